@@ -1,0 +1,1 @@
+"""From sound to vector: scan, decode, embed, and keep in a catalog."""

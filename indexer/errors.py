@@ -1,0 +1,175 @@
+"""Every error that soundalike raises on purpose, as one small tree.
+
+Each message is one sentence that names what was wrong, where, and what to do about it. Errors of
+one audio file (`AnalysisError`) become rows in the catalog's failures; the others end a command.
+"""
+
+from __future__ import annotations
+
+
+class SoundalikeError(Exception):
+    """Base of all errors below: catch this one to catch them all."""
+
+
+class AnalysisError(SoundalikeError):
+    """One audio file could not be turned into an embedding.
+
+    Attributes
+    ----------
+    stage : str
+        Where it happened: "open", "demux", "decode", "signal", "network" or "worker".
+    reason : str
+        The class in words for tables and JSON, e.g. "too short".
+    """
+
+    reason = "analysis failed"
+
+    def __init__(self, message: str, *, stage: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with the stage, so that the error survives the way out of a worker."""
+        return (_rebuild, (type(self), str(self), self.stage))
+
+
+def _rebuild(kind: type[AnalysisError], message: str, stage: str) -> AnalysisError:
+    return kind(message, stage=stage)
+
+
+class Unreadable(AnalysisError):
+    """The operating system does not let us read the file."""
+
+    reason = "unreadable"
+
+
+class NotAudio(AnalysisError):
+    """No known container format: empty, random bytes, a text file called .mp3."""
+
+    reason = "not audio"
+
+
+class NoAudioStream(AnalysisError):
+    """A container without sound: a silent video, a picture."""
+
+    reason = "no audio stream"
+
+
+class Corrupt(AnalysisError):
+    """The container is known but its sound cannot be decoded."""
+
+    reason = "corrupt"
+
+
+class TooShort(AnalysisError):
+    """Less sound than the stated minimum."""
+
+    reason = "too short"
+
+
+class Silent(AnalysisError):
+    """Digital silence all through: nothing to compare."""
+
+    reason = "silent"
+
+
+class NotFinite(AnalysisError):
+    """The samples hold NaN or infinity."""
+
+    reason = "not finite"
+
+
+class OutOfMemory(AnalysisError):
+    """The decoder asked for more memory than a worker may have."""
+
+    reason = "out of memory"
+
+
+class TimedOut(AnalysisError):
+    """The file took longer than the time limit of one file."""
+
+    reason = "timed out"
+
+
+class WorkerDied(AnalysisError):
+    """The process that analysed the file was killed or crashed."""
+
+    reason = "worker died"
+
+
+class ModelError(SoundalikeError):
+    """A model cannot be had or used."""
+
+
+class ModelMissing(ModelError):
+    """The named model is not on this machine."""
+
+
+class ModelCorrupt(ModelError):
+    """A checkpoint is damaged or is not what it says it is."""
+
+
+class CatalogError(SoundalikeError):
+    """The catalog cannot be opened, written or trusted."""
+
+
+class NotACatalog(CatalogError):
+    """The file is not a catalog of ours, or not a database at all, or damaged."""
+
+
+class CatalogMissing(CatalogError):
+    """There is no catalog at that place."""
+
+
+class CatalogTooNew(CatalogError):
+    """The catalog was written by a newer version of the program."""
+
+
+class CatalogLocked(CatalogError):
+    """Another process writes to the catalog."""
+
+
+class CatalogFull(CatalogError):
+    """The disk under the catalog is full, or may not be written."""
+
+
+class ModelMismatch(CatalogError):
+    """The catalog's embeddings were made by another model."""
+
+
+class LibraryUnreachable(CatalogError):
+    """None of the folders to be indexed can be reached."""
+
+
+class IndexFileError(SoundalikeError):
+    """A vector index file is missing, damaged, or belongs to something else."""
+
+
+class QueryError(SoundalikeError):
+    """A question that has no answer."""
+
+
+class UnknownTrack(QueryError):
+    """No track of the catalog fits."""
+
+
+class AmbiguousTrack(QueryError):
+    """Several tracks fit.
+
+    Attributes
+    ----------
+    candidates : tuple of str
+        The tracks that fit, one line each.
+    """
+
+    def __init__(self, message: str, *, candidates: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.candidates = candidates
+
+
+class BadVector(QueryError):
+    """A vector of the wrong shape, or with NaN or infinity in it, or without direction."""
+
+
+class InvalidOption(QueryError):
+    """An option of a question that makes no sense, such as n = 0."""
