@@ -1,0 +1,576 @@
+"""The catalog: one SQLite file that holds every track, its embedding and its failures.
+
+It knows no audio: it is handed facts and vectors. Reading never waits for the one writer (WAL),
+and a writer's batch is on disk when `store` and its sisters return (`synchronous=FULL`).
+Vectors are kept as float16 and handed out as unit float32, the same numbers every time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import QueuePool
+
+from indexer.errors import (
+    CatalogError,
+    CatalogFull,
+    CatalogLocked,
+    CatalogMissing,
+    CatalogTooNew,
+    NotACatalog,
+)
+from indexer.lock import WriterLock
+from indexer.schema import (
+    APPLICATION_ID,
+    REVISIONS,
+    CatalogRow,
+    EmbeddingRow,
+    FailureRow,
+    ModelRow,
+    RecordingRow,
+    RootRow,
+    TrackRow,
+    TrackStatus,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+Item = TypeVar("Item")
+
+IN_BATCH = 10_000
+"""Ids per SQL statement: SQLite takes 32,766 parameters."""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model as the catalog knows it: enough to refuse another one."""
+
+    id: int
+    name: str
+    fingerprint: str
+    dim: int
+    tag_names: tuple[str, ...]
+    windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What the last run saw of a file."""
+
+    track_id: int
+    size: int
+    mtime_ns: int
+    status: str
+
+
+@dataclass(frozen=True)
+class Track:
+    """Everything the catalog knows of one track but its vector."""
+
+    id: int
+    key: str
+    path: bytes
+    status: str
+    title: str | None
+    artist: str | None
+    album: str | None
+    album_artist: str | None
+    genre: str | None
+    year: int | None
+    track_number: int | None
+    added_at: float
+    recording_id: int
+    duration_s: float
+    container: str
+    codec: str
+    sample_rate: int
+    channels: int
+    bit_rate: int | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be analysed."""
+
+    path: bytes
+    stage: str
+    reason: str
+    message: str
+    tries: int
+    failed_at: float
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Answerable vectors that have come, changed or gone since a change number."""
+
+    ids: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    gone: NDArray[np.int64]
+
+
+def unit_vectors(stored: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Stored float16 rows (n, dim) as the unit float32 rows that every answer is computed from."""
+    wide = stored.astype(np.float64)
+    wide /= np.linalg.norm(wide, axis=-1, keepdims=True)
+    return wide.astype(np.float32)
+
+
+class Catalog:
+    """An open catalog. Made by `open_for_reading` and `open_for_writing`; close it with `close`."""
+
+    def __init__(self, path: Path, engine: Engine, lock: WriterLock | None) -> None:
+        self.path = path
+        self.engine = engine
+        self._lock = lock
+        with self.reading() as connection:
+            self.uuid: str = connection.execute(select(CatalogRow.uuid)).scalar_one()
+        self._watch = engine.raw_connection()
+        self._version = -1
+
+    @classmethod
+    def open_for_reading(cls, path: str | os.PathLike[str]) -> Catalog:
+        """Open an existing catalog without ever blocking, or being blocked by, its writer.
+
+        Raises
+        ------
+        CatalogMissing, NotACatalog, CatalogTooNew
+        """
+        place = Path(path)
+        if not place.exists():
+            raise CatalogMissing(
+                f"there is no catalog at {place}: make one with `soundalike index`"
+            )
+        _check_header(place)
+        engine = _engine(place, read_only=True)
+        with _explained(place):
+            _check_revision(place, _revision(engine))
+            return cls(place, engine, None)
+
+    @classmethod
+    def open_for_writing(cls, path: str | os.PathLike[str], *, create: bool = False) -> Catalog:
+        """Open a catalog as its only writer, bringing its tables up to date.
+
+        Raises
+        ------
+        CatalogMissing
+            There is none and `create` is false.
+        CatalogLocked
+            Another process is writing it.
+        NotACatalog, CatalogTooNew, CatalogFull
+        """
+        place = Path(path)
+        # A file of no bytes is what an interrupted first run leaves behind.
+        if place.exists() and place.stat().st_size > 0:
+            _check_header(place)
+        elif not create:
+            raise CatalogMissing(
+                f"there is no catalog at {place}: make one with `soundalike index`"
+            )
+        if not place.parent.is_dir():
+            raise CatalogMissing(f"the folder {place.parent} for the catalog does not exist")
+        lock = WriterLock(place)
+        try:
+            engine = _engine(place, read_only=False)
+            with _explained(place):
+                _bring_up_to_date(place, engine)
+                return cls(place, engine, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def writable(self) -> bool:
+        """Whether this process is the catalog's writer."""
+        return self._lock is not None
+
+    def close(self) -> None:
+        """Let go of the file and, for a writer, of the lock."""
+        self._watch.close()
+        self.engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the catalog."""
+        with _explained(self.path), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction: all of it on disk afterwards, or none of it."""
+        if not self.writable:
+            raise CatalogError(f"{self.path} was opened for reading only")
+        with _explained(self.path), self.engine.begin() as connection:
+            yield connection
+
+    def has_moved_on(self) -> bool:
+        """Whether anything was written since this was last asked; takes microseconds."""
+        with _explained(self.path):
+            (version,) = self._watch.cursor().execute("PRAGMA data_version").fetchone()
+        moved: bool = version != self._version
+        self._version = version
+        return moved
+
+    def change(self) -> int:
+        """The number of the last change to what can be answered."""
+        with self.reading() as connection:
+            return connection.execute(select(CatalogRow.change)).scalar_one()
+
+    def active_model(self) -> StoredModel | None:
+        """The model that answers come from; None in a catalog that was never indexed."""
+        with self.reading() as connection:
+            row = connection.execute(
+                select(ModelRow).join(CatalogRow, CatalogRow.active_model_id == ModelRow.id)
+            ).first()
+        if row is None:
+            return None
+        return StoredModel(
+            row.id, row.name, row.fingerprint, row.dim, tuple(row.tag_names), row.windows
+        )
+
+    def roots(self) -> list[bytes]:
+        """Every folder that was indexed, sorted."""
+        with self.reading() as connection:
+            return list(connection.execute(select(RootRow.path).order_by(RootRow.path)).scalars())
+
+    def known_files(self) -> dict[bytes, KnownFile]:
+        """Every file of the catalog by its path."""
+        query = select(
+            TrackRow.path, TrackRow.id, TrackRow.size, TrackRow.mtime_ns, TrackRow.status
+        )
+        with self.reading() as connection:
+            # Straight from the driver: a rescan of a large library spends its time here.
+            rows = connection.connection.cursor().execute(str(query)).fetchall()
+        return {row[0]: KnownFile(*row[1:]) for row in rows}
+
+    def failed_files(self) -> dict[bytes, tuple[int, int]]:
+        """Size and mtime of each file at its last failure."""
+        query = select(FailureRow.path, FailureRow.size, FailureRow.mtime_ns)
+        with self.reading() as connection:
+            return {row.path: (row.size, row.mtime_ns) for row in connection.execute(query)}
+
+    def embedded_hashes(self, model_id: int) -> NDArray[np.uint64]:
+        """The first 8 bytes of the hash of each recording the model has heard, sorted."""
+        query = (
+            select(func.substr(RecordingRow.audio_hash, 1, 8))
+            .join(EmbeddingRow)
+            .where(EmbeddingRow.model_id == model_id)
+        )
+        with self.reading() as connection:
+            joined = b"".join(connection.execute(query).scalars())
+        return np.sort(np.frombuffer(joined, dtype=">u8").astype(np.uint64))
+
+    def failures(self) -> list[Failure]:
+        """Every file that could not be analysed, by path."""
+        with self.reading() as connection:
+            rows = connection.execute(_failure_query().order_by(FailureRow.path))
+            return [Failure(*row) for row in rows]
+
+    def failure_of(self, path: bytes) -> Failure | None:
+        """The failure of one file, by its absolute path."""
+        with self.reading() as connection:
+            row = connection.execute(_failure_query().where(FailureRow.path == path)).first()
+        return None if row is None else Failure(*row)
+
+    def tracks(self, ids: Iterable[int]) -> dict[int, Track]:
+        """The tracks with these ids; unknown ids are left out."""
+        found: dict[int, Track] = {}
+        with self.reading() as connection:
+            for batch in _batches(list(ids)):
+                for row in connection.execute(_track_query().where(TrackRow.id.in_(batch))):
+                    found[row.id] = Track(*row)
+        return found
+
+    def track_by_key(self, key: str) -> Track | None:
+        """The track with exactly this key."""
+        return self._one(_track_query().where(TrackRow.key == key))
+
+    def track_by_path(self, path: bytes) -> Track | None:
+        """The track with exactly this absolute path."""
+        return self._one(_track_query().where(TrackRow.path == path))
+
+    def names(self) -> list[tuple[int, str, str, str]]:
+        """Id, key, artist and title ("" where unknown) of each present track, by id."""
+        query = (
+            select(
+                TrackRow.id,
+                TrackRow.key,
+                func.coalesce(TrackRow.artist, ""),
+                func.coalesce(TrackRow.title, ""),
+            )
+            .where(TrackRow.status == TrackStatus.PRESENT)
+            .order_by(TrackRow.id)
+        )
+        with self.reading() as connection:
+            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+
+    def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
+        """Ids of the present tracks with these keys; unknown keys are left out."""
+        found: dict[str, int] = {}
+        with self.reading() as connection:
+            for batch in _batches(list(keys)):
+                query = select(TrackRow.key, TrackRow.id).where(
+                    TrackRow.key.in_(batch), TrackRow.status == TrackStatus.PRESENT
+                )
+                found.update({row.key: row.id for row in connection.execute(query)})
+        return found
+
+    def recording_id(self, audio_hash: bytes) -> int | None:
+        """The recording with this hash of its encoded audio."""
+        query = select(RecordingRow.id).where(RecordingRow.audio_hash == audio_hash)
+        with self.reading() as connection:
+            return connection.execute(query).scalar()
+
+    def recordings_of(self, ids: Sequence[int]) -> dict[int, tuple[int, float]]:
+        """Recording id and duration in seconds of each track; unknown ids are left out."""
+        return {
+            row[0]: (row[1], row[2])
+            for row in self._rows_of(
+                "SELECT t.id, r.id, r.duration_s FROM tracks t "
+                "JOIN recordings r ON r.id = t.recording_id WHERE t.id IN ",
+                ids,
+            )
+        }
+
+    def labels(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
+        """Key, title and artist of each track; unknown ids are left out."""
+        query = "SELECT id, key, title, artist FROM tracks WHERE id IN "
+        return {row[0]: (row[1], row[2], row[3]) for row in self._rows_of(query, ids)}
+
+    def _rows_of(self, query: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        # Plain SQL: building the statement would take longer than a query may.
+        with self.reading() as connection:
+            for batch in _batches(list(ids)):
+                marks = ",".join("?" * len(batch))
+                rows = connection.exec_driver_sql(f"{query}({marks})", tuple(batch))
+                yield from map(tuple, rows)
+
+    def activations(self, track_id: int, model_id: int) -> NDArray[np.float32] | None:
+        """The tag activations (tags,) of a track."""
+        query = (
+            select(EmbeddingRow.activations)
+            .join(TrackRow, TrackRow.recording_id == EmbeddingRow.recording_id)
+            .where(TrackRow.id == track_id, EmbeddingRow.model_id == model_id)
+        )
+        with self.reading() as connection:
+            blob = connection.execute(query).scalar()
+        return None if blob is None else np.frombuffer(blob, dtype="<f2").astype(np.float32)
+
+    def changes_since(self, change: int, model: StoredModel) -> Iterator[Changes]:
+        """What an index that has seen `change` must still learn, oldest first, in batches."""
+        query = (
+            select(TrackRow.id, TrackRow.status, EmbeddingRow.vector)
+            .outerjoin(
+                EmbeddingRow,
+                (EmbeddingRow.recording_id == TrackRow.recording_id)
+                & (EmbeddingRow.model_id == model.id),
+            )
+            .where(TrackRow.change > change)
+            .order_by(TrackRow.change, TrackRow.id)
+        )
+        with self.reading() as connection:
+            for rows in (
+                connection.execution_options(yield_per=IN_BATCH).execute(query).partitions()
+            ):
+                alive = [r for r in rows if r[1] == TrackStatus.PRESENT and r[2] is not None]
+                gone = [r[0] for r in rows if r[1] != TrackStatus.PRESENT or r[2] is None]
+                stored = np.frombuffer(b"".join(r[2] for r in alive), dtype="<f2")
+                yield Changes(
+                    ids=np.array([r[0] for r in alive], dtype=np.int64),
+                    vectors=unit_vectors(stored.reshape(len(alive), model.dim)),
+                    gone=np.array(gone, dtype=np.int64),
+                )
+
+    def counts(self) -> dict[str, int]:
+        """How many tracks there are of each status, and how many failures and recordings."""
+        by_status = select(TrackRow.status, func.count()).group_by(TrackRow.status)
+        with self.reading() as connection:
+            counts = {str(status): 0 for status in TrackStatus}
+            counts.update({row[0]: row[1] for row in connection.execute(by_status)})
+            for name, table in (("failures", FailureRow), ("recordings", RecordingRow)):
+                counts[name] = connection.execute(
+                    select(func.count()).select_from(table)
+                ).scalar_one()
+        return counts
+
+    def count_missing(self, ids: Sequence[int]) -> int:
+        """How many of these tracks are missing."""
+        with self.reading() as connection:
+            return sum(
+                connection.execute(
+                    select(func.count())
+                    .select_from(TrackRow)
+                    .where(TrackRow.id.in_(batch), TrackRow.status == TrackStatus.MISSING)
+                ).scalar_one()
+                for batch in _batches(list(ids))
+            )
+
+    def played_seconds(self) -> float:
+        """The present tracks' durations, added up."""
+        query = (
+            select(func.coalesce(func.sum(RecordingRow.duration_s), 0.0))
+            .join(TrackRow)
+            .where(TrackRow.status == TrackStatus.PRESENT)
+        )
+        with self.reading() as connection:
+            return float(connection.execute(query).scalar_one())
+
+    def damage(self) -> list[str]:
+        """What SQLite's own full check of the file finds; empty when it is sound."""
+        with self.reading() as connection:
+            found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
+            broken = connection.execute(text("PRAGMA foreign_key_check")).fetchall()
+        return [line for line in found if line != "ok"] + [f"dangling row {row}" for row in broken]
+
+    def _one(self, query: Select[Any]) -> Track | None:
+        with self.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else Track(*row)
+
+
+def _track_query() -> Select[Any]:
+    columns = [
+        getattr(TrackRow if hasattr(TrackRow, name) else RecordingRow, name)
+        for name in Track.__dataclass_fields__
+    ]
+    return select(*columns).join(RecordingRow, TrackRow.recording_id == RecordingRow.id)
+
+
+def _failure_query() -> Select[Any]:
+    return select(*[getattr(FailureRow, name) for name in Failure.__dataclass_fields__])
+
+
+def _batches(items: list[Item]) -> Iterator[list[Item]]:
+    for start in range(0, len(items), IN_BATCH):
+        yield items[start : start + IN_BATCH]
+
+
+def _no_catalog(path: Path) -> str:
+    return f"there is no catalog at {path}: make one with `soundalike index FOLDER`"
+
+
+def _check_header(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
+        raise NotACatalog(f"{path} cannot be read ({error.strerror})") from error
+    if not header.startswith(b"SQLite format 3\0") or len(header) < 100:
+        raise NotACatalog(f"{path} is not a database: name a catalog with --catalog")
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise NotACatalog(f"{path} is a database of another program: name a catalog with --catalog")
+
+
+def _engine(path: Path, *, read_only: bool) -> Engine:
+    quoted = "file:" + str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace(
+        "#", "%23"
+    )
+    # A database in WAL mode on a medium that cannot be written is only readable as immutable.
+    frozen = read_only and not os.access(path.parent, os.W_OK)
+    uri = quoted + ("?mode=ro" if read_only else "?mode=rwc") + ("&immutable=1" if frozen else "")
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, timeout=30.0, check_same_thread=False)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA foreign_keys=ON")
+        if not read_only:
+            if connection.execute("PRAGMA page_count").fetchone() == (0,):
+                # Before WAL: readers look for it in the file itself, which WAL writes later.
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+
+    return engine
+
+
+def _revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        has_table = text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
+        if connection.execute(has_table).first() is None:
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _check_revision(path: Path, revision: str | None) -> None:
+    if revision is None:
+        raise NotACatalog(f"{path} holds no catalog: make one with `soundalike index`")
+    if revision not in REVISIONS:
+        raise CatalogTooNew(
+            f"{path} was written by a newer soundalike (schema {revision}, this program knows up "
+            f"to {REVISIONS[-1]}): upgrade soundalike"
+        )
+    if revision != REVISIONS[-1]:
+        raise CatalogError(f"{path} has an old schema: run `soundalike index` once to upgrade it")
+
+
+def _bring_up_to_date(path: Path, engine: Engine) -> None:
+    revision = _revision(engine)
+    if revision == REVISIONS[-1]:
+        return
+    if revision is not None and revision not in REVISIONS:
+        _check_revision(path, revision)
+    from alembic import command
+    from alembic.config import Config
+
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "indexer:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        if connection.execute(select(CatalogRow.id)).first() is None:
+            connection.execute(
+                insert(CatalogRow).values(
+                    id=1, uuid=str(uuid.uuid4()), change=0, created_at=time.time()
+                )
+            )
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say what SQLite's errors mean for the owner of this catalog."""
+    try:
+        yield
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        cause = error.orig if isinstance(error, DatabaseError) else error
+        said = str(cause)
+        if "full" in said or "readonly" in said or "disk I/O" in said or "unable to open" in said:
+            raise CatalogFull(
+                f"{path} cannot be written ({said}): free some space or move the catalog; what was "
+                "reported as stored is safe"
+            ) from error
+        if "locked" in said:
+            raise CatalogLocked(f"{path} is in use by another program ({said})") from error
+        if "not a database" in said or "malformed" in said:
+            raise NotACatalog(
+                f"{path} is damaged ({said}): restore a copy, or move it away and index again"
+            ) from error
+        raise

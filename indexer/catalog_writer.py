@@ -1,0 +1,273 @@
+"""What the one writer does to a catalog, each function inside a transaction of the caller's.
+
+Every change to what can be answered takes the next change number, in the transaction that makes
+it; an index that knows the last number it has seen can therefore always catch up.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from indexer.catalog import IN_BATCH, StoredModel
+from indexer.errors import AnalysisError, InvalidOption
+from indexer.schema import (
+    CatalogRow,
+    EmbeddingRow,
+    FailureRow,
+    ModelRow,
+    RecordingRow,
+    RootRow,
+    TrackRow,
+    TrackStatus,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from indexer.analysis import TrackAnalysis
+    from indexer.model import ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A file as the scan found it; `root` is the folder its key is counted from."""
+
+    path: bytes
+    root: bytes
+    size: int
+    mtime_ns: int
+
+
+class Stored(enum.StrEnum):
+    """What storing an analysis turned out to be."""
+
+    NEW = "new"
+    CHANGED = "changed"  # other sound in the same file
+    MOVED = "moved"  # the sound of a missing track in a new place
+    RETAGGED = "retagged"  # the same sound in the same file, other tags
+    TOUCHED = "touched"  # the same sound and the same tags in the same file
+    RETURNED = "returned"  # a track that was missing, failed or removed is back in its place
+    UNHEARD = "unheard"  # nothing stored: the sound was taken for known but is not
+
+
+def set_active_model(connection: Connection, model: ModelInfo, *, windows: int) -> StoredModel:
+    """Record the model, and how many windows it hears, as the one that answers come from."""
+    connection.execute(
+        upsert(ModelRow)
+        .values(
+            name=model.name,
+            fingerprint=model.fingerprint,
+            dim=model.dim,
+            tag_names=list(model.tag_names),
+            windows=windows,
+        )
+        .on_conflict_do_update(index_elements=["fingerprint"], set_={"windows": windows})
+    )
+    row_id = connection.execute(
+        select(ModelRow.id).where(ModelRow.fingerprint == model.fingerprint)
+    ).scalar_one()
+    connection.execute(update(CatalogRow).values(active_model_id=row_id))
+    return StoredModel(
+        row_id, model.name, model.fingerprint, model.dim, tuple(model.tag_names), windows
+    )
+
+
+def add_root(connection: Connection, root: bytes) -> None:
+    """Remember a folder for later runs without arguments."""
+    connection.execute(upsert(RootRow).values(path=root).on_conflict_do_nothing())
+
+
+def store(
+    connection: Connection,
+    model: StoredModel,
+    file: SeenFile,
+    analysis: TrackAnalysis,
+    *,
+    key: str | None = None,
+) -> Stored:
+    """Put one analysed file into the catalog; its failure, if it had one, is forgotten.
+
+    Raises
+    ------
+    InvalidOption
+        `key` already names another file.
+    """
+    recording_id = _store_recording(connection, model, analysis)
+    if recording_id is None:
+        return Stored.UNHEARD
+    connection.execute(delete(FailureRow).where(FailureRow.path == file.path))
+    seen = {
+        "path": file.path,
+        "size": file.size,
+        "mtime_ns": file.mtime_ns,
+        "recording_id": recording_id,
+        "status": TrackStatus.PRESENT,
+        **asdict(analysis.tags),
+    }
+    track: Row[Any] | None = connection.execute(
+        select(TrackRow).where(TrackRow.path == file.path)
+    ).first()
+    if track is None:
+        track = _missing_track(connection, recording_id, file)
+        outcome = Stored.MOVED
+    elif track.recording_id != recording_id:
+        outcome = Stored.CHANGED
+    elif track.status != TrackStatus.PRESENT:
+        outcome = Stored.RETURNED
+    else:
+        tags = asdict(analysis.tags)
+        same = all(getattr(track, name) == value for name, value in tags.items())
+        outcome = Stored.TOUCHED if same else Stored.RETAGGED
+    if outcome not in (Stored.RETAGGED, Stored.TOUCHED):
+        seen["change"] = _next_change(connection)
+    if track is None:
+        seen |= _key_columns(connection, file, key, track_id=None)
+        connection.execute(insert(TrackRow).values(added_at=time.time(), **seen))
+        return Stored.NEW
+    if key is not None or not track.key_given:
+        seen |= _key_columns(connection, file, key, track_id=track.id)
+    connection.execute(update(TrackRow).where(TrackRow.id == track.id).values(**seen))
+    _drop_unused(connection, [track.recording_id])
+    return outcome
+
+
+def store_failure(connection: Connection, file: SeenFile, error: AnalysisError) -> None:
+    """Put a file that could not be analysed among the failures; its track is answered no more."""
+    row = {
+        "path": file.path,
+        "size": file.size,
+        "mtime_ns": file.mtime_ns,
+        "stage": error.stage,
+        "reason": error.reason,
+        "message": str(error),
+        "failed_at": time.time(),
+    }
+    connection.execute(
+        upsert(FailureRow)
+        .values(tries=1, **row)
+        .on_conflict_do_update(index_elements=["path"], set_={**row, "tries": FailureRow.tries + 1})
+    )
+    track = connection.execute(
+        select(TrackRow.id).where(
+            TrackRow.path == file.path, TrackRow.status != TrackStatus.REMOVED
+        )
+    ).scalar()
+    if track is not None:
+        connection.execute(
+            update(TrackRow)
+            .where(TrackRow.id == track)
+            .values(
+                status=TrackStatus.FAILED,
+                size=file.size,
+                mtime_ns=file.mtime_ns,
+                change=_next_change(connection),
+            )
+        )
+
+
+def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) -> None:
+    """Give tracks another status, under one new change number."""
+    if not ids:
+        return
+    change = _next_change(connection)
+    for start in range(0, len(ids), IN_BATCH):
+        connection.execute(
+            update(TrackRow)
+            .where(TrackRow.id.in_(ids[start : start + IN_BATCH]))
+            .values(status=status, change=change)
+        )
+
+
+def forget_failures(connection: Connection, paths: Sequence[bytes]) -> None:
+    """Drop the failures of files that are no longer there."""
+    for start in range(0, len(paths), IN_BATCH):
+        batch = paths[start : start + IN_BATCH]
+        connection.execute(delete(FailureRow).where(FailureRow.path.in_(batch)))
+
+
+def _store_recording(
+    connection: Connection, model: StoredModel, analysis: TrackAnalysis
+) -> int | None:
+    facts = analysis.facts
+    recording_id = connection.execute(
+        select(RecordingRow.id).where(RecordingRow.audio_hash == facts.audio_hash)
+    ).scalar()
+    if analysis.embedding is None or analysis.activations is None:
+        if recording_id is None:
+            return None
+        heard = select(EmbeddingRow.windows).where(
+            EmbeddingRow.recording_id == recording_id, EmbeddingRow.model_id == model.id
+        )
+        return None if connection.execute(heard).scalar() is None else recording_id
+    if recording_id is None:
+        new_row = insert(RecordingRow).values(**asdict(facts)).returning(RecordingRow.id)
+        recording_id = connection.execute(new_row).scalar_one()
+    # A recording that is already embedded keeps its vector: the tracks that share it would
+    # otherwise change without a change number of their own.
+    connection.execute(
+        upsert(EmbeddingRow)
+        .values(
+            recording_id=recording_id,
+            model_id=model.id,
+            vector=analysis.embedding.astype("<f2").tobytes(),
+            activations=analysis.activations.astype("<f2").tobytes(),
+            windows=analysis.windows,
+        )
+        .on_conflict_do_nothing()
+    )
+    return recording_id
+
+
+def _missing_track(connection: Connection, recording_id: int, file: SeenFile) -> Row[Any] | None:
+    """A missing track of this recording, preferring one whose file had the same name."""
+    rows = connection.execute(
+        select(TrackRow)
+        .where(TrackRow.recording_id == recording_id, TrackRow.status == TrackStatus.MISSING)
+        .order_by(TrackRow.id)
+    ).all()
+    name = file.path.rpartition(b"/")[2]
+    same_name = [row for row in rows if row.path.rpartition(b"/")[2] == name]
+    return next(iter([*same_name, *rows]), None)
+
+
+def _key_columns(
+    connection: Connection, file: SeenFile, key: str | None, *, track_id: int | None
+) -> dict[str, object]:
+    """The key asked for, or the path below the root, made unique when it is taken."""
+
+    def owner(candidate: str) -> int | None:
+        return connection.execute(
+            select(TrackRow.id).where(TrackRow.key == candidate)
+        ).scalar_one_or_none()
+
+    if key is not None:
+        if owner(key) not in (None, track_id):
+            raise InvalidOption(f"the key {key!r} already names another track: choose another")
+        return {"key": key, "key_given": True}
+    whole = file.path.decode("utf-8", errors="backslashreplace")
+    below = file.path.removeprefix(file.root.rstrip(b"/") + b"/")
+    candidate = below.decode("utf-8", errors="backslashreplace")
+    number = 1
+    while owner(candidate) not in (None, track_id):
+        candidate = whole if number == 1 else f"{whole} ({number})"
+        number += 1
+    return {"key": candidate, "key_given": False}
+
+
+def _next_change(connection: Connection) -> int:
+    connection.execute(update(CatalogRow).values(change=CatalogRow.change + 1))
+    return connection.execute(select(CatalogRow.change)).scalar_one()
+
+
+def _drop_unused(connection: Connection, recording_ids: Sequence[int | None]) -> None:
+    """Delete recordings, and with them their embeddings, that no track holds any more."""
+    held = select(TrackRow.id).where(TrackRow.recording_id == RecordingRow.id).exists()
+    connection.execute(delete(RecordingRow).where(RecordingRow.id.in_(list(recording_ids)), ~held))
