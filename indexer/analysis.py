@@ -1,0 +1,110 @@
+"""One file to one `TrackAnalysis`: the only function a worker runs. It knows no database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.audio import AudioFacts, Track, open_track
+from indexer.errors import Corrupt, OutOfMemory
+from indexer.tags import Tags, read_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from indexer.model import Model
+
+DEFAULT_WINDOWS = 12
+"""Windows of 3 s a track is heard through."""
+ALL_WINDOWS = 0
+"""In place of a number of windows: hear all of the track, as a stream."""
+
+
+@dataclass(frozen=True)
+class TrackAnalysis:
+    """What a worker has found out about one file.
+
+    Attributes
+    ----------
+    embedding : float16 (dim,), unit length, or None when the recording was known already
+    activations : float16 (tags,), probabilities, or None likewise
+    windows : int
+        Windows heard; 0 when the recording was known.
+    """
+
+    facts: AudioFacts
+    tags: Tags
+    embedding: NDArray[np.float16] | None
+    activations: NDArray[np.float16] | None
+    windows: int
+
+
+def analyse(
+    path: bytes,
+    model: Model,
+    *,
+    windows: int = DEFAULT_WINDOWS,
+    skip_if: Callable[[bytes], bool] | None = None,
+) -> TrackAnalysis:
+    """Hear one file.
+
+    Parameters
+    ----------
+    path : bytes
+        The file, as `os.fsencode` gives it.
+    windows : int
+        How many windows to spread over the track; `ALL_WINDOWS` hears all of it, in bounded memory.
+    skip_if : function of an audio hash to bool
+        Where it says yes, the recording is known and nothing is decoded.
+
+    Raises
+    ------
+    AnalysisError
+        The file has no usable sound; its kind and stage say why.
+    """
+    front_end = model.info.front_end
+    try:
+        with open_track(
+            path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
+        ) as track:
+            if skip_if is not None and skip_if(track.facts.audio_hash):
+                return TrackAnalysis(track.facts, read_tags(path), None, None, 0)
+            heard = [model.embed_windows(pieces) for pieces in _pieces(track, windows)]
+            embeddings = np.concatenate([embedded for embedded, _ in heard])
+            activations = np.concatenate([active for _, active in heard])
+            if not np.isfinite(embeddings).all():
+                raise Corrupt(
+                    f"{shown(path)} leads to an embedding that is not finite", stage="network"
+                )
+            embedding, mean_activations = model.pool(embeddings, activations)
+            return TrackAnalysis(
+                track.facts,
+                read_tags(path),
+                embedding.astype(np.float16),
+                mean_activations.astype(np.float16),
+                len(embeddings),
+            )
+    except MemoryError as error:
+        raise OutOfMemory(
+            f"{shown(path)} asked for more memory than a worker may have: it is damaged, or "
+            "raise the limit with --memory",
+            stage="decode",
+        ) from error
+
+
+def shown(path: bytes) -> str:
+    """A path as it can be shown: bytes that are not UTF-8 are escaped."""
+    return path.decode("utf-8", errors="backslashreplace")
+
+
+def _pieces(track: Track, windows: int) -> Iterator[NDArray[np.float32]]:
+    """The waveforms to hear, (windows, samples) a piece, so that only one piece is ever held."""
+    if windows != ALL_WINDOWS:
+        yield track.windows(windows).waveforms
+        return
+    for _start, waveform in track.stream():
+        yield waveform[np.newaxis]

@@ -1,0 +1,222 @@
+"""A library: the catalog and its vector index, opened together and kept in step.
+
+The catalog is the truth; the index file beside it (`catalog.db` -> `catalog.faiss`) is a cache.
+Its stamp says which catalog, which model and which change it has seen. One that is behind is caught
+up from the catalog; one that does not fit, is damaged or missing is made again, said in one line.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.catalog import Catalog, StoredModel
+from indexer.errors import IndexFileError
+from indexer.vectors.base import Stamp, VectorIndex
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+def index_path(catalog: Path) -> Path:
+    """Where a catalog's vector index lies."""
+    return catalog.with_suffix(".faiss")
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """What `verify` found the matter with one catalog; all empty when it is sound."""
+
+    damage: tuple[str, ...]
+    index_file: str | None
+    not_in_index: tuple[int, ...]
+    not_in_catalog: tuple[int, ...]
+    other_vector: tuple[int, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is the matter."""
+        return not (
+            self.damage
+            or self.index_file
+            or self.not_in_index
+            or self.not_in_catalog
+            or self.other_vector
+        )
+
+
+class Library:
+    """An open catalog with the index of its active model.
+
+    Attributes
+    ----------
+    catalog : Catalog
+    model : StoredModel or None
+        The active model; None in a catalog that holds nothing yet.
+    index : VectorIndex or None
+        Unit vectors by track id; None as long as there is no model.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.model: StoredModel | None = None
+        self.index: VectorIndex | None = None
+        self._seen = 0
+        self._on_disk: Stamp | None = None
+        self.refresh()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Library:
+        """Open for reading.
+
+        Raises
+        ------
+        CatalogMissing, NotACatalog, CatalogTooNew
+        """
+        return cls(Catalog.open_for_reading(path))
+
+    @classmethod
+    def open_for_writing(cls, path: str | os.PathLike[str], *, create: bool = False) -> Library:
+        """Open as the only writer.
+
+        Raises
+        ------
+        CatalogMissing, CatalogLocked, NotACatalog, CatalogTooNew, CatalogFull
+        """
+        return cls(Catalog.open_for_writing(path, create=create))
+
+    @property
+    def path(self) -> Path:
+        """Where the vector index lies."""
+        return index_path(self.catalog.path)
+
+    def close(self) -> None:
+        """Let go of the catalog; a writer's index is written to its file first."""
+        try:
+            if self.catalog.writable:
+                self.save_index()
+        finally:
+            self.catalog.close()
+
+    def refresh(self) -> int:
+        """Bring the index up to the catalog's last change.
+
+        Returns
+        -------
+        int
+            How many vectors came, changed or went.
+        """
+        if not self.catalog.has_moved_on():
+            return 0
+        model = self.catalog.active_model()
+        if model is None:
+            return 0
+        if self.index is None or self.model is None or self.model.id != model.id:
+            self.model = model
+            self.index, self._seen = self._open_index(model)
+        self.model = model
+        return self._catch_up(self.index, model)
+
+    def rebuild(self) -> int:
+        """Make the index again from the catalog; returns how many vectors it holds."""
+        model = self.catalog.active_model()
+        if model is None:
+            return 0
+        self.model, self.index = model, self._empty_index(model)
+        self._seen, self._on_disk = 0, None
+        self._catch_up(self.index, model)
+        self.save_index()
+        return len(self.index)
+
+    def save_index(self) -> None:
+        """Write the index beside the catalog unless the file there is as new.
+
+        A disk that is full costs the file only: it is made again from the catalog next time.
+        """
+        if self.index is None or self.model is None:
+            return
+        stamp = Stamp(self.catalog.uuid, self.model.fingerprint, self._seen)
+        if stamp == self._on_disk:
+            return
+        try:
+            self.index.save(self.path, stamp)
+        except IndexFileError as error:
+            log.warning("%s; the catalog is safe, the index will be made again from it", error)
+        else:
+            self._on_disk = stamp
+
+    def verify(self) -> Disagreement:
+        """Compare the catalog, the index in memory and the index file with each other."""
+        damage = tuple(self.catalog.damage())
+        model = self.catalog.active_model()
+        if model is None or self.index is None:
+            return Disagreement(damage, None, (), (), ())
+        missing: list[int] = []
+        differing: list[int] = []
+        in_catalog: list[int] = []
+        in_index = self.index.ids()
+        for changes in self.catalog.changes_since(0, model):
+            in_catalog += changes.ids.tolist()
+            there = np.isin(changes.ids, in_index)
+            missing += changes.ids[~there].tolist()
+            held = self.index.reconstruct(changes.ids[there])
+            same = np.isclose(held, changes.vectors[there], atol=1e-3).all(axis=1)
+            differing += changes.ids[there][~same].tolist()
+        extra = np.setdiff1d(in_index, np.array(in_catalog, dtype=np.int64)).tolist()
+        return Disagreement(
+            damage, self._index_file_fault(), tuple(missing), tuple(extra), tuple(differing)
+        )
+
+    def _open_index(self, model: StoredModel) -> tuple[VectorIndex, int]:
+        from indexer.vectors.faiss_index import FaissIndex
+
+        if not self.path.exists():
+            return self._empty_index(model), 0
+        try:
+            index, stamp = FaissIndex.open(self.path, dim=model.dim)
+        except IndexFileError as error:
+            log.warning("%s; made again from the catalog", error)
+            return self._empty_index(model), 0
+        fits = (stamp.catalog, stamp.model) == (self.catalog.uuid, model.fingerprint)
+        if not fits or stamp.change > self.catalog.change():
+            log.warning(
+                "%s belongs to another catalog or model; made again from the catalog", self.path
+            )
+            return self._empty_index(model), 0
+        self._on_disk = stamp
+        return index, stamp.change
+
+    def _empty_index(self, model: StoredModel) -> VectorIndex:
+        from indexer.vectors.faiss_index import FaissIndex
+
+        return FaissIndex(model.dim)
+
+    def _catch_up(self, index: VectorIndex, model: StoredModel) -> int:
+        # The number is read first: what is written meanwhile is seen twice rather than never.
+        change = self.catalog.change()
+        if change == self._seen:
+            return 0
+        count = 0
+        for changes in self.catalog.changes_since(self._seen, model):
+            index.remove(changes.gone)
+            index.add(changes.ids, changes.vectors)
+            count += len(changes.ids) + len(changes.gone)
+        self._seen = change
+        return count
+
+    def _index_file_fault(self) -> str | None:
+        from indexer.vectors.faiss_index import FaissIndex
+
+        if self.model is None:
+            return None
+        try:
+            FaissIndex.open(self.path, dim=self.model.dim)
+        except IndexFileError as error:
+            return str(error)
+        return None

@@ -1,0 +1,347 @@
+"""The indexing pipeline: scan -> worker processes -> one writer.
+
+Results are written in the order of the scan, in batches of one transaction each, so that the same
+library gets the same ids every time and whatever is reported as done is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from concurrent.futures import wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from indexer import catalog_writer as writer
+from indexer.analysis import DEFAULT_WINDOWS, shown
+from indexer.catalog_writer import SeenFile, Stored
+from indexer.errors import AnalysisError, LibraryUnreachable, ModelMismatch
+from indexer.model import DEFAULT_MODEL, model_info
+from indexer.scan import plan, scan
+from indexer.schema import TrackStatus
+from indexer.workers import AnalysisPool, Limits, Outcome, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pebble import ProcessFuture
+
+    from indexer.catalog import StoredModel
+    from indexer.library import Library
+
+BATCH = 32
+"""Files in one transaction at most."""
+BATCH_S = 2.0
+"""Seconds that a finished analysis waits for its transaction at most."""
+AHEAD = 16
+"""Files in flight for each worker: enough to keep all busy while one file takes long."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run goes about it.
+
+    Attributes
+    ----------
+    model : str or None
+        Name of the model; None takes the catalog's own, or the default for a new catalog.
+    windows : int or None
+        Windows heard per track, `ALL_WINDOWS` for all of it; None takes the catalog's own number.
+    workers : int
+        Worker processes; 0 means one for each processor.
+    stop_after_s : float or None
+        Start no more files after this many seconds.
+    """
+
+    model: str | None = None
+    windows: int | None = None
+    workers: int = 0
+    limits: Limits = field(default_factory=Limits)
+    retry_failed: bool = False
+    empty_is_gone: bool = False
+    stop_after_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: what a progress bar shows."""
+
+    scanned: int = 0
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run has done.
+
+    Attributes
+    ----------
+    stored : Counter of Stored
+    failed : int
+        Files that failed in this run.
+    missing : int
+        Tracks whose file has vanished and was not found elsewhere.
+    waiting : int
+        Files left for the next run, because this one was told to stop.
+    left_alone : dict of bytes to int
+        Folders out of reach or empty, with the number of tracks known in them.
+    """
+
+    stored: Mapping[Stored, int]
+    failed: int
+    failed_before: int
+    missing: int
+    unchanged: int
+    other_files: int
+    waiting: int
+    left_alone: Mapping[bytes, int]
+    unreachable: Mapping[bytes, str]
+    seconds: float
+
+
+def index_places(
+    library: Library,
+    places: Sequence[str | bytes | os.PathLike[str]] = (),
+    *,
+    options: Options = Options(),
+    keys: Mapping[bytes, str] | None = None,
+    on_progress: Callable[[Progress], None] = lambda _progress: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Bring a library up to date with folders and files on disk.
+
+    Parameters
+    ----------
+    library : Library
+        Opened for writing.
+    places : sequence of paths
+        Folders and files; none means every folder indexed before.
+    keys : dict of absolute path to key, optional
+        The caller's own names for files.
+    interrupted : function to bool
+        Asked a few times a second; once it says yes, what is in flight is written and the run
+        ends.
+
+    Raises
+    ------
+    LibraryUnreachable
+        A place cannot be reached and the catalog knows nothing below it; nothing was done.
+    ModelMissing, ModelMismatch, CatalogFull
+    """
+    began = time.monotonic()
+    deadline = None if options.stop_after_s is None else began + options.stop_after_s
+
+    def stop() -> bool:
+        return interrupted() or (deadline is not None and time.monotonic() >= deadline)
+
+    wanted = [os.path.abspath(os.fsencode(place)) for place in places] or library.catalog.roots()
+    found = scan(wanted, on_file=lambda count: on_progress(Progress(scanned=count)))
+    todo = plan(
+        found,
+        library.catalog.known_files(),
+        library.catalog.failed_files(),
+        named=set(wanted),
+        retry_failed=options.retry_failed,
+        empty_is_gone=options.empty_is_gone,
+    )
+    _refuse_unknown_places(wanted, found.unreachable, todo.left_alone)
+    model = settle_model(library, options)
+    with library.catalog.writing() as connection:
+        for root in found.walked:
+            writer.add_root(connection, root)
+        writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
+        writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
+        writer.forget_failures(connection, todo.forgotten)
+    run = _Run(library, model, options, keys=keys or {}, on_progress=on_progress)
+    run.go(todo.analyse, stop)
+    library.refresh()
+    library.save_index()
+    return Summary(
+        stored=run.stored + Counter({Stored.RETURNED: len(todo.returned)}),
+        failed=run.failed,
+        failed_before=todo.failed_before,
+        missing=library.catalog.count_missing(todo.vanished),
+        unchanged=todo.unchanged,
+        other_files=found.other_files,
+        waiting=len(todo.analyse) - run.done,
+        left_alone=todo.left_alone,
+        unreachable=found.unreachable,
+        seconds=time.monotonic() - began,
+    )
+
+
+def settle_model(library: Library, options: Options) -> StoredModel:
+    """The model a run embeds with: the catalog's own, or for a new catalog the one asked for.
+
+    Raises
+    ------
+    ModelMissing
+        It is not on this machine.
+    ModelMismatch
+        The catalog's embeddings were made by another one.
+    """
+    active = library.catalog.active_model()
+    info = model_info(options.model or (active.name if active else DEFAULT_MODEL))
+    if active is not None and active.fingerprint != info.fingerprint:
+        raise ModelMismatch(
+            f"{library.catalog.path} holds embeddings of {active.name} "
+            f"({active.fingerprint[:12]}), not of {info.name} ({info.fingerprint[:12]}): go on "
+            "with the model it was made by, or index into another catalog"
+        )
+    windows = options.windows
+    if windows is None:
+        windows = active.windows if active else DEFAULT_WINDOWS
+    if active is not None and active.windows == windows:
+        return active
+    with library.catalog.writing() as connection:
+        return writer.set_active_model(connection, info, windows=windows)
+
+
+def _refuse_unknown_places(
+    wanted: Sequence[bytes], unreachable: Mapping[bytes, str], left_alone: Mapping[bytes, int]
+) -> None:
+    for place in wanted:
+        if place in unreachable and not left_alone.get(place):
+            raise LibraryUnreachable(
+                f"{shown(place)} cannot be reached ({unreachable[place]}): check the name, or "
+                "connect the disk it is on"
+            )
+    if not wanted:
+        raise LibraryUnreachable(
+            "this catalog has no folders yet: name one, `soundalike index DIR`"
+        )
+
+
+class _Run:
+    """The files of one run on their way through the workers into the catalog."""
+
+    def __init__(
+        self,
+        library: Library,
+        model: StoredModel,
+        options: Options,
+        *,
+        keys: Mapping[bytes, str],
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.stored: Counter[Stored] = Counter()
+        self.failed = 0
+        self._library = library
+        self._model = model
+        self._options = options
+        self._keys = keys
+        self._on_progress = on_progress
+        self._total = 0
+
+    @property
+    def done(self) -> int:
+        """Files whose outcome is on disk."""
+        return self.stored.total() + self.failed
+
+    def go(self, files: Sequence[SeenFile], stop: Callable[[], bool]) -> None:
+        """Analyse the files and write what comes of them, in their order."""
+        self._total = len(files)
+        if not files:
+            return
+        workers = self._options.workers or os.cpu_count() or 1
+        pool = AnalysisPool(
+            self._model.name,
+            self._model.fingerprint,
+            workers=min(workers, len(files)),
+            limits=self._options.limits,
+            known=self._library.catalog.embedded_hashes(self._model.id),
+        )
+        try:
+            unheard = self._pass(pool, files, stop, skip_known=True)
+            self._pass(pool, unheard, stop, skip_known=False)
+        except BaseException:
+            pool.close(at_once=True)
+            raise
+        pool.close()
+
+    def _pass(
+        self,
+        pool: AnalysisPool,
+        files: Sequence[SeenFile],
+        stop: Callable[[], bool],
+        *,
+        skip_known: bool,
+    ) -> list[SeenFile]:
+        unheard: list[SeenFile] = []
+        batch: list[tuple[SeenFile, Outcome]] = []
+        oldest = 0.0
+        self._tell()
+        for outcome in self._outcomes(pool, files, stop, skip_known=skip_known):
+            if outcome is not None:
+                oldest = oldest if batch else time.monotonic()
+                batch.append(outcome)
+            if len(batch) >= BATCH or (batch and time.monotonic() - oldest >= BATCH_S):
+                unheard += self._write(batch)
+                batch.clear()
+        return unheard + self._write(batch)
+
+    def _outcomes(
+        self,
+        pool: AnalysisPool,
+        files: Sequence[SeenFile],
+        stop: Callable[[], bool],
+        *,
+        skip_known: bool,
+    ) -> Iterator[tuple[SeenFile, Outcome] | None]:
+        """Each file with its outcome, in order; None now and then while one takes long."""
+        waiting = deque(files)
+        flying: deque[tuple[SeenFile, Task, ProcessFuture[Outcome]]] = deque()
+        ahead = AHEAD * (self._options.workers or os.cpu_count() or 1)
+        while waiting or flying:
+            while waiting and len(flying) < ahead:
+                file = waiting.popleft()
+                task = Task(file.path, windows=self._model.windows, skip_known=skip_known)
+                flying.append((file, task, pool.submit(task)))
+            if stop():
+                waiting.clear()
+                for entry in [entry for entry in flying if not _has_begun(entry[2])]:
+                    entry[2].cancel()
+                    flying.remove(entry)
+                if not flying:
+                    return
+            file, task, future = flying[0]
+            if wait([future], timeout=0.2).done:
+                flying.popleft()
+                yield file, pool.result(task, future)
+            else:
+                yield None
+
+    def _write(self, batch: Sequence[tuple[SeenFile, Outcome]]) -> list[SeenFile]:
+        """One transaction; counted as done only after it is on disk."""
+        if not batch:
+            return []
+        stored: Counter[Stored] = Counter()
+        failed = 0
+        unheard: list[SeenFile] = []
+        with self._library.catalog.writing() as connection:
+            for file, outcome in batch:
+                if isinstance(outcome, AnalysisError):
+                    writer.store_failure(connection, file, outcome)
+                    failed += 1
+                    continue
+                kind = writer.store(
+                    connection, self._model, file, outcome, key=self._keys.get(file.path)
+                )
+                if kind is Stored.UNHEARD:
+                    unheard.append(file)
+                else:
+                    stored[kind] += 1
+        self.stored += stored
+        self.failed += failed
+        self._tell()
+        return unheard
+
+    def _tell(self) -> None:
+        self._on_progress(Progress(total=self._total, done=self.done, failed=self.failed))
+
+
+def _has_begun(future: ProcessFuture[Outcome]) -> bool:
+    return future.running() or future.done()
