@@ -1,0 +1,117 @@
+"""From what a person or a program calls a track to the track: id, key, path or words."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from typing import TYPE_CHECKING
+
+from indexer.errors import AmbiguousTrack, UnknownTrack
+from indexer.schema import TrackStatus
+
+if TYPE_CHECKING:
+    from indexer.catalog import Catalog, Track
+
+CANDIDATES = 10
+"""Tracks an ambiguous text lists at most."""
+
+
+def find_track(catalog: Catalog, query: int | str) -> Track:
+    """The one track that is meant.
+
+    Parameters
+    ----------
+    query : int or str
+        An id; or as text, in this order: an id, a key, the path of an indexed file, a part of
+        "artist - title" (case and accents do not matter).
+
+    Raises
+    ------
+    UnknownTrack
+        Nothing fits, or the file is known but failed to be indexed.
+    AmbiguousTrack
+        Several tracks fit; the error lists them.
+    """
+    if isinstance(query, int):
+        found = catalog.tracks([query]).get(query)
+        if found is None:
+            raise UnknownTrack(f"no track has the id {query}: `soundalike status` counts the ids")
+        return found
+    exact = find_exactly(catalog, query)
+    return exact if exact is not None else _find_by_words(catalog, query)
+
+
+def find_exactly(catalog: Catalog, query: str) -> Track | None:
+    """The track that a text names as id, key or path; None when it names none.
+
+    Raises
+    ------
+    AmbiguousTrack
+        The text is one track's id and another one's key.
+    UnknownTrack
+        The text is the path of a file that failed to be indexed.
+    """
+    by_key = catalog.track_by_key(query)
+    by_id = catalog.tracks([int(query)]).get(int(query)) if _is_id(query) else None
+    if by_key is not None and by_id is not None and by_key.id != by_id.id:
+        raise AmbiguousTrack(
+            f"{query} is the id of one track and the key of another: use the path",
+            candidates=(describe(by_id), describe(by_key)),
+        )
+    if by_id is not None or by_key is not None:
+        return by_id or by_key
+    path = os.path.abspath(os.fsencode(query))
+    by_path = catalog.track_by_path(path)
+    if by_path is not None and by_path.status != TrackStatus.FAILED:
+        return by_path
+    failure = catalog.failure_of(path)
+    if failure is not None:
+        raise UnknownTrack(f"that file could not be indexed: {failure.message}")
+    return by_path
+
+
+def describe(track: Track) -> str:
+    """One line that tells a track from others: id, artist - title, key."""
+    return f"{track.id}  {name(track)}  [{track.key}]"
+
+
+def name(track: Track) -> str:
+    """Artist - title, or the key where the file says neither."""
+    return " - ".join(part for part in (track.artist, track.title) if part) or track.key
+
+
+def folded(words: str) -> str:
+    """Text without case and accents, for comparing."""
+    split = unicodedata.normalize("NFKD", words.casefold())
+    return "".join(letter for letter in split if not unicodedata.combining(letter))
+
+
+def _is_id(query: str) -> bool:
+    # SQLite's integers end at 2**63 - 1.
+    return query.isascii() and query.isdigit() and len(query) < 19
+
+
+def _find_by_words(catalog: Catalog, query: str) -> Track:
+    words = folded(query).split()
+    if not words:
+        raise UnknownTrack("an empty text names no track: give an id, key, path or part of a title")
+    exact: list[int] = []
+    partial: list[int] = []
+    for track_id, _key, artist, title in catalog.names():
+        whole = folded(f"{artist} - {title}")
+        if words in (whole.split(), folded(title).split()):
+            exact.append(track_id)
+        elif all(word in whole for word in words):
+            partial.append(track_id)
+    fitting = exact or partial
+    if not fitting:
+        raise UnknownTrack(
+            f"no track fits {query!r}: give an id, key, path or part of artist - title"
+        )
+    if len(fitting) > 1:
+        shown = catalog.tracks(fitting[:CANDIDATES])
+        raise AmbiguousTrack(
+            f"{len(fitting)} tracks fit {query!r}: name one by its id",
+            candidates=tuple(describe(shown[track_id]) for track_id in fitting[:CANDIDATES]),
+        )
+    return catalog.tracks(fitting)[fitting[0]]
