@@ -7,10 +7,6 @@ Vectors are kept as float16 and handed out as unit float32, the same numbers eve
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import time
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,28 +17,25 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
-    create_engine,
-    event,
     func,
-    insert,
     select,
     text,
 )
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import QueuePool
 
+from indexer.catalog_file import (
+    bring_up_to_date,
+    check_header,
+    check_revision,
+    connect,
+    explained,
+    revision_of,
+)
 from indexer.errors import (
     CatalogError,
-    CatalogFull,
-    CatalogLocked,
     CatalogMissing,
-    CatalogTooNew,
-    NotACatalog,
 )
 from indexer.lock import WriterLock
 from indexer.schema import (
-    APPLICATION_ID,
-    REVISIONS,
     CatalogRow,
     EmbeddingRow,
     FailureRow,
@@ -52,8 +45,10 @@ from indexer.schema import (
     TrackRow,
     TrackStatus,
 )
+from indexer.vectors.half_precision import to_unit
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
@@ -132,13 +127,6 @@ class Changes:
     gone: NDArray[np.int64]
 
 
-def unit_vectors(stored: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Stored float16 rows (n, dim) as the unit float32 rows that every answer is computed from."""
-    wide = stored.astype(np.float64)
-    wide /= np.linalg.norm(wide, axis=-1, keepdims=True)
-    return wide.astype(np.float32)
-
-
 class Catalog:
     """An open catalog. Made by `open_for_reading` and `open_for_writing`; close it with `close`."""
 
@@ -164,10 +152,10 @@ class Catalog:
             raise CatalogMissing(
                 f"there is no catalog at {place}: make one with `soundalike index`"
             )
-        _check_header(place)
-        engine = _engine(place, read_only=True)
-        with _explained(place):
-            _check_revision(place, _revision(engine))
+        check_header(place)
+        engine = connect(place, read_only=True)
+        with explained(place):
+            check_revision(place, revision_of(engine))
             return cls(place, engine, None)
 
     @classmethod
@@ -185,7 +173,7 @@ class Catalog:
         place = Path(path)
         # A file of no bytes is what an interrupted first run leaves behind.
         if place.exists() and place.stat().st_size > 0:
-            _check_header(place)
+            check_header(place)
         elif not create:
             raise CatalogMissing(
                 f"there is no catalog at {place}: make one with `soundalike index`"
@@ -194,9 +182,9 @@ class Catalog:
             raise CatalogMissing(f"the folder {place.parent} for the catalog does not exist")
         lock = WriterLock(place)
         try:
-            engine = _engine(place, read_only=False)
-            with _explained(place):
-                _bring_up_to_date(place, engine)
+            engine = connect(place, read_only=False)
+            with explained(place):
+                bring_up_to_date(place, engine)
                 return cls(place, engine, lock)
         except BaseException:
             lock.release()
@@ -217,7 +205,7 @@ class Catalog:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of the catalog."""
-        with _explained(self.path), self.engine.connect() as connection:
+        with explained(self.path), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -225,12 +213,12 @@ class Catalog:
         """A transaction: all of it on disk afterwards, or none of it."""
         if not self.writable:
             raise CatalogError(f"{self.path} was opened for reading only")
-        with _explained(self.path), self.engine.begin() as connection:
+        with explained(self.path), self.engine.begin() as connection:
             yield connection
 
     def has_moved_on(self) -> bool:
         """Whether anything was written since this was last asked; takes microseconds."""
-        with _explained(self.path):
+        with explained(self.path):
             (version,) = self._watch.cursor().execute("PRAGMA data_version").fetchone()
         moved: bool = version != self._version
         self._version = version
@@ -402,7 +390,7 @@ class Catalog:
                 stored = np.frombuffer(b"".join(r[2] for r in alive), dtype="<f2")
                 yield Changes(
                     ids=np.array([r[0] for r in alive], dtype=np.int64),
-                    vectors=unit_vectors(stored.reshape(len(alive), model.dim)),
+                    vectors=to_unit(stored.reshape(len(alive), model.dim)),
                     gone=np.array(gone, dtype=np.int64),
                 )
 
@@ -468,109 +456,3 @@ def _failure_query() -> Select[Any]:
 def _batches(items: list[Item]) -> Iterator[list[Item]]:
     for start in range(0, len(items), IN_BATCH):
         yield items[start : start + IN_BATCH]
-
-
-def _no_catalog(path: Path) -> str:
-    return f"there is no catalog at {path}: make one with `soundalike index FOLDER`"
-
-
-def _check_header(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as error:
-        raise NotACatalog(f"{path} cannot be read ({error.strerror})") from error
-    if not header.startswith(b"SQLite format 3\0") or len(header) < 100:
-        raise NotACatalog(f"{path} is not a database: name a catalog with --catalog")
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise NotACatalog(f"{path} is a database of another program: name a catalog with --catalog")
-
-
-def _engine(path: Path, *, read_only: bool) -> Engine:
-    quoted = "file:" + str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace(
-        "#", "%23"
-    )
-    # A database in WAL mode on a medium that cannot be written is only readable as immutable.
-    frozen = read_only and not os.access(path.parent, os.W_OK)
-    uri = quoted + ("?mode=ro" if read_only else "?mode=rwc") + ("&immutable=1" if frozen else "")
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, timeout=30.0, check_same_thread=False)
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
-
-    @event.listens_for(engine, "connect")
-    def _set_up(connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA foreign_keys=ON")
-        if not read_only:
-            if connection.execute("PRAGMA page_count").fetchone() == (0,):
-                # Before WAL: readers look for it in the file itself, which WAL writes later.
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-
-    return engine
-
-
-def _revision(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        has_table = text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
-        if connection.execute(has_table).first() is None:
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def _check_revision(path: Path, revision: str | None) -> None:
-    if revision is None:
-        raise NotACatalog(f"{path} holds no catalog: make one with `soundalike index`")
-    if revision not in REVISIONS:
-        raise CatalogTooNew(
-            f"{path} was written by a newer soundalike (schema {revision}, this program knows up "
-            f"to {REVISIONS[-1]}): upgrade soundalike"
-        )
-    if revision != REVISIONS[-1]:
-        raise CatalogError(f"{path} has an old schema: run `soundalike index` once to upgrade it")
-
-
-def _bring_up_to_date(path: Path, engine: Engine) -> None:
-    revision = _revision(engine)
-    if revision == REVISIONS[-1]:
-        return
-    if revision is not None and revision not in REVISIONS:
-        _check_revision(path, revision)
-    from alembic import command
-    from alembic.config import Config
-
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", "indexer:migrations")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        if connection.execute(select(CatalogRow.id)).first() is None:
-            connection.execute(
-                insert(CatalogRow).values(
-                    id=1, uuid=str(uuid.uuid4()), change=0, created_at=time.time()
-                )
-            )
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Say what SQLite's errors mean for the owner of this catalog."""
-    try:
-        yield
-    except (DatabaseError, sqlite3.DatabaseError) as error:
-        cause = error.orig if isinstance(error, DatabaseError) else error
-        said = str(cause)
-        if "full" in said or "readonly" in said or "disk I/O" in said or "unable to open" in said:
-            raise CatalogFull(
-                f"{path} cannot be written ({said}): free some space or move the catalog; what was "
-                "reported as stored is safe"
-            ) from error
-        if "locked" in said:
-            raise CatalogLocked(f"{path} is in use by another program ({said})") from error
-        if "not a database" in said or "malformed" in said:
-            raise NotACatalog(
-                f"{path} is damaged ({said}): restore a copy, or move it away and index again"
-            ) from error
-        raise

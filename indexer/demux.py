@@ -48,6 +48,8 @@ _FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,matroska,webm,mov,mp4,m4a,"
     "mp3,mpc,mpc8,mpeg,mpegts,nut,ogg,oma,rm,shn,tak,truehd,tta,voc,w64,wav,wv,xwma"
 )
+# Monkey's Audio has the longest packets, up to 7 s.
+_LONGEST_PACKET_S = 10
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
 _MAGIC = (
     b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"ID3", b"\x30\x26\xb2\x75", b"\x1aE\xdf\xa3",
@@ -97,7 +99,9 @@ class PacketTable:
         Time stamps in the stream's time base, strictly increasing.
     sizes : ndarray, int32 (packets,)
         In bytes.
-    samples_per_tick : int
+    origin : int
+        The time stamp of the stream's first sample.
+    samples_per_tick : Fraction
         How many samples of the file's rate one unit of the time base is.
     samples : int
         Samples of one channel in the whole stream, as the packets say.
@@ -105,6 +109,7 @@ class PacketTable:
 
     pts: NDArray[np.int64]
     sizes: NDArray[np.int32]
+    origin: int
     samples_per_tick: Fraction
     samples: int
 
@@ -297,6 +302,8 @@ def _scan_packets(
 ) -> tuple[Fraction, int, PacketTable | None]:
     times, sizes = array("q"), array("i")
     add_time, add_size = times.append, sizes.append
+    time_base = stream.time_base or Fraction(1, rate)
+    longest = int(_LONGEST_PACKET_S / time_base)
     ticks = last = untimed = 0
     try:
         # Half a million packets in three hours: this loop is what a long file costs.
@@ -312,18 +319,20 @@ def _scan_packets(
             add_time(time)
             add_size(size)
             last = packet.duration or 0
+            if last > longest:
+                # FFmpeg lets the trimmed last packet of an Ogg file wrap below zero.
+                last = 0
             ticks += last
     except av.error.InvalidDataError:
         # A file cut short: what came before it counts.
         pass
     payload = sum(sizes)
-    time_base = stream.time_base
-    if not times or time_base is None:
-        return Fraction(stream.duration or 0) * (time_base or 0), payload or untimed, None
+    if not times:
+        return Fraction(stream.duration or 0) * time_base, untimed, None
     pts = np.frombuffer(times, np.int64)
     gaps = np.diff(pts)
     # Time stamps that jump (chained streams, damage) do not say where a packet's sound belongs.
-    is_steady = not untimed and bool((gaps > 0).all()) and not (gaps * float(time_base) > 1).any()
+    is_steady = not untimed and bool((gaps > 0).all()) and not (gaps > longest).any()
     duration = (int(pts[-1] - pts[0]) + last if is_steady else ticks) * time_base
     # Rounded ones (Matroska and ASF count milliseconds) do not say which sample it begins with,
     # unless all packets last the same whole number of ticks.
@@ -334,5 +343,8 @@ def _scan_packets(
     )
     if not (is_steady and is_exact):
         return duration, payload, None
-    table = PacketTable(pts, np.frombuffer(sizes, np.int32), samples_per_tick, int(duration * rate))
+    # Where stamps are rounded the first one alone can be off: encoder delay is no whole tick.
+    origin = int(pts[0] if samples_per_tick == 1 or not len(inner) else pts[1] - inner[0])
+    samples = int((int(pts[-1]) - origin + last) * samples_per_tick)
+    table = PacketTable(pts, np.frombuffer(sizes, np.int32), origin, samples_per_tick, samples)
     return duration, payload, table

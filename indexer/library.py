@@ -177,6 +177,8 @@ class Library:
         from indexer.vectors.faiss_index import FaissIndex
 
         if not self.path.exists():
+            if self.catalog.change() > 0:
+                log.warning("%s is missing; made again from the catalog", self.path)
             return self._empty_index(model), 0
         try:
             index, stamp = FaissIndex.open(self.path, dim=model.dim)

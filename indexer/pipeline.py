@@ -108,6 +108,7 @@ def index_places(
     *,
     options: Options = Options(),
     keys: Mapping[bytes, str] | None = None,
+    pool: AnalysisPool | None = None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Summary:
@@ -121,6 +122,8 @@ def index_places(
         Folders and files; none means every folder indexed before.
     keys : dict of absolute path to key, optional
         The caller's own names for files.
+    pool : AnalysisPool, optional
+        Workers that are running already, with the catalog's model; they are left running.
     interrupted : function to bool
         Asked a few times a second; once it says yes, what is in flight is written and the run
         ends.
@@ -149,6 +152,7 @@ def index_places(
     )
     _refuse_unknown_places(wanted, found.unreachable, todo.left_alone)
     model = settle_model(library, options)
+    library.refresh()
     with library.catalog.writing() as connection:
         for root in found.walked:
             writer.add_root(connection, root)
@@ -156,7 +160,8 @@ def index_places(
         writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
         writer.forget_failures(connection, todo.forgotten)
     run = _Run(library, model, options, keys=keys or {}, on_progress=on_progress)
-    run.go(todo.analyse, stop)
+    if todo.analyse:
+        run.go(todo.analyse, stop, pool)
     library.refresh()
     library.save_index()
     return Summary(
@@ -241,13 +246,13 @@ class _Run:
         """Files whose outcome is on disk."""
         return self.stored.total() + self.failed
 
-    def go(self, files: Sequence[SeenFile], stop: Callable[[], bool]) -> None:
+    def go(
+        self, files: Sequence[SeenFile], stop: Callable[[], bool], pool: AnalysisPool | None
+    ) -> None:
         """Analyse the files and write what comes of them, in their order."""
         self._total = len(files)
-        if not files:
-            return
         workers = self._options.workers or os.cpu_count() or 1
-        pool = AnalysisPool(
+        using = pool or AnalysisPool(
             self._model.name,
             self._model.fingerprint,
             workers=min(workers, len(files)),
@@ -255,12 +260,11 @@ class _Run:
             known=self._library.catalog.embedded_hashes(self._model.id),
         )
         try:
-            unheard = self._pass(pool, files, stop, skip_known=True)
-            self._pass(pool, unheard, stop, skip_known=False)
-        except BaseException:
-            pool.close(at_once=True)
-            raise
-        pool.close()
+            unheard = self._pass(using, files, stop, skip_known=True)
+            self._pass(using, unheard, stop, skip_known=False)
+        finally:
+            if pool is None:
+                using.close(at_once=True)
 
     def _pass(
         self,

@@ -166,7 +166,7 @@ class Track:
                 some = True
                 yield start / self.facts.sample_rate, waveform
             if not some:
-                raise self._nothing_decoded()
+                raise self._no_window()
 
     def _edges(self) -> tuple[int, int]:
         """The first sound's sample, down to the grid, and the one after the last sound."""
@@ -185,8 +185,7 @@ class Track:
             if decoded < MIN_SECONDS * self.facts.sample_rate:
                 raise self._too_short(decoded)
             if last <= first:
-                message = f"{self._name!r} is silent all through; there is nothing to compare."
-                raise Silent(message, stage="signal")
+                raise self._silent()
         if last - first < MIN_SECONDS * self.facts.sample_rate:
             raise self._too_short(last - first)
         return self._grid.floor(first), last
@@ -239,13 +238,13 @@ class Track:
         first, last, _ = self._all_sound()
         candidates = [start for start, _ in self._consecutive(self._grid.floor(first), last)]
         if not candidates:
-            raise self._nothing_decoded()
+            raise self._no_window()
         count = min(len(wanted), len(candidates))
         # The middles of `count` equal parts of the list.
         middles = [(2 * part + 1) * len(candidates) // (2 * count) for part in range(count)]
         starts, waveforms = self._sounding([candidates[middle] for middle in middles])
         if not starts:
-            raise self._nothing_decoded()
+            raise self._no_window()
         return starts, waveforms
 
     def _sounding(self, wanted: Sequence[int]) -> tuple[list[int], list[Mono]]:
@@ -309,6 +308,14 @@ class Track:
         )
         return TooShort(message, stage="signal")
 
+    def _no_window(self) -> Silent | Corrupt:
+        first, last, decoded = self._all_sound()
+        return self._silent() if 2 * decoded > last - first else self._nothing_decoded()
+
+    def _silent(self) -> Silent:
+        message = f"{self._name!r} is silent (almost) all through; there is nothing to compare."
+        return Silent(message, stage="signal")
+
     def _nothing_decoded(self) -> Corrupt:
         message = f"The sound of {self._name!r} cannot be decoded; replace it by a good copy."
         return Corrupt(message, stage="decode")
@@ -321,4 +328,8 @@ def _loud(piece: Mono) -> tuple[int, int] | None:
 
 
 def _sounds(waveform: Mono) -> bool:
-    return bool(np.abs(waveform).max() > SILENCE)
+    """Whether a window has sound in at least a tenth of its thirty parts.
+
+    One sample is not enough: a resampler rings into the silence next to a sound.
+    """
+    return sum(_loud(part) is not None for part in np.array_split(waveform, 30)) >= 3

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.catalog import unit_vectors
 from indexer.errors import (
     AnalysisError,
     BadVector,
@@ -24,6 +23,7 @@ from indexer.errors import (
 )
 from indexer.library import Library
 from indexer.schema import TrackStatus
+from indexer.vectors.half_precision import to_unit
 from recommender.answers import Answer, Neighbour
 from recommender.lookup import find_exactly, find_track, name
 
@@ -185,7 +185,7 @@ class Recommender:
         recording = self._library.catalog.recording_id(heard.facts.audio_hash)
         same = [(-1 if recording is None else recording, heard.facts.duration_s)]
         (ids,), (cosines,) = self._search(
-            unit_vectors(heard.embedding[np.newaxis]),
+            to_unit(heard.embedding[np.newaxis]),
             n,
             among=self._among(among),
             exclude=self._resolve(exclude),

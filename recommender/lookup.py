@@ -23,7 +23,8 @@ def find_track(catalog: Catalog, query: int | str) -> Track:
     ----------
     query : int or str
         An id; or as text, in this order: an id, a key, the path of an indexed file, a part of
-        "artist - title" (case and accents do not matter).
+        "artist - title", or of the key where the file says neither (case and accents do not
+        matter).
 
     Raises
     ------
@@ -97,8 +98,8 @@ def _find_by_words(catalog: Catalog, query: str) -> Track:
         raise UnknownTrack("an empty text names no track: give an id, key, path or part of a title")
     exact: list[int] = []
     partial: list[int] = []
-    for track_id, _key, artist, title in catalog.names():
-        whole = folded(f"{artist} - {title}")
+    for track_id, key, artist, title in catalog.names():
+        whole = folded(f"{artist} - {title}" if artist or title else key)
         if words in (whole.split(), folded(title).split()):
             exact.append(track_id)
         elif all(word in whole for word in words):

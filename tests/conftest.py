@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from indexer.catalog_writer import Stored
 from indexer.errors import ModelError
-from indexer.model import fetch_model, load_model, model_folder
+from indexer.library import Library
+from indexer.model import fetch_model, load_model, model_folder, model_info
+from indexer.pipeline import index_places
+from indexer.workers import AnalysisPool
+from tests import sounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,3 +35,53 @@ def musicnn_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             fetch_model("musicnn", report=print)
         patch.setenv("SOUNDALIKE_MODELS", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def pool(musicnn_models: Path) -> Iterator[AnalysisPool]:
+    """One warm worker for all tests that index: starting one takes seconds."""
+    running = AnalysisPool("musicnn", model_info("musicnn").fingerprint)
+    yield running
+    running.close(at_once=True)
+
+
+@pytest.fixture(scope="session")
+def original_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve songs of 4 s in two folders, six formats in turn; not to be changed."""
+    folder = tmp_path_factory.mktemp("songs")
+    suffixes = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
+    for number in range(12):
+        place = folder / f"album {number // 6}"
+        place.mkdir(exist_ok=True)
+        sounds.write_audio(
+            place / f"{number:02}{suffixes[number % 6]}",
+            sounds.music(4, seed=number),
+            tags={"title": f"Song {number}", "artist": f"Band {number // 4}"},
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def original_catalog(
+    tmp_path_factory: pytest.TempPathFactory, original_songs: Path, pool: AnalysisPool
+) -> Path:
+    """The catalog of the twelve songs; not to be changed."""
+    place = tmp_path_factory.mktemp("catalog") / "catalog.db"
+    with closing(Library.open_for_writing(place, create=True)) as library:
+        summary = index_places(library, [original_songs], pool=pool)
+    assert summary.stored[Stored.NEW] == 12
+    return place
+
+
+@pytest.fixture
+def songs(tmp_path: Path, original_songs: Path) -> Path:
+    """The twelve songs, to be changed at will."""
+    return shutil.copytree(original_songs, tmp_path / "songs")
+
+
+@pytest.fixture
+def catalog_path(tmp_path: Path, original_catalog: Path) -> Path:
+    """A catalog of the twelve songs, with its index, to be changed at will."""
+    for file in original_catalog.parent.iterdir():
+        shutil.copy2(file, tmp_path / file.name)
+    return tmp_path / original_catalog.name

@@ -62,7 +62,7 @@ class IndexPolicy:
     lists_per_root: float = 4.0
     regroup_at: float = 2.0
     measure_at: float = 0.25
-    read_all_below: float = 0.03
+    read_all_below: float = 0.01
     queries: int = 256
     seed: int = 0
 

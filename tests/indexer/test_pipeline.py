@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from indexer.catalog_writer import Stored
+from indexer.errors import LibraryUnreachable, ModelMismatch
+from indexer.library import Library
+from indexer.pipeline import Options, Progress, Summary, index_places
+from recommender import Recommender
+from tests import sounds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from indexer.workers import AnalysisPool
+
+
+def run(catalog: Path, *places: Path, pool: AnalysisPool, **options: object) -> Summary:
+    with closing(Library.open_for_writing(catalog, create=True)) as library:
+        return index_places(
+            library,
+            places,
+            options=Options(**options),  # type: ignore[arg-type]
+            pool=pool,
+        )
+
+
+def vectors(catalog: Path) -> dict[str, np.ndarray]:
+    """Each present track's vector by its key, from the index; it agrees with the catalog."""
+    with closing(Library.open(catalog)) as library:
+        assert library.verify().damage == ()
+        assert library.index is not None
+        names = library.catalog.names()
+        ids = [row[0] for row in names]
+        assert library.index.ids().tolist() == ids
+        rows = library.index.reconstruct(np.array(ids, dtype=np.int64))
+        return {row[1]: vector for row, vector in zip(names, rows, strict=True)}
+
+
+def new_sound(path: Path, *, seed: int, title: str | None = None) -> Path:
+    tags = {"title": title} if title else {}
+    return sounds.write_audio(path, sounds.music(4, seed=seed), tags=tags)
+
+
+def test_ids_follow_the_order_of_the_scan(original_catalog: Path) -> None:
+    with closing(Library.open(original_catalog)) as library:
+        keys = [row[1] for row in library.catalog.names()]
+    assert keys == sorted(keys)
+    assert len(keys) == 12
+
+
+def test_a_second_run_has_nothing_to_do(
+    catalog_path: Path, original_songs: Path, pool: AnalysisPool
+) -> None:
+    before = catalog_path.read_bytes()
+    summary = run(catalog_path, original_songs, pool=pool)
+    assert summary.unchanged == 12
+    assert sum(summary.stored.values()) == summary.failed == summary.missing == 0
+    assert catalog_path.read_bytes() == before
+
+
+def test_a_run_without_places_goes_through_the_folders_indexed_before(
+    catalog_path: Path, pool: AnalysisPool
+) -> None:
+    assert run(catalog_path, pool=pool).unchanged == 12
+
+
+def test_the_same_library_gives_the_same_vectors_bit_for_bit(
+    tmp_path: Path, original_catalog: Path, original_songs: Path, pool: AnalysisPool
+) -> None:
+    run(tmp_path / "again.db", original_songs, pool=pool)
+    first, second = vectors(original_catalog), vectors(tmp_path / "again.db")
+    assert first.keys() == second.keys()
+    assert all((first[key] == second[key]).all() for key in first)
+
+
+def test_moved_copied_retagged_changed_and_vanished_files(
+    tmp_path: Path, songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    run(catalog, songs, pool=pool)
+    ids = _ids(catalog)
+    first, *_ = sorted((songs / "album 0").iterdir())
+    new_place = songs / "moved" / "new name.wav"
+    new_place.parent.mkdir()
+    first.rename(new_place)
+    shutil.copy(songs / "album 0" / "01.flac", songs / "album 1" / "copy.flac")
+    _retag(songs / "album 0" / "02.mp3")
+    new_sound(songs / "album 1" / "06.wav", seed=99)
+    (songs / "album 1" / "07.flac").unlink()
+
+    summary = run(catalog, songs, pool=pool)
+    assert dict(summary.stored) == {
+        Stored.MOVED: 1,
+        Stored.NEW: 1,
+        Stored.RETAGGED: 1,
+        Stored.CHANGED: 1,
+    }
+    assert (summary.missing, summary.failed, summary.unchanged) == (1, 0, 8)
+    after = _ids(catalog)
+    assert after["moved/new name.wav"] == ids["album 0/00.wav"]
+    assert after["album 1/06.wav"] == ids["album 1/06.wav"]
+    assert "album 1/07.flac" not in after
+    found = vectors(catalog)
+    assert (found["album 0/01.flac"] == found["album 1/copy.flac"]).all()
+    with closing(Library.open(catalog)) as library:
+        retagged = library.catalog.track_by_key("album 0/02.mp3")
+    assert retagged is not None
+    assert retagged.title == "another title"
+
+
+def test_known_recordings_are_not_heard_again(tmp_path: Path, original_songs: Path) -> None:
+    """With workers that are told what is known; a hash that was promised in vain is heard."""
+    catalog = tmp_path / "catalog.db"
+    songs = shutil.copytree(original_songs / "album 0", tmp_path / "songs")
+    with closing(Library.open_for_writing(catalog, create=True)) as library:
+        index_places(library, [songs], options=Options(workers=1))
+        shutil.copytree(songs, tmp_path / "copies")
+        summary = index_places(library, [tmp_path / "copies"], options=Options(workers=1))
+        assert summary.stored[Stored.NEW] == 6
+        assert library.catalog.counts()["recordings"] == 6
+    assert len(vectors(catalog)) == 12
+
+
+def test_vanished_files_come_back_with_their_ids(
+    tmp_path: Path, songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    run(catalog, songs, pool=pool)
+    ids = _ids(catalog)
+    (songs / "album 1").rename(tmp_path / "away")
+    assert run(catalog, songs, pool=pool).missing == 6
+    assert len(vectors(catalog)) == 6
+    (tmp_path / "away").rename(songs / "album 1")
+    summary = run(catalog, songs, pool=pool)
+    assert summary.stored[Stored.RETURNED] == 6
+    assert _ids(catalog) == ids
+    assert len(vectors(catalog)) == 12
+
+
+def test_a_share_that_is_offline_loses_nothing(
+    tmp_path: Path, songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    run(catalog, songs, pool=pool)
+    songs.rename(tmp_path / "unplugged")
+    summary = run(catalog, songs, pool=pool)
+    assert summary.left_alone == {os.fsencode(songs): 12}
+    assert summary.missing == 0
+    assert len(vectors(catalog)) == 12
+
+
+def test_a_folder_nobody_knows_is_an_error_and_nothing_is_done(
+    catalog_path: Path, tmp_path: Path, pool: AnalysisPool
+) -> None:
+    with pytest.raises(LibraryUnreachable, match="nowhere"):
+        run(catalog_path, tmp_path / "nowhere", pool=pool)
+
+
+def test_five_instalments_with_removals_answer_as_one_run(
+    tmp_path: Path, songs: Path, original_catalog: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "instalments.db"
+    away = shutil.copytree(songs, tmp_path / "away")
+    everything = sorted(path.relative_to(songs) for path in songs.rglob("*.*"))
+    for path in everything:
+        (songs / path).unlink()
+    for instalment in range(5):
+        for path in everything[instalment::5]:
+            shutil.copy2(away / path, songs / path)
+        if instalment > 0:
+            (songs / everything[instalment - 1]).unlink()
+        run(catalog, songs, pool=pool)
+    for path in everything:
+        shutil.copy2(away / path, songs / path)
+    run(catalog, songs, pool=pool)
+    expected, got = vectors(original_catalog), vectors(catalog)
+    assert got.keys() == expected.keys()
+    with Recommender.open(original_catalog) as once, Recommender.open(catalog) as often:
+        for key in expected:
+            assert [(one.key, one.cosine) for one in once.similar_to_track(key, 11)] == [
+                (one.key, one.cosine) for one in often.similar_to_track(key, 11)
+            ]
+
+
+def test_a_run_can_be_stopped_and_goes_on(
+    tmp_path: Path, original_songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    seen: list[Progress] = []
+    with closing(Library.open_for_writing(catalog, create=True)) as library:
+        first = index_places(
+            library,
+            [original_songs],
+            pool=pool,
+            options=Options(stop_after_s=0.0),
+            on_progress=seen.append,
+        )
+        stored = library.catalog.counts()["present"]
+        assert first.waiting == 12 - stored
+        assert first.waiting > 0
+        second = index_places(library, [original_songs], pool=pool, on_progress=seen.append)
+    assert second.waiting == 0
+    assert second.stored[Stored.NEW] == 12 - stored
+    assert seen[-1] == Progress(total=12 - stored, done=12 - stored)
+    assert len(vectors(catalog)) == 12
+
+
+def test_a_catalog_takes_one_model_only(
+    catalog_path: Path, original_songs: Path, tmp_path: Path, musicnn_models: Path
+) -> None:
+    from indexer import checkpoint
+
+    info, tensors = checkpoint.read(musicnn_models / "musicnn.safetensors")
+    changed = {name: tensor.copy() for name, tensor in tensors.items()}
+    next(iter(changed.values()))[...] += 0.5
+    other = tmp_path / "other.safetensors"
+    fields = checkpoint.ModelCard.__dataclass_fields__
+    card = checkpoint.ModelCard(**{name: getattr(info, name) for name in fields})
+    checkpoint.write(other, changed, card)
+    with (
+        closing(Library.open_for_writing(catalog_path)) as library,
+        pytest.raises(ModelMismatch, match="holds embeddings of musicnn"),
+    ):
+        index_places(library, [original_songs], options=Options(model=str(other)))
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
+    tmp_path: Path, original_songs: Path, original_catalog: Path, musicnn_models: Path
+) -> None:
+    """Twenty runs killed at random moments of their life, then one that ends."""
+    catalog = tmp_path / "catalog.db"
+    code = (
+        "import sys\n"
+        "from indexer import pipeline\n"
+        "from indexer.library import Library\n"
+        "pipeline.BATCH, pipeline.BATCH_S = 2, 0.0\n"
+        "library = Library.open_for_writing(sys.argv[1], create=True)\n"
+        "print('begun', flush=True)\n"
+        "pipeline.index_places(library, [sys.argv[2]],\n"
+        "    options=pipeline.Options(workers=1, retry_failed=True),\n"
+        "    on_progress=lambda p: print('done', p.done, flush=True))\n"
+        "library.close()\n"
+    )
+    command = [sys.executable, "-c", code, str(catalog), str(original_songs)]
+    rng = np.random.default_rng(7)
+    stored_before = 0
+    for _ in range(20):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            time.sleep(float(rng.uniform(0, 4.0)))
+            process.send_signal(signal.SIGKILL)
+            told = [line.split() for line in process.stdout.read().splitlines()]
+        reported = max((int(words[1]) for words in told if len(words) == 2), default=0)
+        with closing(Library.open(catalog)) as library:
+            stored = library.catalog.counts()["present"]
+            assert stored >= stored_before + reported
+            assert library.catalog.damage() == []
+        stored_before = stored
+        if stored == 12 and rng.random() < 0.7:
+            catalog.with_suffix(".faiss").unlink(missing_ok=True)
+            shutil.rmtree(tmp_path / "old", ignore_errors=True)
+            (tmp_path / "old").mkdir()
+            for file in tmp_path.glob("catalog.db*"):
+                file.rename(tmp_path / "old" / file.name)
+            stored_before = 0
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    expected, got = vectors(original_catalog), vectors(catalog)
+    assert got.keys() == expected.keys()
+    assert all((got[key] == expected[key]).all() for key in expected)
+    with closing(Library.open(catalog)) as library:
+        assert library.verify().sound
+        assert library.catalog.failures() == []
+
+
+def _ids(catalog: Path) -> dict[str, int]:
+    with closing(Library.open(catalog)) as library:
+        return {row[1]: row[0] for row in library.catalog.names()}
+
+
+def _retag(path: Path) -> None:
+    """Put another ID3v1 tag behind an MP3's frames, as a tagger would."""
+    content = path.read_bytes()
+    sound = content[10 + _id3v2_size(content) :] if content.startswith(b"ID3") else content
+    path.write_bytes(sounds.id3v2({"TIT2": b"\x03another title"}) + sound)
+
+
+def _id3v2_size(content: bytes) -> int:
+    return sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=True))

@@ -1,0 +1,299 @@
+"""Synthetic sounds for tests, written in every container; and files that are bad in one way each.
+
+Everything is seeded: the same call writes the same sound. Writers return the path they wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+# Container by suffix: FFmpeg's format and encoder. Ogg Vorbis goes through soundfile.
+ENCODERS = {
+    ".wav": ("wav", "pcm_s16le"),
+    ".aiff": ("aiff", "pcm_s16be"),
+    ".flac": ("flac", "flac"),
+    ".mp3": ("mp3", "libmp3lame"),
+    ".mp2": ("mp2", "mp2"),
+    ".opus": ("ogg", "libopus"),
+    ".m4a": ("ipod", "aac"),
+    ".aac": ("adts", "aac"),
+    ".ac3": ("ac3", "ac3"),
+    ".wma": ("asf", "wmav2"),
+    ".mka": ("matroska", "libopus"),
+    ".webm": ("webm", "libopus"),
+    ".wv": ("wv", "wavpack"),
+    ".tta": ("tta", "tta"),
+}
+SUFFIXES = (*ENCODERS, ".ogg")
+
+
+def music(
+    seconds: float, *, sample_rate: int = 44_100, channels: int = 2, seed: int = 0
+) -> NDArray[np.float32]:
+    """Notes, a bass and noise on the beat that never repeat exactly: float32 (channels, samples).
+
+    No stretch of it equals another, so a window cut at the wrong sample is found out.
+    """
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    beat = (time * 3).astype(int)
+    pitch = 220 * 2 ** (rng.integers(0, 24, beat.max(initial=0) + 1)[beat] / 12)
+    decay = 1 - 0.8 * (time * 3 % 1)
+    notes = 0.25 * decay * np.sin(2 * np.pi * np.cumsum(pitch) / sample_rate)
+    bass = 0.2 * np.sin(2 * np.pi * np.cumsum(pitch / 4) / sample_rate)
+    hats = 0.1 * rng.standard_normal(len(time)) * (time * 3 % 1 < 0.15)
+    sides = np.linspace(0.6, 1.0, channels)
+    return np.stack(
+        [notes * side + bass + hats * (1.6 - side) for side in sides], dtype=np.float32
+    ).clip(-1, 1)
+
+
+def write_audio(
+    path: Path,
+    waveform: NDArray[np.float32],
+    *,
+    sample_rate: int = 44_100,
+    codec: str | None = None,
+    bit_rate: int = 128_000,
+    tags: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Path:
+    """Encode a waveform (channels, samples) by the suffix of the path; `codec` overrides.
+
+    Opus files are at 48 kHz whatever the waveform's rate is.
+    """
+    if path.suffix == ".ogg":
+        return _write_vorbis(path, waveform, sample_rate, tags or {})
+    format_name, encoder = ENCODERS[path.suffix]
+    codec = codec or encoder
+    rate_out = 48_000 if codec == "libopus" else sample_rate
+    channels = len(waveform)
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[channels]
+    with path.open("wb") as file, av.open(file, "w", format=format_name) as container:
+        container.metadata.update(tags or {})
+        stream = container.add_stream(codec, rate=rate_out, options=dict(options or {}))
+        stream.layout = layout
+        stream.bit_rate = bit_rate
+        context = stream.codec_context
+        resampler = av.AudioResampler(format=context.format, layout=layout, rate=rate_out)
+        for at in range(0, waveform.shape[1], sample_rate):
+            # Interleaved: PyAV fills a ninth plane that 8 planar channels do not have.
+            piece = np.ascontiguousarray(waveform[:, at : at + sample_rate].T).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(piece, format="flt", layout=layout)
+            frame.sample_rate, frame.pts = sample_rate, at
+            for resampled in resampler.resample(frame):
+                container.mux(stream.encode(resampled))
+        for resampled in resampler.resample(None):
+            container.mux(stream.encode(resampled))
+        container.mux(stream.encode(None))
+    return path
+
+
+def _write_vorbis(
+    path: Path, waveform: NDArray[np.float32], sample_rate: int, tags: Mapping[str, str]
+) -> Path:
+    import soundfile
+
+    with (
+        path.open("wb") as raw,
+        soundfile.SoundFile(
+            raw, "w", sample_rate, len(waveform), format="OGG", subtype="VORBIS"
+        ) as file,
+    ):
+        for name, value in tags.items():
+            setattr(file, {"track": "tracknumber"}.get(name, name), value)
+        # All at once overflows the stack of libsndfile's encoder.
+        for at in range(0, waveform.shape[1], sample_rate):
+            file.write(waveform[:, at : at + sample_rate].T)
+    return path
+
+
+def write_float_wav(
+    path: Path, waveform: NDArray[np.float32], *, sample_rate: int = 44_100
+) -> Path:
+    """32-bit float WAV, sample for sample: NaN and infinity stay what they are."""
+    data = np.ascontiguousarray(waveform.T, "<f4").tobytes()
+    channels = len(waveform)
+    header = _wav_header(3, channels, sample_rate, 32, len(data))
+    path.write_bytes(header + data)
+    return path
+
+
+def _wav_header(kind: int, channels: int, sample_rate: int, bits: int, size: int) -> bytes:
+    block = channels * bits // 8
+    layout = (kind, channels, sample_rate, sample_rate * block % 2**32, block % 2**16, bits)
+    riff = struct.pack("<4sI4s", b"RIFF", min(size + 36, 2**32 - 1), b"WAVE")
+    return (
+        riff + struct.pack("<4sIHHIIHH", b"fmt ", 16, *layout) + struct.pack("<4sI", b"data", size)
+    )
+
+
+def empty_file(path: Path) -> Path:
+    """Zero bytes."""
+    path.touch()
+    return path
+
+
+def random_bytes(path: Path, *, size: int = 200_000, seed: int = 0) -> Path:
+    """Noise; in 200 kB there are a hundred places that look like the start of an MP3 frame."""
+    path.write_bytes(np.random.default_rng(seed).bytes(size))
+    return path
+
+
+def text_file(path: Path) -> Path:
+    """Prose under whatever name it is given."""
+    path.write_text("What sounds like this? A letter to the editor.\n" * 400)
+    return path
+
+
+def cut(path: Path, source: Path, *, keep: int | float) -> Path:
+    """The beginning of another file: so many bytes, or that fraction of it."""
+    data = source.read_bytes()
+    path.write_bytes(data[: keep if isinstance(keep, int) else round(len(data) * keep)])
+    return path
+
+
+def flip_bytes(path: Path, source: Path, *, share: float, seed: int = 0) -> Path:
+    """Another file with a share of its bytes, after the first 10 %, replaced by noise."""
+    rng = np.random.default_rng(seed)
+    data = np.frombuffer(source.read_bytes(), np.uint8).copy()
+    places = rng.integers(len(data) // 10, len(data), round(len(data) * share))
+    data[places] = rng.integers(0, 256, len(places))
+    path.write_bytes(data.tobytes())
+    return path
+
+
+def silent_video(path: Path, *, seconds: float = 1.0) -> Path:
+    """A video (MPEG-4 in .mp4) without an audio stream."""
+    with path.open("wb") as file, av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for number in range(round(10 * seconds)):
+            picture = np.full((64, 64, 3), 20 * number % 255, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def picture(path: Path) -> Path:
+    """A JPEG or a PNG, by the suffix."""
+    codec, pixels = {".jpg": ("mjpeg", "yuvj420p"), ".png": ("png", "rgb24")}[path.suffix]
+    context = av.CodecContext.create(codec, "w")
+    context.width, context.height, context.pix_fmt = 64, 64, pixels
+    context.framerate, context.color_range = 1, 2
+    gradient = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+    frame = av.VideoFrame.from_ndarray(gradient, format="rgb24").reformat(format=pixels)
+    packets = [*context.encode(frame), *context.encode(None)]
+    path.write_bytes(b"".join(bytes(packet) for packet in packets))
+    return path
+
+
+def silence(path: Path, *, seconds: float = 5.0) -> Path:
+    """Digital silence."""
+    return write_audio(path, np.zeros((2, round(44_100 * seconds)), np.float32))
+
+
+def not_finite(path: Path, *, value: float, at: float = 0.5, seconds: float = 5.0) -> Path:
+    """A float WAV with one sample of `value` (NaN or infinity) in it."""
+    waveform = music(seconds)
+    waveform[0, round(at * waveform.shape[1])] = value
+    return write_float_wav(path, waveform)
+
+
+def boastful_wav(path: Path, *, channels: int = 2, bits: int = 16, kind: int = 1) -> Path:
+    """A WAV of 60 bytes whose header claims 4 GiB of sound."""
+    path.write_bytes(_wav_header(kind, channels, 44_100, bits, 2**32 - 2) + bytes(16))
+    return path
+
+
+def id3v2(frames: Mapping[str, bytes]) -> bytes:
+    """An ID3v2.3 tag of raw frames: each value begins with its encoding byte, unchecked."""
+    body = b"".join(
+        name.encode() + struct.pack(">IH", len(value), 0) + value for name, value in frames.items()
+    )
+    size = bytes((len(body) >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x03\x00\x00" + size + body
+
+
+def id3v1(*, title: bytes, genre: int) -> bytes:
+    """An ID3v1 tag of 128 bytes."""
+    return b"TAG" + title.ljust(30, b"\0")[:30] + bytes(94) + bytes([genre])
+
+
+def apev2(items: Mapping[str, bytes]) -> bytes:
+    """An APEv2 tag with header and footer."""
+    body = b"".join(
+        struct.pack("<II", len(value), 0) + name.encode() + b"\0" + value
+        for name, value in items.items()
+    )
+    fields = (2000, len(body) + 32, len(items))
+    head = b"APETAGEX" + struct.pack("<IIII", *fields, 0xA0000000) + bytes(8)
+    foot = b"APETAGEX" + struct.pack("<IIII", *fields, 0x80000000) + bytes(8)
+    return head + body + foot
+
+
+def vorbis_comment_not_utf8(path: Path, source: Path) -> Path:
+    """A FLAC whose tags say TITLE=caf\\xe9, which is Latin-1 and not UTF-8."""
+    comment = b"TITLE=caf\xe9\xff"
+    block = struct.pack("<I", 4) + b"test" + struct.pack("<I", 1)
+    block += struct.pack("<I", len(comment)) + comment
+    data = source.read_bytes()
+    stream_info = data[8:42]
+    at, last = 4, False
+    while not last:
+        last, size = bool(data[at] & 0x80), int.from_bytes(data[at + 1 : at + 4], "big")
+        at += 4 + size
+    head = b"fLaC" + b"\x00\x00\x00\x22" + stream_info
+    path.write_bytes(head + b"\x84" + len(block).to_bytes(3, "big") + block + data[at:])
+    return path
+
+
+def playlists(folder: Path, target: Path) -> list[Path]:
+    """Files of the kinds that make a player open other files; all name `target`."""
+    texts = {
+        "list.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{target}\n#EXT-X-ENDLIST\n",
+        "list.m3u": f"#EXTM3U\n#EXTINF:9,\n{target}\n",
+        "list.ffconcat": f"ffconcat version 1.0\nfile '{target}'\n",
+        "list.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        "m=audio 5004 RTP/AVP 0\n",
+        "list.mpd": "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011' "
+        f"type='static'><Period><BaseURL>file://{target}</BaseURL></Period></MPD>\n",
+        "list.cue": f'FILE "{target}" MP3\n  TRACK 01 AUDIO\n    INDEX 01 00:00:00\n',
+        "list.mp3": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{target}\n#EXT-X-ENDLIST\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in texts]
+
+
+def odd_names() -> list[bytes]:
+    """File names that a shell, a terminal or a decoder may stumble over."""
+    return [
+        b"new\nline.wav",
+        b"quotes \"double\" 'single'.wav",
+        "emoji \U0001f3b5 na\u00efve.wav".encode(),
+        b"not utf-8 \xff\xfe\xe9.wav",
+        b"-dash.wav",
+        b"concat:a|b.wav",
+        b"http:colon %d #hash?.wav",
+    ]
+
+
+def place(source: Path, folder: Path, name: bytes) -> bytes:
+    """Put a file's content under a name of raw bytes; returns the whole path as bytes."""
+    target = os.fsencode(folder) + b"/" + name
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(source.read_bytes())
+    return target
