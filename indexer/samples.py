@@ -243,14 +243,20 @@ class SeekingReader(Reader):
     def _stamped_pieces(self, start: int) -> Iterator[tuple[int, Mono]]:
         origin = self._packets.origin
         per_tick = self._packets.samples_per_tick
+        at: int | None = None
         for packet in self._packets_from(start):
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
                 continue
             for frame in frames:
+                # Of several frames in a packet (ADPCM) only the first is stamped.
                 if frame.pts is not None:
-                    yield max(0, int((frame.pts - origin) * per_tick)), self._mono(frame)
+                    at = max(0, int((frame.pts - origin) * per_tick))
+                if at is not None:
+                    piece = self._mono(frame)
+                    yield at, piece
+                    at += len(piece)
 
     def _packets_from(self, start: int) -> Iterator[Packet[AudioStream]]:
         pre_roll = int(PRE_ROLL_S * self.rate)
@@ -301,7 +307,7 @@ class ForwardReader(Reader):
         """Not known before all is decoded."""
         return
 
-    def _decode_from(self, start: int) -> Iterator[tuple[int, Mono]]:
+    def _decode_from(self, start: int) -> Iterator[tuple[int, Mono]]:  # noqa: ARG002
         self._file.reopen()
         at = 0
         for packet in _remaining(self._file):

@@ -30,7 +30,7 @@ OPTIONS = {".m4a": {"aac_pns": "0"}, ".aac": {"aac_pns": "0"}}
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("library")
-    waveform = sounds.music(40)
+    waveform = sounds.music(24)
     return {
         suffix: sounds.write_audio(folder / f"track{suffix}", waveform, options=OPTIONS.get(suffix))
         for suffix in sounds.SUFFIXES
@@ -92,7 +92,7 @@ def test_decoding_is_right_by_ffmpegs_own_account(library: dict[str, Path], suff
 
 
 def test_noise_of_aac_differs_only_a_little(tmp_path: Path) -> None:
-    path = sounds.write_audio(tmp_path / "a.m4a", sounds.music(40))
+    path = sounds.write_audio(tmp_path / "a.m4a", sounds.music(24))
     assert largest_error(windows_of(path, count=4), decoded_whole(path)) < 0.1
 
 
@@ -101,7 +101,7 @@ def test_noise_of_aac_differs_only_a_little(tmp_path: Path) -> None:
 def test_mp3_of_low_and_high_rate(tmp_path: Path, bit_rate: int, sample_rate: int) -> None:
     path = sounds.write_audio(
         tmp_path / "a.mp3",
-        sounds.music(30, sample_rate=sample_rate),
+        sounds.music(15, sample_rate=sample_rate),
         sample_rate=sample_rate,
         bit_rate=min(bit_rate, 160_000 if sample_rate == 22_050 else bit_rate),
     )
@@ -110,7 +110,7 @@ def test_mp3_of_low_and_high_rate(tmp_path: Path, bit_rate: int, sample_rate: in
 
 def test_mp3_of_variable_bit_rate_without_a_table(tmp_path: Path) -> None:
     path = sounds.write_audio(
-        tmp_path / "a.mp3", sounds.music(30), options={"flags": "+qscale", "global_quality": "472"}
+        tmp_path / "a.mp3", sounds.music(15), options={"flags": "+qscale", "global_quality": "472"}
     )
     with open_file(path) as file:
         assert file.frames is not None
@@ -125,7 +125,7 @@ def test_mp3_of_variable_bit_rate_without_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav", ".wma"])
 def test_streaming_gives_all_windows_of_the_track(library: dict[str, Path], suffix: str) -> None:
     pairs = list(stream_windows(library[suffix]))
-    assert len(pairs) == 13
+    assert len(pairs) in {7, 8}
     starts = np.array([start for start, _ in pairs])
     np.testing.assert_allclose(np.diff(starts), 3.0, atol=1e-9)
     facts = read_facts(library[suffix])
@@ -143,12 +143,12 @@ def test_reading_twice_gives_the_same_bits(library: dict[str, Path], suffix: str
 @pytest.mark.parametrize("suffix", sounds.SUFFIXES)
 def test_facts(library: dict[str, Path], suffix: str) -> None:
     facts = read_facts(library[suffix])
-    assert facts.duration_s == pytest.approx(40, abs=0.15)
+    assert facts.duration_s == pytest.approx(24, abs=0.15)
     assert facts.channels == 2
     assert facts.sample_rate == (48_000 if facts.codec == "opus" else 44_100)
     assert len(facts.audio_hash) == 32
     size = library[suffix].stat().st_size
-    assert facts.bit_rate == pytest.approx(size * 8 / 40, rel=0.1)
+    assert facts.bit_rate == pytest.approx(size * 8 / 24, rel=0.1)
 
 
 def test_every_format_has_its_own_hash(library: dict[str, Path]) -> None:
@@ -159,7 +159,7 @@ def test_every_format_has_its_own_hash(library: dict[str, Path]) -> None:
 
 def test_known_audio_is_not_decoded(library: dict[str, Path]) -> None:
     facts = read_facts(library[".flac"])
-    assert read_windows(library[".flac"], skip_if=lambda found: True) == facts
+    assert read_windows(library[".flac"], skip_if=lambda _: True) == facts
     asked: list[bytes] = []
     found = read_windows(library[".flac"], skip_if=lambda found: asked.append(found) or False)
     assert isinstance(found, Windows)
@@ -257,6 +257,19 @@ def test_every_sample_format_has_the_same_scale(
     np.testing.assert_allclose(windows.waveforms[0], expected, atol=precision)
 
 
+@pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav", "pcm_mulaw"])
+def test_wav_with_a_codec_in_it(tmp_path: Path, codec: str) -> None:
+    waveform = sounds.music(15, sample_rate=22_050)
+    path = sounds.write_audio(tmp_path / "a.wav", waveform, sample_rate=22_050, codec=codec)
+    windows = windows_of(path)
+    assert len(windows.starts_s) >= 4
+    at = round(windows.starts_s[-1] * 22_050)
+    sound = waveform.mean(axis=0)[at : at + 3 * 22_050]
+    expected = soxr.resample(sound, 22_050, 16_000, quality="HQ")
+    assert np.corrcoef(windows.waveforms[-1], expected)[0, 1] > 0.97
+    assert largest_error(windows, decoded_whole(path)) < 1e-3
+
+
 def test_silence_at_both_ends_is_left_out(tmp_path: Path) -> None:
     waveform = sounds.music(20)
     padded = np.pad(waveform, ((0, 0), (70 * 44_100, 80 * 44_100)))
@@ -296,13 +309,13 @@ def test_less_than_a_window_is_repeated(tmp_path: Path) -> None:
 
 
 def test_a_stream_of_frames_is_entered_without_decoding_it_all(tmp_path: Path) -> None:
-    path = sounds.write_audio(tmp_path / "a.mp3", sounds.music(40))
+    path = sounds.write_audio(tmp_path / "a.mp3", sounds.music(20))
     with open_file(path) as file:
         samples = reader(file)
-        far, decoded = samples.read(39 * 44_100, 39 * 44_100 + 1000)
+        far, decoded = samples.read(19 * 44_100, 19 * 44_100 + 1000)
         assert decoded == 1000
         near, _ = samples.read(0, 1000)
-        again, _ = samples.read(39 * 44_100, 39 * 44_100 + 1000)
+        again, _ = samples.read(19 * 44_100, 19 * 44_100 + 1000)
     assert np.abs(far).max() > 0.01
     np.testing.assert_array_equal(far, again)
     assert not np.array_equal(near, far)

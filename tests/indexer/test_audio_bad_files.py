@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
-import resource
 import subprocess
 import sys
 import time
@@ -60,9 +60,9 @@ def test_what_is_no_audio(tmp_path: Path, write: Callable[[Path], Path], name: s
     assert name in str(error)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_random_bytes_are_never_audio(tmp_path: Path, seed: int) -> None:
-    error = refusal(sounds.random_bytes(tmp_path / "a.mp3", size=1_000_000, seed=seed))
+    error = refusal(sounds.random_bytes(tmp_path / "a.mp3", size=500_000, seed=seed))
     assert isinstance(error, NotAudio | Corrupt)
 
 
@@ -106,23 +106,19 @@ def test_scattered_damage_ends_in_windows_or_a_reason(tmp_path: Path, suffix: st
     whole = sounds.write_audio(tmp_path / f"whole{suffix}", sounds.music(12))
     for share in (0.0005, 0.02):
         path = sounds.flip_bytes(tmp_path / f"flipped{suffix}", whole, share=share)
-        try:
-            windows = read(path)
-        except AnalysisError as error:
-            assert error.stage in {"open", "demux", "decode", "signal"}
-        else:
-            assert 1 <= len(windows.starts_s) <= 4
+        with contextlib.suppress(AnalysisError):
+            assert 1 <= len(read(path).starts_s) <= 4
 
 
 def test_a_damaged_stretch_of_mp3_costs_its_windows_only(tmp_path: Path) -> None:
-    whole = sounds.write_audio(tmp_path / "whole.mp3", sounds.music(60), bit_rate=128_000)
+    whole = sounds.write_audio(tmp_path / "whole.mp3", sounds.music(30), bit_rate=128_000)
     data = bytearray(whole.read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 80_000] = bytes(80_000)
+    data[len(data) // 2 : len(data) // 2 + 48_000] = bytes(48_000)
     path = tmp_path / "damaged.mp3"
     path.write_bytes(data)
     windows = read(path)
-    assert len(windows.starts_s) >= 10
-    assert windows.facts.duration_s == pytest.approx(55, abs=0.5)
+    assert len(windows.starts_s) == 9
+    assert windows.facts.duration_s == pytest.approx(27, abs=0.3)
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.3, MIN_SECONDS - 0.1])
@@ -180,7 +176,7 @@ def test_a_decoder_that_wants_more_memory_than_there_is(tmp_path: Path) -> None:
         "read_windows(sys.argv[1], count=1)\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 26, resource.RLIM_INFINITY))\n"
         "try:\n"
-        "    read_windows(sys.argv[1], window_samples=16_000 * 4)\n"
+        "    read_windows(sys.argv[1], window_samples=16_000 * 600)\n"
         "except AnalysisError as error:\n"
         "    print(error.reason)\n"
         "else:\n"
@@ -189,7 +185,7 @@ def test_a_decoder_that_wants_more_memory_than_there_is(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, path], capture_output=True, check=False, text=True
     )
-    assert done.stdout.strip() in {"out of memory", "read"}, done.stderr
+    assert done.stdout.strip() == "out of memory", done.stderr
 
 
 @pytest.mark.parametrize("channels", [6, 8])
@@ -255,9 +251,7 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
         sounds.boastful_wav(tmp_path / "small.wav"),
         tmp_path,
     ]
-    limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = len(os.listdir("/proc/self/fd"))
     for path in paths * 3:
         refusal(path)
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
-    assert (limit, hard) == resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from indexer import catalog_writer as writer
+from indexer.errors import (
+    AmbiguousTrack,
+    BadVector,
+    CatalogMissing,
+    InvalidOption,
+    QueryError,
+    TooShort,
+    UnknownTrack,
+)
+from indexer.library import Library
+from indexer.pipeline import index_places
+from indexer.schema import TrackStatus
+from recommender import Neighbour, Recommender
+from tests import sounds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from indexer.workers import AnalysisPool
+
+
+@pytest.fixture(scope="module")
+def recommender(original_catalog: Path) -> Iterator[Recommender]:
+    with Recommender.open(original_catalog) as opened:
+        yield opened
+
+
+def exact(recommender: Recommender, seed: int) -> list[tuple[int, float]]:
+    """Every other track with its cosine, best first, worked out with numpy alone."""
+    ids = np.arange(1, 13)
+    vectors = recommender.vectors(ids).astype(np.float64)
+    cosines = vectors @ vectors[seed - 1]
+    order = sorted(zip(ids.tolist(), cosines.tolist(), strict=True), key=lambda p: (-p[1], p[0]))
+    return [pair for pair in order if pair[0] != seed]
+
+
+def test_neighbours_are_the_nearest_by_cosine(recommender: Recommender) -> None:
+    for seed in (1, 6, 12):
+        answer = recommender.similar_to_track(seed, 11)
+        expected = exact(recommender, seed)
+        assert [one.id for one in answer] == [track for track, _ in expected]
+        np.testing.assert_allclose(
+            [one.cosine for one in answer], [c for _, c in expected], atol=1e-6
+        )
+
+
+def test_a_neighbour_says_who_it_is_and_an_answer_turns_into_a_table(
+    recommender: Recommender,
+) -> None:
+    answer = recommender.similar_to_track("Song 3", 3)
+    assert answer.seed == "Band 0 - Song 3"
+    assert isinstance(answer[0], Neighbour)
+    assert answer[0].artist in ("Band 0", "Band 1", "Band 2")
+    frame = answer.to_frame()
+    assert list(frame.columns) == ["id", "key", "title", "artist", "cosine"]
+    assert frame["id"].tolist() == [one.id for one in answer]
+    assert len(recommender.similar_to_vector(recommender.vectors([1])[0], 0 + 1).to_frame()) == 1
+
+
+@pytest.mark.parametrize(
+    "query", [4, "4", "album 0/03.ogg", "Band 0 - Song 3", "song 3", "SONG 3 band"]
+)
+def test_a_track_is_found_by_id_key_or_words(recommender: Recommender, query: int | str) -> None:
+    assert recommender.track(query).id == 4
+
+
+def test_a_track_is_found_by_its_path(recommender: Recommender, original_songs: Path) -> None:
+    assert recommender.track(str(original_songs / "album 1" / "06.wav")).id == 7
+
+
+def test_an_ambiguous_text_lists_the_candidates(recommender: Recommender) -> None:
+    with pytest.raises(AmbiguousTrack, match="5 tracks fit") as caught:
+        recommender.track("band 0")
+    assert len(caught.value.candidates) == 5
+    assert "Band 0 - Song 0" in caught.value.candidates[0]
+
+
+@pytest.mark.parametrize("query", [0, 13, -1, "no such song", "", "  ", "99999999999999999999"])
+def test_an_unknown_track_is_said_to_be_unknown(recommender: Recommender, query: int | str) -> None:
+    with pytest.raises(UnknownTrack):
+        recommender.similar_to_track(query)
+
+
+def test_batches_equal_single_questions(recommender: Recommender) -> None:
+    ids, cosines = recommender.neighbours(np.arange(1, 13), 5)
+    assert ids.dtype == np.int64
+    assert cosines.dtype == np.float32
+    for seed in range(1, 13):
+        answer = recommender.similar_to_track(seed, 5)
+        assert ids[seed - 1].tolist() == [one.id for one in answer]
+        assert cosines[seed - 1].tolist() == [one.cosine for one in answer]
+
+
+def test_rows_with_too_few_neighbours_are_marked(recommender: Recommender) -> None:
+    ids, cosines = recommender.neighbours([1, 2], 20)
+    assert (ids[:, 11:] == -1).all()
+    assert np.isnan(cosines[:, 11:]).all()
+    assert (ids[:, :11] > 0).all()
+
+
+def test_unknown_ids_are_listed_up_to_five(recommender: Recommender) -> None:
+    with pytest.raises(UnknownTrack, match="101, 102, 103, 104, 105 and 2 more"):
+        recommender.neighbours([1, *range(101, 108)])
+    with pytest.raises(UnknownTrack, match="77"):
+        recommender.vectors([77])
+    with pytest.raises(InvalidOption, match="integers"):
+        recommender.neighbours(np.array([1.5]))
+
+
+def test_no_ids_give_no_rows(recommender: Recommender) -> None:
+    ids, cosines = recommender.neighbours([], 3)
+    assert ids.shape == cosines.shape == (0, 3)
+    assert recommender.vectors([]).shape == (0, 200)
+
+
+def test_among_and_exclude_take_ids_and_keys(recommender: Recommender) -> None:
+    every = [track for track, _ in exact(recommender, 1)]
+    first, second = every[:2]
+    key = recommender.track(second).key
+    left = recommender.similar_to_track(1, 3, exclude=[first, key])
+    assert [one.id for one in left] == every[2:5]
+    only = recommender.similar_to_track(1, 3, among=[first, key, 1, 999, "no such key"])
+    assert [one.id for one in only] == [first, second]
+    assert len(recommender.similar_to_track(1, 3, among=[])) == 0
+    assert len(recommender.similar_to_track(1, 3, among=[first], exclude=[first])) == 0
+
+
+def test_n_must_make_sense_and_may_be_large(recommender: Recommender) -> None:
+    with pytest.raises(InvalidOption, match="n is 0"):
+        recommender.similar_to_track(1, 0)
+    assert len(recommender.similar_to_track(1, 1_000_000)) == 11
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        np.zeros(200),
+        np.full(200, np.nan),
+        np.r_[np.inf, np.ones(199)],
+        np.ones(199),
+        np.ones((2, 200)),
+    ],
+)
+def test_a_vector_without_sense_is_refused(recommender: Recommender, vector: np.ndarray) -> None:
+    with pytest.raises(BadVector):
+        recommender.similar_to_vector(vector)
+
+
+def test_the_length_of_a_vector_does_not_matter(recommender: Recommender) -> None:
+    vector = recommender.vectors([5])[0]
+    near = recommender.similar_to_vector(1000 * vector, 3)
+    assert near[0].id == 5
+    assert near[0].cosine == pytest.approx(1, abs=1e-6)
+    assert [one.id for one in near[1:]] == [one.id for one in recommender.similar_to_track(5, 2)]
+
+
+def test_a_new_file_is_heard_as_the_index_would_hear_it(
+    tmp_path: Path, original_songs: Path, original_catalog: Path
+) -> None:
+    with Recommender.open(original_catalog) as recommender:
+        song = original_songs / "album 0" / "02.mp3"
+        whole = recommender.similar_to_file(song, 12, include_same=True)
+        assert whole[0].id == 3
+        assert whole[0].cosine == pytest.approx(1, abs=1e-6)
+        other_encoding = sounds.write_audio(tmp_path / "upload.flac", sounds.music(6.2, seed=2))
+        answer = recommender.similar_to_file(other_encoding, 11)
+        assert 3 not in [one.id for one in answer]
+        assert len(answer) == 11
+        blip = sounds.write_audio(tmp_path / "blip.wav", sounds.music(0.2))
+        with pytest.raises(TooShort, match="blip"):
+            recommender.similar_to_file(blip)
+        assert len(recommender.similar_to_file(other_encoding, 3)) == 3
+
+
+def test_other_encodings_of_a_recording_are_not_its_neighbours(
+    tmp_path: Path, songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    shutil.copy(songs / "album 0" / "02.mp3", songs / "copy.mp3")
+    sounds.write_audio(songs / "lossless.flac", sounds.music(6.2, seed=2))
+    with closing(Library.open_for_writing(catalog, create=True)) as library:
+        index_places(library, [songs], pool=pool)
+    with Recommender.open(catalog) as recommender:
+        keys = [one.key for one in recommender.similar_to_track("album 0/02.mp3", 20)]
+        assert not {"album 0/02.mp3", "copy.mp3", "lossless.flac"} & set(keys)
+        assert len(keys) == 11
+        same = recommender.similar_to_track("album 0/02.mp3", 3, include_same=True)
+        assert {one.key for one in same} == {"album 0/02.mp3", "copy.mp3", "lossless.flac"}
+
+
+def test_many_copies_do_not_starve_an_answer(
+    tmp_path: Path, songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    for number in range(20):
+        shutil.copy(songs / "album 0" / "00.wav", songs / f"copy {number}.wav")
+    with closing(Library.open_for_writing(catalog, create=True)) as library:
+        index_places(library, [songs], pool=pool)
+    with Recommender.open(catalog) as recommender:
+        answer = recommender.similar_to_track("album 0/00.wav", 5)
+        assert len(answer) == 5
+        assert not any("copy" in one.key for one in answer)
+
+
+def test_an_open_recommender_answers_with_what_is_added_meanwhile(
+    catalog_path: Path, tmp_path: Path, pool: AnalysisPool
+) -> None:
+    upload = sounds.write_audio(tmp_path / "upload.mp3", sounds.music(5, seed=40))
+    with Recommender.open(catalog_path) as recommender:
+        assert len(recommender) == 12
+        with closing(Library.open_for_writing(catalog_path)) as library:
+            index_places(library, [upload], keys={str(upload).encode(): "user/7"}, pool=pool)
+        assert recommender.similar_to_track("user/7", 3)[0].cosine < 1
+        assert 13 in [one.id for one in recommender.similar_to_track(1, 12)]
+
+
+def test_a_track_that_is_missing_or_removed_is_no_seed_and_no_answer(catalog_path: Path) -> None:
+    with closing(Library.open_for_writing(catalog_path)) as library:
+        with library.catalog.writing() as connection:
+            writer.set_status(connection, [2], TrackStatus.MISSING)
+    with Recommender.open(catalog_path) as recommender:
+        with pytest.raises(UnknownTrack, match="is missing"):
+            recommender.similar_to_track(2)
+        assert 2 not in [one.id for one in recommender.similar_to_track(1, 12)]
+        assert recommender.track(2).title == "Song 1"
+
+
+def test_catalogs_without_tracks_and_with_one(
+    tmp_path: Path, songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    with pytest.raises(CatalogMissing, match="soundalike index"):
+        Recommender.open(catalog)
+    Library.open_for_writing(catalog, create=True).close()
+    with Recommender.open(catalog) as recommender:
+        assert len(recommender) == 0
+        with pytest.raises(QueryError, match="no tracks yet"):
+            recommender.similar_to_vector(np.ones(200))
+    with closing(Library.open_for_writing(catalog)) as library:
+        index_places(library, [songs / "album 0" / "00.wav"], pool=pool)
+    with Recommender.open(catalog) as recommender:
+        assert len(recommender.similar_to_track(1)) == 0
+
+
+def test_tags_are_probabilities_strongest_first(recommender: Recommender) -> None:
+    tags = recommender.tags(1)
+    values = [value for _, value in tags]
+    assert len(tags) == 50
+    assert values == sorted(values, reverse=True)
+    assert 0 <= values[-1] <= values[0] <= 1
+    assert "rock" in dict(tags)
