@@ -90,16 +90,8 @@ def store(
     model: StoredModel,
     file: SeenFile,
     analysis: TrackAnalysis,
-    *,
-    key: str | None = None,
 ) -> Stored:
-    """Put one analysed file into the catalog; its failure, if it had one, is forgotten.
-
-    Raises
-    ------
-    InvalidOption
-        `key` already names another file.
-    """
+    """Put one analysed file into the catalog; its failure, if it had one, is forgotten."""
     recording_id = _store_recording(connection, model, analysis)
     if recording_id is None:
         return Stored.UNHEARD
@@ -129,11 +121,11 @@ def store(
     if outcome not in (Stored.RETAGGED, Stored.TOUCHED):
         seen["change"] = _next_change(connection)
     if track is None:
-        seen |= _key_columns(connection, file, key, track_id=None)
-        connection.execute(insert(TrackRow).values(added_at=time.time(), **seen))
+        seen["key"] = _free_key(connection, file, track_id=None)
+        connection.execute(insert(TrackRow).values(added_at=time.time(), key_given=False, **seen))
         return Stored.NEW
-    if key is not None or not track.key_given:
-        seen |= _key_columns(connection, file, key, track_id=track.id)
+    if not track.key_given:
+        seen["key"] = _free_key(connection, file, track_id=track.id)
     connection.execute(update(TrackRow).where(TrackRow.id == track.id).values(**seen))
     _drop_unused(connection, [track.recording_id])
     return outcome
@@ -171,6 +163,22 @@ def store_failure(connection: Connection, file: SeenFile, error: AnalysisError) 
                 change=_next_change(connection),
             )
         )
+
+
+def set_key(connection: Connection, path: bytes, key: str) -> None:
+    """Give the track of a file the caller's own name.
+
+    Raises
+    ------
+    InvalidOption
+        The key already names another file.
+    """
+    owner = connection.execute(select(TrackRow.path).where(TrackRow.key == key)).scalar()
+    if owner not in (None, path):
+        raise InvalidOption(f"the key {key!r} already names another track: choose another")
+    connection.execute(
+        update(TrackRow).where(TrackRow.path == path).values(key=key, key_given=True)
+    )
 
 
 def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) -> None:
@@ -238,28 +246,19 @@ def _missing_track(connection: Connection, recording_id: int, file: SeenFile) ->
     return next(iter([*same_name, *rows]), None)
 
 
-def _key_columns(
-    connection: Connection, file: SeenFile, key: str | None, *, track_id: int | None
-) -> dict[str, object]:
-    """The key asked for, or the path below the root, made unique when it is taken."""
-
-    def owner(candidate: str) -> int | None:
-        return connection.execute(
-            select(TrackRow.id).where(TrackRow.key == candidate)
-        ).scalar_one_or_none()
-
-    if key is not None:
-        if owner(key) not in (None, track_id):
-            raise InvalidOption(f"the key {key!r} already names another track: choose another")
-        return {"key": key, "key_given": True}
+def _free_key(connection: Connection, file: SeenFile, *, track_id: int | None) -> str:
+    """The path below the root, made unique when another track has it for its key."""
     whole = file.path.decode("utf-8", errors="backslashreplace")
     below = file.path.removeprefix(file.root.rstrip(b"/") + b"/")
     candidate = below.decode("utf-8", errors="backslashreplace")
-    number = 1
-    while owner(candidate) not in (None, track_id):
-        candidate = whole if number == 1 else f"{whole} ({number})"
+    number = 0
+    while connection.execute(select(TrackRow.id).where(TrackRow.key == candidate)).scalar() not in (
+        None,
+        track_id,
+    ):
         number += 1
-    return {"key": candidate, "key_given": False}
+        candidate = whole if number == 1 else f"{whole} ({number})"
+    return candidate
 
 
 def _next_change(connection: Connection) -> int:

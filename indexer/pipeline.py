@@ -153,13 +153,16 @@ def index_places(
     _refuse_unknown_places(wanted, found.unreachable, todo.left_alone)
     model = settle_model(library, options)
     library.refresh()
+    keys = keys or {}
     with library.catalog.writing() as connection:
+        for path, key in keys.items():
+            writer.set_key(connection, path, key)
         for root in found.walked:
             writer.add_root(connection, root)
         writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
         writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
         writer.forget_failures(connection, todo.forgotten)
-    run = _Run(library, model, options, keys=keys or {}, on_progress=on_progress)
+    run = _Run(library, model, options, keys=keys, on_progress=on_progress)
     if todo.analyse:
         run.go(todo.analyse, stop, pool)
     library.refresh()
@@ -331,9 +334,9 @@ class _Run:
                     writer.store_failure(connection, file, outcome)
                     failed += 1
                     continue
-                kind = writer.store(
-                    connection, self._model, file, outcome, key=self._keys.get(file.path)
-                )
+                kind = writer.store(connection, self._model, file, outcome)
+                if file.path in self._keys and kind is not Stored.UNHEARD:
+                    writer.set_key(connection, file.path, self._keys[file.path])
                 if kind is Stored.UNHEARD:
                     unheard.append(file)
                 else:

@@ -89,7 +89,10 @@ def store(
     key: str | None = None,
 ) -> Stored:
     with catalog.writing() as connection:
-        return writer.store(connection, model, seen, what, key=key)
+        outcome = writer.store(connection, model, seen, what)
+        if key is not None:
+            writer.set_key(connection, seen.path, key)
+        return outcome
 
 
 def answerable(
