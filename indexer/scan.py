@@ -41,7 +41,7 @@ class Scan:
         Folders and files that could not be looked into, with the reason; nothing below them is
         known to have vanished.
     other_files : int
-        Files passed over because their ending is not one of audio.
+        Files passed over because their ending is not one of audio, hidden ones not counted.
     """
 
     files: list[SeenFile] = field(default_factory=list)
@@ -108,12 +108,12 @@ def _list_folder(
     others = 0
     for entry in entries:
         try:
-            # "._x.mp3" is what macOS leaves beside x.mp3 on foreign disks: not sound.
             if entry.is_dir():
                 folders.append(entry.path)
-            elif not _is_audio(entry.name) or entry.name.startswith(b"._"):
-                others += 1
-            else:
+            elif not _is_audio(entry.name):
+                others += not entry.name.startswith(b".")
+            # "._x.mp3" is what macOS leaves beside x.mp3 on foreign disks: not sound.
+            elif not entry.name.startswith(b"._"):
                 found = entry.stat()
                 files.append(SeenFile(entry.path, root, found.st_size, found.st_mtime_ns))
         except OSError:  # a link to nowhere or to itself, or gone since it was listed
