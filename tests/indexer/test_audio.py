@@ -263,10 +263,10 @@ def test_wav_with_a_codec_in_it(tmp_path: Path, codec: str) -> None:
     path = sounds.write_audio(tmp_path / "a.wav", waveform, sample_rate=22_050, codec=codec)
     windows = windows_of(path)
     assert len(windows.starts_s) >= 4
-    at = round(windows.starts_s[-1] * 22_050)
+    at = round(windows.starts_s[-2] * 22_050)
     sound = waveform.mean(axis=0)[at : at + 3 * 22_050]
     expected = soxr.resample(sound, 22_050, 16_000, quality="HQ")
-    assert np.corrcoef(windows.waveforms[-1], expected)[0, 1] > 0.97
+    assert np.corrcoef(windows.waveforms[-2], expected)[0, 1] > 0.97
     assert largest_error(windows, decoded_whole(path)) < 1e-3
 
 
