@@ -97,6 +97,10 @@ class WorkerDied(AnalysisError):
     reason = "worker died"
 
 
+class WorkersFailed(SoundalikeError):
+    """No worker process can be started, or stays alive: nothing can be heard."""
+
+
 class ModelError(SoundalikeError):
     """A model cannot be had or used."""
 

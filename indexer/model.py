@@ -37,6 +37,7 @@ __all__ = [
     "load_model",
     "model_folder",
     "model_info",
+    "verified_info",
 ]
 
 DEFAULT_MODEL = "musicnn"
@@ -185,6 +186,17 @@ def model_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
         As `load_model`, except that the weights are not checked.
     """
     return checkpoint.read_info(_locate(name))
+
+
+def verified_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
+    """As `model_info`, with the weights checked against their fingerprint; loads no torch.
+
+    Raises
+    ------
+    ModelMissing, ModelCorrupt
+    """
+    info, _weights = checkpoint.read(_locate(name))
+    return info
 
 
 def available_models() -> list[ModelInfo]:

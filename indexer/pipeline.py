@@ -17,7 +17,7 @@ from indexer import catalog_writer as writer
 from indexer.analysis import DEFAULT_WINDOWS, shown
 from indexer.catalog_writer import SeenFile, Stored
 from indexer.errors import AnalysisError, LibraryUnreachable, ModelMismatch
-from indexer.model import DEFAULT_MODEL, model_info
+from indexer.model import DEFAULT_MODEL, verified_info
 from indexer.scan import plan, scan
 from indexer.schema import TrackStatus
 from indexer.workers import AnalysisPool, Limits, Outcome, Task
@@ -186,13 +186,13 @@ def settle_model(library: Library, options: Options) -> StoredModel:
 
     Raises
     ------
-    ModelMissing
-        It is not on this machine.
+    ModelMissing, ModelCorrupt
+        It is not on this machine, or its file is damaged.
     ModelMismatch
         The catalog's embeddings were made by another one.
     """
     active = library.catalog.active_model()
-    info = model_info(options.model or (active.name if active else DEFAULT_MODEL))
+    info = verified_info(options.model or (active.name if active else DEFAULT_MODEL))
     if active is not None and active.fingerprint != info.fingerprint:
         raise ModelMismatch(
             f"{library.catalog.path} holds embeddings of {active.name} "

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pebble import ProcessExpired, ProcessPool
 
 from indexer.analysis import DEFAULT_WINDOWS, TrackAnalysis, analyse, shown
-from indexer.errors import AnalysisError, ModelMismatch, TimedOut, WorkerDied
+from indexer.errors import AnalysisError, ModelMismatch, TimedOut, WorkerDied, WorkersFailed
 from indexer.model import Model, load_model
 
 if TYPE_CHECKING:
@@ -110,7 +110,13 @@ class AnalysisPool:
         return self._pool.schedule(_work, args=[task], timeout=self._limits.wall_s)
 
     def result(self, task: Task, future: ProcessFuture[Outcome]) -> Outcome:
-        """Wait for the answer of a submitted task. Nothing that a file does is raised here."""
+        """Wait for the answer of a submitted task. Nothing that a file does is raised here.
+
+        Raises
+        ------
+        WorkersFailed
+            No worker starts.
+        """
         for _ in range(TRIES):
             try:
                 answer: Outcome = future.result()
@@ -134,9 +140,8 @@ class AnalysisPool:
                     stage="worker",
                 )
             return answer
-        return WorkerDied(
-            f"{shown(task.path)} found no worker that starts: is there enough memory?",
-            stage="worker",
+        raise WorkersFailed(
+            "no worker process starts: is there enough memory for them? (`--workers 1` takes least)"
         )
 
     def close(self, *, at_once: bool = False) -> None:

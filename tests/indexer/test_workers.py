@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.analysis import ALL_WINDOWS, TrackAnalysis
-from indexer.errors import OutOfMemory, TimedOut, TooShort, WorkerDied
+from indexer.errors import OutOfMemory, TimedOut, TooShort, WorkerDied, WorkersFailed
 from indexer.model import model_info
 from indexer.workers import AnalysisPool, Limits, Task
 from tests import sounds
@@ -113,6 +113,17 @@ def test_what_is_wrong_with_a_file_comes_back_as_data(make_pool: object, tmp_pat
     said = answer(make_pool(), Task(os.fsencode(path)))  # type: ignore[operator]
     assert isinstance(said, TooShort)
     assert (said.reason, "blip.wav" in str(said)) == ("too short", True)
+
+
+@pytest.mark.slow
+def test_workers_that_never_start_are_no_files_fault(short: bytes, musicnn_models: Path) -> None:
+    pool = AnalysisPool("musicnn", "0" * 64)
+    task = Task(short)
+    try:
+        with pytest.raises(WorkersFailed, match="no worker process starts"):
+            pool.result(task, pool.submit(task))
+    finally:
+        pool.close(at_once=True)
 
 
 @pytest.mark.slow

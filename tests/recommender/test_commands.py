@@ -246,3 +246,23 @@ def test_an_interrupted_run_ends_cleanly_and_says_how_to_go_on(
     assert "run the same command to go on" in err
     assert "Traceback" not in err
     assert "new" in out
+
+
+def test_a_damaged_model_ends_the_run_before_any_file_is_blamed(
+    run: Callable[..., tuple[int, str, str]],
+    catalog_path: Path,
+    tmp_path: Path,
+    musicnn_models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    content = bytearray((musicnn_models / "musicnn.safetensors").read_bytes())
+    content[-100] ^= 0xFF
+    (models / "musicnn.safetensors").write_bytes(content)
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(models))
+    sounds.write_audio(tmp_path / "upload.wav", sounds.music(3))
+    code, out, err = run("index", tmp_path)
+    assert (code, out) == (1, "")
+    assert "damaged" in err
+    assert run("failures")[1] == "no failures\n"
