@@ -3,8 +3,7 @@
 MusiCNN, from Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio
 tagging" (2019, arXiv 1909.06654): filters of musically chosen shapes over the spectrogram, wide in
 frequency for timbre, long in time for tempo; three convolutions over time; pooling over time; two
-dense layers. `Duet` has its filters at a quarter of the places and a second branch beside them. Other
-networks take its place by a class in `ARCHITECTURES`.
+dense layers. Other networks take its place by a class in `ARCHITECTURES`.
 """
 
 from __future__ import annotations
