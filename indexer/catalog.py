@@ -406,6 +406,24 @@ class Catalog:
                 ).scalar_one()
         return counts
 
+    def unheard_files(self, model: StoredModel) -> list[tuple[bytes, int, int]]:
+        """Path, size and mtime of each present track whose recording the model has not heard."""
+        heard = (
+            select(EmbeddingRow.recording_id)
+            .where(
+                EmbeddingRow.recording_id == TrackRow.recording_id,
+                EmbeddingRow.model_id == model.id,
+            )
+            .exists()
+        )
+        query = (
+            select(TrackRow.path, TrackRow.size, TrackRow.mtime_ns)
+            .where(TrackRow.status == TrackStatus.PRESENT, ~heard)
+            .order_by(TrackRow.path)
+        )
+        with self.reading() as connection:
+            return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
     def count_missing(self, ids: Sequence[int]) -> int:
         """How many of these tracks are missing."""
         with self.reading() as connection:

@@ -58,8 +58,8 @@ class Stored(enum.StrEnum):
     UNHEARD = "unheard"  # nothing stored: the sound was taken for known but is not
 
 
-def set_active_model(connection: Connection, model: ModelInfo, *, windows: int) -> StoredModel:
-    """Record the model, and how many windows it hears, as the one that answers come from."""
+def record_model(connection: Connection, model: ModelInfo, *, windows: int) -> StoredModel:
+    """Record a model and how many windows it hears; a catalog's first one is active at once."""
     connection.execute(
         upsert(ModelRow)
         .values(
@@ -69,15 +69,29 @@ def set_active_model(connection: Connection, model: ModelInfo, *, windows: int) 
             tag_names=list(model.tag_names),
             windows=windows,
         )
-        .on_conflict_do_update(index_elements=["fingerprint"], set_={"windows": windows})
+        .on_conflict_do_update(
+            index_elements=["fingerprint"], set_={"name": model.name, "windows": windows}
+        )
     )
     row_id = connection.execute(
         select(ModelRow.id).where(ModelRow.fingerprint == model.fingerprint)
     ).scalar_one()
-    connection.execute(update(CatalogRow).values(active_model_id=row_id))
+    connection.execute(
+        update(CatalogRow)
+        .where(CatalogRow.active_model_id.is_(None))
+        .values(active_model_id=row_id)
+    )
     return StoredModel(
         row_id, model.name, model.fingerprint, model.dim, tuple(model.tag_names), windows
     )
+
+
+def activate_model(connection: Connection, model: StoredModel) -> None:
+    """Let answers come from a model that has heard everything, and forget all others."""
+    _next_change(connection)
+    connection.execute(update(CatalogRow).values(active_model_id=model.id))
+    connection.execute(delete(EmbeddingRow).where(EmbeddingRow.model_id != model.id))
+    connection.execute(delete(ModelRow).where(ModelRow.id != model.id))
 
 
 def add_root(connection: Connection, root: bytes) -> None:

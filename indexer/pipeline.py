@@ -17,7 +17,7 @@ from indexer import catalog_writer as writer
 from indexer.analysis import DEFAULT_WINDOWS, shown
 from indexer.catalog_writer import SeenFile, Stored
 from indexer.errors import AnalysisError, LibraryUnreachable, ModelMismatch
-from indexer.model import DEFAULT_MODEL, verified_info
+from indexer.model import DEFAULT_MODEL, model_info, verified_info
 from indexer.scan import plan, scan
 from indexer.schema import TrackStatus
 from indexer.workers import AnalysisPool, Limits, Outcome, Task
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pebble import ProcessFuture
 
     from indexer.catalog import StoredModel
+    from indexer.checkpoint import ModelInfo
     from indexer.library import Library
 
 BATCH = 32
@@ -140,7 +141,12 @@ def index_places(
     def stop() -> bool:
         return interrupted() or (deadline is not None and time.monotonic() >= deadline)
 
-    wanted = [os.path.abspath(os.fsencode(place)) for place in places] or library.catalog.roots()
+    info, windows = _choose_model(library, options)
+    active = library.catalog.active_model()
+    switching = active is not None and active.fingerprint != info.fingerprint
+    wanted = [os.path.abspath(os.fsencode(place)) for place in places]
+    if switching or not wanted:
+        wanted += library.catalog.roots()
     found = scan(wanted, on_file=lambda count: on_progress(Progress(scanned=count)))
     todo = plan(
         found,
@@ -151,10 +157,9 @@ def index_places(
         empty_is_gone=options.empty_is_gone,
     )
     _refuse_unknown_places(wanted, found.unreachable, todo.left_alone)
-    model = settle_model(library, options)
-    library.refresh()
     keys = keys or {}
     with library.catalog.writing() as connection:
+        model = writer.record_model(connection, info, windows=windows)
         for path, key in keys.items():
             writer.set_key(connection, path, key)
         for root in found.walked:
@@ -162,9 +167,14 @@ def index_places(
         writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
         writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
         writer.forget_failures(connection, todo.forgotten)
+    library.refresh()
     run = _Run(library, model, options, keys=keys, on_progress=on_progress)
-    if todo.analyse:
-        run.go(todo.analyse, stop, pool)
+    files = todo.analyse + _unheard(library, model, found.walked, todo.analyse)
+    if files:
+        run.go(files, stop, pool)
+    if switching and not library.catalog.unheard_files(model):
+        with library.catalog.writing() as connection:
+            writer.activate_model(connection, model)
     library.refresh()
     library.save_index()
     return Summary(
@@ -174,38 +184,42 @@ def index_places(
         missing=library.catalog.count_missing(todo.vanished),
         unchanged=todo.unchanged,
         other_files=found.other_files,
-        waiting=len(todo.analyse) - run.done,
+        waiting=len(files) - run.done,
         left_alone=todo.left_alone,
         unreachable=found.unreachable,
         seconds=time.monotonic() - began,
     )
 
 
-def settle_model(library: Library, options: Options) -> StoredModel:
-    """The model a run embeds with: the catalog's own, or for a new catalog the one asked for.
-
-    Raises
-    ------
-    ModelMissing, ModelCorrupt
-        It is not on this machine, or its file is damaged.
-    ModelMismatch
-        The catalog's embeddings were made by another one.
-    """
+def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
+    """The model a run embeds with, by the options or as the catalog has it, and its windows."""
     active = library.catalog.active_model()
     info = verified_info(options.model or (active.name if active else DEFAULT_MODEL))
-    if active is not None and active.fingerprint != info.fingerprint:
+    if active is not None and options.model is None and active.fingerprint != info.fingerprint:
         raise ModelMismatch(
-            f"{library.catalog.path} holds embeddings of {active.name} "
-            f"({active.fingerprint[:12]}), not of {info.name} ({info.fingerprint[:12]}): go on "
-            "with the model it was made by, or index into another catalog"
+            f"{library.catalog.path} holds embeddings of another {active.name} "
+            f"({active.fingerprint[:12]}) than the one on this machine ({info.fingerprint[:12]}): "
+            f"`soundalike index --model {active.name}` hears everything again with this one"
         )
-    windows = options.windows
-    if windows is None:
-        windows = active.windows if active else DEFAULT_WINDOWS
-    if active is not None and active.windows == windows:
-        return active
-    with library.catalog.writing() as connection:
-        return writer.set_active_model(connection, info, windows=windows)
+    # Workers find a model by its name.
+    if model_info(info.name).fingerprint != info.fingerprint:
+        raise ModelMismatch(f"another model on this machine has the name {info.name}: rename one")
+    if options.windows is not None:
+        return info, options.windows
+    return info, active.windows if active else DEFAULT_WINDOWS
+
+
+def _unheard(
+    library: Library, model: StoredModel, walked: Sequence[bytes], analysed: Sequence[SeenFile]
+) -> list[SeenFile]:
+    """Files that are unchanged but were never heard by this model, as after another one's run."""
+    due = {file.path for file in analysed}
+    files = []
+    for path, size, mtime_ns in library.catalog.unheard_files(model):
+        root = next((root for root in walked if path.startswith(root.rstrip(b"/") + b"/")), None)
+        if root is not None and path not in due:
+            files.append(SeenFile(path, root, size, mtime_ns))
+    return files
 
 
 def _refuse_unknown_places(

@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 @workers_option
 @click.option("--windows", type=click.IntRange(min=1), help="3-second windows heard per track.")
 @click.option("--thorough", is_flag=True, help="Hear all of every track.")
-@click.option("--model", help="The model to embed with, for a new catalog.")
+@click.option(
+    "--model",
+    help="The model to embed with. Another one than the catalog's hears everything again beside the "
+    "old vectors, and takes over when it is done.",
+)
 @click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")
 @click.option("--empty-is-gone", is_flag=True, help="An empty folder has really lost its tracks.")
 @click.option("--stop-after", callback=as_seconds, help="End cleanly after this time, e.g. 2h.")

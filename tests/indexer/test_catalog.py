@@ -62,7 +62,7 @@ def model(catalog: Catalog) -> StoredModel:
         path=catalog.path,
     )
     with catalog.writing() as connection:
-        return writer.set_active_model(connection, info, windows=12)
+        return writer.record_model(connection, info, windows=12)
 
 
 def file(name: str, *, size: int = 1) -> SeenFile:

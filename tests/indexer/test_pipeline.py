@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from indexer import checkpoint
 from indexer.catalog_writer import Stored
 from indexer.errors import LibraryUnreachable, ModelMismatch
 from indexer.library import Library
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from indexer.workers import AnalysisPool
 
 
-def run(catalog: Path, *places: Path, pool: AnalysisPool, **options: object) -> Summary:
+def run(catalog: Path, *places: Path, pool: AnalysisPool | None, **options: object) -> Summary:
     with closing(Library.open_for_writing(catalog, create=True)) as library:
         return index_places(
             library,
@@ -216,23 +217,72 @@ def test_a_run_can_be_stopped_and_goes_on(
     assert len(vectors(catalog)) == 12
 
 
-def test_a_catalog_takes_one_model_only(
-    catalog_path: Path, original_songs: Path, tmp_path: Path, musicnn_models: Path
-) -> None:
-    from indexer import checkpoint
-
+@pytest.fixture
+def other_model(tmp_path: Path, musicnn_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model beside musicnn that hears everything a little differently."""
     info, tensors = checkpoint.read(musicnn_models / "musicnn.safetensors")
     changed = {name: tensor.copy() for name, tensor in tensors.items()}
-    next(iter(changed.values()))[...] += 0.5
-    other = tmp_path / "other.safetensors"
+    changed["embedding_norm.shift"] += np.linspace(-1, 1, 200, dtype=np.float32)
     fields = checkpoint.ModelCard.__dataclass_fields__
-    card = checkpoint.ModelCard(**{name: getattr(info, name) for name in fields})
-    checkpoint.write(other, changed, card)
+    card = checkpoint.ModelCard(
+        **{name: getattr(info, name) for name in fields} | {"name": "other"}
+    )
+    models = tmp_path / "models"
+    models.mkdir()
+    shutil.copy(musicnn_models / "musicnn.safetensors", models)
+    checkpoint.write(models / "other.safetensors", changed, card)
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(models))
+    return "other"
+
+
+@pytest.mark.slow
+def test_another_model_takes_over_when_it_has_heard_everything(
+    tmp_path: Path, songs: Path, catalog_path: Path, other_model: str, pool: AnalysisPool
+) -> None:
+    shutil.copytree(songs, tmp_path / "library")
+    catalog = tmp_path / "switch.db"
+    run(catalog, tmp_path / "library", pool=pool)
+    before = vectors(catalog)
+    with Recommender.open(catalog) as recommender:
+        half = run(catalog, pool=None, model=other_model, stop_after_s=0.0, workers=1)
+        assert 0 < half.waiting < 13
+        assert len(recommender.similar_to_track(1, 11)) == 11
+        assert all((vectors(catalog)[key] == before[key]).all() for key in before)
+        new_sound(tmp_path / "library" / "new.wav", seed=77)
+        run(catalog, pool=None, model=other_model, workers=1)
+        assert len(recommender) == 13
+        assert len(recommender.similar_to_track(1, 12)) == 12
+    after = vectors(catalog)
+    assert after.keys() == before.keys() | {"new.wav"}
+    assert not any((after[key] == before[key]).all() for key in before)
+    with closing(Library.open(catalog)) as library:
+        model = library.catalog.active_model()
+        assert model is not None
+        assert model.name == "other"
+        assert library.verify().sound
+    assert run(catalog, pool=None).unchanged == 13
+
+
+def test_a_model_of_the_same_name_that_is_another_is_refused(
+    tmp_path: Path, catalog_path: Path, other_model: str, musicnn_models: Path
+) -> None:
+    models = tmp_path / "models"
+    info, tensors = checkpoint.read(models / "other.safetensors")
+    fields = checkpoint.ModelCard.__dataclass_fields__
+    card = checkpoint.ModelCard(
+        **{name: getattr(info, name) for name in fields} | {"name": "musicnn"}
+    )
+    checkpoint.write(models / "musicnn.safetensors", tensors, card)
     with (
         closing(Library.open_for_writing(catalog_path)) as library,
-        pytest.raises(ModelMismatch, match="holds embeddings of musicnn"),
+        pytest.raises(ModelMismatch, match="index --model musicnn"),
     ):
-        index_places(library, [original_songs], options=Options(model=str(other)))
+        index_places(library)
+    with (
+        Recommender.open(catalog_path) as recommender,
+        pytest.raises(ModelMismatch, match="not the one that made"),
+    ):
+        recommender.hear(tmp_path / "anything.wav")
 
 
 @pytest.mark.slow
