@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 @click.option("--thorough", is_flag=True, help="Hear all of every track.")
 @click.option(
     "--model",
-    help="The model to embed with. Another one than the catalog's hears everything again beside the "
-    "old vectors, and takes over when it is done.",
+    help="The model to embed with. Another one than the catalog's hears everything again beside "
+    "the old vectors, and takes over when it is done.",
 )
 @click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")
 @click.option("--empty-is-gone", is_flag=True, help="An empty folder has really lost its tracks.")
