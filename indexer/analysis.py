@@ -9,6 +9,7 @@ import numpy as np
 
 from indexer.audio import AudioFacts, Track, open_track
 from indexer.errors import Corrupt, OutOfMemory
+from indexer.paths import shown
 from indexer.tags import Tags, read_tags
 
 if TYPE_CHECKING:
@@ -94,11 +95,6 @@ def analyse(
             "raise the limit with --memory",
             stage="decode",
         ) from error
-
-
-def shown(path: bytes) -> str:
-    """A path as it can be shown: bytes that are not UTF-8 are escaped."""
-    return path.decode("utf-8", errors="backslashreplace")
 
 
 def _pieces(track: Track, windows: int) -> Iterator[NDArray[np.float32]]:

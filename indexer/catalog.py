@@ -28,6 +28,7 @@ from indexer.catalog_file import (
     check_revision,
     connect,
     explained,
+    no_catalog,
     revision_of,
 )
 from indexer.errors import (
@@ -137,7 +138,6 @@ class Catalog:
         with self.reading() as connection:
             self.uuid: str = connection.execute(select(CatalogRow.uuid)).scalar_one()
         self._watch = engine.raw_connection()
-        self._version = -1
 
     @classmethod
     def open_for_reading(cls, path: str | os.PathLike[str]) -> Catalog:
@@ -149,9 +149,8 @@ class Catalog:
         """
         place = Path(path)
         if not place.exists():
-            raise CatalogMissing(
-                f"there is no catalog at {place}: make one with `soundalike index`"
-            )
+            raise CatalogMissing(no_catalog(place))
+        place = place.resolve()
         check_header(place)
         engine = connect(place, read_only=True)
         with explained(place):
@@ -175,11 +174,10 @@ class Catalog:
         if place.exists() and place.stat().st_size > 0:
             check_header(place)
         elif not create:
-            raise CatalogMissing(
-                f"there is no catalog at {place}: make one with `soundalike index`"
-            )
+            raise CatalogMissing(no_catalog(place))
         if not place.parent.is_dir():
             raise CatalogMissing(f"the folder {place.parent} for the catalog does not exist")
+        place = place.resolve()
         lock = WriterLock(place)
         try:
             engine = connect(place, read_only=False)
@@ -216,13 +214,11 @@ class Catalog:
         with explained(self.path), self.engine.begin() as connection:
             yield connection
 
-    def has_moved_on(self) -> bool:
-        """Whether anything was written since this was last asked; takes microseconds."""
+    def data_version(self) -> int:
+        """A number that changes whenever anything is written; takes microseconds."""
         with explained(self.path):
             (version,) = self._watch.cursor().execute("PRAGMA data_version").fetchone()
-        moved: bool = version != self._version
-        self._version = version
-        return moved
+        return int(version)
 
     def change(self) -> int:
         """The number of the last change to what can be answered."""

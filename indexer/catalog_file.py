@@ -57,17 +57,22 @@ def check_header(path: Path) -> None:
 
 def connect(path: Path, *, read_only: bool) -> Engine:
     """An engine on the file; one that is new gets our application id."""
-    quoted = urllib.parse.quote(str(path.resolve()))
-    # A database in WAL mode on a medium that cannot be written is only readable as immutable.
-    frozen = read_only and not os.access(path.parent, os.W_OK)
-    uri = (
-        f"file:{quoted}"
-        + ("?mode=ro" if read_only else "?mode=rwc")
-        + ("&immutable=1" if frozen else "")
-    )
+    uri = f"file:{urllib.parse.quote(os.fsencode(path))}?mode={'ro' if read_only else 'rwc'}"
+    log = path.with_name(path.name + "-wal")
 
     def open_file() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, timeout=30.0, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, timeout=30.0, check_same_thread=False)
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master")
+        except sqlite3.OperationalError as error:
+            # Readers in WAL mode share a file beside the catalog. Where they may not make it,
+            # nobody else can be writing, unless there is a log of something not yet taken over.
+            connection.close()
+            if not read_only or "locked" in str(error) or (log.exists() and log.stat().st_size > 0):
+                raise
+            frozen = f"{uri}&immutable=1"
+            connection = sqlite3.connect(frozen, uri=True, check_same_thread=False)
+        return connection
 
     engine = create_engine("sqlite://", creator=open_file, poolclass=QueuePool)
 

@@ -7,15 +7,17 @@ it; an index that knows the last number it has seen can therefore always catch u
 from __future__ import annotations
 
 import enum
+import os
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from indexer.catalog import IN_BATCH, StoredModel
 from indexer.errors import AnalysisError, InvalidOption
+from indexer.paths import inside, shown
 from indexer.schema import (
     CatalogRow,
     EmbeddingRow,
@@ -105,7 +107,11 @@ def store(
     file: SeenFile,
     analysis: TrackAnalysis,
 ) -> Stored:
-    """Put one analysed file into the catalog; its failure, if it had one, is forgotten."""
+    """Put one analysed file into the catalog; its failure, if it had one, is forgotten.
+
+    A new file whose recording belongs to a track without a file takes that track's place: it was
+    moved. If the owner had removed that track, it stays removed.
+    """
     recording_id = _store_recording(connection, model, analysis)
     if recording_id is None:
         return Stored.UNHEARD
@@ -121,28 +127,36 @@ def store(
     track: Row[Any] | None = connection.execute(
         select(TrackRow).where(TrackRow.path == file.path)
     ).first()
-    if track is None:
-        track = _missing_track(connection, recording_id, file)
+    if track is not None:
+        outcome = _outcome(track, recording_id, analysis)
+    elif (track := _track_without_file(connection, recording_id, file)) is not None:
         outcome = Stored.MOVED
-    elif track.recording_id != recording_id:
-        outcome = Stored.CHANGED
-    elif track.status != TrackStatus.PRESENT:
-        outcome = Stored.RETURNED
+        if not track.key_given:
+            seen["key"] = _free_key(connection, file, track_id=track.id)
+        if track.status == TrackStatus.REMOVED:
+            seen["status"], outcome = TrackStatus.REMOVED, Stored.TOUCHED
     else:
-        tags = asdict(analysis.tags)
-        same = all(getattr(track, name) == value for name, value in tags.items())
-        outcome = Stored.TOUCHED if same else Stored.RETAGGED
+        outcome = Stored.NEW
     if outcome not in (Stored.RETAGGED, Stored.TOUCHED):
         seen["change"] = _next_change(connection)
     if track is None:
         seen["key"] = _free_key(connection, file, track_id=None)
         connection.execute(insert(TrackRow).values(added_at=time.time(), key_given=False, **seen))
-        return Stored.NEW
-    if not track.key_given:
-        seen["key"] = _free_key(connection, file, track_id=track.id)
-    connection.execute(update(TrackRow).where(TrackRow.id == track.id).values(**seen))
-    _drop_unused(connection, [track.recording_id])
+    else:
+        connection.execute(update(TrackRow).where(TrackRow.id == track.id).values(**seen))
+        _drop_unused(connection, [track.recording_id])
     return outcome
+
+
+def _outcome(track: Row[Any], recording_id: int, analysis: TrackAnalysis) -> Stored:
+    """What an analysis means for the track that the file had before."""
+    if track.recording_id != recording_id:
+        return Stored.CHANGED
+    if track.status != TrackStatus.PRESENT:
+        return Stored.RETURNED
+    tags = asdict(analysis.tags)
+    same = all(getattr(track, name) == value for name, value in tags.items())
+    return Stored.TOUCHED if same else Stored.RETAGGED
 
 
 def store_failure(connection: Connection, file: SeenFile, error: AnalysisError) -> None:
@@ -185,8 +199,12 @@ def set_key(connection: Connection, path: bytes, key: str) -> None:
     Raises
     ------
     InvalidOption
-        The key already names another file.
+        The key already names another file, or cannot be stored.
     """
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidOption(f"the key {key!r} is not valid Unicode: choose another") from error
     owner = connection.execute(select(TrackRow.path).where(TrackRow.key == key)).scalar()
     if owner not in (None, path):
         raise InvalidOption(f"the key {key!r} already names another track: choose another")
@@ -206,6 +224,18 @@ def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) 
             .where(TrackRow.id.in_(ids[start : start + IN_BATCH]))
             .values(status=status, change=change)
         )
+
+
+def forget_dead_roots(connection: Connection) -> None:
+    """Drop folders that are gone and hold no present track, as after a folder was renamed."""
+    for root in connection.execute(select(RootRow.path)).scalars().all():
+        start = inside(root)
+        held = select(TrackRow.id).where(
+            TrackRow.status == TrackStatus.PRESENT,
+            func.substr(TrackRow.path, 1, len(start)) == start,
+        )
+        if not os.path.lexists(root) and connection.execute(held.limit(1)).first() is None:
+            connection.execute(delete(RootRow).where(RootRow.path == root))
 
 
 def forget_failures(connection: Connection, paths: Sequence[bytes]) -> None:
@@ -248,30 +278,29 @@ def _store_recording(
     return recording_id
 
 
-def _missing_track(connection: Connection, recording_id: int, file: SeenFile) -> Row[Any] | None:
-    """A missing track of this recording, preferring one whose file had the same name."""
+def _track_without_file(
+    connection: Connection, recording_id: int, file: SeenFile
+) -> Row[Any] | None:
+    """A track of this recording whose file is gone, preferring one whose file had the same name."""
     rows = connection.execute(
-        select(TrackRow)
-        .where(TrackRow.recording_id == recording_id, TrackRow.status == TrackStatus.MISSING)
-        .order_by(TrackRow.id)
+        select(TrackRow).where(TrackRow.recording_id == recording_id).order_by(TrackRow.id)
     ).all()
-    name = file.path.rpartition(b"/")[2]
-    same_name = [row for row in rows if row.path.rpartition(b"/")[2] == name]
-    return next(iter([*same_name, *rows]), None)
+    gone = [row for row in rows if not os.path.lexists(row.path)]
+    name = os.path.basename(file.path)
+    same_name = [row for row in gone if os.path.basename(row.path) == name]
+    return next(iter([*same_name, *gone]), None)
 
 
 def _free_key(connection: Connection, file: SeenFile, *, track_id: int | None) -> str:
     """The path below the root, made unique when another track has it for its key."""
-    whole = file.path.decode("utf-8", errors="backslashreplace")
-    below = file.path.removeprefix(file.root.rstrip(b"/") + b"/")
-    candidate = below.decode("utf-8", errors="backslashreplace")
+    candidate = shown(file.path.removeprefix(inside(file.root)))
     number = 0
     while connection.execute(select(TrackRow.id).where(TrackRow.key == candidate)).scalar() not in (
         None,
         track_id,
     ):
         number += 1
-        candidate = whole if number == 1 else f"{whole} ({number})"
+        candidate = shown(file.path) if number == 1 else f"{shown(file.path)} ({number})"
     return candidate
 
 

@@ -8,6 +8,7 @@ up from the catalog; one that does not fit, is damaged or missing is made again,
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,9 @@ log = logging.getLogger(__name__)
 
 def index_path(catalog: Path) -> Path:
     """Where a catalog's vector index lies."""
-    return catalog.with_suffix(".faiss")
+    if catalog.suffix == ".db":
+        return catalog.with_suffix(".faiss")
+    return catalog.with_name(catalog.name + ".faiss")
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,17 @@ class Library:
         The active model; None in a catalog that holds nothing yet.
     index : VectorIndex or None
         Unit vectors by track id; None as long as there is no model.
+    lock : RLock
+        To be held by a thread that searches while others may `refresh`.
     """
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
+        self.lock = threading.RLock()
         self.model: StoredModel | None = None
         self.index: VectorIndex | None = None
         self._seen = 0
+        self._version = -1
         self._on_disk: Stamp | None = None
         self.refresh()
 
@@ -112,16 +119,19 @@ class Library:
         int
             How many vectors came, changed or went.
         """
-        if not self.catalog.has_moved_on():
-            return 0
-        model = self.catalog.active_model()
-        if model is None:
-            return 0
-        if self.index is None or self.model is None or self.model.id != model.id:
-            self.model = model
-            self.index, self._seen = self._open_index(model)
-        self.model = model
-        return self._catch_up(self.index, model)
+        with self.lock:
+            version = self.catalog.data_version()
+            if version == self._version:
+                return 0
+            count = 0
+            model = self.catalog.active_model()
+            if model is not None:
+                if self.index is None or self.model is None or self.model.id != model.id:
+                    self.index, self._seen = self._open_index(model)
+                self.model = model
+                count = self._catch_up(self.index, model)
+            self._version = version
+            return count
 
     def rebuild(self) -> int:
         """Make the index again from the catalog; returns how many vectors it holds."""
@@ -178,21 +188,23 @@ class Library:
 
         if not self.path.exists():
             if self.catalog.change() > 0:
-                log.warning("%s is missing; made again from the catalog", self.path)
+                self._say_made_again(f"{self.path} is missing")
             return self._empty_index(model), 0
         try:
             index, stamp = FaissIndex.open(self.path, dim=model.dim)
         except IndexFileError as error:
-            log.warning("%s; made again from the catalog", error)
+            self._say_made_again(str(error))
             return self._empty_index(model), 0
         fits = (stamp.catalog, stamp.model) == (self.catalog.uuid, model.fingerprint)
         if not fits or stamp.change > self.catalog.change():
-            log.warning(
-                "%s belongs to another catalog or model; made again from the catalog", self.path
-            )
+            self._say_made_again(f"{self.path} belongs to another catalog or model")
             return self._empty_index(model), 0
         self._on_disk = stamp
         return index, stamp.change
+
+    def _say_made_again(self, why: str) -> None:
+        kept = "" if self.catalog.writable else " for now (`soundalike rebuild` keeps it)"
+        log.warning("%s; made again from the catalog%s", why, kept)
 
     def _empty_index(self, model: StoredModel) -> VectorIndex:
         from indexer.vectors.faiss_index import FaissIndex

@@ -11,14 +11,15 @@ import time
 from collections import Counter, deque
 from concurrent.futures import wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from indexer import catalog_writer as writer
-from indexer.analysis import DEFAULT_WINDOWS, shown
+from indexer.analysis import DEFAULT_WINDOWS
 from indexer.catalog_writer import SeenFile, Stored
-from indexer.errors import AnalysisError, LibraryUnreachable, ModelMismatch
+from indexer.errors import AnalysisError, InvalidOption, LibraryUnreachable, ModelMismatch
 from indexer.model import DEFAULT_MODEL, model_info, verified_info
-from indexer.scan import plan, scan
+from indexer.paths import inside, settled, shown
+from indexer.scan import Plan, plan, scan
 from indexer.schema import TrackStatus
 from indexer.workers import AnalysisPool, Limits, Outcome, Task
 
@@ -89,6 +90,8 @@ class Summary:
         Files left for the next run, because this one was told to stop.
     left_alone : dict of bytes to int
         Folders out of reach or empty, with the number of tracks known in them.
+    other_windows : int or None
+        If this run hears through another number of windows than the tracks before: that number.
     """
 
     stored: Mapping[Stored, int]
@@ -100,6 +103,7 @@ class Summary:
     waiting: int
     left_alone: Mapping[bytes, int]
     unreachable: Mapping[bytes, str]
+    other_windows: int | None
     seconds: float
 
 
@@ -108,7 +112,7 @@ def index_places(
     places: Sequence[str | bytes | os.PathLike[str]] = (),
     *,
     options: Options = Options(),
-    keys: Mapping[bytes, str] | None = None,
+    keys: Mapping[str | bytes | os.PathLike[str], str] | None = None,
     pool: AnalysisPool | None = None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
     interrupted: Callable[[], bool] = lambda: False,
@@ -121,7 +125,7 @@ def index_places(
         Opened for writing.
     places : sequence of paths
         Folders and files; none means every folder indexed before.
-    keys : dict of absolute path to key, optional
+    keys : dict of path to key, optional
         The caller's own names for files.
     pool : AnalysisPool, optional
         Workers that are running already, with the catalog's model; they are left running.
@@ -131,6 +135,8 @@ def index_places(
 
     Raises
     ------
+    InvalidOption
+        A key names another track already, or two files have one key; nothing was done.
     LibraryUnreachable
         A place cannot be reached and the catalog knows nothing below it; nothing was done.
     ModelMissing, ModelMismatch, CatalogFull
@@ -144,36 +150,33 @@ def index_places(
     info, windows = _choose_model(library, options)
     active = library.catalog.active_model()
     switching = active is not None and active.fingerprint != info.fingerprint
-    wanted = [os.path.abspath(os.fsencode(place)) for place in places]
-    if switching or not wanted:
-        wanted += library.catalog.roots()
-    found = scan(wanted, on_file=lambda count: on_progress(Progress(scanned=count)))
+    named = [settled(place) for place in places]
+    given_keys = _settled_keys(keys or {})
+    found = scan(
+        named if named and not switching else [*named, *library.catalog.roots()],
+        on_file=lambda count: on_progress(Progress(scanned=count)),
+        stop=interrupted,
+    )
+    if interrupted():  # a walk broken off says nothing about what has vanished
+        found.walked.clear()
     todo = plan(
         found,
         library.catalog.known_files(),
         library.catalog.failed_files(),
-        named=set(wanted),
+        roots=library.catalog.roots(),
+        named=set(named),
         retry_failed=options.retry_failed,
         empty_is_gone=options.empty_is_gone,
     )
-    _refuse_unknown_places(wanted, found.unreachable, todo.left_alone)
-    keys = keys or {}
-    with library.catalog.writing() as connection:
-        model = writer.record_model(connection, info, windows=windows)
-        for path, key in keys.items():
-            writer.set_key(connection, path, key)
-        for root in found.walked:
-            writer.add_root(connection, root)
-        writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
-        writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
-        writer.forget_failures(connection, todo.forgotten)
-    library.refresh()
-    run = _Run(library, model, options, keys=keys, on_progress=on_progress)
+    _refuse_unknown_places(library, named, found.unreachable, todo.left_alone)
+    model = _record(library, info, windows, todo, found.walked, given_keys)
+    run = _Run(library, model, options, keys=given_keys, on_progress=on_progress)
     files = todo.analyse + _unheard(library, model, found.walked, todo.analyse)
-    if files:
+    if files and not stop():
         run.go(files, stop, pool)
-    if switching and not library.catalog.unheard_files(model):
-        with library.catalog.writing() as connection:
+    with library.catalog.writing() as connection:
+        writer.forget_dead_roots(connection)
+        if switching and not library.catalog.unheard_files(model):
             writer.activate_model(connection, model)
     library.refresh()
     library.save_index()
@@ -185,10 +188,39 @@ def index_places(
         unchanged=todo.unchanged,
         other_files=found.other_files,
         waiting=len(files) - run.done,
-        left_alone=todo.left_alone,
+        left_alone={place: count for place, count in todo.left_alone.items() if count},
         unreachable=found.unreachable,
+        other_windows=active.windows if active and active.windows != windows else None,
         seconds=time.monotonic() - began,
     )
+
+
+def _settled_keys(keys: Mapping[Any, str]) -> dict[bytes, str]:
+    if len(set(keys.values())) < len(keys):
+        raise InvalidOption("two files are to have the same key: a key names one track")
+    return {settled(path): key for path, key in keys.items()}
+
+
+def _record(
+    library: Library,
+    info: ModelInfo,
+    windows: int,
+    todo: Plan,
+    walked: Sequence[bytes],
+    keys: Mapping[bytes, str],
+) -> StoredModel:
+    """Store what is known before anything is heard."""
+    with library.catalog.writing() as connection:
+        model = writer.record_model(connection, info, windows=windows)
+        for path, key in keys.items():
+            writer.set_key(connection, path, key)
+        for root in walked:
+            writer.add_root(connection, root)
+        writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
+        writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
+        writer.forget_failures(connection, todo.forgotten)
+    library.refresh()
+    return model
 
 
 def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
@@ -216,22 +248,25 @@ def _unheard(
     due = {file.path for file in analysed}
     files = []
     for path, size, mtime_ns in library.catalog.unheard_files(model):
-        root = next((root for root in walked if path.startswith(root.rstrip(b"/") + b"/")), None)
+        root = next((root for root in walked if path.startswith(inside(root))), None)
         if root is not None and path not in due:
             files.append(SeenFile(path, root, size, mtime_ns))
     return files
 
 
 def _refuse_unknown_places(
-    wanted: Sequence[bytes], unreachable: Mapping[bytes, str], left_alone: Mapping[bytes, int]
+    library: Library,
+    named: Sequence[bytes],
+    unreachable: Mapping[bytes, str],
+    left_alone: Mapping[bytes, int],
 ) -> None:
-    for place in wanted:
+    for place in named:
         if place in unreachable and not left_alone.get(place):
             raise LibraryUnreachable(
                 f"{shown(place)} cannot be reached ({unreachable[place]}): check the name, or "
                 "connect the disk it is on"
             )
-    if not wanted:
+    if not named and not library.catalog.roots():
         raise LibraryUnreachable(
             "this catalog has no folders yet: name one, `soundalike index DIR`"
         )
@@ -257,6 +292,7 @@ class _Run:
         self._keys = keys
         self._on_progress = on_progress
         self._total = 0
+        self._workers = options.workers or _processors()
 
     @property
     def done(self) -> int:
@@ -268,11 +304,10 @@ class _Run:
     ) -> None:
         """Analyse the files and write what comes of them, in their order."""
         self._total = len(files)
-        workers = self._options.workers or os.cpu_count() or 1
         using = pool or AnalysisPool(
             self._model.name,
             self._model.fingerprint,
-            workers=min(workers, len(files)),
+            workers=min(self._workers, len(files)),
             limits=self._options.limits,
             known=self._library.catalog.embedded_hashes(self._model.id),
         )
@@ -315,7 +350,7 @@ class _Run:
         """Each file with its outcome, in order; None now and then while one takes long."""
         waiting = deque(files)
         flying: deque[tuple[SeenFile, Task, ProcessFuture[Outcome]]] = deque()
-        ahead = AHEAD * (self._options.workers or os.cpu_count() or 1)
+        ahead = AHEAD * self._workers
         while waiting or flying:
             while waiting and len(flying) < ahead:
                 file = waiting.popleft()
@@ -362,6 +397,13 @@ class _Run:
 
     def _tell(self) -> None:
         self._on_progress(Progress(total=self._total, done=self.done, failed=self.failed))
+
+
+def _processors() -> int:
+    """How many processors this process may use, which a container may limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _has_begun(future: ProcessFuture[Outcome]) -> bool:

@@ -6,12 +6,14 @@ ends. Names stay bytes. No file is opened: size and time of modification decide.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from indexer.catalog_writer import SeenFile
+from indexer.paths import has_vanished, inside
 from indexer.schema import TrackStatus
 
 if TYPE_CHECKING:
@@ -50,7 +52,12 @@ class Scan:
     other_files: int = 0
 
 
-def scan(places: Sequence[bytes], *, on_file: Callable[[int], None] = lambda _count: None) -> Scan:
+def scan(
+    places: Sequence[bytes],
+    *,
+    on_file: Callable[[int], None] = lambda _count: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Scan:
     """Walk folders, and take single files as they are named.
 
     Parameters
@@ -59,6 +66,8 @@ def scan(places: Sequence[bytes], *, on_file: Callable[[int], None] = lambda _co
         Absolute paths of folders and files. A file given by name counts whatever its ending.
     on_file : function of int
         Told now and then how many files were seen so far.
+    stop : function to bool
+        Asked at every folder; once it says yes, nothing more is looked at.
     """
     files: dict[bytes, SeenFile] = {}
     walked: list[bytes] = []
@@ -77,14 +86,14 @@ def scan(places: Sequence[bytes], *, on_file: Callable[[int], None] = lambda _co
             continue
         walked.append(place)
         folders = [place]
-        while folders:
+        while folders and not stop():
             folder = folders.pop()
             try:
-                inside, below, passed = _list_folder(folder, place, seen_folders)
+                found_files, below, passed = _list_folder(folder, place, seen_folders, unreachable)
             except OSError as error:
                 unreachable[folder] = error.strerror or str(error)
                 continue
-            for file in inside:
+            for file in found_files:
                 files.setdefault(file.path, file)
             others += passed
             folders += reversed(below)
@@ -93,7 +102,10 @@ def scan(places: Sequence[bytes], *, on_file: Callable[[int], None] = lambda _co
 
 
 def _list_folder(
-    folder: bytes, root: bytes, seen_folders: set[tuple[int, int]]
+    folder: bytes,
+    root: bytes,
+    seen_folders: set[tuple[int, int]],
+    unreachable: dict[bytes, str],
 ) -> tuple[list[SeenFile], list[bytes], int]:
     """One folder's audio files and folders, both sorted, and how many other files it holds."""
     status = os.stat(folder)
@@ -116,8 +128,9 @@ def _list_folder(
             elif not entry.name.startswith(b"._"):
                 found = entry.stat()
                 files.append(SeenFile(entry.path, root, found.st_size, found.st_mtime_ns))
-        except OSError:  # a link to nowhere or to itself, or gone since it was listed
-            others += 1
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ELOOP):
+                unreachable[entry.path] = error.strerror or str(error)
     return files, folders, others
 
 
@@ -160,6 +173,7 @@ def plan(
     known: Mapping[bytes, KnownFile],
     failed: Mapping[bytes, tuple[int, int]],
     *,
+    roots: Sequence[bytes] = (),
     named: Collection[bytes] = (),
     retry_failed: bool = False,
     empty_is_gone: bool = False,
@@ -168,6 +182,9 @@ def plan(
 
     Parameters
     ----------
+    roots : sequence of bytes
+        Every folder that was ever indexed. Files outside were named one by one, and are looked for
+        here, since no walk comes by.
     named : collection of bytes
         Files the owner named one by one: they come back even if removed before.
     retry_failed : bool
@@ -196,7 +213,7 @@ def plan(
             returned.append(track.track_id)
         elif track.status == TrackStatus.FAILED or file.path in named:
             analyse.append(file)
-    vanished, forgotten, left_alone = _gone(scan, known, failed, empty_is_gone=empty_is_gone)
+    vanished, forgotten, left_alone = _gone(scan, known, failed, roots, empty_is_gone=empty_is_gone)
     return Plan(analyse, returned, vanished, forgotten, unchanged, failed_before, left_alone)
 
 
@@ -204,41 +221,40 @@ def _gone(
     scan: Scan,
     known: Mapping[bytes, KnownFile],
     failed: Mapping[bytes, tuple[int, int]],
+    roots: Sequence[bytes],
     *,
     empty_is_gone: bool,
 ) -> tuple[list[int], list[bytes], dict[bytes, int]]:
     seen = {file.path for file in scan.files}
-    closed = tuple(_below(place) for place in scan.unreachable)
+    closed = tuple(scan.unreachable) + tuple(inside(place) for place in scan.unreachable)
     walked = []
-    left_alone: dict[bytes, int] = {}
-    unseen = [path for path in known if path not in seen]
+    left_alone = {place: _present_below(place, known) for place in scan.unreachable}
     for root in scan.walked:
-        empty = not any(file.path.startswith(_below(root)) for file in scan.files)
+        empty = not any(file.path.startswith(inside(root)) for file in scan.files)
         if empty and not empty_is_gone and (count := _present_below(root, known)):
             left_alone[root] = count
         else:
-            walked.append(_below(root))
-    for place in scan.unreachable:
-        left_alone[place] = _present_below(place, known)
+            walked.append(inside(root))
+    walked_below = tuple(walked)
+    covered = tuple(inside(root) for root in (*roots, *scan.walked))
 
     def is_gone(path: bytes) -> bool:
-        return path.startswith(tuple(walked)) and not path.startswith(closed)
+        if not path.startswith(covered):  # added by name: no walk will ever come by
+            return has_vanished(path)
+        return path.startswith(walked_below) and not path.startswith(closed)
 
+    # A failed track keeps what it failed with, so that the same bad file fails again.
     vanished = [
-        known[path].track_id
-        for path in unseen
-        if known[path].status in (TrackStatus.PRESENT, TrackStatus.FAILED) and is_gone(path)
+        track.track_id
+        for path, track in known.items()
+        if track.status == TrackStatus.PRESENT and path not in seen and is_gone(path)
     ]
     forgotten = [path for path in failed if path not in seen and is_gone(path)]
     return vanished, forgotten, left_alone
 
 
-def _below(folder: bytes) -> bytes:
-    return folder.rstrip(b"/") + b"/"
-
-
 def _present_below(place: bytes, known: Mapping[bytes, KnownFile]) -> int:
     return sum(
-        track.status == TrackStatus.PRESENT and (path == place or path.startswith(_below(place)))
+        track.status == TrackStatus.PRESENT and (path == place or path.startswith(inside(place)))
         for path, track in known.items()
     )

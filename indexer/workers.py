@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pebble import ProcessExpired, ProcessPool
 
-from indexer.analysis import DEFAULT_WINDOWS, TrackAnalysis, analyse, shown
+from indexer.analysis import DEFAULT_WINDOWS, TrackAnalysis, analyse
 from indexer.errors import AnalysisError, ModelMismatch, TimedOut, WorkerDied, WorkersFailed
 from indexer.model import Model, load_model
+from indexer.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 
 import click
@@ -43,10 +42,6 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has left; Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except SoundalikeError as error:
         if debug:
             raise
@@ -54,6 +49,11 @@ def main() -> None:
         if isinstance(error, AmbiguousTrack):
             for candidate in error.candidates:
                 click.echo(f"  {printable(candidate)}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        say(f"{error.filename or 'the output'}: {error.strerror or error}")
         sys.exit(1)
 
 

@@ -9,7 +9,9 @@ with Recommender.open("catalog.db") as recommender:
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
@@ -22,13 +24,14 @@ from indexer.errors import (
     UnknownTrack,
 )
 from indexer.library import Library
+from indexer.paths import shown
 from indexer.schema import TrackStatus
 from indexer.vectors.half_precision import to_unit
 from recommender.answers import Answer, Neighbour
-from recommender.lookup import find_exactly, find_track, name
+from recommender.lookup import find_exactly, find_track, name, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
@@ -42,6 +45,11 @@ SAME_COSINE = 0.99
 """Two tracks at least this close ..."""
 SAME_DURATION_S = 1.0
 """... and of durations no further apart than this are taken for one recording, encoded twice."""
+NO_SEED = {
+    TrackStatus.MISSING: "is missing: its file has vanished; index again when it is back",
+    TrackStatus.FAILED: "has changed into a file that cannot be heard: see `soundalike failures`",
+    TrackStatus.REMOVED: "was removed: `soundalike add FILE` brings it back",
+}
 MARGIN = 8
 """Candidates fetched beyond n, so that most questions need one search."""
 
@@ -49,12 +57,14 @@ MARGIN = 8
 class Recommender:
     """Answers "what sounds like this?" from a catalog. Made by `open`; also a context manager.
 
-    It sees what a writer adds while it is open, and is safe to use beside one.
+    It sees what a writer adds while it is open. Several threads may use one.
     """
 
     def __init__(self, library: Library) -> None:
         self._library = library
         self._pool: AnalysisPool | None = None
+        self._pool_model = ""
+        self._pool_lock = threading.Lock()
 
     @classmethod
     def open(cls, catalog: str | os.PathLike[str] = "catalog.db") -> Recommender:
@@ -89,8 +99,8 @@ class Recommender:
         self._library.refresh()
         return 0 if self._library.index is None else len(self._library.index)
 
-    def track(self, query: int | str) -> Track:
-        """The track that an id, key, path or part of "artist - title" means.
+    def track(self, query: SupportsIndex | str | bytes) -> Track:
+        """The track that an id, key, path (bytes too) or part of "artist - title" means.
 
         Raises
         ------
@@ -99,8 +109,9 @@ class Recommender:
         return find_track(self._library.catalog, query)
 
     def knows(self, query: str) -> bool:
-        """Whether a text names a track as id, key or path, rather than by words or not at all."""
-        return find_exactly(self._library.catalog, query) is not None
+        """Whether a text names a track that can be a seed as id, key or path, not by words."""
+        found = find_exactly(self._library.catalog, query)
+        return found is not None and found.status == TrackStatus.PRESENT
 
     def tags(self, track: int | str) -> list[tuple[str, float]]:
         """The model's tags for a track with their probabilities, strongest first.
@@ -121,7 +132,7 @@ class Recommender:
 
     def similar_to_track(
         self,
-        track: int | str,
+        track: SupportsIndex | str | bytes,
         n: int = 10,
         *,
         exclude: Iterable[int | str] = (),
@@ -145,20 +156,22 @@ class Recommender:
         ------
         UnknownTrack, AmbiguousTrack, InvalidOption
         """
-        index, _model = self._ready()
-        seed = self.track(track)
-        if seed.status != TrackStatus.PRESENT:
-            raise UnknownTrack(
-                f"track {seed.id} ({name(seed)}) is {seed.status}: index its file again first"
+        n = _count(n)
+        with self._ready() as (index, _model):
+            seed = self.track(track)
+            if seed.status != TrackStatus.PRESENT:
+                raise UnknownTrack(
+                    f"track {seed.id} ({name(seed)}) {NO_SEED[TrackStatus(seed.status)]}"
+                )
+            (ids,), (cosines,) = self._search(
+                index,
+                index.reconstruct(np.array([seed.id])),
+                n,
+                among=self._among(among),
+                exclude=self._resolve(exclude),
+                same_as=None if include_same else [(seed.recording_id, seed.duration_s)],
             )
-        (ids,), (cosines,) = self._search(
-            index.reconstruct(np.array([seed.id])),
-            n,
-            among=self._among(among),
-            exclude=self._resolve(exclude),
-            same_as=None if include_same else [(seed.recording_id, seed.duration_s)],
-        )
-        return self._answer(name(seed), ids, cosines)
+            return self._answer(name(seed), ids, cosines)
 
     def similar_to_file(
         self,
@@ -179,19 +192,21 @@ class Recommender:
             The file has no usable sound; the message says why.
         ModelMissing, ModelMismatch, InvalidOption
         """
-        self._ready()
+        n = _count(n)
         heard = self.hear(path)
         assert heard.embedding is not None  # noqa: S101 - nothing was skipped
         recording = self._library.catalog.recording_id(heard.facts.audio_hash)
-        same = [(-1 if recording is None else recording, heard.facts.duration_s)]
-        (ids,), (cosines,) = self._search(
-            to_unit(heard.embedding[np.newaxis]),
-            n,
-            among=self._among(among),
-            exclude=self._resolve(exclude),
-            same_as=None if include_same else same,
-        )
-        return self._answer(os.path.basename(os.fsdecode(path)), ids, cosines)
+        with self._ready() as (index, _model):
+            same = [(-1 if recording is None else recording, heard.facts.duration_s)]
+            (ids,), (cosines,) = self._search(
+                index,
+                to_unit(heard.embedding[np.newaxis]),
+                n,
+                among=self._among(among),
+                exclude=self._resolve(exclude),
+                same_as=None if include_same else same,
+            )
+            return self._answer(shown(os.path.basename(os.fsencode(path))), ids, cosines)
 
     def similar_to_vector(
         self,
@@ -209,22 +224,27 @@ class Recommender:
             It has another shape, no length, or NaN or infinity in it.
         InvalidOption
         """
-        _index, model = self._ready()
-        query = np.asarray(vector, dtype=np.float64)
-        if query.shape != (model.dim,):
-            raise BadVector(
-                f"the vector has shape {query.shape}, the catalog's model makes ({model.dim},)"
+        n = _count(n)
+        with self._ready() as (index, model):
+            try:
+                query = np.asarray(vector, dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise BadVector(f"the vector is not a row of numbers ({error})") from error
+            if query.shape != (model.dim,):
+                raise BadVector(
+                    f"the vector has shape {query.shape}, the catalog's model makes ({model.dim},)"
+                )
+            length = np.linalg.norm(query)
+            if not np.isfinite(length) or length == 0:
+                raise BadVector("the vector has no direction: it is zero, or holds NaN or infinity")
+            (ids,), (cosines,) = self._search(
+                index,
+                (query / length).astype(np.float32)[np.newaxis],
+                n,
+                among=self._among(among),
+                exclude=self._resolve(exclude),
             )
-        length = np.linalg.norm(query)
-        if not np.isfinite(length) or length == 0:
-            raise BadVector("the vector has no direction: it is zero, or holds NaN or infinity")
-        (ids,), (cosines,) = self._search(
-            (query / length).astype(np.float32)[np.newaxis],
-            n,
-            among=self._among(among),
-            exclude=self._resolve(exclude),
-        )
-        return self._answer("a vector", ids, cosines)
+            return self._answer("a vector", ids, cosines)
 
     def neighbours(
         self,
@@ -244,8 +264,8 @@ class Recommender:
 
         Returns
         -------
-        ids : int64 (q, n), best first; -1 where a row has fewer than n
-        cosines : float32 (q, n); NaN where the id is -1
+        ids : int64 (q, m), best first; -1 where a row has fewer than m = min(n, tracks)
+        cosines : float32 (q, m); NaN where the id is -1
 
         Raises
         ------
@@ -253,25 +273,27 @@ class Recommender:
             Some ids are not in the catalog; the message lists up to five.
         InvalidOption
         """
-        index, _model = self._ready()
-        wanted = _as_ids(ids)
-        _refuse_unknown(index, wanted)
-        same: list[tuple[int, float]] | None = None
-        if not include_same:
-            of = self._library.catalog.recordings_of(wanted.tolist())
-            same = [of[track_id] for track_id in wanted.tolist()]
-        rows, scores = self._search(
-            index.reconstruct(wanted),
-            n,
-            among=self._among(among),
-            exclude=self._resolve(exclude),
-            same_as=same,
-        )
-        found = np.full((len(wanted), n), -1, dtype=np.int64)
-        cosines = np.full((len(wanted), n), np.nan, dtype=np.float32)
-        for place, (row, score) in enumerate(zip(rows, scores, strict=True)):
-            found[place, : len(row)], cosines[place, : len(row)] = row, score
-        return found, cosines
+        n = _count(n)
+        with self._ready() as (index, _model):
+            wanted = _as_ids(ids)
+            _refuse_unknown(index, wanted)
+            same: list[tuple[int, float]] | None = None
+            if not include_same:
+                of = self._library.catalog.recordings_of(wanted.tolist())
+                same = [of[track_id] for track_id in wanted.tolist()]
+            rows, scores = self._search(
+                index,
+                index.reconstruct(wanted),
+                n,
+                among=self._among(among),
+                exclude=self._resolve(exclude),
+                same_as=same,
+            )
+            found = np.full((len(wanted), min(n, len(index))), -1, dtype=np.int64)
+            cosines = np.full(found.shape, np.nan, dtype=np.float32)
+            for place, (row, score) in enumerate(zip(rows, scores, strict=True)):
+                found[place, : len(row)], cosines[place, : len(row)] = row, score
+            return found, cosines
 
     def vectors(self, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """The unit embeddings (len(ids), dim) of tracks.
@@ -280,10 +302,10 @@ class Recommender:
         ------
         UnknownTrack
         """
-        index, _model = self._ready()
-        wanted = _as_ids(ids)
-        _refuse_unknown(index, wanted)
-        return index.reconstruct(wanted)
+        with self._ready() as (index, _model):
+            wanted = _as_ids(ids)
+            _refuse_unknown(index, wanted)
+            return index.reconstruct(wanted)
 
     def hear(self, path: str | bytes | os.PathLike[str]) -> TrackAnalysis:
         """Analyse a file as `index` would, without storing anything.
@@ -308,28 +330,37 @@ class Recommender:
         from indexer.model import model_info
         from indexer.workers import AnalysisPool
 
-        if self._pool is None:
-            info = model_info(model.name)
-            if info.fingerprint != model.fingerprint:
-                raise ModelMismatch(
-                    f"the model {model.name} on this machine is not the one that made "
-                    f"{self._library.catalog.path}: index the library again with it"
-                )
-            self._pool = AnalysisPool(model.name, model.fingerprint)
-        return self._pool
+        with self._pool_lock:
+            if self._pool is not None and self._pool_model != model.fingerprint:
+                self._pool.close(at_once=True)
+                self._pool = None
+            if self._pool is None:
+                if model_info(model.name).fingerprint != model.fingerprint:
+                    raise ModelMismatch(
+                        f"the model {model.name} on this machine is not the one that made "
+                        f"{self._library.catalog.path}: index the library again with it"
+                    )
+                self._pool = AnalysisPool(model.name, model.fingerprint)
+                self._pool_model = model.fingerprint
+            return self._pool
 
-    def _ready(self) -> tuple[VectorIndex, StoredModel]:
-        self._library.refresh()
-        index, model = self._library.index, self._library.model
-        if index is None or model is None or len(index) == 0:
-            raise QueryError(_nothing_in(self._library))
-        return index, model
+    @contextmanager
+    def _ready(self) -> Iterator[tuple[VectorIndex, StoredModel]]:
+        """The index, up to date and held still, with its model."""
+        with self._library.lock:
+            self._library.refresh()
+            index, model = self._library.index, self._library.model
+            if index is None or model is None or len(index) == 0:
+                raise QueryError(_nothing_in(self._library))
+            yield index, model
 
     def _among(self, tracks: Iterable[int | str] | None) -> NDArray[np.int64] | None:
         return None if tracks is None else np.unique(self._resolve(tracks))
 
     def _resolve(self, tracks: Iterable[int | str]) -> NDArray[np.int64]:
         """Ids of ids and keys; those not in the catalog are left out, as a filter may be wide."""
+        if isinstance(tracks, str | bytes):
+            raise InvalidOption(f"{tracks!r} is one text: give a list of ids or keys")
         given = list(tracks)
         keys = [track for track in given if isinstance(track, str)]
         of_key = self._library.catalog.ids_of_keys(keys) if keys else {}
@@ -338,6 +369,7 @@ class Recommender:
 
     def _search(
         self,
+        index: VectorIndex,
         queries: NDArray[np.float32],
         n: int,
         *,
@@ -346,9 +378,6 @@ class Recommender:
         same_as: Sequence[tuple[int, float]] | None = None,
     ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.float32]]]:
         """The n best of each row, without those that are the recording named in `same_as`."""
-        if n < 1:
-            raise InvalidOption(f"n is {n}: ask for at least one neighbour")
-        index, _model = self._ready()
         rows: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(queries)
         scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(queries)
         limit = len(index) if among is None else len(among)
@@ -394,6 +423,13 @@ class Recommender:
                 for track_id, cosine in zip(ids.tolist(), cosines, strict=True)
             ),
         )
+
+
+def _count(n: object) -> int:
+    number = whole_number(n, "n")
+    if number < 1:
+        raise InvalidOption(f"n is {number}: ask for at least one neighbour")
+    return number
 
 
 def _as_ids(ids: Iterable[int] | NDArray[np.integer]) -> NDArray[np.int64]:

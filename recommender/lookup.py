@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
-from indexer.errors import AmbiguousTrack, UnknownTrack
-from indexer.schema import TrackStatus
+from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
+from indexer.paths import settled, shown
 
 if TYPE_CHECKING:
     from indexer.catalog import Catalog, Track
+
+LARGEST_ID = 2**63 - 1
+"""SQLite's integers end here."""
 
 CANDIDATES = 10
 """Tracks an ambiguous text lists at most."""
 
 
-def find_track(catalog: Catalog, query: int | str) -> Track:
+def find_track(catalog: Catalog, query: SupportsIndex | str | bytes) -> Track:
     """The one track that is meant.
 
     Parameters
     ----------
-    query : int or str
-        An id; or as text, in this order: an id, a key, the path of an indexed file, a part of
+    query : int, str or bytes
+        An id; the path of an indexed file as bytes; or as text, in
+        this order: an id, a key, the path of an indexed file, a part of
         "artist - title", or of the key where the file says neither (case and accents do not
         matter).
 
@@ -33,10 +38,16 @@ def find_track(catalog: Catalog, query: int | str) -> Track:
     AmbiguousTrack
         Several tracks fit; the error lists them.
     """
-    if isinstance(query, int):
-        found = catalog.tracks([query]).get(query)
+    if isinstance(query, bytes):
+        by_path = find_by_path(catalog, query)
+        if by_path is None:
+            raise UnknownTrack(f"{shown(query)} is not in the catalog: `soundalike add` puts it in")
+        return by_path
+    if not isinstance(query, str):
+        number = whole_number(query, "a track's id")
+        found = catalog.tracks([number]).get(number) if 0 < number < LARGEST_ID else None
         if found is None:
-            raise UnknownTrack(f"no track has the id {query}: `soundalike status` counts the ids")
+            raise UnknownTrack(f"no track has the id {number}: `soundalike similar` lists ids")
         return found
     exact = find_exactly(catalog, query)
     return exact if exact is not None else _find_by_words(catalog, query)
@@ -52,7 +63,7 @@ def find_exactly(catalog: Catalog, query: str) -> Track | None:
     UnknownTrack
         The text is the path of a file that failed to be indexed.
     """
-    by_key = catalog.track_by_key(query)
+    by_key = catalog.track_by_key(query) if _is_unicode(query) else None
     by_id = catalog.tracks([int(query)]).get(int(query)) if _is_id(query) else None
     if by_key is not None and by_id is not None and by_key.id != by_id.id:
         raise AmbiguousTrack(
@@ -61,14 +72,38 @@ def find_exactly(catalog: Catalog, query: str) -> Track | None:
         )
     if by_id is not None or by_key is not None:
         return by_id or by_key
-    path = os.path.abspath(os.fsencode(query))
-    by_path = catalog.track_by_path(path)
-    if by_path is not None and by_path.status != TrackStatus.FAILED:
-        return by_path
-    failure = catalog.failure_of(path)
-    if failure is not None:
-        raise UnknownTrack(f"that file could not be indexed: {failure.message}")
-    return by_path
+    return find_by_path(catalog, os.fsencode(query))
+
+
+def find_by_path(catalog: Catalog, path: bytes) -> Track | None:
+    """The track of a file; None when the catalog knows nothing of the file.
+
+    Raises
+    ------
+    UnknownTrack
+        The file failed to be indexed.
+    """
+    found: Track | None = None
+    for place in dict.fromkeys((os.path.abspath(path), settled(path))):
+        found = found or catalog.track_by_path(place)
+        failure = catalog.failure_of(place)
+        if failure is not None:
+            raise UnknownTrack(f"that file could not be indexed: {failure.message}")
+    return found
+
+
+def whole_number(value: object, what: str) -> int:
+    """An integer of any kind, numpy's too.
+
+    Raises
+    ------
+    InvalidOption
+        It is something else.
+    """
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # that is what is tried
+    except TypeError as error:
+        raise InvalidOption(f"{what} is a whole number, not {value!r}") from error
 
 
 def describe(track: Track) -> str:
@@ -88,8 +123,16 @@ def folded(words: str) -> str:
 
 
 def _is_id(query: str) -> bool:
-    # SQLite's integers end at 2**63 - 1.
-    return query.isascii() and query.isdigit() and len(query) < 19
+    return query.isascii() and query.isdigit() and len(query) < 20 and int(query) < LARGEST_ID
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be stored; a name from the file system may hold bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _find_by_words(catalog: Catalog, query: str) -> Track:

@@ -36,7 +36,7 @@ FLOORS = (
     ("indexer.samples",),
     ("indexer.demux",),
     ("indexer.mpeg_frames",),
-    ("indexer.errors",),
+    ("indexer.errors", "indexer.paths"),
     ("indexer",),
 )
 """From the roof down; a room imports from its own floor's package or from floors below."""

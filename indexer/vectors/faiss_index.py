@@ -139,7 +139,7 @@ class FaissIndex(VectorIndex):
             index._changed = int(state["changed"])
         except (KeyError, TypeError, ValueError) as error:
             raise IndexFileError(
-                f"The vector index stamp of {path} lacks {error}: rebuild it from the catalog."
+                f"The vector index stamp of {path} lacks {error}: rebuild it from the catalog"
             ) from error
         index._lists = InvertedLists(read, trained=calibration is not None)
         return index, sidecar.stamp
@@ -313,5 +313,5 @@ def _read_faiss(file: BinaryIO) -> Any:
     except RuntimeError as error:
         raise IndexFileError(
             "The vector index file is not one that this version of FAISS reads: "
-            "rebuild it from the catalog."
+            "rebuild it from the catalog"
         ) from error

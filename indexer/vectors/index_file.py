@@ -119,7 +119,7 @@ def write(
     except OSError as error:
         raise IndexFileError(
             f"The vector index {index_path} cannot be written ({error.strerror or error}): "
-            "make room or set its permissions; nothing is lost, it is made from the catalog."
+            "make room or set its permissions; nothing is lost, it is made from the catalog"
         ) from error
     finally:
         for draft in (index_draft, stamp_draft):
@@ -148,7 +148,7 @@ def read(path: str | Path, parse: Callable[[BinaryIO], Any]) -> tuple[Sidecar, A
             if length != sidecar.length:
                 raise IndexFileError(
                     f"The vector index {path} has {length} bytes instead of {sidecar.length}: "
-                    "rebuild it from the catalog."
+                    "rebuild it from the catalog"
                 )
             digest = hashlib.file_digest(
                 file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)
@@ -156,7 +156,7 @@ def read(path: str | Path, parse: Callable[[BinaryIO], Any]) -> tuple[Sidecar, A
             if digest != sidecar.checksum:
                 raise IndexFileError(
                     f"The vector index {path} is damaged (its checksum is wrong): "
-                    "rebuild it from the catalog."
+                    "rebuild it from the catalog"
                 )
             file.seek(0)
             return sidecar, parse(file)
@@ -178,7 +178,7 @@ def read_sidecar(path: str | Path) -> Sidecar:
     except OSError as error:
         raise _unreadable(stamp_path, error) from error
     damaged = IndexFileError(
-        f"The vector index stamp {stamp_path} is damaged: rebuild the index from the catalog."
+        f"The vector index stamp {stamp_path} is damaged: rebuild the index from the catalog"
     )
     try:
         fields = json.loads(line)
@@ -189,7 +189,7 @@ def read_sidecar(path: str | Path) -> Sidecar:
     if fields.get("version") != _VERSION:
         raise IndexFileError(
             f"The vector index stamp {stamp_path} has the format {fields.get('version')!r}, this "
-            f"program reads {_VERSION}: rebuild the index from the catalog."
+            f"program reads {_VERSION}: rebuild the index from the catalog"
         )
     try:
         sidecar = Sidecar(
@@ -241,8 +241,8 @@ def _folder_to_disk(folder: Path) -> None:
 
 def _unreadable(path: Path, error: OSError) -> IndexFileError:
     if isinstance(error, FileNotFoundError):
-        return IndexFileError(f"There is no {path}: rebuild the vector index from the catalog.")
+        return IndexFileError(f"There is no {path}: rebuild the vector index from the catalog")
     return IndexFileError(
         f"{path} cannot be read ({error.strerror or error}): "
-        "set its permissions, or rebuild the vector index from the catalog."
+        "set its permissions, or rebuild the vector index from the catalog"
     )

@@ -304,11 +304,11 @@ def checked_faiss(index: Any, dim: int) -> Any:
         and index.direct_map.type == faiss.DirectMap.Hashtable
     ):
         raise IndexFileError(
-            "The vector index file holds another kind of FAISS index: rebuild it from the catalog."
+            "The vector index file holds another kind of FAISS index: rebuild it from the catalog"
         )
     if index.d != dim:
         raise IndexFileError(
             f"The vector index file holds vectors of {index.d} numbers, not of {dim}: "
-            "rebuild it from the catalog."
+            "rebuild it from the catalog"
         )
     return index

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from indexer.paths import shown
 from recommender.commands.options import catalog_option, count_option, json_option
 from recommender.commands.output import duration, print_answer, print_json, print_table, printable
 
@@ -53,7 +54,7 @@ def show(query: str, catalog: str, as_json: bool) -> None:  # noqa: FBT001
         track = recommender.track(query)
         tags = recommender.tags(track.id)[:TOP_TAGS]
     known = asdict(track)
-    known["path"] = track.path.decode("utf-8", errors="backslashreplace")
+    known["path"] = shown(track.path)
     if as_json:
         print_json({**known, "tags": dict(tags)})
         return

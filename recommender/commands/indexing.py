@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexer.errors import UnknownTrack
+from indexer.paths import shown
 from recommender.commands.options import (
     as_seconds,
     catalog_option,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from indexer.pipeline import Progress, Summary
+    from recommender.answers import Answer
 
 
 @click.command(
@@ -55,7 +57,7 @@ def index(
     retry_failed: bool,  # noqa: FBT001
     empty_is_gone: bool,  # noqa: FBT001
     stop_after: float | None,
-    timeout: float,
+    timeout: int,
     memory: int,
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -75,7 +77,7 @@ def index(
         model=model,
         windows=ALL_WINDOWS if thorough else windows,
         workers=workers or 0,
-        limits=Limits(wall_s=timeout, cpu_s=int(timeout) + 1, memory_bytes=memory << 20),
+        limits=Limits(wall_s=timeout, cpu_s=timeout + 1, memory_bytes=memory << 20),
         retry_failed=retry_failed,
         empty_is_gone=empty_is_gone,
         stop_after_s=stop_after,
@@ -110,7 +112,7 @@ def add(
     key: str | None,
     catalog: str,
     count: int,
-    timeout: float,
+    timeout: int,
     memory: int,
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -125,7 +127,7 @@ def add(
     for file in files:
         if os.path.isdir(file):
             raise click.UsageError(f"{file} is a folder: use `soundalike index`")
-    limits = Limits(wall_s=timeout, cpu_s=int(timeout) + 1, memory_bytes=memory << 20)
+    limits = Limits(wall_s=timeout, cpu_s=timeout + 1, memory_bytes=memory << 20)
     paths = [os.path.abspath(os.fsencode(file)) for file in files]
     library = Library.open_for_writing(catalog, create=True)
     try:
@@ -137,17 +139,23 @@ def add(
         )
     finally:
         library.close()
-    failed: list[UnknownTrack] = []
+    answers: list[Answer] = []
+    failed: list[str] = []
     with Recommender.open(catalog) as recommender:
         for path in paths:
             try:
-                track = recommender.track(os.fsdecode(path))
+                track = recommender.track(path)
             except UnknownTrack as error:
-                failed.append(error)
-                continue
-            print_answer(recommender.similar_to_track(track.id, count), as_json=as_json)
+                failed.append(str(error))
+            else:
+                answers.append(recommender.similar_to_track(track.id, count))
+    if as_json:
+        print_json({"answers": [answer.to_json() for answer in answers], "failures": failed})
+    else:
+        for answer in answers:
+            print_answer(answer, as_json=False)
     for failure in failed:
-        say(str(failure))
+        say(failure)
     if failed:
         sys.exit(1)
 
@@ -186,12 +194,15 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
 
 def _tell(summary: Summary, *, as_json: bool) -> None:
     for place, count in summary.left_alone.items():
-        name = place.decode("utf-8", errors="backslashreplace")
+        name = shown(place)
         why = summary.unreachable.get(place)
         state = (
             f"cannot be reached ({why})" if why else "is empty (--empty-is-gone if it really is)"
         )
         say(f"{name} {state}: its {count} tracks are left as they are")
+    if summary.other_windows is not None:
+        heard = summary.other_windows or "all"
+        say(f"tracks that were indexed before keep the {heard} windows they were heard through")
     said = {str(kind): summary.stored[kind] for kind in summary.stored}
     counts = {
         "new": said.get("new", 0),

@@ -24,7 +24,7 @@ count_option = click.option(
 )
 workers_option = click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1024),
     help="Worker processes. [default: one a processor]",
 )
 
@@ -33,14 +33,14 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that bound what one file may cost."""
     command = click.option(
         "--timeout",
-        type=click.FloatRange(min=1),
+        type=click.IntRange(1, 86_400),
         default=300,
         show_default=True,
         help="Seconds that one file may take.",
     )(command)
     return click.option(
         "--memory",
-        type=click.IntRange(min=64),
+        type=click.IntRange(64, 1 << 20),
         default=1024,
         show_default=True,
         help="MiB that one file may take beyond the model.",

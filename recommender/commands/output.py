@@ -32,7 +32,9 @@ def say(sentence: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON object on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # A lone surrogate, of a name that is not UTF-8, cannot be printed but can be escaped.
+    click.echo(text.encode("utf-8", errors="backslashreplace").decode("utf-8"))
 
 
 def print_answer(answer: Answer, *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from indexer.catalog import StoredModel
 
+FileMaker = Callable[..., SeenFile]
 DIM = 4
 NO_TAGS = Tags(None, None, None, None, None, None, None)
 
@@ -65,8 +67,18 @@ def model(catalog: Catalog) -> StoredModel:
         return writer.record_model(connection, info, windows=12)
 
 
-def file(name: str, *, size: int = 1) -> SeenFile:
-    return SeenFile(os.fsencode(f"/music/{name}"), b"/music", size, 1)
+@pytest.fixture
+def file(tmp_path: Path) -> FileMaker:
+    """Makes files that exist, below a folder /music, as a scan would have seen them."""
+
+    def make(name: str | bytes, *, root: str = "music", size: int = 1) -> SeenFile:
+        folder = os.fsencode(tmp_path / root)
+        path = os.path.join(folder, os.fsencode(name))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        open(path, "wb").close()
+        return SeenFile(path, folder, size, 1)
+
+    return make
 
 
 def heard(seed: int, *, tags: Tags = NO_TAGS) -> TrackAnalysis:
@@ -106,7 +118,7 @@ def answerable(
     return alive, gone
 
 
-def test_what_is_stored_is_read_back(catalog: Catalog, model: StoredModel) -> None:
+def test_what_is_stored_is_read_back(catalog: Catalog, model: StoredModel, file: FileMaker) -> None:
     tags = replace(NO_TAGS, title="Song", artist="Band", year=1999)
     assert store(catalog, model, file("a/1.mp3"), heard(1, tags=tags)) is Stored.NEW
     track = catalog.track_by_key("a/1.mp3")
@@ -121,7 +133,9 @@ def test_what_is_stored_is_read_back(catalog: Catalog, model: StoredModel) -> No
     np.testing.assert_allclose(activations, [0.9, 0.1], atol=1e-3)
 
 
-def test_a_known_recording_needs_no_second_embedding(catalog: Catalog, model: StoredModel) -> None:
+def test_a_known_recording_needs_no_second_embedding(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
     assert store(catalog, model, file("1.mp3"), known(1)) is Stored.UNHEARD
     store(catalog, model, file("1.mp3"), heard(1))
     assert store(catalog, model, file("copy.mp3"), known(1)) is Stored.NEW
@@ -129,11 +143,12 @@ def test_a_known_recording_needs_no_second_embedding(catalog: Catalog, model: St
     assert catalog.embedded_hashes(model.id).tolist() == [0x0101010101010101]
 
 
-def test_a_moved_file_keeps_its_id(catalog: Catalog, model: StoredModel) -> None:
+def test_a_moved_file_keeps_its_id(catalog: Catalog, model: StoredModel, file: FileMaker) -> None:
     store(catalog, model, file("old/1.mp3"), heard(1))
     with catalog.writing() as connection:
         writer.set_status(connection, [1], TrackStatus.MISSING)
     assert answerable(catalog, model) == (set(), {1})
+    (catalog.path.parent / "music" / "old" / "1.mp3").unlink()
     assert store(catalog, model, file("new/1.mp3"), known(1)) is Stored.MOVED
     track = catalog.track_by_key("new/1.mp3")
     assert track is not None
@@ -142,7 +157,7 @@ def test_a_moved_file_keeps_its_id(catalog: Catalog, model: StoredModel) -> None
 
 
 def test_retagging_changes_tags_but_not_what_is_answerable(
-    catalog: Catalog, model: StoredModel
+    catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     store(catalog, model, file("1.mp3"), heard(1))
     change = catalog.change()
@@ -154,7 +169,7 @@ def test_retagging_changes_tags_but_not_what_is_answerable(
 
 
 def test_a_changed_file_gets_its_new_vector_and_the_old_one_goes(
-    catalog: Catalog, model: StoredModel
+    catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     store(catalog, model, file("1.mp3"), heard(1))
     change = catalog.change()
@@ -166,7 +181,7 @@ def test_a_changed_file_gets_its_new_vector_and_the_old_one_goes(
 
 
 def test_a_file_that_turns_bad_is_no_longer_answered_and_comes_back(
-    catalog: Catalog, model: StoredModel
+    catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     store(catalog, model, file("1.mp3"), heard(1))
     for _ in range(2):
@@ -180,7 +195,7 @@ def test_a_file_that_turns_bad_is_no_longer_answered_and_comes_back(
     assert answerable(catalog, model) == ({1}, set())
 
 
-def test_ids_are_never_used_again(catalog: Catalog, model: StoredModel) -> None:
+def test_ids_are_never_used_again(catalog: Catalog, model: StoredModel, file: FileMaker) -> None:
     store(catalog, model, file("1.mp3"), heard(1))
     with catalog.writing() as connection:
         writer.set_status(connection, [1], TrackStatus.REMOVED)
@@ -189,22 +204,22 @@ def test_ids_are_never_used_again(catalog: Catalog, model: StoredModel) -> None:
 
 
 def test_keys_are_the_callers_or_the_path_below_the_root(
-    catalog: Catalog, model: StoredModel
+    catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     store(catalog, model, file("1.mp3"), heard(1), key="upload-7")
-    other_root = SeenFile(b"/disk/1.mp3", b"/disk", 1, 1)
     store(catalog, model, file("2.mp3"), heard(2))
-    store(catalog, model, other_root, heard(3))
-    store(catalog, model, SeenFile(b"/usb/1.mp3", b"/usb", 1, 1), heard(4))
-    store(catalog, model, SeenFile(b"/usb/\xff.mp3", b"/usb", 1, 1), heard(5))
+    store(catalog, model, file("1.mp3", root="disk"), heard(3))
+    store(catalog, model, file("1.mp3", root="usb"), heard(4))
+    store(catalog, model, file(b"\xff.mp3", root="usb"), heard(5))
     keys = [row[1] for row in catalog.names()]
-    assert keys == ["upload-7", "2.mp3", "1.mp3", "/usb/1.mp3", "\\xff.mp3"]
+    usb = str(catalog.path.parent / "usb" / "1.mp3")
+    assert keys == ["upload-7", "2.mp3", "1.mp3", usb, "\\xff.mp3"]
     with pytest.raises(InvalidOption, match="upload-7"):
         store(catalog, model, file("2.mp3"), heard(2), key="upload-7")
 
 
 def test_a_transaction_that_fails_leaves_nothing_behind(
-    catalog: Catalog, model: StoredModel
+    catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     with pytest.raises(ZeroDivisionError), catalog.writing() as connection:
         writer.store(connection, model, file("1.mp3"), heard(1))
@@ -214,15 +229,15 @@ def test_a_transaction_that_fails_leaves_nothing_behind(
 
 
 def test_a_reader_sees_what_a_writer_commits_and_is_not_blocked(
-    catalog: Catalog, model: StoredModel
+    catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     with closing(Catalog.open_for_reading(catalog.path)) as reader:
-        reader.has_moved_on()
-        assert not reader.has_moved_on()
+        version = reader.data_version()
+        assert reader.data_version() == version
         with catalog.writing() as connection:
             writer.store(connection, model, file("1.mp3"), heard(1))
             assert reader.names() == []
-        assert reader.has_moved_on()
+        assert reader.data_version() != version
         assert len(reader.names()) == 1
         with pytest.raises(CatalogError, match="reading only"), reader.writing():
             pass
@@ -259,7 +274,9 @@ def test_only_catalogs_are_opened(tmp_path: Path) -> None:
         Catalog.open_for_writing(place)
 
 
-def test_a_damaged_database_is_said_to_be_damaged(catalog: Catalog, model: StoredModel) -> None:
+def test_a_damaged_database_is_said_to_be_damaged(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
     for seed in range(60):
         store(catalog, model, file(f"{seed}.mp3"), heard(seed))
     catalog.close()
@@ -301,3 +318,25 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(CatalogFull, match="cannot be written"):
         Catalog.open_for_writing(tmp_path / "catalog.db", create=True)
+
+
+def test_a_removed_track_stays_removed_when_its_file_is_renamed(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    seen = file("1.mp3")
+    store(catalog, model, seen, heard(1))
+    with catalog.writing() as connection:
+        writer.set_status(connection, [1], TrackStatus.REMOVED)
+    os.unlink(seen.path)
+    store(catalog, model, file("renamed.mp3"), known(1))
+    assert answerable(catalog, model) == (set(), {1})
+    assert catalog.counts()["removed"] == 1
+
+
+def test_a_key_follows_the_path_only_when_the_file_moves(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    seen = file("album/1.mp3")
+    store(catalog, model, seen, heard(1))
+    store(catalog, model, replace(seen, root=os.path.dirname(seen.path)), heard(2))
+    assert [row[1] for row in catalog.names()] == ["album/1.mp3"]

@@ -117,6 +117,22 @@ def test_verify_finds_what_rebuild_mends(catalog_path: Path) -> None:
         assert library.verify().sound
 
 
+@pytest.mark.parametrize("name", ["x.faiss", "music.v1"])
+def test_a_catalog_of_any_name_has_an_index_of_its_own(catalog_path: Path, name: str) -> None:
+    place = catalog_path.rename(catalog_path.with_name(name))
+    with closing(Library.open_for_writing(place)) as library:
+        assert library.rebuild() == 12
+    with closing(Library.open(place)) as library:
+        assert library.verify().sound
+
+
+def test_the_lock_sees_through_links(catalog_path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(catalog_path)
+    with closing(Library.open_for_writing(catalog_path)), pytest.raises(CatalogLocked):
+        Library.open_for_writing(link)
+
+
 def test_two_runs_at_once_are_refused(
     catalog_path: Path, original_songs: Path, pool: AnalysisPool
 ) -> None:

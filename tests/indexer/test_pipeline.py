@@ -14,7 +14,7 @@ import pytest
 
 from indexer import checkpoint
 from indexer.catalog_writer import Stored
-from indexer.errors import LibraryUnreachable, ModelMismatch
+from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
 from indexer.library import Library
 from indexer.pipeline import Options, Progress, Summary, index_places
 from recommender import Recommender
@@ -159,6 +159,65 @@ def test_a_share_that_is_offline_loses_nothing(
     assert summary.left_alone == {os.fsencode(songs): 12}
     assert summary.missing == 0
     assert len(vectors(catalog)) == 12
+
+
+def test_a_renamed_folder_keeps_its_tracks_and_the_old_one_is_forgotten(
+    tmp_path: Path, songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    run(catalog, songs, pool=pool)
+    ids = _ids(catalog)
+    renamed = songs.rename(tmp_path / "renamed")
+    assert run(catalog, renamed, pool=pool).stored[Stored.MOVED] == 12
+    assert _ids(catalog) == ids
+    assert run(catalog, pool=pool).left_alone == {}
+    with closing(Library.open(catalog)) as library:
+        assert library.catalog.roots() == [os.fsencode(renamed)]
+
+
+def test_a_dead_folder_does_not_hold_up_the_others(
+    tmp_path: Path, songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    (tmp_path / "empty").mkdir()
+    run(catalog, songs, tmp_path / "empty", pool=pool)
+    (tmp_path / "empty").rmdir()
+    assert run(catalog, pool=pool).unchanged == 12
+
+
+def test_a_file_added_by_name_is_missing_when_it_is_deleted(
+    catalog_path: Path, tmp_path: Path, pool: AnalysisPool
+) -> None:
+    upload = new_sound(tmp_path / "upload.wav", seed=30)
+    run(catalog_path, upload, pool=pool)
+    upload.unlink()
+    assert run(catalog_path, pool=pool).missing == 1
+    assert len(vectors(catalog_path)) == 12
+
+
+def test_a_failed_file_that_goes_and_comes_back_fails_again(
+    tmp_path: Path, songs: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    run(catalog, songs, pool=pool)
+    bad = sounds.text_file(songs / "album 0" / "00.wav")
+    assert run(catalog, songs, pool=pool).failed == 1
+    bad.rename(tmp_path / "away")
+    run(catalog, songs, pool=pool)
+    (tmp_path / "away").rename(bad)
+    assert run(catalog, songs, pool=pool).failed == 1
+    assert "album 0/00.wav" not in vectors(catalog)
+
+
+def test_two_files_cannot_have_one_key(
+    tmp_path: Path, original_songs: Path, pool: AnalysisPool
+) -> None:
+    files = sorted((original_songs / "album 0").iterdir())[:2]
+    with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
+        with pytest.raises(InvalidOption, match="same key"):
+            index_places(library, files, keys=dict.fromkeys(files, "one"), pool=pool)
+        index_places(library, files, keys={files[0]: "one", files[1]: "two"}, pool=pool)
+        assert sorted(library.catalog.ids_of_keys(["one", "two"])) == ["one", "two"]
 
 
 def test_a_folder_nobody_knows_is_an_error_and_nothing_is_done(

@@ -91,6 +91,9 @@ def test_add_prints_the_neighbours_of_each_upload_and_keeps_it(
     assert code == 1
     assert out.startswith("sounds like upload.mp3:")
     assert "bad.mp3" in err
+    told = json.loads(run("add", upload, bad, "-n", 2, "--json")[1])
+    assert [answer["seed"] for answer in told["answers"]] == ["upload.mp3"]
+    assert "bad.mp3" in told["failures"][0]
     code, out, _ = run("add", upload, "--key", "user/7", "-n", 1)
     assert code == 0
     assert run("show", "user/7")[0] == 0
@@ -100,6 +103,30 @@ def test_add_prints_the_neighbours_of_each_upload_and_keeps_it(
     assert "already names another track" in err
     assert json.loads(run("status", "--json")[1])["present"] == 13
     assert json.loads(run("failures", "--json")[1])["failures"][0]["reason"] == "not audio"
+
+
+def test_names_that_are_not_utf_8_are_names(
+    run: Callable[..., tuple[int, str, str]], catalog_path: Path, tmp_path: Path
+) -> None:
+    sound = sounds.write_audio(tmp_path / "sound.flac", sounds.music(3.3, seed=63))
+    name = os.fsdecode(sounds.place(sound, tmp_path, b"caf\xe9.flac"))
+    code, out, _err = run("similar", name, "--json")
+    assert (code, json.loads(out)["seed"]) == (0, "caf\\xe9.flac")
+    assert run("add", name, "-n", 1)[0] == 0
+    assert run("show", name)[0] == 0
+    assert "no track fits" in run("similar", "caf\udce9")[2]
+    assert "not valid Unicode" in run("add", sound, "--key", "\udcff")[2]
+    assert "there is no catalog" in run("status", "--catalog", "caf\udce9.db")[2]
+
+
+def test_a_removed_file_is_heard_like_any_other(
+    run: Callable[..., tuple[int, str, str]], catalog_path: Path, original_songs: Path
+) -> None:
+    assert run("remove", "song 3")[0] == 0
+    code, out, _ = run("similar", original_songs / "album 0" / "03.ogg", "-n", 2)
+    assert code == 0
+    assert out.startswith("sounds like 03.ogg:")
+    assert "soundalike add FILE" in run("similar", 4)[2]
 
 
 def test_remove_forgets_and_naming_the_file_brings_it_back(
@@ -151,6 +178,7 @@ def test_index_says_what_was_new_and_what_failed(
         (("index", ".", "--windows", "0"), 2, "not in the range"),
         (("index", ".", "--thorough", "--windows", "3"), 2, "leave --windows out"),
         (("add", "."), 2, "is a folder"),
+        (("index", ".", "--timeout", "nan"), 2, "not a valid integer"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def test_a_neighbour_says_who_it_is_and_an_answer_turns_into_a_table(
     frame = answer.to_frame()
     assert list(frame.columns) == ["id", "key", "title", "artist", "cosine"]
     assert frame["id"].tolist() == [one.id for one in answer]
-    assert len(recommender.similar_to_vector(recommender.vectors([1])[0], 0 + 1).to_frame()) == 1
+    assert len(recommender.similar_to_vector(recommender.vectors([1])[0], 1).to_frame()) == 1
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,7 @@ def test_batches_equal_single_questions(recommender: Recommender) -> None:
 
 def test_rows_with_too_few_neighbours_are_marked(recommender: Recommender) -> None:
     ids, cosines = recommender.neighbours([1, 2], 20)
+    assert ids.shape == cosines.shape == (2, 12)
     assert (ids[:, 11:] == -1).all()
     assert np.isnan(cosines[:, 11:]).all()
     assert (ids[:, :11] > 0).all()
@@ -260,3 +262,50 @@ def test_tags_are_probabilities_strongest_first(recommender: Recommender) -> Non
     assert values == sorted(values, reverse=True)
     assert 0 <= values[-1] <= values[0] <= 1
     assert "rock" in dict(tags)
+
+
+def test_ids_may_be_numpy_integers_and_nothing_else_is_taken_for_one(
+    recommender: Recommender,
+) -> None:
+    (first, *_), _cosines = recommender.neighbours(np.array([1], dtype=np.int32), 2)
+    assert recommender.track(first[0]).id == first[0]
+    for nonsense in (1.0, None, [1]):
+        with pytest.raises(InvalidOption, match="whole number"):
+            recommender.similar_to_track(nonsense)  # type: ignore[arg-type]
+    with pytest.raises(InvalidOption, match="whole number"):
+        recommender.similar_to_track(1, 3.0)  # type: ignore[arg-type]
+    with pytest.raises(InvalidOption, match="list of ids or keys"):
+        recommender.similar_to_track(1, exclude="Band")
+    with pytest.raises(UnknownTrack):
+        recommender.track(2**70)
+    with pytest.raises(BadVector):
+        recommender.similar_to_vector(["a"] * 200)
+    assert recommender.neighbours([1], 10**12)[0].shape == (1, 12)
+
+
+def test_threads_may_ask_while_a_writer_writes(catalog_path: Path) -> None:
+    with Recommender.open(catalog_path) as recommender:
+        done = threading.Event()
+        wrong: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                while not done.is_set():
+                    assert len(recommender.similar_to_track(1, 12)) >= 5
+                    recommender.neighbours([1, 2], 5)
+            except BaseException as error:  # noqa: BLE001 - told to the main thread
+                wrong.append(error)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        with closing(Library.open_for_writing(catalog_path)) as library:
+            for round_number in range(30):
+                status = (TrackStatus.MISSING, TrackStatus.PRESENT)[round_number % 2]
+                with library.catalog.writing() as connection:
+                    writer.set_status(connection, [8, 9, 10, 11, 12], status)
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+        assert len(recommender) == 12
