@@ -253,34 +253,33 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         yield lambda _progress: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
-    with Progress(
+    with Bar(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f}, {task.fields[failed]} failed"),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[counts]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        job = bar.add_task("scanning", total=0, failed=0, rate="")
+        scanning = bar.add_task("scanning", total=None, counts="")
+        indexing = bar.add_task("indexing", total=None, counts="", visible=False)
 
-        def show(progress: object) -> None:
-            task = bar.tasks[0]
-            done, total = getattr(progress, "done", 0), getattr(progress, "total", 0)
-            if not total:
-                scanned = getattr(progress, "scanned", 0)
-                bar.update(job, completed=scanned, total=scanned)
+        def show(progress: Progress) -> None:
+            if not progress.total:
+                bar.update(scanning, counts=f"{progress.scanned} files")
                 return
-            rate = f"{task.speed:.1f} tracks/s" if task.speed else ""
+            speed = bar.tasks[indexing].speed
+            rate = f", {speed:.1f} tracks/s" if speed else ""
+            bar.update(scanning, visible=False)
             bar.update(
-                job,
-                description="indexing",
-                completed=done,
-                total=total,
-                failed=getattr(progress, "failed", 0),
-                rate=rate,
+                indexing,
+                visible=True,
+                completed=progress.done,
+                total=progress.total,
+                counts=f"{progress.done} of {progress.total}, {progress.failed} failed{rate}",
             )
 
         yield show
