@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,8 +45,8 @@ from indexer.schema import (
     RecordingRow,
     RootRow,
     TrackRow,
-    TrackStatus,
 )
+from indexer.track_status import TrackStatus
 from indexer.vectors.half_precision import to_unit
 
 if TYPE_CHECKING:
@@ -283,12 +284,7 @@ class Catalog:
 
     def tracks(self, ids: Iterable[int]) -> dict[int, Track]:
         """The tracks with these ids; unknown ids are left out."""
-        found: dict[int, Track] = {}
-        with self.reading() as connection:
-            for batch in _batches(list(ids)):
-                for row in connection.execute(_track_query().where(TrackRow.id.in_(batch))):
-                    found[row.id] = Track(*row)
-        return found
+        return {row[0]: Track(*row) for row in self._rows_of(_tracks_by_id(), list(ids))}
 
     def track_by_key(self, key: str) -> Track | None:
         """The track with exactly this key."""
@@ -453,6 +449,11 @@ class Catalog:
         with self.reading() as connection:
             row = connection.execute(query).first()
         return None if row is None else Track(*row)
+
+
+@cache
+def _tracks_by_id() -> str:
+    return f"{_track_query()} WHERE tracks.id IN "
 
 
 def _track_query() -> Select[Any]:

@@ -26,8 +26,8 @@ from indexer.schema import (
     RecordingRow,
     RootRow,
     TrackRow,
-    TrackStatus,
 )
+from indexer.track_status import TrackStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from indexer.errors import AnalysisError, InvalidOption, LibraryUnreachable, Mod
 from indexer.model import DEFAULT_MODEL, model_info, verified_info
 from indexer.paths import inside, settled, shown
 from indexer.scan import Plan, plan, scan
-from indexer.schema import TrackStatus
+from indexer.track_status import TrackStatus
 from indexer.workers import AnalysisPool, Limits, Outcome, Task
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from indexer.catalog_writer import SeenFile
 from indexer.paths import has_vanished, inside
-from indexer.schema import TrackStatus
+from indexer.track_status import TrackStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import enum
-
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -22,15 +20,6 @@ APPLICATION_ID = 0x534C4B31
 
 REVISIONS = ("0001",)
 """Every schema this program knows, oldest first; the last one is written."""
-
-
-class TrackStatus(enum.StrEnum):
-    """Whether a track is answered, and why not. Only present ones are."""
-
-    PRESENT = "present"
-    MISSING = "missing"  # its file has vanished; it comes back when the file does
-    FAILED = "failed"  # its file has changed into one that cannot be analysed
-    REMOVED = "removed"  # the owner took it out; only naming the file brings it back
 
 
 class Base(DeclarativeBase):

@@ -23,9 +23,8 @@ from indexer.errors import (
     QueryError,
     UnknownTrack,
 )
-from indexer.library import Library
 from indexer.paths import shown
-from indexer.schema import TrackStatus
+from indexer.track_status import TrackStatus
 from indexer.vectors.half_precision import to_unit
 from recommender.answers import Answer, Neighbour
 from recommender.lookup import find_exactly, find_track, name, whole_number
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from indexer.analysis import TrackAnalysis
     from indexer.catalog import StoredModel, Track
+    from indexer.library import Library
     from indexer.vectors.base import VectorIndex
     from indexer.workers import AnalysisPool
 
@@ -74,6 +74,8 @@ class Recommender:
         ------
         CatalogMissing, NotACatalog, CatalogTooNew
         """
+        from indexer.library import Library
+
         return cls(Library.open(catalog))
 
     def __enter__(self) -> Recommender:

@@ -36,7 +36,7 @@ FLOORS = (
     ("indexer.samples",),
     ("indexer.demux",),
     ("indexer.mpeg_frames",),
-    ("indexer.errors", "indexer.paths"),
+    ("indexer.errors", "indexer.paths", "indexer.track_status"),
     ("indexer",),
 )
 """From the roof down; a room imports from its own floor's package or from floors below."""

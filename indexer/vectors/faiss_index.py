@@ -41,6 +41,8 @@ class IndexPolicy:
     ----------
     exact_up_to : int
         More vectors than this are grouped into lists; half of it or fewer go back to exact search.
+        25,000 of 200 dimensions take one core 2 ms. At 100,000 a search needs two idle cores for
+        3 ms and takes 32 when others use them, where lists take one core 0.6 ms.
     recall : float
         Part of the 10 nearest that an approximate search must find.
     lists_per_root : float
@@ -57,7 +59,7 @@ class IndexPolicy:
         Of the choice of training vectors and held-out queries.
     """
 
-    exact_up_to: int = 100_000
+    exact_up_to: int = 25_000
     recall: float = 0.99
     lists_per_root: float = 4.0
     regroup_at: float = 2.0

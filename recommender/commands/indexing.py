@@ -172,7 +172,7 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
     """
     from indexer import catalog_writer
     from indexer.library import Library
-    from indexer.schema import TrackStatus
+    from indexer.track_status import TrackStatus
     from recommender.lookup import describe, find_track
 
     library = Library.open_for_writing(catalog)

@@ -29,8 +29,9 @@ from indexer.errors import (
     TooShort,
 )
 from indexer.melspectrogram import FrontEnd
-from indexer.schema import REVISIONS, TrackStatus
+from indexer.schema import REVISIONS
 from indexer.tags import Tags
+from indexer.track_status import TrackStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from indexer import catalog_writer as writer
 from indexer.errors import CatalogFull, CatalogLocked
 from indexer.library import Library, index_path
 from indexer.pipeline import index_places
-from indexer.schema import TrackStatus
+from indexer.track_status import TrackStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import pytest
 
 from indexer.catalog import KnownFile
 from indexer.scan import plan, scan
-from indexer.schema import TrackStatus
+from indexer.track_status import TrackStatus
 
 if TYPE_CHECKING:
     from pathlib import Path

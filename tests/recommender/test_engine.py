@@ -20,7 +20,7 @@ from indexer.errors import (
 )
 from indexer.library import Library
 from indexer.pipeline import index_places
-from indexer.schema import TrackStatus
+from indexer.track_status import TrackStatus
 from recommender import Neighbour, Recommender
 from tests import sounds
 
