@@ -1,0 +1,154 @@
+"""Genre from raw audio: spectrogram -> CNN -> classes, trained from nothing on labelled songs.
+
+Each class is asked for alone (binary cross-entropy), so that a tag activation of the resulting
+model is a probability like those of any other model. Accuracy is measured on artists that the
+network has not heard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from indexer.network import NetworkConfig, ResidualNet, build
+from training.spectrograms import alter_windows
+from training.student import fold, normalise_by_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+CHANNELS = [[16, 2], [32, 2], [64, 2], [128, 2]]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Of one fold, an entry an epoch: mean loss, and accuracy on the fold left out."""
+
+    loss: list[float]
+    accuracy: list[float]
+
+
+def network_config(classes: int) -> NetworkConfig:
+    """Of a network for so many classes."""
+    return NetworkConfig("residual", {"channels": CHANNELS, "dim": 128, "n_tags": classes})
+
+
+def train_network(
+    log_mels: NDArray[np.float16],
+    numbers: NDArray[np.int64],
+    classes: int,
+    *,
+    epochs: int,
+    seed: int,
+    held_out: tuple[NDArray[np.float16], NDArray[np.int64]] | None = None,
+    report: Callable[[str], None],
+) -> tuple[ResidualNet, Curves]:
+    """Train one network.
+
+    Parameters
+    ----------
+    log_mels : ndarray, shape (songs, windows, frames, bands)
+    numbers : ndarray, shape (songs,)
+        Class of each.
+    held_out : pair of the same, optional
+        Songs to measure on after each epoch.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = cast("ResidualNet", build(network_config(classes)))
+    with torch.no_grad():
+        network.input_norm.scale.fill_(1.0 / float(log_mels.astype(np.float32).std()))
+        network.input_norm.shift.fill_(-float(log_mels.astype(np.float32).mean()))
+        network.input_norm.shift.mul_(network.input_norm.scale)
+    network.input_norm.requires_grad_(requires_grad=False)
+    normalise_by_batch(network)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.02)
+    wanted = F.one_hot(torch.from_numpy(numbers), classes).float()
+    # Rare classes count as much as frequent ones.
+    weight = torch.from_numpy(len(numbers) / (classes * np.bincount(numbers, minlength=classes)))
+    curves = Curves([], [])
+    batches = max(1, len(numbers) * 2 // 32)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
+    for epoch in range(epochs):
+        network.train()
+        losses = []
+        for _ in range(batches):
+            songs = rng.integers(0, len(numbers), 32)
+            picked = log_mels[songs, rng.integers(0, log_mels.shape[1], 32)]
+            x = torch.from_numpy(picked.astype(np.float32))
+            logits = network(alter_windows(x, rng) if rng.random() < 0.5 else x)[1]
+            each = F.binary_cross_entropy_with_logits(logits, wanted[songs], reduction="none")
+            loss = (each.mean(1) * weight[numbers[songs]].float()).mean()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+        curves.loss.append(float(np.mean(losses)))
+        if held_out is not None:
+            found = probabilities(network, held_out[0]).argmax(1)
+            curves.accuracy.append(float((found == held_out[1]).mean()))
+            report(
+                f"epoch {epoch + 1} of {epochs}, loss {curves.loss[-1]:.3f}, "
+                f"accuracy on other artists {curves.accuracy[-1]:.3f}"
+            )
+    fold(network.eval())
+    return network, curves
+
+
+def probabilities(network: ResidualNet, log_mels: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Mean probability of each class over the windows of each song (songs, classes)."""
+    network.eval()
+    with torch.inference_mode():
+        rows = [
+            torch.sigmoid(network(torch.from_numpy(song.astype(np.float32)))[1]).mean(0).numpy()
+            for song in log_mels
+        ]
+    return np.stack(rows)
+
+
+def confusion(
+    wanted: NDArray[np.int64], found: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """Songs of class (row) that were given class (column)."""
+    table = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(table, (wanted, found), 1)
+    return table
+
+
+def draw_confusion(table: NDArray[np.int64], names: list[str], path: Path) -> None:
+    """The confusion matrix as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.5 + 0.6 * len(names),) * 2, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(table / np.maximum(table.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(table):
+        axes.text(column, row, str(count), ha="center", va="center")
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("heard as")
+    axes.set_ylabel("is")
+    figure.savefig(path, dpi=120)
+
+
+def draw_curves(curves: list[Curves], path: Path) -> None:
+    """Loss and accuracy of each fold by epoch as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number, fold_curves in enumerate(curves, start=1):
+        left.plot(fold_curves.loss, label=f"fold {number}")
+        right.plot(fold_curves.accuracy)
+    left.set(xlabel="epoch", ylabel="loss")
+    right.set(xlabel="epoch", ylabel="accuracy on other artists", ylim=(0, 1))
+    left.legend()
+    figure.savefig(path, dpi=120)
