@@ -1,0 +1,98 @@
+"""What a very long file costs beside usual ones: CPU and peak memory of the process."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import lone, sounds
+from benchmarks.table import Cell, Result, Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.setting import Setting
+
+
+def measure(setting: Setting) -> Result:
+    """CPU and peak memory of a fresh process for a track, a usual and a very long file."""
+    sizes = setting.sizes
+    folder = setting.folder / "memory"
+    folder.mkdir()
+    warm_up = sounds.encode(
+        folder / "clip.flac",
+        sounds.load(setting.music, sizes.clip_s),
+        sounds.BY_SUFFIX["flac"],
+    )
+    figures: dict[str, float] = {}
+    rows: list[tuple[Cell, ...]] = []
+    for suffix in sizes.long_formats:
+        files = _files(folder, suffix, setting)
+        runs: dict[float, list[dict[str, Any]]] = {seconds: [] for seconds in files}
+        for _ in range(sizes.memory_runs):
+            for seconds, path in files.items():
+                runs[seconds] += lone.hear(warm_up, path)
+        cpu = {seconds: median(run["cpu_s"] for run in costs) for seconds, costs in runs.items()}
+        peak = {seconds: median(run["peak_mb"] for run in costs) for seconds, costs in runs.items()}
+        rows += [
+            (
+                sounds.BY_SUFFIX[suffix].label,
+                _length(seconds),
+                path.stat().st_size / 1e6,
+                cpu[seconds],
+                cpu[seconds] / cpu[sizes.track_s],
+                peak[seconds],
+                peak[seconds] - peak[sizes.usual_s],
+            )
+            for seconds, path in files.items()
+        ]
+        figures |= {
+            f"memory.{suffix}.cpu_s": cpu[sizes.long_s],
+            f"memory.{suffix}.cpu_ratio": cpu[sizes.long_s] / cpu[sizes.track_s],
+            f"memory.{suffix}.more_mb": peak[sizes.long_s] - peak[sizes.usual_s],
+        }
+        for path in files.values():
+            path.unlink()
+    table = Table(
+        title="Long files: CPU seconds of the analysis, peak memory (RSS) of the process",
+        columns=(
+            "format",
+            "length",
+            "file MB",
+            "CPU s",
+            f"CPU / {_length(sizes.track_s)}",
+            "peak MB",
+            f"MB above {_length(sizes.usual_s)}",
+        ),
+        rows=tuple(rows),
+        notes=f"Medians, runs: {sizes.memory_runs}, each in a fresh process that has loaded the "
+        "model and heard a clip before.\n"
+        f"Longer files are the packets of {_length(sizes.track_s)} again and again.",
+    )
+    return Result((table,), figures)
+
+
+def _files(folder: Path, suffix: str, setting: Setting) -> dict[float, Path]:
+    """Files of one format by their seconds."""
+    sizes = setting.sizes
+    sound = sounds.load(setting.music, sizes.track_s)
+    lengths = {
+        seconds: folder / f"{seconds:.0f}.{suffix}"
+        for seconds in (sizes.track_s, sizes.usual_s, sizes.long_s)
+    }
+    if suffix == "mp3":
+        frames = sounds.mp3_frames(sound)
+        for seconds, path in lengths.items():
+            sounds.write_mp3(path, frames, seconds)
+    else:
+        track = sounds.encode(folder / f"once.{suffix}", sound, sounds.BY_SUFFIX[suffix])
+        for seconds, path in lengths.items():
+            sounds.repeated(path, track, seconds)
+    return lengths
+
+
+def _length(seconds: float) -> str:
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:g} {name}"
+    return f"{seconds:g} s"

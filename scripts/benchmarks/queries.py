@@ -1,0 +1,213 @@
+"""What asking costs: the index alone, a whole question to a catalog, and opening one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from benchmarks import lone
+from benchmarks.catalogs import clustered, make_catalog
+from benchmarks.table import Cell, Result, Table
+from indexer.catalog_writer import SeenFile
+from indexer.model import model_info
+from indexer.vectors.faiss_index import FaissIndex
+from recommender import Recommender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from benchmarks.setting import Setting
+
+K = 10
+_FILTERS = (("none", 1.0), ("10 %", 0.1), ("1 %", 0.01))
+_JUDGED = 200  # queries whose recall is measured
+_BARE = 20  # queries that numpy answers
+_BLOCK = 50_000
+
+
+def measure(setting: Setting) -> Result:
+    """Latencies of index and catalog at several sizes."""
+    searched, catalogs = _index_rows(setting), _catalog_rows(setting)
+    figures = {
+        f"queries.{row[0]}.track_p50_ms": float(row[1])
+        for row in catalogs
+        if isinstance(row[1], float)
+    }
+    figures |= {f"open.{row[0]}_s": float(row[4]) for row in catalogs if isinstance(row[4], float)}
+    sizes = setting.sizes
+    return Result(
+        (
+            Table(
+                title=f"Index search: milliseconds for the {K} nearest of one query",
+                columns=(
+                    "vectors",
+                    "kind",
+                    "filter keeps",
+                    "p50",
+                    "p99",
+                    f"recall@{K}",
+                    "[a] numpy p50",
+                    "p50 / [a]",
+                    "built in s",
+                ),
+                rows=tuple(searched),
+                notes=f"{sizes.queries} queries that are not in the index, one at a time; recall "
+                "against exact search, by ids.\n"
+                "Filters are random sets of ids, given with each query.\n"
+                "[a] is one matrix product with all the float32 vectors and a partial sort, on "
+                f"one thread, median of {_BARE} queries.",
+            ),
+            Table(
+                title=f"Catalog: similar_to_track(id, {K}) in process, milliseconds; opening",
+                columns=(
+                    "tracks",
+                    "p50",
+                    "p99",
+                    "p50 of index alone",
+                    "open s",
+                    "first question ms",
+                    "import s",
+                ),
+                rows=tuple(catalogs),
+                notes=f"{sizes.queries} questions. Opening: Recommender.open in a fresh process, "
+                f"medians, runs: {sizes.start_runs}, files in the page cache.",
+            ),
+        ),
+        figures,
+    )
+
+
+def _index_rows(setting: Setting) -> list[tuple[Cell, ...]]:
+    dim = model_info().dim
+    rows: list[tuple[Cell, ...]] = []
+    for count in setting.sizes.index_counts:
+        # Queries are drawn with the vectors, so that they come from the same clusters.
+        drawn = clustered(count + setting.sizes.queries, dim=dim, seed=setting.seed)
+        vectors, queries = drawn[:count], drawn[count:]
+        index = FaissIndex(dim)
+        began = time.perf_counter()
+        index.add(np.arange(count), vectors)
+        built = time.perf_counter() - began
+        with threadpool_limits(1, "blas"):
+            bare = median(_seconds(partial(_nearest, vectors), queries[:_BARE]))
+        for label, part in _FILTERS:
+            among = None
+            if part < 1.0:
+                rng = np.random.default_rng([setting.seed, count])
+                among = np.sort(rng.choice(count, max(K, round(part * count)), replace=False))
+            times = _search_seconds(index, queries, among)
+            rows.append(
+                (
+                    count,
+                    index.facts().kind,
+                    "all" if among is None else label,
+                    *_percentiles(times),
+                    _recall(index, vectors, queries[:_JUDGED], among),
+                    1e3 * bare,
+                    median(times) / bare,
+                    built if among is None else None,
+                )
+            )
+    return rows
+
+
+def _catalog_rows(setting: Setting) -> list[tuple[Cell, ...]]:
+    folder = setting.folder / "queries"
+    folder.mkdir()
+    dim = model_info().dim
+    rows: list[tuple[Cell, ...]] = []
+    for count in setting.sizes.catalog_counts:
+        path = folder / f"{count}.db"
+        vectors = clustered(count, dim=dim, seed=setting.seed)
+        files = [
+            SeenFile(f"/music/{number // 12}/{number}.mp3".encode(), b"/music", 1, 1)
+            for number in range(count)
+        ]
+        make_catalog(path, files, vectors)
+        rng = np.random.default_rng([setting.seed, count])
+        seeds = rng.integers(1, count + 1, setting.sizes.queries).tolist()
+        with Recommender.open(path) as recommender:
+            asked = _seconds(lambda seed: recommender.similar_to_track(seed, K), seeds)
+        index, _ = FaissIndex.open(path.with_suffix(".faiss"), dim=dim)
+        alone = _search_seconds(index, vectors[np.array(seeds) - 1], None)
+        command = [sys.executable, "-m", "benchmarks.opening", str(path)]
+        opened = [
+            json.loads(subprocess.check_output(command, env=lone.child_environment()))
+            for _ in range(1 + setting.sizes.start_runs)
+        ][1:]
+        rows.append(
+            (
+                count,
+                *_percentiles(asked),
+                1e3 * median(alone),
+                median(run["open_s"] for run in opened),
+                1e3 * median(run["first_query_s"] for run in opened),
+                median(run["import_s"] for run in opened),
+            )
+        )
+    return rows
+
+
+def _search_seconds(
+    index: FaissIndex, queries: NDArray[np.float32], among: NDArray[np.int64] | None
+) -> list[float]:
+    return _seconds(lambda query: index.search(query[np.newaxis], K, among=among), queries)
+
+
+def _seconds(ask: Callable[..., object], questions: Iterable[object]) -> list[float]:
+    """How long each question took, after the first few have been asked once."""
+    asked = list(questions)
+    for question in asked[:5]:
+        ask(question)
+    times = []
+    for question in asked:
+        began = time.perf_counter()
+        ask(question)
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def _percentiles(seconds: list[float]) -> tuple[float, float]:
+    middle, late = np.percentile(seconds, [50, 99]) * 1e3
+    return float(middle), float(late)
+
+
+def _nearest(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.int64]:
+    products = vectors @ query
+    best = np.argpartition(products, -K)[-K:]
+    ordered: NDArray[np.int64] = best[np.argsort(-products[best])]
+    return ordered
+
+
+def _recall(
+    index: FaissIndex,
+    vectors: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    among: NDArray[np.int64] | None,
+) -> float:
+    """The part of the `K` nearest, by exact search, that the index finds."""
+    found, _ = index.search(queries, K, among=among)
+    allowed = np.arange(len(vectors)) if among is None else among
+    ids = np.empty((len(queries), 0), np.int64)
+    scores = np.empty((len(queries), 0), np.float32)
+    for start in range(0, len(allowed), _BLOCK):
+        block = allowed[start : start + _BLOCK]
+        # The vectors as the index holds them: rounding is not what is judged here.
+        products = queries @ index.reconstruct(block).T
+        scores = np.hstack([scores, products])
+        ids = np.hstack([ids, np.broadcast_to(block, products.shape)])
+        best = np.argpartition(-scores, min(K, scores.shape[1] - 1), axis=1)[:, :K]
+        scores = np.take_along_axis(scores, best, axis=1)
+        ids = np.take_along_axis(ids, best, axis=1)
+    hits = [np.isin(right, answer).mean() for right, answer in zip(ids, found, strict=True)]
+    return float(np.mean(hits))

@@ -1,0 +1,94 @@
+"""How much is measured, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much each table measures.
+
+    Attributes
+    ----------
+    clip_s, track_s : float
+        Seconds of the two lengths analysed.
+    composed_s : float
+        Seconds of music that are composed; more is had by repeating them.
+    runs : int
+        Runs of which the median is shown.
+    worker_files, worker_rounds : int
+        Tracks of one index run, 2 or more; runs with each number of workers.
+    usual_s, long_s : float
+        Seconds of the two files whose peak memory is compared.
+    long_formats : tuple of str
+        Formats of the long file.
+    memory_runs : int
+    index_counts, catalog_counts : tuple of int
+        Vectors in an index searched directly; tracks in a catalog asked.
+    queries : int
+        Questions of which p50 and p99 are taken.
+    rescan_files : int
+    start_runs : int
+    """
+
+    clip_s: float = 30.0
+    track_s: float = 240.0
+    composed_s: float = 210.0
+    runs: int = 5
+    worker_files: int = 40
+    worker_rounds: int = 3
+    usual_s: float = 300.0
+    long_s: float = 3 * 3600.0
+    long_formats: tuple[str, ...] = ("mp3", "m4a", "opus")
+    memory_runs: int = 3
+    index_counts: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    catalog_counts: tuple[int, ...] = (10_000, 100_000)
+    queries: int = 500
+    rescan_files: int = 10_000
+    start_runs: int = 7
+
+
+FULL = Sizes()
+QUICK = replace(
+    FULL,
+    composed_s=60.0,
+    runs=3,
+    worker_files=20,
+    worker_rounds=1,
+    long_formats=("mp3",),
+    memory_runs=1,
+    index_counts=(10_000, 100_000),
+    queries=200,
+    start_runs=3,
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a table is given.
+
+    Attributes
+    ----------
+    sizes : Sizes
+    seed : int
+        Of all music, vectors and choices.
+    folder : Path
+        For files, removed after the last table; tables use folders of their own in it.
+    music : Path
+        The music, as `sounds.compose` has stored it; the file is only there for tables that
+        hear.
+    """
+
+    sizes: Sizes
+    seed: int
+    folder: Path
+
+    @property
+    def music(self) -> Path:
+        """Where the music lies."""
+        return self.folder / "music.npy"

@@ -1,0 +1,205 @@
+"""The benchmark on tiny sizes: what it measures is there and adds up; how fast is not judged."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import benchmark
+import numpy as np
+import pytest
+from benchmarks import analysis, catalogs, machine, sounds, stages, targets
+from benchmarks.setting import Setting, Sizes
+from benchmarks.table import Table, plain_text
+
+from indexer.audio import read_facts
+from indexer.demux import open_file
+
+TINY = Sizes(
+    clip_s=4,
+    track_s=6,
+    composed_s=2,
+    runs=1,
+    worker_files=3,
+    worker_rounds=1,
+    usual_s=8,
+    long_s=20,
+    long_formats=("mp3",),
+    memory_runs=1,
+    index_counts=(300,),
+    catalog_counts=(300,),
+    queries=10,
+    rescan_files=150,
+    start_runs=1,
+)
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    made = Setting(TINY, 0, tmp_path_factory.mktemp("benchmark"))
+    sounds.compose(made.music, 8, composed=TINY.composed_s, seed=0)
+    return made
+
+
+@pytest.fixture
+def empty_temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_report_is_complete_fit_for_json_and_leaves_no_files(
+    musicnn_models: Path, empty_temp: Path
+) -> None:
+    said: list[str] = []
+    report = benchmark.measure(["queries"], sizes=TINY, seed=0, say=said.append)
+    assert json.loads(json.dumps(report)).keys() == report.keys()
+    assert set(report) == {"machine", "sizes", "seed", "tables", "figures", "targets"}
+    assert list(report["tables"]) == ["queries"]
+    assert report["machine"].keys() == machine.machine_facts().keys()
+    searches, asked = report["tables"]["queries"]
+    recall = searches["columns"].index("recall@10")
+    assert [row[recall] for row in searches["rows"]] == [1.0, 1.0, 1.0]
+    assert [row[0] for row in asked["rows"]] == [300]
+    assert report["figures"].keys() == {
+        "queries.300.track_p50_ms",
+        "open.300_s",
+    }
+    assert "Targets" in said[-1]
+    assert list(empty_temp.iterdir()) == []
+
+
+def test_every_format_is_analysed_and_its_stages_make_up_the_total(
+    musicnn_models: Path, setting: Setting
+) -> None:
+    result = analysis.measure(setting)
+    (table,) = result.tables
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [row["format"] for row in rows] == 2 * [form.label for form in sounds.FORMATS]
+    for row in rows:
+        parts = [row[stage] for stage in stages.STAGES]
+        assert min(parts) > 0
+        # Reading the tags is all that no stage counts.
+        assert 0.5 * row["total"] < sum(parts) <= row["total"]
+    assert {f"analysis.{form.suffix}.track.total_s" for form in sounds.FORMATS} <= set(
+        result.figures
+    )
+
+
+@pytest.mark.slow
+def test_tables_that_start_processes_are_measured_in_the_order_of_all_tables(
+    musicnn_models: Path, empty_temp: Path
+) -> None:
+    report = benchmark.measure(
+        ["start", "memory", "workers"], sizes=TINY, seed=0, say=lambda _text: None
+    )
+    assert list(report["tables"]) == ["workers", "memory", "start"]
+    (workers,) = report["tables"]["workers"]
+    assert all(cell > 0 for row in workers["rows"] for cell in row[1:])
+    (memory,) = report["tables"]["memory"]
+    assert len(memory["rows"]) == 3 * len(TINY.long_formats)
+    peak = memory["columns"].index("peak MB")
+    assert all(10 < row[peak] < 2_000 for row in memory["rows"])
+    starts, rescans = report["tables"]["start"]
+    assert [row[0] for row in starts["rows"]][1:] == ["import recommender", "soundalike --help"]
+    assert all(row[1] > 0 for row in [*starts["rows"], *rescans["rows"]])
+    assert {
+        "start.import_s",
+        "start.rescan_per_s",
+        "workers.speed_up",
+        "memory.mp3.cpu_s",
+        "memory.mp3.cpu_ratio",
+        "memory.mp3.more_mb",
+    } <= set(report["figures"])
+    assert list(empty_temp.iterdir()) == []
+
+
+def test_files_made_of_the_same_packets_last_as_long_as_asked_and_are_other_recordings(
+    setting: Setting, tmp_path: Path
+) -> None:
+    music = sounds.load(setting.music, 4)
+    rng = np.random.default_rng(0)
+    frames = sounds.mp3_frames(music)
+    drawn = [
+        read_facts(sounds.drawn_mp3(tmp_path / f"{number}.mp3", frames, 25, rng=rng))
+        for number in range(3)
+    ]
+    assert [facts.duration_s for facts in drawn] == pytest.approx([25, 25, 25], abs=0.1)
+    assert len({facts.audio_hash for facts in drawn}) == 3
+    for suffix in ("m4a", "opus"):
+        once = sounds.encode(tmp_path / f"once.{suffix}", music, sounds.BY_SUFFIX[suffix])
+        with open_file(sounds.repeated(tmp_path / f"long.{suffix}", once, 30)) as long:
+            assert long.facts.duration_s == pytest.approx(30, abs=0.3)
+            # It can be entered anywhere, as a file of that length from an encoder can.
+            assert long.packets is not None
+
+
+def test_vectors_are_of_unit_length_and_in_clusters() -> None:
+    vectors = catalogs.clustered(2_000, dim=50, seed=1)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert np.array_equal(vectors, catalogs.clustered(2_000, dim=50, seed=1))
+    cosines = np.sort(vectors @ vectors.T, axis=1)[:, -11:-1]
+    assert cosines.mean() > 0.6
+    assert abs(np.median(vectors @ vectors.T)) < 0.1
+
+
+def test_a_target_is_met_on_its_own_side_of_the_limit() -> None:
+    most = targets.Target("a", "seconds", 2.0, "s")
+    least = targets.Target("b", "speed", 2.0, "x", at_least=True)
+    missing = targets.Target("c", "not measured", 2.0, "s")
+    table = targets.judged({"a": 2.5, "b": 2.5}, (most, least, missing))
+    assert [row[2:] for row in table.rows] == [(2.5, "no"), (2.5, "yes"), (None, None)]
+
+
+def test_a_table_is_printed_with_numbers_to_the_right() -> None:
+    table = Table("Title", ("what", "n"), (("a", 1_234_567), ("bc", 0.5), ("d", None)), "a note")
+    assert plain_text(table).splitlines() == [
+        "Title",
+        "",
+        "what          n",
+        "----  ---------",
+        "a     1,234,567",
+        "bc        0.500",
+        "d             -",
+        "* a note",
+    ]
+
+
+def test_an_unknown_table_and_a_missing_model_are_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main(["disks"])
+    assert ended.value.code == 2
+    assert "disks" in capsys.readouterr().err
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(tmp_path))
+    before = signal.getsignal(signal.SIGTERM)
+    assert benchmark.main(["start", "--quick"]) == 1
+    assert "soundalike model fetch musicnn" in capsys.readouterr().err
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_told_to_end_leaves_no_files(musicnn_models: Path, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, benchmark.__file__, "start", "--quick"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("*/start/music")):
+            assert running.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        running.terminate()
+        _, said = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert said == "benchmark: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
