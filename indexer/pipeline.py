@@ -6,6 +6,7 @@ library gets the same ids every time and whatever is reported as done is on disk
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter, deque
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from indexer.catalog import StoredModel
     from indexer.checkpoint import ModelInfo
     from indexer.library import Library
+
+log = logging.getLogger(__name__)
 
 BATCH = 32
 """Files in one transaction at most."""
@@ -176,8 +179,16 @@ def index_places(
         run.go(files, stop, pool)
     with library.catalog.writing() as connection:
         writer.forget_dead_roots(connection)
-        if switching and not library.catalog.unheard_files(model):
+        unheard = library.catalog.unheard_files(model) if switching else []
+        if switching and not unheard:
             writer.activate_model(connection, model)
+    if active is not None and unheard:
+        log.warning(
+            "%s has %d tracks to hear yet: %s goes on answering",
+            info.name,
+            len(unheard),
+            active.name,
+        )
     library.refresh()
     library.save_index()
     return Summary(
@@ -249,8 +260,8 @@ def _unheard(
     files = []
     for path, size, mtime_ns in library.catalog.unheard_files(model):
         root = next((root for root in walked if path.startswith(inside(root))), None)
-        if root is not None and path not in due:
-            files.append(SeenFile(path, root, size, mtime_ns))
+        if path not in due and os.path.lexists(path):
+            files.append(SeenFile(path, root or os.path.dirname(path), size, mtime_ns))
     return files
 
 
