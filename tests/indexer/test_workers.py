@@ -60,7 +60,7 @@ def answer(pool: AnalysisPool, task: Task) -> object:
 def test_a_file_that_takes_too_long_costs_only_itself(
     make_pool: object, short: bytes, endless: bytes
 ) -> None:
-    pool = make_pool(wall_s=1.5)  # type: ignore[operator]
+    pool = make_pool(wall_s=2.0)  # type: ignore[operator]
     assert isinstance(answer(pool, Task(endless, windows=ALL_WINDOWS)), TimedOut)
     assert isinstance(answer(pool, Task(short)), TrackAnalysis)
 
