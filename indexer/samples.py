@@ -194,7 +194,8 @@ class FrameReader(Reader):
         offset, sizes = self._frames.offsets[number], self._frames.kind.sizes
         header = os.pread(self._file.descriptor, 3, offset)
         size = sizes[header[1] << 8 | header[2]]
-        # Decoders read a little past the end of a packet, so the memory goes on behind it.
+        # Decoders read a little past the end of a packet, so the memory goes on behind it. PyAV
+        # takes any buffer, its stubs name bytes only.
         data = os.pread(self._file.descriptor, size, offset) + bytes(_PADDING)
         return cast("Packet[AudioStream]", av.Packet(memoryview(data)[:size]))  # type: ignore[arg-type]
 

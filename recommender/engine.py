@@ -427,7 +427,7 @@ class Recommender:
         )
 
 
-def _count(n: object) -> int:
+def _count(n: SupportsIndex) -> int:
     number = whole_number(n, "n")
     if number < 1:
         raise InvalidOption(f"n is {number}: ask for at least one neighbour")

@@ -92,7 +92,7 @@ def find_by_path(catalog: Catalog, path: bytes) -> Track | None:
     return found
 
 
-def whole_number(value: object, what: str) -> int:
+def whole_number(value: SupportsIndex, what: str) -> int:
     """An integer of any kind, numpy's too.
 
     Raises
@@ -101,7 +101,7 @@ def whole_number(value: object, what: str) -> int:
         It is something else.
     """
     try:
-        return operator.index(value)  # type: ignore[arg-type]  # that is what is tried
+        return operator.index(value)
     except TypeError as error:
         raise InvalidOption(f"{what} is a whole number, not {value!r}") from error
 

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
 
 from benchmarks import lone
 from benchmarks.catalogs import clustered, make_catalog

@@ -154,6 +154,7 @@ def distill(
     for part in learning:
         part.requires_grad_(requires_grad=True)
     dense, known = student.dense.out_features, 50
+    # torch leaves register_hook and backward untyped.
     student.embedding.weight.register_hook(_only_columns_from(dense))  # type: ignore[no-untyped-call]
     parameters = [p for part in learning for p in part.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=rate)

@@ -87,6 +87,7 @@ def train_network(
             each = F.binary_cross_entropy_with_logits(logits, wanted[songs], reduction="none")
             loss = (each.mean(1) * weight[numbers[songs]].float()).mean()
             optimizer.zero_grad()
+            # torch leaves backward untyped.
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()

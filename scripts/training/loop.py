@@ -92,6 +92,7 @@ def train(
             group["lr"] = rate * schedule(step, steps)
         optimizer.zero_grad()
         loss = loss_of(step)
+        # torch leaves backward untyped.
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()

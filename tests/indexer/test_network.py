@@ -101,7 +101,7 @@ def test_filters_pool_as_the_paper_does(frames: int, bands: int) -> None:
 
 @torch.inference_mode()
 def test_a_batch_is_its_windows_one_by_one() -> None:
-    network = randomised(MusiCNN(**SMALL), seed=5)  # type: ignore[arg-type]
+    network = randomised(MusiCNN(**SMALL), seed=5)
     mel = torch.rand(4, 40, 20, generator=torch.Generator().manual_seed(6))
     embedding, logits = network(mel)
     assert embedding.shape == (4, 10)

@@ -31,7 +31,7 @@ def run(catalog: Path, *places: Path, pool: AnalysisPool | None, **options: obje
         return index_places(
             library,
             places,
-            options=Options(**options),  # type: ignore[arg-type]
+            options=Options(**options),
             pool=pool,
         )
 

@@ -27,7 +27,7 @@ def make_pool(musicnn_models: Path) -> Iterator[object]:
 
     def make(**limits: float) -> AnalysisPool:
         fingerprint = model_info("musicnn").fingerprint
-        pool = AnalysisPool("musicnn", fingerprint, limits=Limits(**limits))  # type: ignore[arg-type]
+        pool = AnalysisPool("musicnn", fingerprint, limits=Limits(**limits))
         made.append(pool)
         return pool
 
@@ -60,7 +60,7 @@ def answer(pool: AnalysisPool, task: Task) -> object:
 def test_a_file_that_takes_too_long_costs_only_itself(
     make_pool: object, short: bytes, endless: bytes
 ) -> None:
-    pool = make_pool(wall_s=2.0)  # type: ignore[operator]
+    pool = make_pool(wall_s=2.0)
     assert isinstance(answer(pool, Task(endless, windows=ALL_WINDOWS)), TimedOut)
     assert isinstance(answer(pool, Task(short)), TrackAnalysis)
 
@@ -68,7 +68,7 @@ def test_a_file_that_takes_too_long_costs_only_itself(
 def test_a_worker_that_is_killed_costs_one_file(
     make_pool: object, short: bytes, endless: bytes
 ) -> None:
-    pool = make_pool()  # type: ignore[operator]
+    pool = make_pool()
     before = {child.pid for child in multiprocessing.active_children()}
     assert isinstance(answer(pool, Task(short)), TrackAnalysis)
     (worker,) = {child.pid for child in multiprocessing.active_children()} - before
@@ -84,7 +84,7 @@ def test_a_worker_that_is_killed_costs_one_file(
 
 
 def test_a_worker_killed_between_two_files_costs_none(make_pool: object, short: bytes) -> None:
-    pool = make_pool()  # type: ignore[operator]
+    pool = make_pool()
     before = {child.pid for child in multiprocessing.active_children()}
     assert isinstance(answer(pool, Task(short)), TrackAnalysis)
     (worker,) = {child.pid for child in multiprocessing.active_children()} - before
@@ -93,7 +93,7 @@ def test_a_worker_killed_between_two_files_costs_none(make_pool: object, short: 
 
 
 def test_a_file_that_takes_too_much_cpu_ends_its_worker(make_pool: object, endless: bytes) -> None:
-    pool = make_pool(cpu_s=1)  # type: ignore[operator]
+    pool = make_pool(cpu_s=1)
     died = answer(pool, Task(endless, windows=ALL_WINDOWS))
     assert isinstance(died, WorkerDied)
     assert "SIGXCPU" in str(died)
@@ -101,7 +101,7 @@ def test_a_file_that_takes_too_much_cpu_ends_its_worker(make_pool: object, endle
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space")
 def test_a_file_that_asks_for_too_much_memory_is_told_so(make_pool: object, tmp_path: Path) -> None:
-    pool = make_pool(memory_bytes=4 << 20)  # type: ignore[operator]
+    pool = make_pool(memory_bytes=4 << 20)
     path = sounds.write_audio(
         tmp_path / "wide.flac", sounds.music(60, sample_rate=192_000), sample_rate=192_000
     )
@@ -110,7 +110,7 @@ def test_a_file_that_asks_for_too_much_memory_is_told_so(make_pool: object, tmp_
 
 def test_what_is_wrong_with_a_file_comes_back_as_data(make_pool: object, tmp_path: Path) -> None:
     path = sounds.write_audio(tmp_path / "blip.wav", sounds.music(0.3))
-    said = answer(make_pool(), Task(os.fsencode(path)))  # type: ignore[operator]
+    said = answer(make_pool(), Task(os.fsencode(path)))
     assert isinstance(said, TooShort)
     assert (said.reason, "blip.wav" in str(said)) == ("too short", True)
 

@@ -271,9 +271,9 @@ def test_ids_may_be_numpy_integers_and_nothing_else_is_taken_for_one(
     assert recommender.track(first[0]).id == first[0]
     for nonsense in (1.0, None, [1]):
         with pytest.raises(InvalidOption, match="whole number"):
-            recommender.similar_to_track(nonsense)  # type: ignore[arg-type]
+            recommender.similar_to_track(nonsense)
     with pytest.raises(InvalidOption, match="whole number"):
-        recommender.similar_to_track(1, 3.0)  # type: ignore[arg-type]
+        recommender.similar_to_track(1, 3.0)
     with pytest.raises(InvalidOption, match="list of ids or keys"):
         recommender.similar_to_track(1, exclude="Band")
     with pytest.raises(UnknownTrack):
