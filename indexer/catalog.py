@@ -361,6 +361,18 @@ class Catalog:
             blob = connection.execute(query).scalar()
         return None if blob is None else np.frombuffer(blob, dtype="<f2").astype(np.float32)
 
+    def activations_of(self, ids: Sequence[int], model: StoredModel) -> NDArray[np.float32]:
+        """The tag activations (len(ids), tags) of tracks; NaN in rows of unknown ids."""
+        query = (
+            "SELECT t.id, e.activations FROM tracks t JOIN embeddings e "  # noqa: S608 - an integer
+            f"ON e.recording_id = t.recording_id AND e.model_id = {model.id:d} WHERE t.id IN "
+        )
+        found = dict(self._rows_of(query, ids))
+        absent = np.full(len(model.tag_names), np.nan, dtype="<f2").tobytes()
+        stored = b"".join(found.get(track_id, absent) for track_id in ids)
+        rows = np.frombuffer(stored, dtype="<f2").reshape(len(ids), len(model.tag_names))
+        return rows.astype(np.float32)
+
     def changes_since(self, change: int, model: StoredModel) -> Iterator[Changes]:
         """What an index that has seen `change` must still learn, oldest first, in batches."""
         query = (

@@ -309,6 +309,48 @@ class Recommender:
             _refuse_unknown(index, wanted)
             return index.reconstruct(wanted)
 
+    def ids(self) -> NDArray[np.int64]:
+        """Ids of all tracks that can be answers, ascending."""
+        self._library.refresh()
+        index = self._library.index
+        return np.empty(0, np.int64) if index is None else np.sort(index.ids())
+
+    def tracks(self, ids: Sequence[int] | NDArray[np.integer]) -> list[Track]:
+        """The tracks with these ids, in their order.
+
+        Raises
+        ------
+        UnknownTrack
+        """
+        wanted = _as_ids(ids)
+        found = self._library.catalog.tracks(wanted.tolist())
+        _refuse(wanted[[track_id not in found for track_id in wanted.tolist()]])
+        return [found[track_id] for track_id in wanted.tolist()]
+
+    def activations(self, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
+        """Probability of each of `model.tag_names` for tracks, (len(ids), tags).
+
+        Raises
+        ------
+        UnknownTrack
+        """
+        with self._ready() as (index, model):
+            wanted = _as_ids(ids)
+            _refuse_unknown(index, wanted)
+            return self._library.catalog.activations_of(wanted.tolist(), model)
+
+    @property
+    def model(self) -> StoredModel:
+        """The model that answers come from: its name, sizes and tag names.
+
+        Raises
+        ------
+        QueryError
+            The catalog holds no tracks yet.
+        """
+        with self._ready() as (_index, model):
+            return model
+
     def hear(self, path: str | bytes | os.PathLike[str]) -> TrackAnalysis:
         """Analyse a file as `index` would, without storing anything.
 
@@ -444,7 +486,10 @@ def _as_ids(ids: Iterable[int] | NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def _refuse_unknown(index: VectorIndex, ids: NDArray[np.int64]) -> None:
-    unknown = ids[~np.isin(ids, index.ids())]
+    _refuse(ids[~np.isin(ids, index.ids())])
+
+
+def _refuse(unknown: NDArray[np.int64]) -> None:
     if len(unknown):
         some = ", ".join(str(track_id) for track_id in unknown[:5])
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""

@@ -309,3 +309,17 @@ def test_threads_may_ask_while_a_writer_writes(catalog_path: Path) -> None:
             thread.join()
         assert wrong == []
         assert len(recommender) == 12
+
+
+def test_everything_known_of_many_tracks_comes_in_the_order_asked(recommender: Recommender) -> None:
+    assert recommender.ids().tolist() == list(range(1, 13))
+    assert [track.title for track in recommender.tracks([5, 2])] == ["Song 4", "Song 1"]
+    activations = recommender.activations([5, 2])
+    names = recommender.model.tag_names
+    assert activations.shape == (2, len(names))
+    for row, track_id in zip(activations, (5, 2), strict=True):
+        assert dict(recommender.tags(track_id)) == pytest.approx(
+            dict(zip(names, row.tolist(), strict=True)), abs=1e-4
+        )
+    with pytest.raises(UnknownTrack, match=r"no present track has the id 99$"):
+        recommender.tracks([1, 99])
