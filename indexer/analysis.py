@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.audio import AudioFacts, Track, open_track
+from indexer.descriptors import Descriptors, Measures, describe, measure
 from indexer.errors import Corrupt, OutOfMemory
 from indexer.paths import shown
 from indexer.tags import Tags, read_tags
@@ -34,7 +35,9 @@ class TrackAnalysis:
     embedding : float16 (dim,), unit length, or None when the recording was known already
     activations : float16 (tags,), probabilities, or None likewise
     windows : int
-        Windows heard; 0 when the recording was known.
+        Windows heard by the network; 0 when the recording was known.
+    descriptors : Descriptors or None
+        None when nothing was decoded.
     """
 
     facts: AudioFacts
@@ -42,6 +45,7 @@ class TrackAnalysis:
     embedding: NDArray[np.float16] | None
     activations: NDArray[np.float16] | None
     windows: int
+    descriptors: Descriptors | None = None
 
 
 def analyse(
@@ -50,6 +54,7 @@ def analyse(
     *,
     windows: int = DEFAULT_WINDOWS,
     skip_if: Callable[[bytes], bool] | None = None,
+    describe_skipped: bool = False,
 ) -> TrackAnalysis:
     """Hear one file.
 
@@ -61,6 +66,8 @@ def analyse(
         How many windows to spread over the track; `ALL_WINDOWS` hears all of it, in bounded memory.
     skip_if : function of an audio hash to bool
         Where it says yes, the recording is known and nothing is decoded.
+    describe_skipped : bool
+        Decode a known recording nevertheless, for its descriptors alone.
 
     Raises
     ------
@@ -72,9 +79,18 @@ def analyse(
         with open_track(
             path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
         ) as track:
-            if skip_if is not None and skip_if(track.facts.audio_hash):
+            known = skip_if is not None and skip_if(track.facts.audio_hash)
+            if known and not describe_skipped:
                 return TrackAnalysis(track.facts, read_tags(path), None, None, 0)
-            heard = [model.embed_windows(pieces) for pieces in _pieces(track, windows)]
+            measured: list[Measures] = []
+            heard: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+            for pieces in _pieces(track, windows):
+                measured.append(measure(pieces, sample_rate=front_end.sample_rate))
+                if not known:
+                    heard.append(model.embed_windows(pieces))
+            descriptors = describe(measured, channels=track.facts.channels)
+            if known:
+                return TrackAnalysis(track.facts, read_tags(path), None, None, 0, descriptors)
             embeddings = np.concatenate([embedded for embedded, _ in heard])
             activations = np.concatenate([active for _, active in heard])
             if not np.isfinite(embeddings).all():
@@ -88,6 +104,7 @@ def analyse(
                 embedding.astype(np.float16),
                 mean_activations.astype(np.float16),
                 len(embeddings),
+                descriptors,
             )
     except MemoryError as error:
         raise OutOfMemory(

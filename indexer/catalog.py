@@ -39,6 +39,7 @@ from indexer.errors import (
 from indexer.lock import WriterLock
 from indexer.schema import (
     CatalogRow,
+    DescriptorsRow,
     EmbeddingRow,
     FailureRow,
     ModelRow,
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import InstrumentedAttribute
 
 Item = TypeVar("Item")
 
@@ -85,7 +88,11 @@ class KnownFile:
 
 @dataclass(frozen=True)
 class Track:
-    """Everything the catalog knows of one track but its vector."""
+    """Everything the catalog knows of one track but its vector.
+
+    The last six are those of `indexer.descriptors.Descriptors`; None in a track that was indexed
+    before there were any, until `index` has filled them in.
+    """
 
     id: int
     key: str
@@ -106,6 +113,12 @@ class Track:
     sample_rate: int
     channels: int
     bit_rate: int | None
+    tempo_bpm: float | None
+    tempo_confidence: float | None
+    key_name: str | None
+    key_confidence: float | None
+    loudness_lufs: float | None
+    brightness_hz: float | None
 
 
 @dataclass(frozen=True)
@@ -343,12 +356,13 @@ class Catalog:
         return {row[0]: (row[1], row[2], row[3]) for row in self._rows_of(query, ids)}
 
     def _rows_of(self, query: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        # Plain SQL: building the statement would take longer than a query may.
+        # Straight from the driver: building the statement and its result's description would take
+        # longer than a query may.
         with self.reading() as connection:
+            cursor = connection.connection.cursor()
             for batch in _batches(list(ids)):
                 marks = ",".join("?" * len(batch))
-                rows = connection.exec_driver_sql(f"{query}({marks})", tuple(batch))
-                yield from map(tuple, rows)
+                yield from cursor.execute(f"{query}({marks})", batch)
 
     def activations(self, track_id: int, model_id: int) -> NDArray[np.float32] | None:
         """The tag activations (tags,) of a track."""
@@ -372,6 +386,35 @@ class Catalog:
         stored = b"".join(found.get(track_id, absent) for track_id in ids)
         rows = np.frombuffer(stored, dtype="<f2").reshape(len(ids), len(model.tag_names))
         return rows.astype(np.float32)
+
+    def activation_columns(
+        self, model: StoredModel, places: Sequence[int]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Ids (n,) of the present tracks, and their activations of some tags (n, len(places))."""
+        # A float16 each; SQLite counts bytes from 1.
+        tags = ", ".join(f"substr(e.activations, {2 * place + 1:d}, 2)" for place in places)
+        query = (
+            f"SELECT t.id, {tags} FROM tracks t JOIN embeddings e "  # noqa: S608 - integers
+            f"ON e.recording_id = t.recording_id AND e.model_id = {model.id:d} "
+            "WHERE t.status = ?"
+        )
+        with self.reading() as connection:
+            rows = connection.exec_driver_sql(query, (str(TrackStatus.PRESENT),)).cursor.fetchall()
+        ids = np.array([row[0] for row in rows], dtype=np.int64)
+        stored = np.frombuffer(b"".join(b"".join(row[1:]) for row in rows), dtype="<f2")
+        return ids, stored.reshape(len(ids), len(places))
+
+    def values_of(self, column: InstrumentedAttribute[Any]) -> list[str]:
+        """Every text that a column holds, once."""
+        query = select(column).distinct().where(column.is_not(None))
+        with self.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def ids_where(self, conditions: Sequence[ColumnElement[bool]]) -> NDArray[np.int64]:
+        """Ids of the present tracks for which all conditions hold, in any order."""
+        query = select(TrackRow.id).where(TrackRow.status == TrackStatus.PRESENT, *conditions)
+        with self.reading() as connection:
+            return np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
 
     def changes_since(self, change: int, model: StoredModel) -> Iterator[Changes]:
         """What an index that has seen `change` must still learn, oldest first, in batches."""
@@ -428,6 +471,24 @@ class Catalog:
         with self.reading() as connection:
             return [(row[0], row[1], row[2]) for row in connection.execute(query)]
 
+    def undescribed_files(self) -> list[tuple[bytes, int, int]]:
+        """Path, size and mtime of each present track without descriptors.
+
+        Tracks that were indexed before the catalog had such a table.
+        """
+        described = (
+            select(DescriptorsRow.recording_id)
+            .where(DescriptorsRow.recording_id == TrackRow.recording_id)
+            .exists()
+        )
+        query = (
+            select(TrackRow.path, TrackRow.size, TrackRow.mtime_ns)
+            .where(TrackRow.status == TrackStatus.PRESENT, ~described)
+            .order_by(TrackRow.path)
+        )
+        with self.reading() as connection:
+            return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
     def count_missing(self, ids: Sequence[int]) -> int:
         """How many of these tracks are missing."""
         with self.reading() as connection:
@@ -469,11 +530,17 @@ def _tracks_by_id() -> str:
 
 
 def _track_query() -> Select[Any]:
+    tables = (TrackRow, RecordingRow, DescriptorsRow)
     columns = [
-        getattr(TrackRow if hasattr(TrackRow, name) else RecordingRow, name)
+        next(getattr(table, name) for table in tables if hasattr(table, name))
         for name in Track.__dataclass_fields__
     ]
-    return select(*columns).join(RecordingRow, TrackRow.recording_id == RecordingRow.id)
+    return (
+        select(*columns)
+        .select_from(TrackRow)
+        .join(RecordingRow, TrackRow.recording_id == RecordingRow.id)
+        .outerjoin(DescriptorsRow, TrackRow.recording_id == DescriptorsRow.recording_id)
+    )
 
 
 def _failure_query() -> Select[Any]:

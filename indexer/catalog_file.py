@@ -19,13 +19,12 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from indexer.errors import (
-    CatalogError,
     CatalogFull,
     CatalogLocked,
     CatalogTooNew,
     NotACatalog,
 )
-from indexer.schema import APPLICATION_ID, REVISIONS, CatalogRow
+from indexer.schema import APPLICATION_ID, REVISIONS, CatalogRow, DescriptorsRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +78,9 @@ def connect(path: Path, *, read_only: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
-        if not read_only:
+        if read_only:
+            _stand_in_for_descriptors(connection)
+        else:
             if connection.execute("PRAGMA page_count").fetchone() == (0,):
                 # Before WAL: readers look for it in the file itself, which WAL writes later.
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -87,6 +88,19 @@ def connect(path: Path, *, read_only: bool) -> Engine:
             connection.execute("PRAGMA synchronous=FULL")
 
     return engine
+
+
+def _stand_in_for_descriptors(connection: sqlite3.Connection) -> None:
+    """Let a catalog of schema 0001 be read as if it had the later table, empty.
+
+    So a new version of the program answers from an old catalog, also one on a read-only disk,
+    before the next `index` upgrades it.
+    """
+    there = "SELECT 1 FROM sqlite_master WHERE name = 'descriptors'"
+    if connection.execute(there).fetchone() is None:
+        connection.execute("PRAGMA temp_store=MEMORY")
+        columns = ", ".join(DescriptorsRow.__table__.columns.keys())
+        connection.execute(f"CREATE TEMP TABLE descriptors ({columns})")
 
 
 def revision_of(engine: Engine) -> str | None:
@@ -99,11 +113,11 @@ def revision_of(engine: Engine) -> str | None:
 
 
 def check_revision(path: Path, revision: str | None) -> None:
-    """Refuse a schema that cannot be read as it is.
+    """Refuse a schema that cannot be read.
 
     Raises
     ------
-    NotACatalog, CatalogTooNew, CatalogError
+    NotACatalog, CatalogTooNew
     """
     if revision is None:
         raise NotACatalog(f"{path} holds no catalog: make one with `soundalike index`")
@@ -112,8 +126,6 @@ def check_revision(path: Path, revision: str | None) -> None:
             f"{path} was written by a newer soundalike (schema {revision}, this program knows up "
             f"to {REVISIONS[-1]}): upgrade soundalike"
         )
-    if revision != REVISIONS[-1]:
-        raise CatalogError(f"{path} has an old schema: run `soundalike index` once to upgrade it")
 
 
 def bring_up_to_date(path: Path, engine: Engine) -> None:

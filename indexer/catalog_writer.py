@@ -20,6 +20,7 @@ from indexer.errors import AnalysisError, InvalidOption
 from indexer.paths import inside, shown
 from indexer.schema import (
     CatalogRow,
+    DescriptorsRow,
     EmbeddingRow,
     FailureRow,
     ModelRow,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from indexer.analysis import TrackAnalysis
+    from indexer.descriptors import Descriptors
     from indexer.model import ModelInfo
 
 
@@ -57,6 +59,7 @@ class Stored(enum.StrEnum):
     RETAGGED = "retagged"  # the same sound in the same file, other tags
     TOUCHED = "touched"  # the same sound and the same tags in the same file
     RETURNED = "returned"  # a track that was missing, failed or removed is back in its place
+    DESCRIBED = "described"  # as before, with descriptors it did not have
     UNHEARD = "unheard"  # nothing stored: the sound was taken for known but is not
 
 
@@ -137,7 +140,9 @@ def store(
             seen["status"], outcome = TrackStatus.REMOVED, Stored.TOUCHED
     else:
         outcome = Stored.NEW
-    if outcome not in (Stored.RETAGGED, Stored.TOUCHED):
+    if _store_descriptors(connection, recording_id, analysis.descriptors):
+        outcome = Stored.DESCRIBED if outcome is Stored.TOUCHED else outcome
+    if outcome not in (Stored.RETAGGED, Stored.TOUCHED, Stored.DESCRIBED):
         seen["change"] = _next_change(connection)
     if track is None:
         seen["key"] = _free_key(connection, file, track_id=None)
@@ -276,6 +281,20 @@ def _store_recording(
         .on_conflict_do_nothing()
     )
     return recording_id
+
+
+def _store_descriptors(
+    connection: Connection, recording_id: int, descriptors: Descriptors | None
+) -> bool:
+    """Store what was measured unless the recording has it already; says whether it was stored."""
+    if descriptors is None:
+        return False
+    row = asdict(descriptors)
+    row["key_name"] = row.pop("key")
+    stored = connection.execute(
+        upsert(DescriptorsRow).values(recording_id=recording_id, **row).on_conflict_do_nothing()
+    )
+    return stored.rowcount > 0
 
 
 def _track_without_file(

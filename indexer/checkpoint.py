@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,11 @@ class ModelInfo(ModelCard):
 
     fingerprint: str
     path: Path
+
+    @property
+    def card(self) -> ModelCard:
+        """The card alone."""
+        return ModelCard(**{one.name: getattr(self, one.name) for one in fields(ModelCard)})
 
 
 def fingerprint(tensors: Mapping[str, npt.NDArray[Any]], card: ModelCard) -> str:

@@ -177,3 +177,23 @@ class BadVector(QueryError):
 
 class InvalidOption(QueryError):
     """An option of a question that makes no sense, such as n = 0."""
+
+
+class BadLabels(QueryError):
+    """Labels that cannot be read, or are too few to learn from."""
+
+
+class ExtraMissing(SoundalikeError):
+    """An optional package is not installed."""
+
+
+class NoClassifier(QueryError):
+    """No genre classifier was trained for the catalog, or its file is damaged."""
+
+
+class BadFactors(QueryError, ValueError):
+    """Factors, embeddings or plays that are no numbers or do not fit each other."""
+
+
+class UnknownListener(QueryError):
+    """No listener of the model has this id, or the listener has played nothing."""

@@ -64,6 +64,8 @@ class Library:
         The active model; None in a catalog that holds nothing yet.
     index : VectorIndex or None
         Unit vectors by track id; None as long as there is no model.
+    version : int
+        The catalog's `data_version` when the index was last brought up to it.
     lock : RLock
         To be held by a thread that searches while others may `refresh`.
     """
@@ -74,7 +76,7 @@ class Library:
         self.model: StoredModel | None = None
         self.index: VectorIndex | None = None
         self._seen = 0
-        self._version = -1
+        self.version = -1
         self._on_disk: Stamp | None = None
         self.refresh()
 
@@ -121,7 +123,7 @@ class Library:
         """
         with self.lock:
             version = self.catalog.data_version()
-            if version == self._version:
+            if version == self.version:
                 return 0
             count = 0
             model = self.catalog.active_model()
@@ -130,7 +132,7 @@ class Library:
                     self.index, self._seen = self._open_index(model)
                 self.model = model
                 count = self._catch_up(self.index, model)
-            self._version = version
+            self.version = version
             return count
 
     def rebuild(self) -> int:

@@ -1,139 +1,65 @@
-"""A named model: from windows of sound to embeddings, and the folder where models are kept.
+"""Models by name: those that ship with the package, and the folder where others are kept.
 
-Models are safetensors files (`indexer.checkpoint`) in `$SOUNDALIKE_MODELS`, else in
-`$XDG_CACHE_HOME/soundalike/models`, else in `~/.cache/soundalike/models`. Importing this module
-loads no torch; `load_model` does.
+Models are safetensors files (`indexer.checkpoint`). The package's own lie in `indexer/weights`; the
+folder is `$SOUNDALIKE_MODELS`, else `$XDG_CACHE_HOME/soundalike/models`, else
+`~/.cache/soundalike/models`. A name means the shipped model where there is one: a file of the same
+name in the folder is not used (`hidden_models` lists such files), so that a name means the same on
+every machine. Combinations of models (`indexer.ensemble`) have names but no files. Importing this
+module loads no torch; `load_model` does.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from indexer import checkpoint, musicnn
+from indexer import checkpoint, ensemble, musicnn
 from indexer.checkpoint import ModelCard, ModelInfo, NetworkConfig
+from indexer.embedding import Model, NetworkModel
+from indexer.ensemble import ENSEMBLE
 from indexer.errors import ModelCorrupt, ModelError, ModelMissing
+from indexer.published import PUBLISHED, convert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
-    import numpy.typing as npt
-    import torch
-
-    Array = npt.NDArray[np.float32]
+    from numpy.typing import NDArray
 
 __all__ = [
     "DEFAULT_MODEL",
+    "ENSEMBLE",
     "FETCHABLE_MODELS",
+    "PUBLISHED",
     "Model",
     "ModelCard",
     "ModelInfo",
     "NetworkConfig",
     "available_models",
     "fetch_model",
+    "hidden_models",
+    "import_model",
     "load_model",
     "model_folder",
     "model_info",
+    "origin",
+    "ready_model",
     "verified_info",
 ]
 
-DEFAULT_MODEL = "musicnn"
+DEFAULT_MODEL = "soundalike"
 FETCHABLE_MODELS = ("musicnn",)
 """Names that `fetch_model` knows."""
 
+SHIPPED = Path(__file__).with_name("weights")
+"""Where the package's own models are."""
+
 _SUFFIX = ".safetensors"
-
-
-class Model:
-    """A network with its weights, and what goes before and after it.
-
-    Attributes
-    ----------
-    info : ModelInfo
-        Name, fingerprint, sizes, tag names, front end.
-    """
-
-    def __init__(self, info: ModelInfo, network: torch.nn.Module) -> None:
-        self.info = info
-        self._network = network.eval()
-
-    def embed_windows(self, waveforms: npt.ArrayLike) -> tuple[Array, Array]:
-        """Embeddings and tag activations of windows of sound.
-
-        The same window gives the same bits on the same machine, whatever windows go with it.
-
-        Parameters
-        ----------
-        waveforms : array_like, shape (n, window_samples), float32
-            Mono at the front end's sample rate, nominal range -1 to 1, finite.
-
-        Returns
-        -------
-        embeddings : ndarray, shape (n, dim), float32
-            As the network gives them: not of unit length.
-        activations : ndarray, shape (n, tags), float32
-            Probability of each tag, 0 to 1.
-
-        Raises
-        ------
-        ValueError
-            `waveforms` has another shape.
-        """
-        import torch
-
-        from indexer.melspectrogram import log_mel
-
-        front_end = self.info.front_end
-        samples = np.ascontiguousarray(waveforms, dtype=np.float32)
-        if samples.ndim != 2 or samples.shape[1] != front_end.window_samples:
-            raise ValueError(
-                f"got waveforms of shape {samples.shape}, "
-                f"expected (windows, {front_end.window_samples})"
-            )
-        embeddings = np.empty((len(samples), self.info.dim), dtype=np.float32)
-        activations = np.empty((len(samples), len(self.info.tag_names)), dtype=np.float32)
-        with torch.inference_mode():
-            # One at a time: the last bits of a matrix product depend on its size, and a window's
-            # embedding shall not depend on its neighbours. Batches of ten would save a sixth.
-            for row, window in enumerate(samples):
-                mel = log_mel(torch.tensor(window), front_end=front_end)
-                embedding, logits = self._network(mel[None, : front_end.window_frames])
-                embeddings[row] = embedding[0].numpy()
-                activations[row] = torch.sigmoid(logits[0]).numpy()
-        return embeddings, activations
-
-    def pool(self, embeddings: npt.ArrayLike, activations: npt.ArrayLike) -> tuple[Array, Array]:
-        """Embedding and tag activations of a track from those of its windows.
-
-        Parameters
-        ----------
-        embeddings : array_like, shape (n, dim), n at least 1
-        activations : array_like, shape (n, tags)
-
-        Returns
-        -------
-        embedding : ndarray, shape (dim,), float32
-            Mean over the windows, then unit length.
-        activation : ndarray, shape (tags,), float32
-            Mean over the windows.
-
-        Raises
-        ------
-        ValueError
-            No windows, or a mean without direction.
-        """
-        vectors = np.asarray(embeddings, dtype=np.float64)
-        if len(vectors) == 0:
-            raise ValueError("there are no windows to pool")
-        mean = vectors.mean(0)
-        length = float(np.linalg.norm(mean))
-        if not length > 0.0 or not np.isfinite(length):
-            raise ValueError("the mean of the windows' embeddings has no direction")
-        activation = np.asarray(activations, dtype=np.float64).mean(0)
-        return (mean / length).astype(np.float32), activation.astype(np.float32)
+_NAME = re.compile(r"\w[\w.-]*")
 
 
 def model_folder() -> Path:
@@ -151,16 +77,24 @@ def load_model(name: str | Path = DEFAULT_MODEL) -> Model:
     Parameters
     ----------
     name : str or Path
-        Name of an installed model, or path of a safetensors file.
+        Name of a model, `ENSEMBLE`, names joined as in "musicnn+mn04", or path of a safetensors
+        file.
 
     Raises
     ------
     ModelMissing
-        It is not on this machine.
+        It is not on this machine, or not enough of what an ensemble is made of.
     ModelCorrupt
         Its file is damaged, or names a network that this version does not know.
     """
-    info, tensors = checkpoint.read(_locate(name))
+    parts = _parts(name)
+    if parts:
+        return ensemble.Ensemble([_load(_part(part)) for part in parts])
+    return _load(_locate(name))
+
+
+def _load(path: Path) -> Model:
+    info, tensors = checkpoint.read(path)
 
     import torch
 
@@ -174,18 +108,18 @@ def load_model(name: str | Path = DEFAULT_MODEL) -> Model:
             f"the weights in {info.path} do not fit its network {info.network.architecture!r}: "
             "fetch it again"
         ) from error
-    return Model(info, network)
+    return NetworkModel(info, network)
 
 
 def model_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
-    """What an installed model says of itself: reads the header only, and loads no torch.
+    """What a model on this machine says of itself: reads headers only, and loads no torch.
 
     Raises
     ------
     ModelMissing, ModelCorrupt
         As `load_model`, except that the weights are not checked.
     """
-    return checkpoint.read_info(_locate(name))
+    return _info(name, checkpoint.read_info)
 
 
 def verified_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
@@ -195,26 +129,47 @@ def verified_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
     ------
     ModelMissing, ModelCorrupt
     """
-    info, _weights = checkpoint.read(_locate(name))
-    return info
+    return _info(name, lambda path: checkpoint.read(path)[0])
+
+
+def _info(name: str | Path, read: Callable[[Path], ModelInfo]) -> ModelInfo:
+    parts = _parts(name)
+    if not parts:
+        return read(_locate(name))
+    return ensemble.describe([read(_part(part)) for part in parts], ensemble.read_constants(parts))
 
 
 def available_models() -> list[ModelInfo]:
-    """All models in the model folder, by name; files that cannot be read are left out.
+    """All models on this machine, by name, each as its name finds it; no ensembles.
 
-    `model_info(name)` says what is wrong with such a one.
+    Files that cannot be read are left out: `model_info(name)` says what is wrong with such a one.
     """
+    names = {path.stem for folder in (SHIPPED, model_folder()) for path in _files(folder)}
     found = []
-    for path in sorted(model_folder().glob(f"*{_SUFFIX}")):
+    for name in sorted(names):
         try:
-            found.append(checkpoint.read_info(path))
+            found.append(model_info(name))
         except ModelError:
             continue
     return found
 
 
+def hidden_models() -> list[Path]:
+    """Files in the model folder that have the name of a shipped model, and are not used."""
+    return [path for path in _files(model_folder()) if (SHIPPED / path.name).exists()]
+
+
+def origin(info: ModelInfo) -> str:
+    """How a model came to this machine: "shipped", "fetched", "imported" or "combined"."""
+    if info.network.architecture == ENSEMBLE:
+        return "combined"
+    if info.path.parent == SHIPPED:
+        return "shipped"
+    return "fetched" if info.name in FETCHABLE_MODELS else "imported"
+
+
 def fetch_model(
-    name: str = DEFAULT_MODEL, *, report: Callable[[str], None], wheel: Path | None = None
+    name: str, *, report: Callable[[str], None], wheel: Path | None = None
 ) -> ModelInfo:
     """Bring a published model to this machine; nothing is done when it is there and sound.
 
@@ -236,32 +191,175 @@ def fetch_model(
     ModelError
         It cannot be stored.
     """
+    if name in PUBLISHED:
+        raise ModelMissing(f"the model {name} cannot be fetched: {_how_to_import(name)}")
     if name not in FETCHABLE_MODELS:
         raise ModelMissing(
             f"there is no model {name!r} to fetch: known are {', '.join(FETCHABLE_MODELS)}"
         )
     path = model_folder() / f"{name}{_SUFFIX}"
-    try:
-        info, _ = checkpoint.read(path)
-    except ModelMissing:
-        pass
-    except ModelCorrupt as error:
-        report(f"replacing a damaged file: {error}")
-    else:
+    known = _sound(path, report)
+    if known is not None:
         report(f"the model {name} is there already: {path}")
-        return info
+        return known
     return musicnn.fetch(path, report=report, wheel=wheel)
 
 
+def import_model(
+    path: Path, *, report: Callable[[str], None], name: str | None = None
+) -> ModelInfo:
+    """Bring a model file to the model folder; nothing is done when it is there and sound.
+
+    Parameters
+    ----------
+    path : Path
+        One of the files in `PUBLISHED`, byte for byte, which is converted, or a model file of ours.
+    report : callable
+        Called with a line about each step.
+    name : str, optional
+        What to call it; as the file says if not given.
+
+    Raises
+    ------
+    ModelMissing
+        There is no such file.
+    ModelCorrupt
+        The file is none of these, or damaged.
+    ModelError
+        It cannot be stored, or another model has its name.
+    """
+    tensors, card = _read_foreign(path)
+    if name is not None:
+        card = replace(card, name=name)
+    if not _NAME.fullmatch(card.name) or card.name == ENSEMBLE:
+        raise ModelError(
+            f"{card.name!r} cannot be the name of a model: letters, digits, points and hyphens "
+            "can, and `ensemble` is taken; give another one with --name"
+        )
+    stamp = checkpoint.fingerprint(tensors, card)
+    for folder in (SHIPPED, model_folder()):
+        target = folder / f"{card.name}{_SUFFIX}"
+        known = _sound(target, report)
+        if known is not None and known.fingerprint == stamp:
+            report(f"the model {card.name} is there already: {target}")
+            return known
+        if known is not None:
+            remedy = "" if folder == SHIPPED else f", or remove {target} first"
+            raise ModelError(
+                f"another model has the name {card.name}: import this one under another name "
+                f"with --name{remedy}"
+            )
+    info = checkpoint.write(target, tensors, card)
+    report(f"stored the model {info.name} in {target}")
+    return info
+
+
+def ready_model(name: str | Path = DEFAULT_MODEL, *, report: Callable[[str], None]) -> ModelInfo:
+    """As `verified_info`, and a model that is named by its file is imported first.
+
+    Raises
+    ------
+    ModelMissing, ModelCorrupt, ModelError
+    """
+    if _is_file_name(name):
+        return import_model(Path(name), report=report)
+    return verified_info(name)
+
+
+def _read_foreign(path: Path) -> tuple[Mapping[str, NDArray[Any]], ModelCard]:
+    digest = _sha256(path)
+    for published in PUBLISHED.values():
+        if digest == published.sha256:
+            return convert(path.read_bytes(), published)
+    try:
+        info, tensors = checkpoint.read(path)
+    except ModelCorrupt as error:
+        if path.suffix == _SUFFIX:
+            raise
+        known = " and ".join(f"{one.file} ({one.where})" for one in PUBLISHED.values())
+        raise ModelCorrupt(
+            f"{path} is no model that can be imported: those are safetensors files of soundalike, "
+            f"and, as they were published to the last byte, {known}"
+        ) from error
+    _load(path)  # refuses weights that do not fit their network
+    return tensors, info.card
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise ModelMissing(f"there is no file {path}: check the path") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _sound(path: Path, report: Callable[[str], None]) -> ModelInfo | None:
+    """The model in a file, or None if there is none, or a damaged one."""
+    try:
+        return checkpoint.read(path)[0]
+    except ModelMissing:
+        return None
+    except ModelCorrupt as error:
+        report(f"replacing a damaged file: {error}")
+        return None
+
+
+def _parts(name: str | Path) -> tuple[str, ...]:
+    """What an ensemble of that name is made of; empty if the name means a single model."""
+    if name != ENSEMBLE:
+        return () if isinstance(name, Path) else ensemble.parts_of(name)
+    here = tuple(part for part in ensemble.PARTS if _find(part) is not None)
+    if len(here) > 1:
+        return here
+    missing = [part for part in ensemble.PARTS if part not in here]
+    raise ModelMissing(
+        f"the ensemble is made of two or more of {', '.join(ensemble.PARTS)}, and "
+        f"{f'only {here[0]}' if here else 'none'} is on this machine: "
+        f"{', or '.join(_how_to_get(part) for part in missing)}"
+    )
+
+
+def _part(name: str) -> Path:
+    path = _locate(name)
+    stated = checkpoint.read_info(path).name
+    if stated != name:
+        raise ModelCorrupt(f"{path} calls itself {stated}: import it again under that name")
+    return path
+
+
 def _locate(name: str | Path) -> Path:
+    if _is_file_name(name):
+        return Path(name)
+    path = _find(str(name))
+    if path is None:
+        raise ModelMissing(f"the model {name} is not on this machine: {_how_to_get(str(name))}")
+    return path
+
+
+def _find(name: str) -> Path | None:
+    paths = (folder / f"{name}{_SUFFIX}" for folder in (SHIPPED, model_folder()))
+    return next((path for path in paths if path.exists()), None)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{_SUFFIX}"))
+
+
+def _is_file_name(name: str | Path) -> bool:
     text = str(name)
-    if isinstance(name, Path) or text.endswith(_SUFFIX) or os.sep in text:
-        return Path(text)
-    path = model_folder() / f"{text}{_SUFFIX}"
-    if path.exists():
-        return path
-    if text in FETCHABLE_MODELS:
-        remedy = f"run `soundalike model fetch {text}`"
-    else:
-        remedy = "`soundalike model list` shows those that are"
-    raise ModelMissing(f"the model {text} is not on this machine: {remedy}")
+    return isinstance(name, Path) or os.sep in text or text.endswith((_SUFFIX, ".pt", ".pth"))
+
+
+def _how_to_get(name: str) -> str:
+    if name in FETCHABLE_MODELS:
+        return f"run `soundalike model fetch {name}`"
+    if name in PUBLISHED:
+        return _how_to_import(name)
+    return "`soundalike model list` shows those that are"
+
+
+def _how_to_import(name: str) -> str:
+    published = PUBLISHED[name]
+    return f"`soundalike model import` {published.file} from {published.where}"

@@ -3,8 +3,8 @@
 MusiCNN, from Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio
 tagging" (2019, arXiv 1909.06654): filters of musically chosen shapes over the spectrogram, wide in
 frequency for timbre, long in time for tempo; three convolutions over time; pooling over time; two
-dense layers. `Duet` has its filters at every second frame and another branch beside them;
-`ResidualNet` is that branch alone. Which one a model has is a name in `ARCHITECTURES`.
+dense layers. `Soundalike` has the same ear and a head of our own; `ResidualNet` is what is trained
+from nothing. Which one a model has is a name in `ARCHITECTURES`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from indexer.checkpoint import NetworkConfig
+from indexer.efficientat import EfficientAT
 from indexer.errors import ModelCorrupt
+from indexer.fcn import FCN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ARCHITECTURES", "Duet", "MusiCNN", "NetworkConfig", "ResidualNet", "build"]
+__all__ = ["ARCHITECTURES", "MusiCNN", "NetworkConfig", "ResidualNet", "Soundalike", "build"]
 
 
 class Normalisation(nn.Module):
@@ -81,7 +83,7 @@ class TimeConvolution(nn.Module):
         return features
 
 
-class MusiCNN(nn.Module):
+class MusicalEar(nn.Module):
     """Musically motivated CNN (Pons & Serra 2019), without the filters that never learned anything.
 
     Parameters
@@ -94,7 +96,48 @@ class MusiCNN(nn.Module):
     midend : int
         Channels of each of the three convolutions over time.
     dim : int
-        Numbers in the embedding.
+        Numbers that it comes down to.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_mels: int = 96,
+        filters: Sequence[Sequence[int]],
+        midend: int = 64,
+        dim: int = 200,
+    ) -> None:
+        super().__init__()
+        if any(bands > n_mels for _, _, bands in filters):
+            raise ValueError(f"a filter is wider than {n_mels} mel bands")
+        found = sum(count for count, _, _ in filters)
+        self.input_norm = Normalisation(1)
+        self.spectral = nn.ModuleList(SpectralFilters(*shape) for shape in filters)
+        self.midend = nn.ModuleList(
+            TimeConvolution(channels, midend) for channels in (found, midend, midend)
+        )
+        self.dense = nn.Linear(2 * (found + 3 * midend), dim)
+        self.embedding_norm = Normalisation(dim)
+
+    def listen(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-mel (batch, frames, n_mels) -> (batch, dim), and the features it was made from."""
+        x = self.input_norm(log_mel[:, None])
+        front = torch.cat([branch(x) for branch in self.spectral], 1)
+        first = self.midend[0](front)
+        second = self.midend[1](first) + first
+        third = self.midend[2](second) + second
+        features = torch.cat([front, first, second, third], 1)  # (batch, channels, frames)
+        pooled = torch.stack([features.amax(2), features.mean(2)], 2).flatten(1)  # max0, mean0, ...
+        return self.embedding_norm(F.relu(self.dense(pooled))), pooled
+
+
+class MusiCNN(MusicalEar):
+    """The published network: a `MusicalEar` and a layer of tags.
+
+    Parameters
+    ----------
+    n_mels, filters, midend, dim
+        As `MusicalEar`; `dim` is the length of the embedding.
     n_tags : int
         Number of tags.
     """
@@ -108,17 +151,7 @@ class MusiCNN(nn.Module):
         dim: int = 200,
         n_tags: int = 50,
     ) -> None:
-        super().__init__()
-        if any(bands > n_mels for _, _, bands in filters):
-            raise ValueError(f"a filter is wider than {n_mels} mel bands")
-        found = sum(count for count, _, _ in filters)
-        self.input_norm = Normalisation(1)
-        self.spectral = nn.ModuleList(SpectralFilters(*shape) for shape in filters)
-        self.midend = nn.ModuleList(
-            TimeConvolution(channels, midend) for channels in (found, midend, midend)
-        )
-        self.dense = nn.Linear(2 * (found + 3 * midend), dim)
-        self.embedding_norm = Normalisation(dim)
+        super().__init__(n_mels=n_mels, filters=filters, midend=midend, dim=dim)
         self.tags = nn.Linear(dim, n_tags)
 
     def forward(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -134,35 +167,8 @@ class MusiCNN(nn.Module):
         logits : Tensor, shape (batch, n_tags), float32
             Their sigmoid is the probability of each tag.
         """
-        x = self.input_norm(log_mel[:, None])
-        front = torch.cat([branch(x) for branch in self.spectral], 1)
-        first = self.midend[0](front)
-        second = self.midend[1](first) + first
-        third = self.midend[2](second) + second
-        features = torch.cat([front, first, second, third], 1)  # (batch, channels, frames)
-        pooled = torch.stack([features.amax(2), features.mean(2)], 2).flatten(1)  # max0, mean0, ...
-        embedding = self.embedding_norm(F.relu(self.dense(pooled)))
+        embedding, _ = self.listen(log_mel)
         return embedding, self.tags(embedding)
-
-
-class StridedFilters(nn.Module):
-    """`SpectralFilters` tried at some of the places only, every `stride`th (frame, band).
-
-    A filter that is wanted at its worst place instead of its best has a negative gain.
-    """
-
-    def __init__(self, filters: int, frames: int, bands: int, stride: tuple[int, int]) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(1, filters, (frames, bands), stride, (frames // 2, 0), bias=False)
-        self.gain = nn.Parameter(torch.ones(filters))
-        self.bias = nn.Parameter(torch.zeros(filters))
-        self.norm = Normalisation(filters)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, 1, frames, bands) -> (batch, filters, 1 + (frames - 1) // stride)."""
-        best = self.conv(x).amax(3)
-        features: torch.Tensor = self.norm(F.relu(best * self.gain[:, None] + self.bias[:, None]))
-        return features
 
 
 class Convolution(nn.Module):
@@ -179,33 +185,19 @@ class Convolution(nn.Module):
         return features + x if self.residual else features
 
 
-class Duet(nn.Module):
-    """MusiCNN's filters and a small residual network, side by side.
+class Soundalike(MusicalEar):
+    """MusiCNN's ear with a head of our own.
 
-    The first branch is MusiCNN with its filters tried at a part of the places, and what they find
-    interpolated to all frames. The second sees the spectrogram as a picture, through
-    strided convolutions (after He et al. 2015, arXiv 1512.03385). Both are pooled over time, and
-    an affine map of both is the embedding: the mean over windows commutes with it, so that
-    centring and scaling can be part of it.
+    An affine map of all that the ear has found, MusiCNN's own embedding included, is the embedding:
+    the mean over windows commutes with it, so that centring and scaling are part of it. How the
+    head is found is `scripts/training`.
 
     Parameters
     ----------
-    n_mels : int
-        Mel bands of the input.
-    filters : sequence of (filters, frames, bands)
-        As `MusiCNN`.
-    frame_stride : int
-        Between the frames at which the filters are tried.
-    band_strides : sequence of int
-        Between the bands, for each shape of filters.
-    midend : int
-        As `MusiCNN`.
+    n_mels, filters, midend
+        As `MusicalEar`.
     dense : int
-        Numbers that the first branch comes down to: MusiCNN's embedding.
-    channels : sequence of (channels, stride)
-        Convolutions of the second branch; the first of them is 5 by 5.
-    hidden : int
-        Numbers that both branches together come down to.
+        Numbers that the ear comes down to: MusiCNN's embedding.
     dim : int
         Numbers in the embedding.
     n_tags : int
@@ -217,73 +209,38 @@ class Duet(nn.Module):
         *,
         n_mels: int = 96,
         filters: Sequence[Sequence[int]],
-        frame_stride: int,
-        band_strides: Sequence[int],
         midend: int = 64,
         dense: int = 200,
-        channels: Sequence[Sequence[int]],
-        hidden: int = 384,
         dim: int = 192,
-        n_tags: int = 50,
+        n_tags: int = 100,
     ) -> None:
-        super().__init__()
-        found = sum(count for count, _, _ in filters)
-        self.input_norm = Normalisation(1)
-        self.spectral = nn.ModuleList(
-            StridedFilters(count, frames, bands, (frame_stride, band_stride))
-            for (count, frames, bands), band_stride in zip(filters, band_strides, strict=True)
-        )
-        self.midend = nn.ModuleList(
-            TimeConvolution(inputs, midend) for inputs in (found, midend, midend)
-        )
-        self.dense = nn.Linear(2 * (found + 3 * midend), dense)
-        self.dense_norm = Normalisation(dense)
-        self.picture = nn.Sequential()
-        inputs, bands = 1, n_mels
-        for number, (count, step) in enumerate(channels):
-            self.picture.append(Convolution(inputs, count, step, 3 if number else 5))
-            inputs, bands = count, -(-bands // step)
-        self.hidden = nn.Linear(self.dense.in_features + inputs * (bands + 1), hidden)
-        self.embedding = nn.Linear(dense + hidden, dim)
-        self.tags = nn.Linear(dense + hidden, n_tags)
+        super().__init__(n_mels=n_mels, filters=filters, midend=midend, dim=dense)
+        heard = dense + self.dense.in_features
+        self.embedding = nn.Linear(heard, dim)
+        self.tags = nn.Linear(heard, n_tags)
 
     def forward(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embedding and tag logits; shapes as `MusiCNN.forward`."""
-        x = self.input_norm(log_mel[:, None])
-        musical, pooled = self.listen(x)
-        joint = torch.cat([musical, self.look(x, pooled)], 1)
-        return self.embedding(joint), self.tags(joint)
-
-    def listen(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """First branch: normalised log-mel -> (batch, dense) and what it was pooled from."""
-        front = self.find(x)
-        first = self.midend[0](front)
-        second = self.midend[1](first) + first
-        third = self.midend[2](second) + second
-        features = torch.cat([front, first, second, third], 1)  # (batch, channels, frames)
-        pooled = torch.stack([features.amax(2), features.mean(2)], 2).flatten(1)
-        return self.dense_norm(F.relu(self.dense(pooled))), pooled
-
-    def find(self, x: torch.Tensor) -> torch.Tensor:
-        """The filters' features at every frame (batch, filters, frames)."""
-        found = torch.cat([branch(x) for branch in self.spectral], 1)
-        return F.interpolate(found, x.shape[2], mode="linear", align_corners=True)
-
-    def look(self, x: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
-        """Second branch, joined by the pooled features of the first -> (batch, hidden)."""
-        # Channels last: a quarter less time on a CPU.
-        seen = self.picture(x.contiguous(memory_format=torch.channels_last))
-        shapes = [seen.mean(2).flatten(1), seen.amax((2, 3)), pooled]
-        return F.relu(self.hidden(torch.cat(shapes, 1)))
+        heard = torch.cat(self.listen(log_mel), 1)
+        return self.embedding(heard), self.tags(heard)
 
 
 class ResidualNet(nn.Module):
-    """The second branch of `Duet` alone, for classes of one's own.
+    """A small residual network (after He et al. 2015, arXiv 1512.03385), for classes of one's own.
+
+    It sees the spectrogram as a picture, through strided convolutions; means over time of every
+    band and maxima are what the classes are told by.
 
     Parameters
     ----------
-    n_mels, channels, dim, n_tags
-        As `Duet`; `dim` are the numbers before the classes.
+    n_mels : int
+        Mel bands of the input.
+    channels : sequence of (channels, stride)
+        Convolutions; the first of them is 5 by 5.
+    dim : int
+        Numbers before the classes: the embedding.
+    n_tags : int
+        Number of classes.
     """
 
     def __init__(
@@ -301,6 +258,7 @@ class ResidualNet(nn.Module):
 
     def forward(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embedding and class logits; shapes as `MusiCNN.forward`."""
+        # Channels last: a quarter less time on a CPU.
         x = self.input_norm(log_mel[:, None]).contiguous(memory_format=torch.channels_last)
         seen = self.picture(x)
         embedding = self.embedding(torch.cat([seen.mean(2).flatten(1), seen.amax((2, 3))], 1))
@@ -309,8 +267,10 @@ class ResidualNet(nn.Module):
 
 ARCHITECTURES: Mapping[str, type[nn.Module]] = {
     "musicnn": MusiCNN,
-    "duet": Duet,
+    "soundalike": Soundalike,
     "residual": ResidualNet,
+    "efficientat": EfficientAT,
+    "fcn": FCN,
 }
 """Networks by the name that a checkpoint gives them."""
 

@@ -7,6 +7,7 @@ library gets the same ids every time and whatever is reported as done is on disk
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections import Counter, deque
@@ -18,7 +19,7 @@ from indexer import catalog_writer as writer
 from indexer.analysis import DEFAULT_WINDOWS
 from indexer.catalog_writer import SeenFile, Stored
 from indexer.errors import AnalysisError, InvalidOption, LibraryUnreachable, ModelMismatch
-from indexer.model import DEFAULT_MODEL, model_info, verified_info
+from indexer.model import DEFAULT_MODEL, model_info, ready_model
 from indexer.paths import inside, settled, shown
 from indexer.scan import Plan, plan, scan
 from indexer.track_status import TrackStatus
@@ -173,8 +174,17 @@ def index_places(
     )
     _refuse_unknown_places(library, named, found.unreachable, todo.left_alone)
     model = _record(library, info, windows, todo, found.walked, given_keys)
-    run = _Run(library, model, options, keys=given_keys, on_progress=on_progress)
     files = todo.analyse + _unheard(library, model, found.walked, todo.analyse)
+    undescribed = _undescribed(library, named, files)
+    run = _Run(
+        library,
+        model,
+        options,
+        keys=given_keys,
+        describe=frozenset(file.path for file in undescribed),
+        on_progress=on_progress,
+    )
+    files += undescribed
     if files and not stop():
         run.go(files, stop, pool)
     with library.catalog.writing() as connection:
@@ -201,7 +211,9 @@ def index_places(
         waiting=len(files) - run.done,
         left_alone={place: count for place, count in todo.left_alone.items() if count},
         unreachable=found.unreachable,
-        other_windows=active.windows if active and active.windows != windows else None,
+        other_windows=(
+            active.windows if active and not switching and active.windows != windows else None
+        ),
         seconds=time.monotonic() - began,
     )
 
@@ -237,7 +249,7 @@ def _record(
 def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
     """The model a run embeds with, by the options or as the catalog has it, and its windows."""
     active = library.catalog.active_model()
-    info = verified_info(options.model or (active.name if active else DEFAULT_MODEL))
+    info = ready_model(options.model or (active.name if active else DEFAULT_MODEL), report=log.info)
     if active is not None and options.model is None and active.fingerprint != info.fingerprint:
         raise ModelMismatch(
             f"{library.catalog.path} holds embeddings of another {active.name} "
@@ -249,7 +261,15 @@ def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
         raise ModelMismatch(f"another model on this machine has the name {info.name}: rename one")
     if options.windows is not None:
         return info, options.windows
-    return info, active.windows if active else DEFAULT_WINDOWS
+    if active is not None and active.fingerprint == info.fingerprint:
+        return info, active.windows
+    return info, _default_windows(info)
+
+
+def _default_windows(info: ModelInfo) -> int:
+    """As much sound as `DEFAULT_WINDOWS` of 3 s, and at least three places of a track."""
+    seconds = info.front_end.window_samples / info.front_end.sample_rate
+    return max(3, math.ceil(DEFAULT_WINDOWS * 3.0 / seconds))
 
 
 def _unheard(
@@ -263,6 +283,21 @@ def _unheard(
         if path not in due and os.path.lexists(path):
             files.append(SeenFile(path, root or os.path.dirname(path), size, mtime_ns))
     return files
+
+
+def _undescribed(
+    library: Library, named: Sequence[bytes], due: Sequence[SeenFile]
+) -> list[SeenFile]:
+    """Unchanged files below the named places, or all, that have no descriptors yet."""
+    paths = {file.path for file in due}
+    places = tuple(inside(place) for place in named)
+    return [
+        SeenFile(path, os.path.dirname(path), size, mtime_ns)
+        for path, size, mtime_ns in library.catalog.undescribed_files()
+        if path not in paths
+        and (not named or path in named or path.startswith(places))
+        and os.path.lexists(path)
+    ]
 
 
 def _refuse_unknown_places(
@@ -293,14 +328,17 @@ class _Run:
         options: Options,
         *,
         keys: Mapping[bytes, str],
+        describe: frozenset[bytes],
         on_progress: Callable[[Progress], None],
     ) -> None:
         self.stored: Counter[Stored] = Counter()
         self.failed = 0
+        self._not_described = 0
         self._library = library
         self._model = model
         self._options = options
         self._keys = keys
+        self._describe = describe
         self._on_progress = on_progress
         self._total = 0
         self._workers = options.workers or _processors()
@@ -308,7 +346,7 @@ class _Run:
     @property
     def done(self) -> int:
         """Files whose outcome is on disk."""
-        return self.stored.total() + self.failed
+        return self.stored.total() + self.failed + self._not_described
 
     def go(
         self, files: Sequence[SeenFile], stop: Callable[[], bool], pool: AnalysisPool | None
@@ -365,7 +403,12 @@ class _Run:
         while waiting or flying:
             while waiting and len(flying) < ahead:
                 file = waiting.popleft()
-                task = Task(file.path, windows=self._model.windows, skip_known=skip_known)
+                task = Task(
+                    file.path,
+                    windows=self._model.windows,
+                    skip_known=skip_known,
+                    describe_known=file.path in self._describe,
+                )
                 flying.append((file, task, pool.submit(task)))
             if stop():
                 waiting.clear()
@@ -390,6 +433,11 @@ class _Run:
         unheard: list[SeenFile] = []
         with self._library.catalog.writing() as connection:
             for file, outcome in batch:
+                if isinstance(outcome, AnalysisError) and file.path in self._describe:
+                    # Its embedding is good: better a track without a tempo than none.
+                    log.warning("no tempo, key or loudness of a track: %s", outcome)
+                    self._not_described += 1
+                    continue
                 if isinstance(outcome, AnalysisError):
                     writer.store_failure(connection, file, outcome)
                     failed += 1

@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 APPLICATION_ID = 0x534C4B31
 """SQLite's application id of a catalog ("SLK1"), at byte 68 of the file."""
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema this program knows, oldest first; the last one is written."""
 
 
@@ -97,6 +97,25 @@ class EmbeddingRow(Base):
     vector: Mapped[bytes] = mapped_column(LargeBinary)
     activations: Mapped[bytes] = mapped_column(LargeBinary)
     windows: Mapped[int]
+
+
+class DescriptorsRow(Base):
+    """What is measured in a recording's sound, whatever the model; see `indexer.descriptors`.
+
+    A recording that was measured has a row, also where a measure found nothing to say.
+    """
+
+    __tablename__ = "descriptors"
+
+    recording_id: Mapped[int] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    tempo_bpm: Mapped[float | None]
+    tempo_confidence: Mapped[float]
+    key_name: Mapped[str | None] = mapped_column(String(8))
+    key_confidence: Mapped[float]
+    loudness_lufs: Mapped[float | None]
+    brightness_hz: Mapped[float | None]
 
 
 class TrackRow(Base):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LONGEST = 500
 _YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)|(?<!\d)[12]\d{3}(?=\d{4}(?!\d))")
 _NUMBER = re.compile(r"\d{1,5}")
+# FFmpeg writes lyrics into an MP3 as a field of its own that it calls USLT.
+_LYRICS = ("lyrics", "unsyncedlyrics", "unsynced lyrics", "uslt")
 _GENRE_NUMBER = re.compile(r"^\(\d{1,3}\)\s*")
 
 
@@ -64,6 +66,25 @@ def read_tags(path: AnyPath) -> Tags:
             "track": found.track,
         }
     )
+
+
+def read_lyrics(path: AnyPath) -> str | None:
+    """Read the lyrics that a file carries: as stored, perhaps with LRC's times in them.
+
+    Only tinytag reads here, which is Python and takes no more memory than the file is long: FFmpeg
+    would have to run in a worker. It knows the lyrics of MP3, MP4, FLAC, Ogg, Opus and WMA.
+
+    Returns
+    -------
+    str or None
+        None where there are none, or where the file cannot be read; nothing is raised for it.
+    """
+    try:
+        found = TinyTag.get(os.fsencode(path), duration=False)
+    except (TinyTagException, OSError, ValueError, MemoryError):
+        return None
+    texts = (str(text) for field in _LYRICS for text in found.other.get(field, []))
+    return next((text for text in texts if text.strip()), None)
 
 
 def _from_metadata(path: bytes) -> Tags:

@@ -62,11 +62,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Task:
-    """A file to analyse; `known` is whether recordings heard before may be skipped."""
+    """A file to analyse: whether recordings heard before may be skipped, or only described."""
 
     path: bytes
     windows: int = DEFAULT_WINDOWS
     skip_known: bool = True
+    describe_known: bool = False
 
 
 class AnalysisPool:
@@ -192,6 +193,7 @@ def _work(task: Task) -> Outcome:
             worker.model,
             windows=task.windows,
             skip_if=worker_knows if task.skip_known else None,
+            describe_skipped=task.describe_known,
         )
     except AnalysisError as error:
         return error

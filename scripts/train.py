@@ -1,4 +1,4 @@
-"""Train the project's own network: prepare | distill | genre | export."""
+"""Train the networks: grooves | prepare | distill | ablate | export | ensemble | genre."""
 
 from __future__ import annotations
 
@@ -73,93 +73,162 @@ def prepare(
 
 
 @main.command()
-@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--count", default=200, show_default=True, help="Pieces of half a minute.")
+@click.option(
+    "--library",
+    type=click.Path(path_type=Path, exists=True),
+    default="/usr/share/mma/lib/stdlib",
+    show_default=True,
+    help="mma's grooves.",
+)
+@click.option(
+    "--soundfonts",
+    type=click.Path(path_type=Path, exists=True),
+    default="/usr/share/sounds",
+    show_default=True,
+    help="Folder with sf2 and sf3.",
+)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--threads", default=2, show_default=True)
+def grooves(
+    out: Path, *, count: int, library: Path, soundfonts: Path, seed: int, threads: int
+) -> None:
+    """Render music in styles that a corpus may lack into the folder OUT; run it again to resume.
+
+    Needs Debian's mma, fluidsynth, espeak-ng and a soundfont.
+
+    Example: train.py grooves data/grooves && train.py prepare data/more --folder data/grooves ...
+    """
+    from training.grooves import find_band, render
+
+    band = find_band(library, soundfonts)
+    render(out, band, count=count, seed=seed, threads=threads, report=report)
+
+
+@main.command()
+@click.argument("data", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--labels", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--musicnn", default="musicnn", show_default=True, help="Name or file of MusiCNN.")
-@click.option("--follow-steps", default=0, show_default=True, help="Descent on the first branch.")
-@click.option("--steps", default=450, show_default=True, help="Descent on the second branch.")
-@click.option("--batch", default=32, show_default=True, help="Pieces in a step.")
-@click.option("--windows", default=2, show_default=True, help="Windows of each.")
-@click.option("--rate", default=0.002, show_default=True, help="Learning rate.")
-@click.option("--direction", default=1.0, show_default=True, help="Weight of the cosine.")
-@click.option("--structure", default=5.0, show_default=True, help="Weight of the batch's cosines.")
-@click.option("--tags", default=0.5, show_default=True, help="Weight of the tags.")
-@click.option("--contrast", default=0.1, show_default=True, help="Weight of artists and albums.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--hold", default=8.0, show_default=True, help="Less shrinks more; inf: nothing.")
 @click.option("--threads", default=2, show_default=True)
 def distill(
-    data: Path,
-    run: Path,
-    *,
-    labels: Path,
-    musicnn: str,
-    follow_steps: int,
-    steps: int,
-    batch: int,
-    windows: int,
-    rate: float,
-    direction: float,
-    structure: float,
-    tags: float,
-    contrast: float,
-    seed: int,
-    threads: int,
+    data: tuple[Path, ...], run: Path, *, labels: Path, musicnn: str, hold: float, threads: int
 ) -> None:
-    """Train a student on DATA, with checkpoints in RUN; run it again to resume.
+    """Distil the teachers on the folders DATA into a network in the folder RUN.
 
-    --labels is AudioSet's list of classes, in the folder of the teachers.
+    What an earlier run in the same folder has listened to is kept. --labels is AudioSet's list of
+    classes, in the folder of the teachers.
 
-    Example: train.py distill data/train runs/duet --labels teachers/audioset_labels.csv
+    Example: train.py distill data/train runs/own --labels teachers/audioset_labels.csv
     """
     import torch
-    from training.classes import CLASSES, class_numbers
-    from training.course import Course, distill_student
-    from training.distill import Objective
+    from training.classes import class_numbers
+    from training.distill import distill as run_distillation
+    from training.distill import save
     from training.prepare import open_prepared
 
     from indexer.model import load_model
 
     torch.set_num_threads(threads)
-    course = Course(
-        Objective(direction, structure, tags, contrast),
-        steps=steps,
-        follow_steps=follow_steps,
-        batch=batch,
-        windows=windows,
-        rate=rate,
-        seed=seed,
-    )
-    distill_student(
+    network, config = run_distillation(
         load_model(musicnn),
-        open_prepared(data),
-        course,
-        n_tags=50 + len(CLASSES),
+        open_prepared(*data),
         classes=class_numbers(labels),
-        run=run,
+        folder=run / "heard",
+        report=report,
+        hold=hold,
+    )
+    save(network, config, run)
+
+
+@main.command()
+@click.argument("data", type=click.Path(path_type=Path, exists=True), nargs=-1, required=True)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--evaluation",
+    type=click.Path(path_type=Path, exists=True),
+    required=True,
+    help="Folder that `prepare --split eval` has filled.",
+)
+@click.option("--labels", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--musicnn", default="musicnn", show_default=True, help="Name or file of MusiCNN.")
+@click.option("--threads", default=2, show_default=True)
+def ablate(
+    data: tuple[Path, ...],
+    run: Path,
+    *,
+    evaluation: Path,
+    labels: Path,
+    musicnn: str,
+    threads: int,
+) -> None:
+    """Distil without each part in turn, measure that, and print a table.
+
+    Example: train.py ablate data/train runs/own --evaluation data/eval --labels LABELS.csv
+    """
+    import torch
+    from training.ablation import ablate as run_ablation
+    from training.classes import class_numbers
+    from training.prepare import open_prepared
+
+    from indexer.model import load_model
+
+    torch.set_num_threads(threads)
+    rows = run_ablation(
+        load_model(musicnn),
+        open_prepared(*data),
+        open_prepared(evaluation),
+        classes=class_numbers(labels),
+        folder=run,
         report=report,
     )
+    click.echo("| P@5 / mAP | " + " | ".join(rows[0][1]) + " |")
+    click.echo("|---" * (1 + len(rows[0][1])) + "|")
+    for name, scores in rows:
+        cells = " | ".join("{:.3f} / {:.3f}".format(*score.means) for score in scores.values())
+        click.echo(f"| {name} | {cells} |")
 
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path, exists=True))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--name", default="duet", show_default=True)
+@click.option("--name", default="soundalike", show_default=True)
 @click.option("--musicnn", default="musicnn", show_default=True, help="Name or file of MusiCNN.")
 def export(run: Path, out: Path, *, name: str, musicnn: str) -> None:
-    """Write the student trained in RUN as the model file OUT.
+    """Write what was distilled in RUN as the model file OUT, its card in the header.
 
-    Example: train.py export runs/duet indexer/weights/duet.safetensors
+    Example: train.py export runs/own indexer/weights/soundalike.safetensors
     """
-    from training.course import open_student
+    from training.distill import open_saved
     from training.export import export as write
 
-    from indexer.model import load_model
+    from indexer.model import model_info
 
-    teacher = load_model(musicnn)
-    student, config = open_student(teacher, run)
-    info = write(student, config, out, name=name, musicnn=teacher.info)
+    network, config = open_saved(run)
+    info = write(network, config, out, name=name, musicnn=model_info(musicnn))
     report(f"{info.name}: {out.stat().st_size / 1e6:.1f} MB, fingerprint {info.fingerprint[:12]}")
+
+
+@main.command()
+@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--dim", default=192, show_default=True, help="Length of the ensemble's embedding.")
+def ensemble(data: Path, out: Path, *, dim: int) -> None:
+    """Fit the space that the ensemble's parts come together in to DATA, and write it to OUT.
+
+    Example: train.py ensemble data/train indexer/ensemble.safetensors
+    """
+    from training.ensemble import write_constants
+    from training.prepare import open_prepared
+    from training.targets import TEACHERS
+
+    prepared = open_prepared(data)
+    embeddings = {teacher: prepared.gather(teacher) for teacher in TEACHERS}
+    write_constants(embeddings, out, dim=dim)
+    pieces = len(prepared.pieces())
+    report(f"{out.stat().st_size / 1e6:.1f} MB from {pieces} half minutes of music")
 
 
 @main.command()
@@ -170,7 +239,7 @@ def export(run: Path, out: Path, *, name: str, musicnn: str) -> None:
 @click.option("--by-tags", is_flag=True, help="Classes are the genre tags, not the folders.")
 @click.option("--name", default="genre", show_default=True)
 @click.option("--folds", default=3, show_default=True, help="No artist is in two of them.")
-@click.option("--epochs", default=30, show_default=True)
+@click.option("--epochs", default=100, show_default=True)
 @click.option("--windows", default=8, show_default=True, help="Windows of 3 s a song.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--threads", default=2, show_default=True)
@@ -196,27 +265,29 @@ def genre(
     Example: train.py genre songs/ runs/genre --name my-genres
     """
     import torch
-    from training import labelled
     from training.genre_run import run_genre
 
+    from indexer.errors import BadLabels
+    from recommender.genres import labels
+
     torch.set_num_threads(threads)
-    if table:
-        pairs = tuple((w.partition("=")[0], w.partition("=")[2]) for w in where)
-        songs = labelled.from_table(table, folder, where=pairs)
-    else:
-        songs = labelled.from_tags(folder) if by_tags else labelled.from_folders(folder)
-    if len({song.genre for song in songs}) < 2:
-        raise click.UsageError(f"{folder} has songs of fewer than two classes")
-    run_genre(
-        songs,
-        out,
-        name=name,
-        folds=folds,
-        epochs=epochs,
-        windows=windows,
-        seed=seed,
-        report=report,
-    )
+    try:
+        if table:
+            songs = labels.from_table(table, folder, where=where)
+        else:
+            songs = labels.from_tags(folder) if by_tags else labels.from_folders(folder)
+        run_genre(
+            songs,
+            out,
+            name=name,
+            folds=folds,
+            epochs=epochs,
+            windows=windows,
+            seed=seed,
+            report=report,
+        )
+    except BadLabels as error:
+        raise click.UsageError(str(error)) from error
 
 
 if __name__ == "__main__":

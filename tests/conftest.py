@@ -9,7 +9,7 @@ import pytest
 from indexer.catalog_writer import Stored
 from indexer.errors import ModelError
 from indexer.library import Library
-from indexer.model import fetch_model, load_model, model_folder, model_info
+from indexer.model import DEFAULT_MODEL, fetch_model, load_model, model_folder, model_info
 from indexer.pipeline import index_places
 from indexer.workers import AnalysisPool
 from tests import sounds
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def musicnn_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A model folder with musicnn in it: the user's own, else one filled through pip.
 
-    `SOUNDALIKE_MODELS` names it for the session, so that processes started by tests find it too.
+    For tests of musicnn itself; all others use the model that is shipped. `SOUNDALIKE_MODELS` names
+    the folder for the session, so that processes started by tests find it too.
     """
     folder = model_folder()
     with pytest.MonkeyPatch.context() as patch:
@@ -38,9 +39,9 @@ def musicnn_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def pool(musicnn_models: Path) -> Iterator[AnalysisPool]:
+def pool() -> Iterator[AnalysisPool]:
     """One warm worker for all tests that index: starting one takes seconds."""
-    running = AnalysisPool("musicnn", model_info("musicnn").fingerprint)
+    running = AnalysisPool(DEFAULT_MODEL, model_info().fingerprint)
     yield running
     running.close(at_once=True)
 

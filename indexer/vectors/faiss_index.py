@@ -15,6 +15,7 @@ from indexer.errors import IndexFileError, UnknownTrack
 from indexer.vectors import index_file, nearest
 from indexer.vectors.base import (
     Stamp,
+    Subset,
     VectorIndex,
     checked_ids,
     checked_k,
@@ -22,7 +23,7 @@ from indexer.vectors.base import (
     checked_vectors,
 )
 from indexer.vectors.calibration import Calibration, calibrate
-from indexer.vectors.inverted_lists import InvertedLists, checked_faiss
+from indexer.vectors.inverted_lists import InvertedLists, ListSubset, checked_faiss
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,13 +194,18 @@ class FaissIndex(VectorIndex):
             self._settle(changed=len(gone))
         return len(gone)
 
+    def subset(self, ids: ArrayLike) -> ListSubset:
+        """Make ids ready for `search`; see `VectorIndex.subset`."""
+        few = 0.0 if self._calibration is None else self._policy.read_all_below * len(self)
+        return self._lists.subset(checked_ids(ids), copied_up_to=few)
+
     def search(
-        self, vectors: ArrayLike, k: int, among: ArrayLike | None = None
+        self, vectors: ArrayLike, k: int, among: ArrayLike | Subset | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the k best for each query; see `VectorIndex.search`."""
         queries = checked_vectors(vectors, self.dim)
         k = checked_k(k)
-        subset = None if among is None else self._lists.subset(checked_ids(among))
+        subset = None if among is None else self._ready(among)
         allowed = len(self) if subset is None else int(subset.per_list.sum())
         ids = np.empty((len(queries), min(k, allowed)), dtype=np.int64)
         scores = np.empty(ids.shape, dtype=np.float32)
@@ -244,6 +250,11 @@ class FaissIndex(VectorIndex):
                 "changed": self._changed,
             },
         )
+
+    def _ready(self, among: ArrayLike | Subset) -> ListSubset:
+        if isinstance(among, ListSubset) and among.among is self._lists.ids:
+            return among
+        return self.subset(among.ids if isinstance(among, Subset) else among)
 
     def _settle(self, *, changed: int) -> None:
         """Become the kind of index that the policy wants for this many vectors."""

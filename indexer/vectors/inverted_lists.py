@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import IndexFileError
+from indexer.vectors.base import Subset
 from indexer.vectors.half_precision import to_half, to_unit
 
 if TYPE_CHECKING:
@@ -32,20 +33,26 @@ _TRAINING_POINTS = 32  # a centroid
 _TRAINING_ITERATIONS = 8
 
 
-@dataclass(frozen=True)
-class Subset:
+@dataclass(frozen=True, eq=False)
+class ListSubset(Subset):
     """The vectors that may be answered, as a filter leaves them.
 
     Attributes
     ----------
+    among : ndarray of int64, shape (n,)
+        `InvertedLists.ids` when it was made: vectors that come or go make another array of it.
     per_list : ndarray of int64, shape (lists,)
         How many of them each list holds.
     selector : faiss.IDSelector
         The same as a test by id.
+    copy : InvertedLists or None
+        The vectors once more, by themselves, where they are few.
     """
 
+    among: NDArray[np.int64]
     per_list: NDArray[np.int64]
     selector: Any
+    copy: InvertedLists | None
 
 
 class InvertedLists:
@@ -161,8 +168,8 @@ class InvertedLists:
             return np.empty((0, self.dim), dtype=np.float32)
         return to_unit(self.index.reconstruct_batch(ids))
 
-    def subset(self, among: NDArray[np.int64]) -> Subset:
-        """Return which vectors have an id of `among`, (m,)."""
+    def subset(self, among: NDArray[np.int64], *, copied_up_to: float = 0.0) -> ListSubset:
+        """Return which vectors have an id of `among`, (m,), copied if they are so few."""
         limit = int(self.ids[-1]) + 1 if len(self.ids) else 0
         if limit > 8 * len(self.ids) + _CHUNK:
             # Ids lie too far apart for a bitmap: test them by a hashed set.
@@ -176,7 +183,12 @@ class InvertedLists:
             here = wanted[self.ids]
             selector = faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
         per_list = np.bincount(self.list_of[here], minlength=self.index.nlist)
-        return Subset(per_list, selector)
+        kept = self.ids[here]
+        copy = None
+        if 0 < len(kept) <= copied_up_to:
+            copy = InvertedLists.spread(self.dim)
+            copy.add_half(kept, self.index.reconstruct_batch(kept).astype(np.float16))
+        return ListSubset(kept, self.ids, per_list, selector, copy)
 
     def by_nearness(self, query: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return all lists, those with the centroid nearest to a query (dim,) first."""

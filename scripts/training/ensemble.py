@@ -8,15 +8,19 @@ inner products are kept as well as may be) makes it as long as the student's emb
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from safetensors.numpy import save_file
 
-from training.evaluate import unit
+from indexer.ensemble import PARTS
+from recommender.evaluation import unit
 from training.targets import TEACHERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -102,3 +106,26 @@ def fit(
     # Of fewer pieces than axes, the rest of the axes is any orthonormal one.
     _, _, axes = np.linalg.svd(vectors, full_matrices=len(vectors) < dim)
     return Ensemble(means, deviations, whole.weights, axes[:dim].T.astype(np.float32))
+
+
+def write_constants(embeddings: Mapping[str, Array], path: Path, *, dim: int) -> None:
+    """Write what `indexer.ensemble` needs to bring its parts into one space.
+
+    Parameters
+    ----------
+    embeddings : mapping of str to ndarray
+        Of training music, by teacher.
+    path : Path
+        The safetensors file: mean and deviation of each part, and for each combination of two or
+        more its axes, in half precision.
+    dim : int
+        Length of the ensemble's embedding.
+    """
+    tensors: dict[str, NDArray[np.floating]] = {}
+    for count in range(2, len(PARTS) + 1):
+        for parts in combinations(PARTS, count):
+            space = fit(embeddings, dim=dim, weights=dict.fromkeys(parts, 1.0))
+            tensors[f"axes.{'+'.join(parts)}"] = space.axes.astype(np.float16)
+            tensors |= {f"{part}.mean": mean for part, mean in space.means.items()}
+            tensors |= {f"{part}.deviation": d for part, d in space.deviations.items()}
+    save_file({name: np.ascontiguousarray(t) for name, t in tensors.items()}, path)

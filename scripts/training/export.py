@@ -1,8 +1,7 @@
-"""A trained student becomes a model file like any other, with half-precision weights."""
+"""What was distilled becomes a model file like any other, its head in half precision."""
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,30 +9,33 @@ import numpy as np
 from indexer import checkpoint
 from indexer.checkpoint import ModelCard, ModelInfo
 from training.classes import CLASSES
-from training.student import fold
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from indexer.network import Duet, NetworkConfig
+    from indexer.network import NetworkConfig, Soundalike
 
 LICENCE = (
-    "MIT for what this project trained. The first branch begins with the weights of MusiCNN under "
-    "the ISC licence, whose notice follows. {musicnn}"
+    "MIT for the head, which this project trained. The ear has the weights of MusiCNN under the "
+    "ISC licence, whose notice follows. {musicnn}"
 )
 
 
+HEAD = ("embedding.", "tags.")
+"""Layers kept in half precision; the ear stays as it was published."""
+
+
 def export(
-    student: Duet, config: NetworkConfig, path: Path, *, name: str, musicnn: ModelInfo
+    network: Soundalike, config: NetworkConfig, path: Path, *, name: str, musicnn: ModelInfo
 ) -> ModelInfo:
-    """Write the student as a model file.
+    """Write the network as a model file.
 
     Parameters
     ----------
-    student : Duet
-        As trained; it is not changed.
+    network : Soundalike
+        As `training.distill` makes it.
     config : NetworkConfig
-        Of the student.
+        Of the network.
     musicnn : ModelInfo
         The model that it began with: front end, tag names and licence come from there.
 
@@ -42,9 +44,10 @@ def export(
     ModelError
         The file cannot be written.
     """
-    folded = copy.deepcopy(student).eval()
-    fold(folded)
-    tensors = {key: t.numpy().astype(np.float16) for key, t in folded.state_dict().items()}
+    tensors = {
+        key: tensor.numpy().astype(np.float16 if key.startswith(HEAD) else np.float32)
+        for key, tensor in network.state_dict().items()
+    }
     card = ModelCard(
         name=name,
         dim=int(config.sizes["dim"]),

@@ -8,15 +8,15 @@ network has not heard.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from indexer.network import NetworkConfig, ResidualNet, build
 from training.spectrograms import alter_windows
-from training.student import fold, normalise_by_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,41 +115,56 @@ def probabilities(network: ResidualNet, log_mels: NDArray[np.float16]) -> NDArra
     return np.stack(rows)
 
 
-def confusion(
-    wanted: NDArray[np.int64], found: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
-    """Songs of class (row) that were given class (column)."""
-    table = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(table, (wanted, found), 1)
-    return table
-
-
-def draw_confusion(table: NDArray[np.int64], names: list[str], path: Path) -> None:
-    """The confusion matrix as a PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(1.5 + 0.6 * len(names),) * 2, layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(table / np.maximum(table.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(table):
-        axes.text(column, row, str(count), ha="center", va="center")
-    axes.set_xticks(range(len(names)), names, rotation=60, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("heard as")
-    axes.set_ylabel("is")
-    figure.savefig(path, dpi=120)
-
-
 def draw_curves(curves: list[Curves], path: Path) -> None:
     """Loss and accuracy of each fold by epoch as a PNG."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, fold_curves in enumerate(curves, start=1):
-        left.plot(fold_curves.loss, label=f"fold {number}")
-        right.plot(fold_curves.accuracy)
-    left.set(xlabel="epoch", ylabel="loss")
-    right.set(xlabel="epoch", ylabel="accuracy on other artists", ylim=(0, 1))
-    left.legend()
-    figure.savefig(path, dpi=120)
+        epochs = np.arange(1, len(fold_curves.loss) + 1)
+        left.plot(epochs, fold_curves.loss, label=f"fold {number}", linewidth=1.2)
+        right.plot(epochs, fold_curves.accuracy, linewidth=0.6, alpha=0.35, color=f"C{number - 1}")
+        right.plot(epochs, _smooth(fold_curves.accuracy), linewidth=1.6, color=f"C{number - 1}")
+    left.set(title="Training", xlabel="epoch", ylabel="loss", ylim=(0, None))
+    right.set(title="Artists left out", xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(color="#d8dde3", linewidth=0.6)
+    left.legend(frameon=False)
+    figure.savefig(path, dpi=130)
+
+
+def _smooth(values: list[float], *, weight: float = 0.8) -> list[float]:
+    """Exponential mean, without the pull of the start."""
+    mean, total, smooth = 0.0, 0.0, []
+    for value in values:
+        mean, total = weight * mean + (1 - weight) * value, weight * total + (1 - weight)
+        smooth.append(mean / total)
+    return smooth
+
+
+def normalise_by_batch(network: ResidualNet) -> None:
+    """Put a batch normalisation behind each convolution."""
+    block: Any
+    for block in network.picture:
+        conv = block.conv
+        plain = nn.Conv2d(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,
+            conv.stride,
+            conv.padding,
+            bias=False,
+        )
+        block.conv = nn.Sequential(plain, nn.BatchNorm2d(conv.out_channels))
+
+
+def fold(network: ResidualNet) -> None:
+    """Make the batch normalisations part of the convolutions, as the network at run time has it."""
+    block: Any
+    for block in network.picture:
+        if isinstance(block.conv, nn.Sequential):
+            conv, norm = cast("tuple[nn.Conv2d, nn.BatchNorm2d]", tuple(block.conv))
+            block.conv = nn.utils.fusion.fuse_conv_bn_eval(conv.eval(), norm.eval())

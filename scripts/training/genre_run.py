@@ -8,11 +8,12 @@ import numpy as np
 
 from indexer import checkpoint
 from indexer.checkpoint import ModelCard
+from indexer.errors import BadLabels
 from indexer.melspectrogram import FrontEnd
+from recommender.genres.confusion import Confusion
+from recommender.genres.held_out import calibration_error
 from training.files import save_json
 from training.genre import (
-    confusion,
-    draw_confusion,
     draw_curves,
     network_config,
     probabilities,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from training.labelled import Song
+    from recommender.genres.labels import Song
 
 
 def run_genre(
@@ -45,22 +46,31 @@ def run_genre(
     out : Path
         Folder for `name`.safetensors, curves.png, confusion.png and figures.json.
 
+    Raises
+    ------
+    BadLabels
+        Too few classes, or too few artists of one.
+
     Returns
     -------
     dict
         What figures.json says: accuracy, its mean over classes, the commonest class's share,
-        confusion matrix.
+        calibration error, confusion matrix.
     """
+    if len({song.genres[0] for song in songs}) < 2:
+        raise BadLabels(f"{len(songs)} songs of fewer than 2 classes: label more of them")
     out.mkdir(parents=True, exist_ok=True)
     songs, log_mels = hear(songs, windows=windows, report=report)
-    names = sorted({song.genre for song in songs})
-    numbers = np.array([names.index(song.genre) for song in songs], dtype=np.int64)
+    names = sorted({song.genres[0] for song in songs})
+    numbers = np.array([names.index(song.genres[0]) for song in songs], dtype=np.int64)
     fold_of = folds_by_artist(songs, folds=folds, seed=seed)
-    found = np.zeros_like(numbers)
+    if fold_of.max() < 0:
+        raise BadLabels("no folds can be made: each class takes songs of at least 2 artists")
+    found = np.zeros((len(songs), len(names)), dtype=np.float32)
     curves = []
-    for fold in range(folds):
+    for fold in range(fold_of.max() + 1):
         held_out = fold_of == fold
-        report(f"fold {fold + 1} of {folds}: {held_out.sum()} songs of other artists")
+        report(f"fold {fold + 1} of {fold_of.max() + 1}: {held_out.sum()} songs of other artists")
         network, curve = train_network(
             log_mels[~held_out],
             numbers[~held_out],
@@ -70,22 +80,28 @@ def run_genre(
             held_out=(log_mels[held_out], numbers[held_out]),
             report=report,
         )
-        found[held_out] = probabilities(network, log_mels[held_out]).argmax(1)
+        found[held_out] = probabilities(network, log_mels[held_out])
         curves.append(curve)
-    table = confusion(numbers, found, len(names))
-    shares = table.diagonal() / np.maximum(table.sum(1), 1)
+    measured = fold_of >= 0
+    heard = found[measured].argmax(1)
+    table = Confusion.of(names, numbers[measured], heard)
     figures = {
         "songs": len(songs),
-        "classes": names,
-        "accuracy": float((found == numbers).mean()),
-        "mean accuracy of the classes": float(shares.mean()),
-        "share of the commonest class": float(np.bincount(numbers).max() / len(numbers)),
-        "confusion": table.tolist(),
+        "accuracy": table.accuracy,
+        "balanced_accuracy": table.balanced_accuracy,
+        "commonest_class": table.commonest,
+        "calibration_error": calibration_error(
+            found[measured].max(1).astype(np.float64), heard == numbers[measured]
+        ),
+        "confusion": table.to_json(),
     }
     save_json(out / "figures.json", figures)
-    draw_confusion(table, names, out / "confusion.png")
+    table.draw(
+        out / "confusion.png",
+        title=f"{len(songs)} songs of artists left out: {table.accuracy:.0%} right",
+    )
     draw_curves(curves, out / "curves.png")
-    report(f"accuracy on artists not heard in training: {figures['accuracy']:.3f}")
+    report(f"accuracy on artists not heard in training: {table.accuracy:.3f}")
 
     network, _ = train_network(
         log_mels, numbers, len(names), epochs=epochs, seed=seed, report=report

@@ -1,10 +1,8 @@
-"""A labelled collection for genre training: songs, their classes, who made them, their log-mels."""
+"""Labelled songs for genre training: their log-mels, and folds that keep artists apart."""
 
 from __future__ import annotations
 
-import csv
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,60 +11,15 @@ import torch
 from indexer.audio import open_track
 from indexer.errors import AnalysisError
 from indexer.melspectrogram import FrontEnd, log_mel
-from indexer.tags import read_tags
-from training.corpus import SUFFIXES
+from recommender.genres.classifier import artist_folds, encode
+from recommender.genres.labels import artist_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class Song:
-    """A file with its class; `artist` "" is an artist of its own."""
-
-    path: Path
-    genre: str
-    artist: str
-
-
-def from_folders(folder: Path) -> list[Song]:
-    """GTZAN's layout: one folder a class."""
-    return [
-        Song(path, path.parent.name, read_tags(os.fsencode(path)).artist or "")
-        for path in _files(folder)
-    ]
-
-
-def from_tags(folder: Path) -> list[Song]:
-    """The genre that each file names; those that name none are left out."""
-    songs = []
-    for path in _files(folder):
-        tags = read_tags(os.fsencode(path))
-        if tags.genre:
-            songs.append(Song(path, tags.genre, tags.artist or ""))
-    return songs
-
-
-def from_table(table: Path, folder: Path, *, where: tuple[tuple[str, str], ...] = ()) -> list[Song]:
-    """A CSV with columns path, genre and, if it has it, artist (as FMA's, written flat).
-
-    Parameters
-    ----------
-    folder : Path
-        What the paths are relative to.
-    where : pairs of column and value
-        Rows to take.
-    """
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if all(row[k] == v for k, v in where)]
-    return [Song(folder / r["path"], r["genre"], r.get("artist", "")) for r in rows if r["genre"]]
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    from recommender.genres.labels import Song
 
 
 def hear(
@@ -98,18 +51,12 @@ def hear(
 def folds_by_artist(songs: list[Song], *, folds: int, seed: int) -> NDArray[np.int64]:
     """Fold of each song: an artist is in one only, classes as even as artists allow.
 
-    Artists are dealt out one class after the other, those with most songs first, each to the fold
-    that has fewest songs of that class.
+    There are fewer folds where a class has fewer artists; -1 where a song is in none.
     """
-    rng = np.random.default_rng(seed)
-    owners = [song.artist or str(song.path) for song in songs]
-    fold_of: dict[str, int] = {}
-    for genre in sorted({song.genre for song in songs}):
-        counts = np.zeros(folds)
-        mine = [o for o, song in zip(owners, songs, strict=True) if song.genre == genre]
-        artists = sorted(set(mine))
-        rng.shuffle(artists)
-        for artist in sorted(artists, key=mine.count, reverse=True):
-            fold = fold_of.setdefault(artist, int(counts.argmin()))
-            counts[fold] += mine.count(artist)
-    return np.array([fold_of[owner] for owner in owners], dtype=np.int64)
+    owners = [artist_key(song.artist) or str(song.path) for song in songs]
+    _, targets = encode([song.genres[0] for song in songs])
+    fold_of = np.full(len(songs), -1, dtype=np.int64)
+    owner = np.unique(owners, return_inverse=True)[1]
+    for fold, (_, held_out) in enumerate(artist_folds(targets, owner, count=folds, seed=seed)):
+        fold_of[held_out] = fold
+    return fold_of

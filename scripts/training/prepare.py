@@ -28,11 +28,14 @@ class Prepared:
         The track each piece was cut from.
     chunks : list of Path
         Folders of arrays, originals before alterations.
+    firsts : list of int
+        Number of the first piece of each chunk's set: `piece` in a chunk counts from there.
     """
 
     tracks: list[corpus.Track]
     track_of: NDArray[np.int64]
     chunks: list[Path]
+    firsts: list[int]
 
     def gather(self, name: str, *, altered: bool = False) -> NDArray[np.float32]:
         """One array over all chunks, in their order, in single precision."""
@@ -41,8 +44,12 @@ class Prepared:
 
     def pieces(self, *, altered: bool = False) -> NDArray[np.int64]:
         """Index of the piece behind each row that `gather` gives."""
-        parts = [open_chunk(c)["piece"] for c in self.chunks if altered or is_original(c)]
-        return np.concatenate(parts).astype(np.int64)
+        parts = [
+            open_chunk(chunk)["piece"].astype(np.int64) + first
+            for chunk, first in zip(self.chunks, self.firsts, strict=True)
+            if altered or is_original(chunk)
+        ]
+        return np.concatenate(parts)
 
 
 def is_original(chunk: Path) -> bool:
@@ -103,19 +110,25 @@ def prepare(
     )
 
 
-def open_prepared(folder: Path) -> Prepared:
-    """Open what `prepare` has stored so far.
+def open_prepared(*folders: Path) -> Prepared:
+    """Open what `prepare` has stored so far, in one folder or several.
 
     Raises
     ------
     FileNotFoundError
         Nothing is there yet.
     """
-    listing = folder / "tracks.json"
-    chunks = [c for c in (folder / "chunks").glob("*-*") if not c.name.startswith(".")]
-    if not listing.exists() or not chunks:
-        raise FileNotFoundError(f"{folder} holds nothing to train on: run `prepare` first")
-    tracks = [corpus.Track(**row | {"path": Path(row["path"])}) for row in read_json(listing)]
-    track_of = np.array(read_json(folder / "pieces.json"), dtype=np.int64)
-    order = sorted(chunks, key=lambda c: (not is_original(c), c.name))
-    return Prepared(tracks, track_of, order)
+    tracks: list[corpus.Track] = []
+    track_of: list[int] = []
+    found: list[tuple[Path, int]] = []
+    for folder in folders:
+        listing = folder / "tracks.json"
+        chunks = [c for c in (folder / "chunks").glob("*-*") if not c.name.startswith(".")]
+        if not listing.exists() or not chunks:
+            raise FileNotFoundError(f"{folder} holds nothing to train on: run `prepare` first")
+        found += [(chunk, len(track_of)) for chunk in sorted(chunks, key=lambda c: c.name)]
+        track_of += [len(tracks) + track for track in read_json(folder / "pieces.json")]
+        tracks += [corpus.Track(**row | {"path": Path(row["path"])}) for row in read_json(listing)]
+    found.sort(key=lambda pair: not is_original(pair[0]))
+    chunks, firsts = [list(column) for column in zip(*found, strict=True)]
+    return Prepared(tracks, np.array(track_of, dtype=np.int64), chunks, firsts)

@@ -45,13 +45,27 @@ class Spectrograms:
         self, rows: NDArray[np.int64], count: int, rng: np.random.Generator
     ) -> torch.Tensor:
         """Windows at random places, float32 (rows, count, frames, bands)."""
-        cut: list[NDArray[np.float16]] = []
-        for row in rows:
-            mel = self.row(int(row))
-            starts = rng.integers(0, len(mel) - self.frames + 1, count)
-            cut.extend(mel[start : start + self.frames] for start in starts)
-        shape = (len(rows), count, self.frames, -1)
-        return torch.from_numpy(np.stack(cut).astype(np.float32)).reshape(shape)
+        starts = [rng.integers(0, len(self.row(int(row))) - self.frames + 1, count) for row in rows]
+        return self._cut(rows, np.array(starts))
+
+    def grid(self, rows: NDArray[np.int64], places: NDArray[np.int64]) -> torch.Tensor:
+        """Consecutive windows by their numbers (rows, count), float32 as `windows`."""
+        return self._cut(rows, places * self.frames)
+
+    def _cut(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> torch.Tensor:
+        cut = [
+            self.row(int(row))[start : start + self.frames]
+            for row, of_row in zip(rows, starts, strict=True)
+            for start in of_row
+        ]
+        stacked = torch.from_numpy(np.stack(cut).astype(np.float32))
+        return stacked.reshape(*starts.shape, self.frames, -1)
+
+
+def louder(log_mels: torch.Tensor, decibels: float) -> torch.Tensor:
+    """The log-mels of the same sound at another level."""
+    power = (torch.pow(10.0, log_mels) - 1.0) / LOG_GAIN
+    return torch.log10(1.0 + LOG_GAIN * power * 10.0 ** (decibels / 10))
 
 
 def alter_windows(windows: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -1,14 +1,12 @@
 """What the teachers say about pieces of sound, stored for the student.
 
-Three published taggers: MusiCNN (Pons & Serra 2019; a model of this project), EfficientAT's mn04
-(Schmid 2023, arXiv 2211.04772) and the fully convolutional network of Won (2020, arXiv
-2006.00751). The loaders of the last two are files in a folder of their own that is not part of
-this project (`mn04.py`, `fcn.py`, each with its weights).
+Three published taggers: MusiCNN (`indexer.musicnn`), EfficientAT's mn04 (`indexer.efficientat`) and
+the fully convolutional network of Won (`indexer.fcn`). The published files of the last two are in a
+folder of their own that is not part of this project.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ import numpy as np
 import soxr
 import torch
 
+from indexer import efficientat, fcn
 from indexer.melspectrogram import FrontEnd, log_mel
 from indexer.model import load_model
 from training.augment import alter
@@ -25,7 +24,6 @@ from training.files import save_chunk
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from types import ModuleType
 
     from numpy.typing import NDArray
 
@@ -36,8 +34,8 @@ CHUNK = 128
 TEACHERS = {"musicnn": 200, "mn04": 384, "fcn": 64}
 """Teachers and the lengths of their embeddings."""
 
-_FCN_SAMPLES = 29 * 16_000
-_MN04_SAMPLES = 10 * RATE
+_FCN_SAMPLES = fcn.FRONT_END.window_samples
+_MN04_SAMPLES = efficientat.FRONT_END.window_samples
 
 
 class Teachers:
@@ -46,19 +44,17 @@ class Teachers:
     Parameters
     ----------
     folder : Path
-        Where `mn04.py`, `fcn.py` and their weights are.
+        Where `mn04_as_mAP_432.pt` and `msd_fcn.pth` are.
     musicnn : str or Path
         Name or file of the MusiCNN model.
     """
 
     def __init__(self, folder: Path, *, musicnn: str | Path = "musicnn") -> None:
-        # Half of the FCN's weights are denormal: 15 times slower unless they count as zero.
-        torch.set_flush_denormal(True)
         self.front_end = FrontEnd()
         self._musicnn = load_model(musicnn)._network  # noqa: SLF001 - batches, not single windows
-        self._mn04 = _loader(folder / "mn04.py").load()
-        self._fcn = _loader(folder / "fcn.py").load()
-        prune(self._fcn)
+        # All of AudioSet's classes, of which the model mn04 has those about music.
+        self._mn04 = _mn04(folder / "mn04_as_mAP_432.pt")
+        self._fcn = _fcn(folder / "msd_fcn.pth")
 
     def ask(self, sound: NDArray[np.float32]) -> Arrays:
         """Log-mel, embeddings and tag probabilities of one piece.
@@ -77,14 +73,14 @@ class Teachers:
         with torch.inference_mode():
             mel = log_mel(low, front_end=self.front_end)
             embedding, logits = self._musicnn(windows_of(mel, self.front_end.window_frames))
-            fcn = self._fcn(low[None, :_FCN_SAMPLES])[1]
+            pictured, _ = self._fcn(low[None, :_FCN_SAMPLES])
             parts = torch.from_numpy(sound[: len(sound) // _MN04_SAMPLES * _MN04_SAMPLES])
-            heard, mn04 = self._mn04(parts.view(-1, _MN04_SAMPLES))
+            mn04, heard = self._mn04(parts.view(-1, _MN04_SAMPLES))
         return {
             "log_mel": mel.half().numpy(),
             "musicnn": embedding.mean(0).numpy(),
             "mn04": mn04.mean(0).numpy(),
-            "fcn": fcn.mean(0).numpy(),
+            "fcn": pictured[0].numpy(),
             "tags": torch.sigmoid(logits).mean(0).numpy(),
             "audioset": torch.sigmoid(heard).mean(0).half().numpy(),
         }
@@ -95,27 +91,6 @@ def windows_of(mel: torch.Tensor, frames: int) -> torch.Tensor:
     count = mel.shape[-2] // frames
     cut = mel[..., : count * frames, :]
     return cut.reshape(*mel.shape[:-2], count, frames, mel.shape[-1])
-
-
-def prune(fcn: torch.nn.Module) -> None:
-    """Take the dead filters out of Won's FCN: a fifth to a third of its first three layers.
-
-    Their normalisation has a gain and a shift of zero: what they say is zero for every sound, also
-    beyond the edges, so nothing changes but the time it takes.
-    """
-    alive = torch.ones(1, dtype=torch.bool)
-    for number in range(1, 6):
-        layer: Any = getattr(fcn, f"layer{number}")
-        heard = alive
-        alive = (layer.bn.weight.abs() > 1e-5) | (layer.bn.bias > 1e-5)
-        if number == 5:
-            alive = torch.ones_like(alive)
-        layer.conv.weight = torch.nn.Parameter(layer.conv.weight[alive][:, heard])
-        layer.conv.bias = torch.nn.Parameter(layer.conv.bias[alive])
-        for name in ("weight", "bias"):
-            setattr(layer.bn, name, torch.nn.Parameter(getattr(layer.bn, name)[alive]))
-        for name in ("running_mean", "running_var"):
-            setattr(layer.bn, name, getattr(layer.bn, name)[alive])
 
 
 def store_targets(
@@ -167,10 +142,24 @@ def store_targets(
                 report(f"asked about {chunk.name} ({len(pieces)} pieces)")
 
 
-def _loader(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.exists():
+def _mn04(path: Path) -> torch.nn.Module:
+    tensors = efficientat.convert(_published(path))
+    classes = len(tensors["tags.bias"])
+    return _with(tensors, efficientat.EfficientAT(width=efficientat.WIDTH, n_tags=classes))
+
+
+def _fcn(path: Path) -> torch.nn.Module:
+    tensors, channels = fcn.convert(_published(path))
+    return _with(tensors, fcn.FCN(channels=channels, n_tags=len(tensors["tags.bias"])))
+
+
+def _published(path: Path) -> Arrays:
+    if not path.exists():
         raise FileNotFoundError(f"the teacher {path} is missing: name the folder that has it")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: variable.numpy() for name, variable in state.items()}
+
+
+def _with(tensors: Arrays, network: torch.nn.Module) -> torch.nn.Module:
+    network.load_state_dict({name: torch.from_numpy(t) for name, t in tensors.items()})
+    return network.eval()

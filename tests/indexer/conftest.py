@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from indexer.musicnn import REQUIREMENT
 
-if TYPE_CHECKING:
-    from pathlib import Path
+TEACHERS = Path(__file__).parents[3] / "shared" / "teachers"
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +19,11 @@ def musicnn_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*command, "--only-binary", ":all:", "--dest", str(folder)], check=True)
     (wheel,) = folder.glob("*.whl")
     return wheel
+
+
+@pytest.fixture(scope="session")
+def teachers() -> Path:
+    """The folder with the published checkpoints and independent loaders for them."""
+    if not (TEACHERS / "mn04_as_mAP_432.pt").exists():
+        pytest.skip(f"the published checkpoints are not in {TEACHERS}")
+    return TEACHERS

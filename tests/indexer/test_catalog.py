@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from indexer import catalog_writer as writer
 from indexer.analysis import TrackAnalysis
@@ -18,6 +19,7 @@ from indexer.audio import AudioFacts
 from indexer.catalog import Catalog
 from indexer.catalog_writer import SeenFile, Stored
 from indexer.checkpoint import ModelInfo, NetworkConfig
+from indexer.descriptors import Descriptors
 from indexer.errors import (
     CatalogError,
     CatalogFull,
@@ -29,9 +31,10 @@ from indexer.errors import (
     TooShort,
 )
 from indexer.melspectrogram import FrontEnd
-from indexer.schema import REVISIONS
+from indexer.schema import REVISIONS, DescriptorsRow
 from indexer.tags import Tags
 from indexer.track_status import TrackStatus
+from tests.catalogs import make_old
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -341,3 +344,64 @@ def test_a_key_follows_the_path_only_when_the_file_moves(
     store(catalog, model, seen, heard(1))
     store(catalog, model, replace(seen, root=os.path.dirname(seen.path)), heard(2))
     assert [row[1] for row in catalog.names()] == ["album/1.mp3"]
+
+
+DESCRIBED = Descriptors(92.5, 0.9, "A minor", 0.7, -14.25, 1830.0)
+
+
+def test_descriptors_are_stored_once_for_a_recording_and_read_back(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    store(catalog, model, file("1.mp3"), replace(heard(1), descriptors=DESCRIBED))
+    store(catalog, model, file("copy.mp3"), known(1))
+    for track in catalog.tracks([1, 2]).values():
+        assert (track.tempo_bpm, track.tempo_confidence) == (92.5, 0.9)
+        assert (track.key_name, track.key_confidence) == ("A minor", 0.7)
+        assert (track.loudness_lufs, track.brightness_hz) == (-14.25, 1830.0)
+    other = replace(known(1), descriptors=replace(DESCRIBED, tempo_bpm=185.0))
+    assert store(catalog, model, file("1.mp3"), other) is Stored.TOUCHED
+    assert catalog.tracks([1])[1].tempo_bpm == 92.5
+
+
+def test_a_recording_is_described_later_without_a_change_of_what_is_answerable(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    seen = file("1.mp3")
+    store(catalog, model, seen, heard(1))
+    assert catalog.tracks([1])[1].tempo_bpm is None
+    assert catalog.undescribed_files() == [(seen.path, seen.size, seen.mtime_ns)]
+    change = catalog.change()
+    silent = Descriptors(None, 0.0, None, 0.0, None, None)
+    assert store(catalog, model, seen, replace(known(1), descriptors=silent)) is Stored.DESCRIBED
+    assert catalog.tracks([1])[1].tempo_confidence == 0.0
+    assert catalog.undescribed_files() == []
+    assert catalog.change() == change
+
+
+def test_descriptors_go_with_their_recording(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    store(catalog, model, file("1.mp3"), replace(heard(1), descriptors=DESCRIBED))
+    store(catalog, model, file("1.mp3"), heard(2))
+    with catalog.reading() as connection:
+        assert connection.execute(select(DescriptorsRow)).all() == []
+
+
+def test_a_catalog_without_descriptors_is_read_as_it_is_and_upgraded_by_writing(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    store(catalog, model, file("1.mp3"), replace(heard(1), descriptors=DESCRIBED))
+    catalog.close()
+    make_old(catalog.path)
+    before = catalog.path.read_bytes()
+    with closing(Catalog.open_for_reading(catalog.path)) as reader:
+        track = reader.tracks([1])[1]
+        assert (track.key, track.tempo_bpm, track.key_name) == ("1.mp3", None, None)
+        assert len(reader.undescribed_files()) == 1
+    assert catalog.path.read_bytes() == before
+    with closing(Catalog.open_for_writing(catalog.path)) as upgraded:
+        assert (
+            store(upgraded, model, file("1.mp3"), replace(known(1), descriptors=DESCRIBED))
+            is Stored.DESCRIBED
+        )
+        assert upgraded.tracks([1])[1].tempo_bpm == 92.5

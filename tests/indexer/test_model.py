@@ -11,15 +11,21 @@ import torch
 
 from indexer import checkpoint
 from indexer.checkpoint import NetworkConfig
-from indexer.errors import ModelCorrupt, ModelMissing
+from indexer.errors import ModelCorrupt, ModelError, ModelMissing
 from indexer.model import (
     Model,
     available_models,
     fetch_model,
+    hidden_models,
+    import_model,
     load_model,
     model_folder,
     model_info,
+    origin,
+    ready_model,
+    verified_info,
 )
+from tests.parts import write_part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +40,7 @@ def model(musicnn_models: Path) -> Model:
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "models"
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(folder))
+    monkeypatch.setattr("indexer.model.SHIPPED", tmp_path / "shipped")
     return folder
 
 
@@ -190,14 +197,11 @@ def test_a_damaged_model_is_refused_and_replaced(own_copy: Path, musicnn_wheel: 
 
 def test_weights_that_do_not_fit_the_network_are_refused(own_copy: Path) -> None:
     info, tensors = checkpoint.read(own_copy)
-    card = checkpoint.ModelCard(
-        **{f.name: getattr(info, f.name) for f in dataclasses.fields(checkpoint.ModelCard)}
-    )
     del tensors["tags.bias"]
-    checkpoint.write(own_copy, tensors, card)
+    checkpoint.write(own_copy, tensors, info.card)
     with pytest.raises(ModelCorrupt, match="do not fit its network 'musicnn'"):
         load_model("musicnn")
-    checkpoint.write(own_copy, tensors, dataclasses.replace(card, network=NetworkConfig("x")))
+    checkpoint.write(own_copy, tensors, dataclasses.replace(info.card, network=NetworkConfig("x")))
     with pytest.raises(ModelCorrupt, match="'x' is not known"):
         load_model("musicnn")
 
@@ -205,7 +209,7 @@ def test_weights_that_do_not_fit_the_network_are_refused(own_copy: Path) -> None
 def test_the_header_is_read_without_torch(own_copy: Path) -> None:
     code = (
         "import sys; from indexer.model import model_info, available_models; "
-        "assert model_info('musicnn') == available_models()[0]; "
+        "assert model_info('musicnn') in available_models(); "
         "sys.exit('torch' in sys.modules or 'librosa' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -220,3 +224,100 @@ def test_where_models_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert model_folder() == tmp_path / "x" / "soundalike" / "models"
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(tmp_path / "own"))
     assert model_folder() == tmp_path / "own"
+
+
+def test_a_shipped_model_is_found_and_never_hidden_by_another(
+    empty_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shipped").mkdir()
+    shipped = write_part(tmp_path / "shipped", "fcn", seed=1)
+    assert model_info("fcn") == load_model("fcn").info == verified_info("fcn") == shipped
+    assert available_models() == [shipped]
+    assert origin(shipped) == "shipped"
+    empty_folder.mkdir()
+    own = write_part(empty_folder, "fcn", seed=2)
+    other = write_part(empty_folder, "mn04", seed=2)
+    assert own.fingerprint != shipped.fingerprint
+    assert model_info("fcn") == shipped
+    assert available_models() == [shipped, other]
+    assert hidden_models() == [own.path]
+    assert load_model(own.path).info == own
+    assert origin(other) == "imported"
+
+
+def test_importing_a_model_of_ours(empty_folder: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    original = write_part(tmp_path, "fcn")
+    info = import_model(original.path, report=said.append)
+    assert info == model_info("fcn")
+    assert info.path == empty_folder / "fcn.safetensors"
+    assert info.card == original.card
+    assert info.fingerprint == original.fingerprint
+    assert import_model(original.path, report=said.append) == info
+    assert "there already" in said[-1]
+    renamed = import_model(original.path, name="my-ear.2", report=said.append)
+    assert renamed == load_model("my-ear.2").info
+    assert renamed.fingerprint == info.fingerprint
+    assert [one.name for one in available_models()] == ["fcn", "my-ear.2"]
+
+
+def test_importing_replaces_no_other_model(empty_folder: Path, tmp_path: Path) -> None:
+    first = import_model(write_part(tmp_path, "fcn", seed=1).path, report=print)
+    second = write_part(tmp_path, "fcn", seed=2)
+    with pytest.raises(ModelError, match=r"with --name, or remove .*fcn.safetensors first"):
+        import_model(second.path, report=print)
+    assert verified_info("fcn") == first
+    (tmp_path / "shipped").mkdir()
+    write_part(tmp_path / "shipped", "mn04", seed=1)
+    with pytest.raises(ModelError, match=r"has the name mn04: .* with --name$"):
+        import_model(write_part(tmp_path, "mn04", seed=2).path, report=print)
+    said: list[str] = []
+    kept = import_model(write_part(tmp_path, "mn04", seed=1).path, report=said.append)
+    assert origin(kept) == "shipped"
+    assert "there already" in said[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["../up", "a/b", "", ".", ".hidden", "ensemble", "a+b", "a b", "x\n", "\x1b[2J"]
+)
+def test_a_name_that_is_no_file_name_is_refused(
+    empty_folder: Path, tmp_path: Path, name: str
+) -> None:
+    original = write_part(tmp_path, "fcn")
+    with pytest.raises(ModelError, match="cannot be the name of a model"):
+        import_model(original.path, name=name, report=print)
+    _, tensors = checkpoint.read(original.path)
+    stated = dataclasses.replace(original.card, name=name)
+    checkpoint.write(original.path, tensors, stated)
+    with pytest.raises(ModelError, match="cannot be the name of a model"):
+        import_model(original.path, report=print)
+    assert not empty_folder.exists()
+    assert not (tmp_path / "up.safetensors").exists()
+
+
+def test_damaged_and_unfit_models_are_not_imported(empty_folder: Path, tmp_path: Path) -> None:
+    original = write_part(tmp_path, "fcn")
+    content = original.path.read_bytes()
+    _, tensors = checkpoint.read(original.path)
+    for bad in (content[:-10], content[:-1] + b"?", b"", b"\xff" * 100):
+        original.path.write_bytes(bad)
+        with pytest.raises(ModelCorrupt):
+            import_model(original.path, report=print)
+    del tensors["tags.bias"]
+    checkpoint.write(original.path, tensors, original.card)
+    with pytest.raises(ModelCorrupt, match="do not fit its network"):
+        import_model(original.path, report=print)
+    assert not empty_folder.exists()
+
+
+def test_a_model_named_by_its_file_is_imported_first(empty_folder: Path, tmp_path: Path) -> None:
+    original = write_part(tmp_path, "fcn")
+    assert ready_model(original.path, report=print) == model_info("fcn")
+    assert ready_model(str(original.path), report=print) == ready_model("fcn", report=print)
+    with pytest.raises(ModelMissing, match="there is no file"):
+        ready_model("none.safetensors", report=print)
+
+
+def test_what_is_imported_cannot_be_fetched(empty_folder: Path) -> None:
+    with pytest.raises(ModelMissing, match=r"model import` mn04_as_mAP_432.pt from release v0.0.1"):
+        fetch_model("mn04", report=print)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,11 @@ from indexer import checkpoint
 from indexer.catalog_writer import Stored
 from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
 from indexer.library import Library
+from indexer.model import DEFAULT_MODEL, load_model
 from indexer.pipeline import Options, Progress, Summary, index_places
-from recommender import Recommender
+from recommender import Ranking, Recommender
 from tests import sounds
+from tests.catalogs import make_old
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -276,20 +279,56 @@ def test_a_run_can_be_stopped_and_goes_on(
     assert len(vectors(catalog)) == 12
 
 
-@pytest.fixture
-def other_model(tmp_path: Path, musicnn_models: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A model beside musicnn that hears everything a little differently."""
-    info, tensors = checkpoint.read(musicnn_models / "musicnn.safetensors")
+def test_tracks_of_an_old_catalog_are_described_by_the_next_run(
+    original_songs: Path, catalog_path: Path, pool: AnalysisPool
+) -> None:
+    before = vectors(catalog_path)
+    make_old(catalog_path)
+    part = run(catalog_path, original_songs / "album 0", pool=pool, stop_after_s=0.0)
+    assert part.waiting + part.stored[Stored.DESCRIBED] == 6
+    rest = run(catalog_path, original_songs / "album 0", pool=pool)
+    assert rest.stored[Stored.DESCRIBED] == part.waiting > 0
+    assert run(catalog_path, pool=pool).stored == {Stored.DESCRIBED: 6}
+    assert run(catalog_path, pool=pool).stored == {}
+    with closing(Library.open(catalog_path)) as library:
+        tracks = library.catalog.tracks(range(1, 13)).values()
+    assert all(track.loudness_lufs is not None for track in tracks)
+    after = vectors(catalog_path)
+    assert all((after[key] == before[key]).all() for key in before)
+
+
+def test_a_track_that_cannot_be_described_is_answered_as_before(
+    songs: Path, tmp_path: Path, pool: AnalysisPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalog = tmp_path / "own.db"
+    run(catalog, songs, pool=pool)
+    make_old(catalog)
+    song = songs / "album 0" / "02.mp3"
+    seen = song.stat()
+    song.write_bytes(bytes(seen.st_size))
+    os.utime(song, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    summary = run(catalog, pool=pool)
+    assert (summary.stored[Stored.DESCRIBED], summary.failed, summary.waiting) == (11, 0, 0)
+    assert "02.mp3" in caplog.text
+    assert len(vectors(catalog)) == 12
+    song.unlink()
+    assert run(catalog, pool=pool).missing == 1
+
+
+def altered(name: str, path: Path) -> None:
+    """The shipped model, hearing everything a little differently, under another name."""
+    info, tensors = checkpoint.read(load_model().info.path)
     changed = {name: tensor.copy() for name, tensor in tensors.items()}
-    changed["embedding_norm.shift"] += np.linspace(-1, 1, 200, dtype=np.float32)
-    fields = checkpoint.ModelCard.__dataclass_fields__
-    card = checkpoint.ModelCard(
-        **{name: getattr(info, name) for name in fields} | {"name": "other"}
-    )
+    changed["embedding.bias"] += np.linspace(-0.1, 0.1, info.dim, dtype=np.float16)
+    checkpoint.write(path, changed, replace(info.card, name=name))
+
+
+@pytest.fixture
+def other_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model beside the shipped one."""
     models = tmp_path / "models"
     models.mkdir()
-    shutil.copy(musicnn_models / "musicnn.safetensors", models)
-    checkpoint.write(models / "other.safetensors", changed, card)
+    altered("other", models / "other.safetensors")
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(models))
     return "other"
 
@@ -304,15 +343,16 @@ def test_another_model_takes_over_when_it_has_heard_everything(
     for song in sorted((songs / "album 1").iterdir()):
         run(catalog, song, pool=pool)
     before = vectors(catalog)
+    every = Ranking(collapse=False)
     with Recommender.open(catalog) as recommender:
         half = run(catalog, pool=None, model=other_model, stop_after_s=0.0, workers=1)
         assert 0 < half.waiting < 13
-        assert len(recommender.similar_to_track(1, 11)) == 11
+        assert len(recommender.similar_to_track(1, 11, ranking=every)) == 11
         assert all((vectors(catalog)[key] == before[key]).all() for key in before)
         new_sound(tmp_path / "library" / "new.wav", seed=77)
         run(catalog, pool=None, model=other_model, workers=1)
         assert len(recommender) == 13
-        assert len(recommender.similar_to_track(1, 12)) == 12
+        assert len(recommender.similar_to_track(1, 12, ranking=every)) == 12
     after = vectors(catalog)
     assert after.keys() == before.keys() | {"new.wav"}
     assert not any((after[key] == before[key]).all() for key in before)
@@ -325,18 +365,13 @@ def test_another_model_takes_over_when_it_has_heard_everything(
 
 
 def test_a_model_of_the_same_name_that_is_another_is_refused(
-    tmp_path: Path, catalog_path: Path, other_model: str, musicnn_models: Path
+    tmp_path: Path, catalog_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models = tmp_path / "models"
-    info, tensors = checkpoint.read(models / "other.safetensors")
-    fields = checkpoint.ModelCard.__dataclass_fields__
-    card = checkpoint.ModelCard(
-        **{name: getattr(info, name) for name in fields} | {"name": "musicnn"}
-    )
-    checkpoint.write(models / "musicnn.safetensors", tensors, card)
+    altered(DEFAULT_MODEL, tmp_path / f"{DEFAULT_MODEL}.safetensors")
+    monkeypatch.setattr("indexer.model.SHIPPED", tmp_path)
     with (
         closing(Library.open_for_writing(catalog_path)) as library,
-        pytest.raises(ModelMismatch, match="index --model musicnn"),
+        pytest.raises(ModelMismatch, match=f"index --model {DEFAULT_MODEL}"),
     ):
         index_places(library)
     with (
@@ -348,7 +383,7 @@ def test_a_model_of_the_same_name_that_is_another_is_refused(
 
 @pytest.mark.slow
 def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
-    tmp_path: Path, original_songs: Path, original_catalog: Path, musicnn_models: Path
+    tmp_path: Path, original_songs: Path, original_catalog: Path
 ) -> None:
     """Twenty runs killed at random moments of their life, then one that ends."""
     catalog = tmp_path / "catalog.db"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.tags import Tags, read_tags
+from indexer.tags import Tags, read_lyrics, read_tags
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -121,3 +121,36 @@ def test_paths_of_any_bytes(tmp_path: Path) -> None:
     source = sounds.write_audio(tmp_path / "a.mp3", sounds.music(1), tags={"title": "Odd"})
     for name in sounds.odd_names():
         assert read_tags(sounds.place(source, tmp_path, name)).title == "Odd"
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".opus", ".m4a", ".wma"])
+def test_lyrics_of_every_container(tmp_path: Path, suffix: str) -> None:
+    words = "[00:01.00]Erste Zeile \u266b\nzweite"
+    path = sounds.write_audio(tmp_path / f"a{suffix}", sounds.music(1), tags={"lyrics": words})
+    assert read_lyrics(path) == words
+
+
+def test_lyrics_of_mp3_players(tmp_path: Path) -> None:
+    text = "caf\u00e9\nsecond"
+    for content in (
+        b"\x03eng\0" + text.encode(),
+        b"\x00engtitle\0" + text.encode("latin-1"),
+        b"\x01eng\xff\xfe\0\0" + text.encode("utf-16"),
+    ):
+        assert read_lyrics(raw_mp3(tmp_path, USLT=content)) == text
+
+
+def test_no_lyrics_and_nothing_raised(tmp_path: Path) -> None:
+    mp3 = sounds.write_audio(tmp_path / "a.mp3", sounds.music(1))
+    for path in (
+        mp3,
+        raw_mp3(tmp_path, USLT=b"\x03eng\0 \n"),
+        raw_mp3(tmp_path, USLT=b"\x01"),
+        raw_mp3(tmp_path, SYLT=b"\x00en"),
+        sounds.empty_file(tmp_path / "empty.mp3"),
+        sounds.random_bytes(tmp_path / "random.flac"),
+        sounds.cut(tmp_path / "cut.mp3", mp3, keep=15),
+        tmp_path / "missing.mp3",
+        tmp_path,
+    ):
+        assert read_lyrics(path) is None

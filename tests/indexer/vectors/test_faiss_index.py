@@ -115,6 +115,10 @@ def test_recall_holds_under_a_random_filter(library, part):
     found, scores = index.search(queries, 10, among=allowed)
     assert found.shape == (100, 10)
     assert recall(found, vectors, queries, allowed) >= 0.99
+    for again, expected in zip(
+        index.search(queries, 10, among=index.subset(allowed)), (found, scores), strict=True
+    ):
+        np.testing.assert_array_equal(again, expected)
     # What is scored is scored exactly, also by an approximate search.
     wide = vectors.astype(np.float64)
     np.testing.assert_allclose(scores[3], wide[found[3]] @ queries[3].astype(np.float64), atol=1e-6)

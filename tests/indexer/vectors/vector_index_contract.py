@@ -151,6 +151,26 @@ class VectorIndexContract:
         for nobody in ([], [77]):
             assert index.search(query, 10, among=nobody)[0].shape == (1, 0)
 
+    @pytest.mark.parametrize("size", [0, 1, 4, 60, 150])
+    def test_a_subset_is_as_good_as_its_ids_also_when_vectors_came_and_went(self, size):
+        index = self.make(150)
+        vectors = unit_vectors(160)
+        chosen = np.random.default_rng(3).permutation(150)[:size]
+        subset = index.subset(np.r_[chosen, chosen[:2], -7, 10**15])
+        assert subset.ids.tolist() == sorted(chosen.tolist())
+        assert len(subset) == size
+        queries = unit_vectors(9, seed=4)
+        for _ in range(2):
+            for found, expected in zip(
+                index.search(queries, 12, subset), index.search(queries, 12, chosen), strict=True
+            ):
+                np.testing.assert_array_equal(found, expected)
+            # Another vector under an old id, an id gone, and new ones that are not of the subset.
+            replaced = chosen[:1].tolist()
+            places = [150] * len(replaced) + list(range(150, 160))
+            index.add([*replaced, *range(150, 160)], vectors[places])
+            index.remove(chosen[1:2])
+
     def test_ids_may_lie_far_apart(self):
         index = self.make()
         ids = np.array([2**62, 5, 2**40, 0])

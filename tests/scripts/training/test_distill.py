@@ -1,36 +1,40 @@
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
-from training import student as students
-from training.course import Course, distill_student, open_student
-from training.distill import Objective, Pairs, contrast
-from training.ensemble import fit
-from training.evaluate import precision_at, retrieval, unit
+from training.ablation import VARIANTS, ablate
+from training.distill import DIM, assemble, compose, distill, open_saved, save
 from training.export import export
-from training.least_squares import fit_dense, fit_midend
+from training.features import heard_by, listen, plain_network
+from training.head import Affine, fit_tags, fit_teachers, targets_of
+from training.metric import fit_metric
+from training.ridge import Regression
+from training.spectrograms import Spectrograms, louder
+from training.targets import TEACHERS, windows_of
 
 from indexer.checkpoint import ModelCard, NetworkConfig
 from indexer.checkpoint import write as write_model
-from indexer.melspectrogram import FrontEnd
+from indexer.melspectrogram import FrontEnd, log_mel
 from indexer.model import load_model
+from recommender.evaluation import unit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from training.prepare import Prepared
 
-    from indexer.model import Model
+    from indexer.embedding import Model
 
 Musicnn = tuple[torch.nn.Module, NetworkConfig]
+CLASSES = list(range(50))
 
 
 @pytest.fixture
-def teacher(small_musicnn: Musicnn, tmp_path: Path) -> Model:
+def musicnn(small_musicnn: Musicnn, tmp_path: Path) -> Model:
     network, config = small_musicnn
     tensors = {name: t.numpy() for name, t in network.state_dict().items()}
     tags = tuple(f"tag {number}" for number in range(50))
@@ -39,137 +43,25 @@ def teacher(small_musicnn: Musicnn, tmp_path: Path) -> Model:
     return load_model(tmp_path / "small.safetensors")
 
 
-def course(steps: int) -> Course:
-    return Course(Objective(), steps=steps, batch=8, windows=1, midend_windows=16, dense_windows=16)
-
-
-def run(teacher: Model, prepared: Prepared, folder: Path, steps: int) -> list[str]:
-    lines: list[str] = []
-    distill_student(
-        teacher,
-        prepared,
-        course(steps),
-        n_tags=100,
-        classes=list(range(50)),
-        run=folder,
-        report=lines.append,
-    )
-    return lines
-
-
-def test_at_full_rate_the_student_hears_what_musicnn_hears(small_musicnn: Musicnn) -> None:
-    network, config = small_musicnn
-    student = students.make(network, config, dim=192, n_tags=60)
-    sizes = students.duet_config(config, dim=192, n_tags=60).sizes
-    assert sizes["frame_stride"] == 2
-    for branch in student.spectral:
-        branch.conv.stride = (1, 1)
-    windows = torch.rand(3, 187, 96) * 3
-    odd = [number for number, shape in enumerate(sizes["filters"]) if shape[1] % 2]
-    assert odd  # filters of even length hear half a frame later
-    with torch.no_grad():
-        x = student.input_norm(windows[:, None])
-        for number in odd:
-            found = student.spectral[number](x)
-            torch.testing.assert_close(found, network.spectral[number](x), rtol=1e-4, atol=1e-4)
-
-
-def test_least_squares_bring_the_first_branch_nearer(
-    small_musicnn: Musicnn, prepared: Prepared
+def test_what_is_distilled_is_a_model_and_repeats_itself(
+    musicnn: Model, prepared: Prepared, tmp_path: Path
 ) -> None:
-    network, config = small_musicnn
-    student = students.make(network, config, dim=192, n_tags=60).eval()
-    with torch.no_grad():
-        student.midend[1].conv.weight *= 0.5
-        student.dense.weight *= 0.8
-    mel = torch.from_numpy(np.load(prepared.chunks[0] / "log_mel.npy")[:, :187].astype(np.float32))
-
-    def error() -> float:
-        with torch.no_grad():
-            return float(
-                (student.listen(student.input_norm(mel[:, None]))[0] - network(mel)[0])
-                .square()
-                .mean()
-            )
-
-    before = error()
-    fit_midend(student, network, prepared, windows=64, seed=0)
-    fit_dense(student, network, prepared, windows=256, seed=0)
-    assert error() < 0.5 * before
-
-
-def test_folding_changes_nothing(small_musicnn: Musicnn) -> None:
-    student = students.make(*small_musicnn, dim=192, n_tags=60).train()
-    windows = torch.rand(8, 187, 96) * 3
-    with torch.no_grad():
-        student(windows)
-        student.eval()
-        folded = copy.deepcopy(student)
-        students.fold(folded)
-        torch.testing.assert_close(folded(windows), student(windows), rtol=1e-4, atol=1e-4)
-    assert not any(
-        "norm" in type(m).__name__.lower() and "Batch" in type(m).__name__ for m in folded.modules()
+    said: list[str] = []
+    run = tmp_path / "run"
+    network, config = distill(
+        musicnn, prepared, classes=CLASSES, folder=run / "heard", report=said.append
     )
-
-
-def test_training_lowers_the_loss_and_repeats_itself(
-    teacher: Model, prepared: Prepared, tmp_path: Path
-) -> None:
-    run(teacher, prepared, tmp_path / "a", 12)
-    run(teacher, prepared, tmp_path / "b", 12)
-    first, second = (torch.load(tmp_path / n / "student.pt", weights_only=False) for n in "ab")
-    assert first["losses"] == second["losses"]
-    assert np.mean(first["losses"][-3:]) < np.mean(first["losses"][:3])
-    for name, tensor in first["network"].items():
-        assert torch.equal(tensor, second["network"][name]), name
-
-
-def test_a_killed_run_goes_on_where_it_was(
-    teacher: Model, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(teacher, prepared, tmp_path / "whole", 6)
-    monkeypatch.setattr("training.loop.CHECKPOINT_S", 0.0)
-    monkeypatch.setattr("training.loop.REPORT_S", 0.0)
-    lines: list[str] = []
-
-    def killed(line: str) -> None:
-        lines.append(line)
-        if line.startswith("step 3 "):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        distill_student(
-            teacher,
-            prepared,
-            course(6),
-            n_tags=100,
-            classes=list(range(50)),
-            run=tmp_path / "cut",
-            report=killed,
-        )
-    assert any(
-        line.startswith("resuming at step 2")
-        for line in run(teacher, prepared, tmp_path / "cut", 6)
-    )
-    whole, cut = (
-        torch.load(tmp_path / n / "student.pt", weights_only=False)["network"]
-        for n in ("whole", "cut")
-    )
-    for name, tensor in whole.items():
-        torch.testing.assert_close(cut[name], tensor, msg=name)
-    with pytest.raises(ValueError, match="begun with other settings"):
-        run(teacher, prepared, tmp_path / "cut", 7)
-
-
-def test_the_exported_student_is_a_model(
-    teacher: Model, prepared: Prepared, tmp_path: Path
-) -> None:
-    run(teacher, prepared, tmp_path / "run", 2)
-    student, config = open_student(teacher, tmp_path / "run")
-    path = tmp_path / "duet.safetensors"
-    export(student, config, path, name="duet", musicnn=teacher.info)
+    assert sum(line.startswith("listened") for line in said) == len(prepared.chunks)
+    said.clear()
+    again, _ = distill(musicnn, prepared, classes=CLASSES, folder=run / "heard", report=said.append)
+    assert not any(line.startswith("listened") for line in said)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
+    save(network, config, run)
+    path = tmp_path / "own.safetensors"
+    export(*open_saved(run), path, name="own", musicnn=musicnn.info)
     model = load_model(path)
-    assert model.info.dim == 192
+    assert model.info.dim == DIM
     assert model.info.tag_names[0] == "tag 0"
     assert "ISC. Notice." in model.info.licence
     assert path.stat().st_size < 8e6
@@ -181,39 +73,107 @@ def test_the_exported_student_is_a_model(
     assert ((activations >= 0) & (activations <= 1)).all()
 
 
-def test_one_teachers_part_of_the_ensemble_is_an_affine_map() -> None:
+def test_the_network_says_what_ear_head_and_metric_say_together(
+    musicnn: Model, prepared: Prepared, tmp_path: Path
+) -> None:
+    ear = plain_network(musicnn)
+    targets = targets_of(prepared, CLASSES)
+    heard = heard_by(ear, prepared, tmp_path / "heard", report=lambda _: None)
+    teachers = fit_teachers(heard, targets.vectors)
+    vectors = teachers(heard.mean(1, dtype=np.float32))
+    metric = fit_metric(vectors, targets.tracks, dim=DIM)
+    tags = fit_tags(heard, targets.tags)
+    network, _ = assemble(musicnn, ear, compose(metric, teachers), tags)
+    windows = windows_of(torch.from_numpy(np.array(first_log_mel(prepared))), 187)
+    embeddings, logits = network(windows)
+    features = listen(ear, windows)
+    expected = metric(teachers(features))
+    np.testing.assert_allclose(embeddings.numpy(), expected, atol=1e-3)
+    np.testing.assert_allclose(logits.numpy(), tags(features), atol=1e-3)
+    torch.testing.assert_close(network.listen(windows)[0], ear(windows)[0])
+
+
+def first_log_mel(prepared: Prepared) -> np.ndarray:
+    return Spectrograms(prepared, altered=True, frames=187).row(0).astype(np.float32)
+
+
+def test_ridge_regression_finds_an_affine_map() -> None:
     rng = np.random.default_rng(0)
-    embeddings = {
-        "musicnn": rng.standard_normal((200, 5)).astype(np.float32) * 3 + 1,
-        "mn04": rng.standard_normal((200, 7)).astype(np.float32),
-    }
-    ensemble = fit(embeddings, dim=12, weights={"musicnn": 1.0, "mn04": 1.0})
-    vectors = ensemble.target(embeddings)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
-    alone = embeddings | {"mn04": np.tile(ensemble.means["mn04"], (200, 1))}
-    weight, bias = ensemble.affine_of("musicnn", embeddings["musicnn"])
-    found, wanted = embeddings["musicnn"] @ weight.T + bias, ensemble.target(alone)
-    np.testing.assert_allclose(unit(found), unit(wanted), atol=1e-4)
+    inputs = torch.from_numpy(rng.standard_normal((500, 6)).astype(np.float32))
+    weight, bias = torch.randn(3, 6), torch.randn(3)
+    fitted = Regression(6, 3)
+    for part in inputs.split(100):
+        fitted.add(part, part @ weight.T + bias)
+    found = fitted.solve(ridge=1e-6)
+    torch.testing.assert_close(found[0], weight, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(found[1], bias, atol=1e-3, rtol=1e-3)
+    assert fitted.solve(ridge=1.0)[0].norm() < 0.7 * weight.norm()
 
 
-def test_contrast_is_least_where_labels_are_together() -> None:
-    labels = np.array([0, 0, 1, 1])
-    together = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    assert contrast(together, labels) < contrast(together[[0, 2, 1, 3]], labels)
-    assert contrast(together, np.arange(4)) == 0
+def test_tags_are_as_probable_as_the_teacher_says() -> None:
+    rng = np.random.default_rng(1)
+    heard = rng.standard_normal((400, 4, 8)).astype(np.float16)
+    truth = Affine(rng.standard_normal((5, 8)).astype(np.float32), np.full(5, -2, np.float32))
+    tags = (1 / (1 + np.exp(-truth(heard.astype(np.float32))))).mean(1)
+    fitted = fit_tags(heard, tags)
+    said = (1 / (1 + np.exp(-fitted(heard.astype(np.float32))))).mean(1)
+    np.testing.assert_allclose(said.mean(0), tags.mean(0), atol=0.03)
+    assert np.corrcoef(said.ravel(), tags.ravel())[0, 1] > 0.98
 
 
-def test_half_of_a_batch_comes_in_pairs() -> None:
-    labels = np.array([0, 0, 1, 1, *range(2, 100)])
-    rows = Pairs(labels).draw(16, np.random.default_rng(0))
-    assert len(rows) == 16
-    assert (labels[rows[8::2]] == labels[rows[9::2]]).all()
+def test_louder_is_what_the_front_end_hears_of_louder_sound() -> None:
+    sound = torch.randn(48_000) * 0.05
+    expected = log_mel(sound * 10 ** (6 / 20), front_end=FrontEnd())
+    found = louder(log_mel(sound, front_end=FrontEnd()), 6.0)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
 
 
-def test_retrieval_counts_as_one_would_by_hand() -> None:
-    vectors = np.array([[1, 0], [0.9, 0.1], [0.8, 0.3], [0, 1]], dtype=np.float32)
-    scores = retrieval(vectors, ["a", "a", "b", "b"])
-    np.testing.assert_allclose(scores.values[0], [1, 1 / 3, 1])
-    np.testing.assert_allclose(scores.values[3], [1, 1 / 3, 1])
-    assert len(retrieval(vectors, ["a", "a", "b", ""], without=["x", "x", "y", "z"]).values) == 0
-    assert precision_at(vectors, ["a", "a", "b", "b"], 1) == pytest.approx(0.75)
+def clouds(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pieces of 100 tracks that differ in 20 directions only."""
+    rng = np.random.default_rng(seed)
+    size = sum(TEACHERS.values())
+    tracks = np.repeat(np.arange(100), 3)
+    noise = np.zeros((300, size))
+    noise[:, :20] = 3 * rng.standard_normal((300, 20))
+    return (rng.standard_normal((100, size))[tracks] + noise).astype(np.float32), tracks
+
+
+def togetherness(vectors: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cosine within labels above that between them."""
+    similar = unit(vectors) @ unit(vectors).T
+    same = labels[:, None] == labels[None]
+    return float(similar[same].mean() - similar[~same].mean())
+
+
+def test_within_a_track_distances_shrink() -> None:
+    vectors, tracks = clouds(0)
+    shrunk = fit_metric(vectors, tracks, dim=DIM, hold=1.0)(vectors)
+    plain = fit_metric(vectors, tracks, dim=DIM, hold=float("inf"))(vectors)
+    assert togetherness(shrunk, tracks) > togetherness(plain, tracks) + 0.05
+
+
+def test_copies_at_other_levels_come_together() -> None:
+    vectors, tracks = clouds(1)
+    direction = np.zeros(vectors.shape[1], np.float32)
+    direction[-5:] = 4
+    copies = np.stack([vectors - direction, vectors, vectors + direction], 1)
+    labels = np.repeat(np.arange(len(vectors)), 3)
+    flat = copies.reshape(-1, copies.shape[2])
+    held = fit_metric(vectors, tracks, dim=DIM, copies=copies)(flat)
+    free = fit_metric(vectors, tracks, dim=DIM)(flat)
+    assert togetherness(held, labels) > togetherness(free, labels) + 0.02
+
+
+def test_every_variant_is_measured(musicnn: Model, prepared: Prepared, tmp_path: Path) -> None:
+    labelled = replace(
+        prepared,
+        tracks=[
+            replace(track, source="emotify" if number % 2 else "debian", genre="a", group="g")
+            for number, track in enumerate(prepared.tracks)
+        ],
+    )
+    rows = ablate(
+        musicnn, prepared, labelled, classes=CLASSES, folder=tmp_path, report=lambda _: None
+    )
+    assert [name for name, _ in rows[len(TEACHERS) :]] == [variant.name for variant in VARIANTS]
+    assert all(scores["soundtracks: group"].means[0] > 0 for _, scores in rows)

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from training.genre import confusion
 from training.genre_run import run_genre
-from training.labelled import Song, folds_by_artist, from_folders, from_table, from_tags
+from training.labelled import folds_by_artist
 
+from indexer.errors import BadLabels
 from indexer.model import load_model
+from recommender.genres.labels import Song, from_folders
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -35,21 +36,11 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_classes_come_from_folders_tags_or_a_table(labelled: Path, tmp_path: Path) -> None:
-    songs = from_folders(labelled)
-    assert [song.genre for song in songs] == ["noise"] * 4 + ["notes"] * 4
-    assert {song.genre for song in from_tags(labelled)} == {"Noise", "Notes"}
-    table = tmp_path / "t.csv"
-    table.write_text("path,genre,artist,split\nnoise/0.wav,x,a,train\nnotes/0.wav,y,b,eval\n")
-    assert from_table(table, labelled, where=(("split", "train"),)) == [
-        Song(labelled / "noise/0.wav", "x", "a")
-    ]
-
-
 def test_no_artist_is_in_two_folds(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     songs = [
-        Song(tmp_path / str(n), f"genre {n % 3}", f"artist {rng.integers(20)}") for n in range(90)
+        Song(tmp_path / str(n), (f"genre {n % 3}",), f"artist {rng.integers(20)}")
+        for n in range(90)
     ]
     folds = folds_by_artist(songs, folds=3, seed=0)
     owners: dict[str, set[int]] = {}
@@ -59,9 +50,14 @@ def test_no_artist_is_in_two_folds(tmp_path: Path) -> None:
     assert set(folds) == {0, 1, 2}
 
 
-def test_confusion_counts_rows_by_what_is_columns_by_what_was_heard() -> None:
-    table = confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
-    np.testing.assert_array_equal(table, [[1, 1], [0, 1]])
+def test_too_few_classes_or_artists_are_said(labelled: Path, tmp_path: Path) -> None:
+    options = {"name": "x", "folds": 2, "epochs": 1, "windows": 1, "seed": 0, "report": str}
+    songs = from_folders(labelled)
+    with pytest.raises(BadLabels, match="fewer than 2 classes"):
+        run_genre(songs[:4], tmp_path, **options)
+    lone = [Song(song.path, song.genres, "one") for song in songs]
+    with pytest.raises(BadLabels, match="at least 2 artists"):
+        run_genre(lone, tmp_path, **options)
 
 
 @pytest.mark.slow
