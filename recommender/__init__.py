@@ -5,5 +5,7 @@
 
 from recommender.answers import Answer, Neighbour
 from recommender.engine import Recommender
+from recommender.filters import Where
+from recommender.ranking import Ranking
 
-__all__ = ["Answer", "Neighbour", "Recommender"]
+__all__ = ["Answer", "Neighbour", "Ranking", "Recommender", "Where"]

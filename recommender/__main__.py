@@ -9,10 +9,17 @@ import click
 
 from indexer.errors import AmbiguousTrack, SoundalikeError
 from recommender.commands.asking import show, similar
+from recommender.commands.clusters import clusters
+from recommender.commands.duplicates import duplicates
+from recommender.commands.evaluating import evaluate
+from recommender.commands.genres import genre, genres
 from recommender.commands.indexing import add, index, remove
+from recommender.commands.journeys import path, playlist, station
 from recommender.commands.models import model
 from recommender.commands.output import printable, say
+from recommender.commands.pictures import compare, explore, library_map, picture
 from recommender.commands.upkeep import failures, rebuild, status, verify
+from recommender.commands.words import find
 
 
 @click.group(
@@ -27,8 +34,14 @@ def cli(debug: bool) -> None:  # noqa: FBT001 - click hands flags over by name
     logging.basicConfig(level=logging.WARNING, format="soundalike: %(message)s")
 
 
-for command in (index, add, remove, similar, show, status, failures, verify, rebuild, model):
-    cli.add_command(command)
+for family in (
+    (index, add, remove, status, failures, verify, rebuild, model),
+    (similar, show, find, station, path, playlist),
+    (genre, genres, clusters, duplicates, evaluate),
+    (picture, compare, library_map, explore),
+):
+    for command in family:
+        cli.add_command(command)
 
 
 def main() -> None:

@@ -1,35 +1,31 @@
 """The recommender: every question goes through it.
 
-from recommender import Recommender
+from recommender import Ranking, Recommender, Where
 
 with Recommender.open("catalog.db") as recommender:
     print(recommender.similar_to_track("Artist - Title", 10).to_frame())
+    print(recommender.similar_to_tracks([17, "so what"], [4], where=Where(genre=("jazz",))))
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from indexer.errors import (
-    AnalysisError,
-    BadVector,
-    InvalidOption,
-    ModelMismatch,
-    QueryError,
-    UnknownTrack,
-)
-from indexer.paths import shown
-from indexer.track_status import TrackStatus
-from indexer.vectors.half_precision import to_unit
-from recommender.answers import Answer, Neighbour
-from recommender.lookup import find_exactly, find_track, name, whole_number
+from indexer.errors import InvalidOption, QueryError, UnknownTrack
+from indexer.vectors.base import checked_vectors
+from recommender.answering import Answering
+from recommender.compiled import Filters
+from recommender.hearing import Hearing
+from recommender.lookup import find_track, whole_number
+from recommender.ranking import PLAIN
+from recommender.search import nearest_but_same, table
+from recommender.seeds import Seeds, Taste, nothing_in, several
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
@@ -39,32 +35,29 @@ if TYPE_CHECKING:
     from indexer.catalog import StoredModel, Track
     from indexer.library import Library
     from indexer.vectors.base import VectorIndex
-    from indexer.workers import AnalysisPool
-
-SAME_COSINE = 0.99
-"""Two tracks at least this close ..."""
-SAME_DURATION_S = 1.0
-"""... and of durations no further apart than this are taken for one recording, encoded twice."""
-NO_SEED = {
-    TrackStatus.MISSING: "is missing: its file has vanished; index again when it is back",
-    TrackStatus.FAILED: "has changed into a file that cannot be heard: see `soundalike failures`",
-    TrackStatus.REMOVED: "was removed: `soundalike add FILE` brings it back",
-}
-MARGIN = 8
-"""Candidates fetched beyond n, so that most questions need one search."""
+    from recommender.answers import Answer
+    from recommender.filters import Where
+    from recommender.hearing import MatchingWindows
+    from recommender.ranking import Ranking
+    from recommender.seeds import Seed, SeedLike, Strategy
 
 
 class Recommender:
     """Answers "what sounds like this?" from a catalog. Made by `open`; also a context manager.
 
     It sees what a writer adds while it is open. Several threads may use one.
+
+    Every question takes a `where`, the tracks that may be answers, and those that make an `Answer`
+    take a `ranking`, how it is made of the candidates. A filter that keeps nothing gives an empty
+    answer whose note says so.
     """
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._pool: AnalysisPool | None = None
-        self._pool_model = ""
-        self._pool_lock = threading.Lock()
+        self._hearing = Hearing(library)
+        self._seeds = Seeds(library, self._hearing.hear)
+        self._filters = Filters(library)
+        self._answering = Answering(library)
 
     @classmethod
     def open(cls, catalog: str | os.PathLike[str] = "catalog.db") -> Recommender:
@@ -91,9 +84,7 @@ class Recommender:
 
     def close(self) -> None:
         """Let go of the catalog and end the worker that hears new files."""
-        if self._pool is not None:
-            self._pool.close(at_once=True)
-            self._pool = None
+        self._hearing.close()
         self._library.close()
 
     def __len__(self) -> int:
@@ -101,92 +92,91 @@ class Recommender:
         self._library.refresh()
         return 0 if self._library.index is None else len(self._library.index)
 
-    def track(self, query: SupportsIndex | str | bytes) -> Track:
-        """The track that an id, key, path (bytes too) or part of "artist - title" means.
+    def similar_to_tracks(
+        self,
+        liked: SeedLike | Iterable[SeedLike],
+        disliked: SeedLike | Iterable[SeedLike] = (),
+        n: int = 10,
+        *,
+        strategy: Strategy = "average",
+        where: Where | None = None,
+        ranking: Ranking | None = None,
+        include_same: bool = False,
+        why: bool = False,
+    ) -> Answer:
+        """The n tracks that sound most like what is liked, and not like what is disliked.
+
+        Parameters
+        ----------
+        liked, disliked : seeds, in any mixture
+            Tracks (id, key, words: what `track` takes), files (a path, in the catalog or not) and
+            vectors (dim,) of the catalog's model. The same sound counts once.
+        strategy : {"average", "best_score"}
+            `average` looks around the mean of the likes: q = unit(unit(mean L) - 0.5 unit(mean D)),
+            relevance(x) = q . x. `best_score` takes each candidate by its nearest like:
+            relevance(x) = max_l l . x - 0.5 max_d d . x. See `recommender.seeds`.
+        where : Where, optional
+            Which tracks may be answers. The seeds need not be among them.
+        ranking : Ranking, optional
+            Diversity, caps per artist and album, versions folded or not, least score.
+        include_same : bool
+            Whether the seeds themselves and other encodings of their recordings may be answers.
+            The same recording has the same encoded audio, or a cosine of at least 0.99 and a
+            duration within a second.
+        why : bool
+            Whether each neighbour says what it has in common with the seed.
 
         Raises
         ------
-        UnknownTrack, AmbiguousTrack
+        UnknownTrack, AmbiguousTrack, BadVector
+            Of a seed.
+        AnalysisError, ModelMissing, ModelMismatch
+            A file has no usable sound, or cannot be heard.
+        InvalidOption
+            Nothing is liked, something is liked and disliked, or an option makes no sense.
         """
-        return find_track(self._library.catalog, query)
-
-    def knows(self, query: str) -> bool:
-        """Whether a text names a track that can be a seed as id, key or path, not by words."""
-        found = find_exactly(self._library.catalog, query)
-        return found is not None and found.status == TrackStatus.PRESENT
-
-    def tags(self, track: int | str) -> list[tuple[str, float]]:
-        """The model's tags for a track with their probabilities, strongest first.
-
-        Raises
-        ------
-        UnknownTrack, AmbiguousTrack
-        """
-        model = self._library.catalog.active_model()
-        found = self.track(track)
-        if model is None:
-            return []
-        activations = self._library.catalog.activations(found.id, model.id)
-        if activations is None:
-            return []
-        order = np.argsort(-activations, kind="stable")
-        return [(model.tag_names[place], round(float(activations[place]), 4)) for place in order]
+        n = _count(n)
+        taste = Taste.of(
+            [self._seeds.of(one) for one in several(liked)],
+            [self._seeds.of(one) for one in several(disliked)],
+            strategy,
+        )
+        return self._similar(taste, n, where, ranking, include_same=include_same, why=why)
 
     def similar_to_track(
         self,
         track: SupportsIndex | str | bytes,
         n: int = 10,
         *,
-        exclude: Iterable[int | str] = (),
-        among: Iterable[int | str] | None = None,
+        where: Where | None = None,
+        ranking: Ranking | None = None,
         include_same: bool = False,
+        why: bool = False,
     ) -> Answer:
-        """The n tracks that sound most like one of the catalog.
-
-        Parameters
-        ----------
-        track : int or str
-            What `Recommender.track` takes.
-        exclude, among : ids or keys
-            Tracks that may not be, and the only ones that may be, among the answers.
-        include_same : bool
-            Whether the seed itself and other encodings of its recording may be answers. The same
-            recording has the same encoded audio, or a cosine of at least `SAME_COSINE` and a
-            duration within `SAME_DURATION_S`.
+        """The n tracks that sound most like one of the catalog; see `similar_to_tracks`.
 
         Raises
         ------
         UnknownTrack, AmbiguousTrack, InvalidOption
         """
         n = _count(n)
-        with self._ready() as (index, _model):
-            seed = self.track(track)
-            if seed.status != TrackStatus.PRESENT:
-                raise UnknownTrack(
-                    f"track {seed.id} ({name(seed)}) {NO_SEED[TrackStatus(seed.status)]}"
-                )
-            (ids,), (cosines,) = self._search(
-                index,
-                index.reconstruct(np.array([seed.id])),
-                n,
-                among=self._among(among),
-                exclude=self._resolve(exclude),
-                same_as=None if include_same else [(seed.recording_id, seed.duration_s)],
-            )
-            return self._answer(name(seed), ids, cosines)
+        taste = _alone(self._seeds.of_track(track))
+        return self._similar(taste, n, where, ranking, include_same=include_same, why=why)
 
     def similar_to_file(
         self,
         path: str | bytes | os.PathLike[str],
         n: int = 10,
         *,
-        exclude: Iterable[int | str] = (),
-        among: Iterable[int | str] | None = None,
+        where: Where | None = None,
+        ranking: Ranking | None = None,
         include_same: bool = False,
+        why: bool = False,
     ) -> Answer:
         """The n tracks that sound most like a file, which need not be in the catalog.
 
-        The file is heard in a worker process under limits, started with the first call.
+        The file is heard in a worker process under limits, started with the first call. Otherwise
+        as `similar_to_tracks`.
 
         Raises
         ------
@@ -195,28 +185,17 @@ class Recommender:
         ModelMissing, ModelMismatch, InvalidOption
         """
         n = _count(n)
-        heard = self.hear(path)
-        assert heard.embedding is not None  # noqa: S101 - nothing was skipped
-        recording = self._library.catalog.recording_id(heard.facts.audio_hash)
-        with self._ready() as (index, _model):
-            same = [(-1 if recording is None else recording, heard.facts.duration_s)]
-            (ids,), (cosines,) = self._search(
-                index,
-                to_unit(heard.embedding[np.newaxis]),
-                n,
-                among=self._among(among),
-                exclude=self._resolve(exclude),
-                same_as=None if include_same else same,
-            )
-            return self._answer(shown(os.path.basename(os.fsencode(path))), ids, cosines)
+        taste = _alone(self._seeds.of_file(path))
+        return self._similar(taste, n, where, ranking, include_same=include_same, why=why)
 
     def similar_to_vector(
         self,
         vector: ArrayLike,
         n: int = 10,
         *,
-        exclude: Iterable[int | str] = (),
-        among: Iterable[int | str] | None = None,
+        where: Where | None = None,
+        ranking: Ranking | None = None,
+        why: bool = False,
     ) -> Answer:
         """The n tracks nearest to a vector (dim,) of the catalog's model, of any length.
 
@@ -227,42 +206,24 @@ class Recommender:
         InvalidOption
         """
         n = _count(n)
-        with self._ready() as (index, model):
-            try:
-                query = np.asarray(vector, dtype=np.float64)
-            except (TypeError, ValueError) as error:
-                raise BadVector(f"the vector is not a row of numbers ({error})") from error
-            if query.shape != (model.dim,):
-                raise BadVector(
-                    f"the vector has shape {query.shape}, the catalog's model makes ({model.dim},)"
-                )
-            length = np.linalg.norm(query)
-            if not np.isfinite(length) or length == 0:
-                raise BadVector("the vector has no direction: it is zero, or holds NaN or infinity")
-            (ids,), (cosines,) = self._search(
-                index,
-                (query / length).astype(np.float32)[np.newaxis],
-                n,
-                among=self._among(among),
-                exclude=self._resolve(exclude),
-            )
-            return self._answer("a vector", ids, cosines)
+        taste = _alone(self._seeds.of_vector(vector))
+        return self._similar(taste, n, where, ranking, include_same=False, why=why)
 
     def neighbours(
         self,
         ids: Sequence[int] | NDArray[np.integer],
         n: int = 10,
         *,
-        exclude: Iterable[int | str] = (),
-        among: Iterable[int | str] | None = None,
+        where: Where | None = None,
         include_same: bool = False,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Neighbours of many tracks at once: arrays in, arrays out.
+        """Neighbours of many tracks at once: arrays in, arrays out, versions not folded.
 
         Parameters
         ----------
         ids : int (q,)
-            Track ids; each row is what `similar_to_track` answers for it.
+            Track ids; each row is what `similar_to_track` answers for it with
+            `Ranking(collapse=False)`.
 
         Returns
         -------
@@ -283,19 +244,53 @@ class Recommender:
             if not include_same:
                 of = self._library.catalog.recordings_of(wanted.tolist())
                 same = [of[track_id] for track_id in wanted.tolist()]
-            rows, scores = self._search(
-                index,
-                index.reconstruct(wanted),
-                n,
-                among=self._among(among),
-                exclude=self._resolve(exclude),
-                same_as=same,
+            found = nearest_but_same(
+                self._library, index.reconstruct(wanted), n, self._filters.kept(where), same
             )
-            found = np.full((len(wanted), min(n, len(index))), -1, dtype=np.int64)
-            cosines = np.full(found.shape, np.nan, dtype=np.float32)
-            for place, (row, score) in enumerate(zip(rows, scores, strict=True)):
-                found[place, : len(row)], cosines[place, : len(row)] = row, score
-            return found, cosines
+            return table(*found, width=min(n, len(index)))
+
+    def nearest(
+        self, vectors: NDArray[np.float32], k: int, *, where: Where | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The tracks nearest to vectors: plain candidates, with seeds and copies among them.
+
+        Parameters
+        ----------
+        vectors : float32 (q, dim)
+            Unit length, of the catalog's model.
+
+        Returns
+        -------
+        ids : int64 (q, k'), best first; k' is the smaller of k and what the filter keeps
+        cosines : float32 (q, k')
+
+        Raises
+        ------
+        BadVector
+            A vector has another shape, is not finite or not of unit length.
+        InvalidOption
+        """
+        k = _count(k)
+        with self._ready() as (index, _model):
+            kept = self._filters.kept(where)
+            found = nearest_but_same(self._library, checked_vectors(vectors, index.dim), k, kept)
+            return table(*found, width=min(k, kept.count))
+
+    def ids(self, where: Where | None = None) -> NDArray[np.int64]:
+        """Ids of the tracks that can be answers, or of those a filter keeps, ascending.
+
+        Raises
+        ------
+        InvalidOption
+            The filter names a tag that the model does not have.
+        """
+        with self._library.lock:
+            self._library.refresh()
+            if self._library.index is None:
+                return np.empty(0, np.int64)
+            kept = self._filters.kept(where)
+            ids = self._library.index.ids() if kept.subset is None else kept.subset.ids
+            return np.setdiff1d(ids, kept.excluded, assume_unique=True)
 
     def vectors(self, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """The unit embeddings (len(ids), dim) of tracks.
@@ -309,11 +304,17 @@ class Recommender:
             _refuse_unknown(index, wanted)
             return index.reconstruct(wanted)
 
-    def ids(self) -> NDArray[np.int64]:
-        """Ids of all tracks that can be answers, ascending."""
-        self._library.refresh()
-        index = self._library.index
-        return np.empty(0, np.int64) if index is None else np.sort(index.ids())
+    def activations(self, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
+        """Probability of each of `model.tag_names` for tracks, (len(ids), tags).
+
+        Raises
+        ------
+        UnknownTrack
+        """
+        with self._ready() as (index, model):
+            wanted = _as_ids(ids)
+            _refuse_unknown(index, wanted)
+            return self._library.catalog.activations_of(wanted.tolist(), model)
 
     def tracks(self, ids: Sequence[int] | NDArray[np.integer]) -> list[Track]:
         """The tracks with these ids, in their order.
@@ -327,17 +328,39 @@ class Recommender:
         _refuse(wanted[[track_id not in found for track_id in wanted.tolist()]])
         return [found[track_id] for track_id in wanted.tolist()]
 
-    def activations(self, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
-        """Probability of each of `model.tag_names` for tracks, (len(ids), tags).
+    def track(self, query: SupportsIndex | str | bytes) -> Track:
+        """The track that an id, key, path (bytes too) or part of "artist - title" means.
 
         Raises
         ------
-        UnknownTrack
+        UnknownTrack, AmbiguousTrack
         """
-        with self._ready() as (index, model):
-            wanted = _as_ids(ids)
-            _refuse_unknown(index, wanted)
-            return self._library.catalog.activations_of(wanted.tolist(), model)
+        return find_track(self._library.catalog, query)
+
+    def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
+        """Ids of the tracks with exactly these keys; unknown keys are left out."""
+        return self._library.catalog.ids_of_keys(keys)
+
+    def knows(self, query: str) -> bool:
+        """Whether a text names a track that can be a seed as id, key or path, not by words."""
+        return self._seeds.knows(query)
+
+    def tags(self, track: int | str) -> list[tuple[str, float]]:
+        """The model's tags for a track with their probabilities, strongest first.
+
+        Raises
+        ------
+        UnknownTrack, AmbiguousTrack
+        """
+        model = self._library.catalog.active_model()
+        found = self.track(track)
+        if model is None:
+            return []
+        activations = self._library.catalog.activations(found.id, model.id)
+        if activations is None:
+            return []
+        order = np.argsort(-activations, kind="stable")
+        return [(model.tag_names[place], round(float(activations[place]), 4)) for place in order]
 
     @property
     def model(self) -> StoredModel:
@@ -358,35 +381,34 @@ class Recommender:
         ------
         AnalysisError, ModelMissing, ModelMismatch
         """
-        from indexer.workers import Task
+        return self._hearing.hear(path)
 
-        model = self._library.catalog.active_model()
-        if model is None:
-            raise QueryError(_nothing_in(self._library))
-        task = Task(os.path.abspath(os.fsencode(path)), windows=model.windows, skip_known=False)
-        pool = self._workers(model)
-        heard = pool.result(task, pool.submit(task))
-        if isinstance(heard, AnalysisError):
-            raise heard
-        return heard
+    def matching_windows(
+        self, first: SupportsIndex | str | bytes, second: SupportsIndex | str | bytes
+    ) -> MatchingWindows:
+        """The stretches of two tracks that sound most alike; hears both again, some seconds.
 
-    def _workers(self, model: StoredModel) -> AnalysisPool:
-        from indexer.model import model_info
-        from indexer.workers import AnalysisPool
+        Raises
+        ------
+        UnknownTrack, AmbiguousTrack, AnalysisError, ModelMissing, ModelMismatch
+        """
+        return self._hearing.matching_windows(self.track(first), self.track(second))
 
-        with self._pool_lock:
-            if self._pool is not None and self._pool_model != model.fingerprint:
-                self._pool.close(at_once=True)
-                self._pool = None
-            if self._pool is None:
-                if model_info(model.name).fingerprint != model.fingerprint:
-                    raise ModelMismatch(
-                        f"the model {model.name} on this machine is not the one that made "
-                        f"{self._library.catalog.path}: index the library again with it"
-                    )
-                self._pool = AnalysisPool(model.name, model.fingerprint)
-                self._pool_model = model.fingerprint
-            return self._pool
+    def _similar(
+        self,
+        taste: Taste,
+        n: int,
+        where: Where | None,
+        ranking: Ranking | None,
+        *,
+        include_same: bool,
+        why: bool,
+    ) -> Answer:
+        with self._ready():
+            kept = self._filters.kept(where)
+            return self._answering.answer(
+                taste, n, kept, ranking or PLAIN, include_same=include_same, why=why
+            )
 
     @contextmanager
     def _ready(self) -> Iterator[tuple[VectorIndex, StoredModel]]:
@@ -395,78 +417,12 @@ class Recommender:
             self._library.refresh()
             index, model = self._library.index, self._library.model
             if index is None or model is None or len(index) == 0:
-                raise QueryError(_nothing_in(self._library))
+                raise QueryError(nothing_in(self._library))
             yield index, model
 
-    def _among(self, tracks: Iterable[int | str] | None) -> NDArray[np.int64] | None:
-        return None if tracks is None else np.unique(self._resolve(tracks))
 
-    def _resolve(self, tracks: Iterable[int | str]) -> NDArray[np.int64]:
-        """Ids of ids and keys; those not in the catalog are left out, as a filter may be wide."""
-        if isinstance(tracks, str | bytes):
-            raise InvalidOption(f"{tracks!r} is one text: give a list of ids or keys")
-        given = list(tracks)
-        keys = [track for track in given if isinstance(track, str)]
-        of_key = self._library.catalog.ids_of_keys(keys) if keys else {}
-        ids = [of_key.get(t) if isinstance(t, str) else t for t in given]
-        return _as_ids([track_id for track_id in ids if track_id is not None])
-
-    def _search(
-        self,
-        index: VectorIndex,
-        queries: NDArray[np.float32],
-        n: int,
-        *,
-        among: NDArray[np.int64] | None,
-        exclude: NDArray[np.int64],
-        same_as: Sequence[tuple[int, float]] | None = None,
-    ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.float32]]]:
-        """The n best of each row, without those that are the recording named in `same_as`."""
-        rows: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(queries)
-        scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(queries)
-        limit = len(index) if among is None else len(among)
-        if limit == 0:
-            return rows, scores
-        width = n + len(exclude) + (0 if same_as is None else MARGIN)
-        open_rows = np.arange(len(queries))
-        while len(open_rows):
-            ids, cosines = index.search(queries[open_rows], min(width, limit), among=among)
-            keep = ~np.isin(ids, exclude)
-            if same_as is not None:
-                keep &= ~self._same(ids, cosines, [same_as[place] for place in open_rows.tolist()])
-            for place, row, score, kept in zip(open_rows, ids, cosines, keep, strict=True):
-                rows[place], scores[place] = row[kept][:n], score[kept][:n]
-            if width >= limit:
-                break
-            open_rows = open_rows[[len(rows[place]) < n for place in open_rows]]
-            width *= 4
-        return rows, scores
-
-    def _same(
-        self,
-        ids: NDArray[np.int64],
-        cosines: NDArray[np.float32],
-        seeds: Sequence[tuple[int, float]],
-    ) -> NDArray[np.bool_]:
-        """Which answers (q, k) are the recording of their row's seed, encoded again or not."""
-        of = self._library.catalog.recordings_of(np.unique(ids).tolist())
-        facts = np.array([[of[i] for i in row] for row in ids.tolist()]).reshape(*ids.shape, 2)
-        recording, duration = facts[..., 0], facts[..., 1]
-        seed = np.array(seeds)[:, np.newaxis, :]
-        near = cosines >= SAME_COSINE
-        alike = near & (np.abs(duration - seed[..., 1]) <= SAME_DURATION_S)
-        same: NDArray[np.bool_] = alike | (recording == seed[..., 0])
-        return same
-
-    def _answer(self, seed: str, ids: NDArray[np.int64], cosines: NDArray[np.float32]) -> Answer:
-        names = self._library.catalog.labels(ids.tolist())
-        return Answer(
-            seed,
-            tuple(
-                Neighbour(track_id, *names[track_id], float(cosine))
-                for track_id, cosine in zip(ids.tolist(), cosines, strict=True)
-            ),
-        )
+def _alone(seed: Seed) -> Taste:
+    return Taste.of([seed], [], "average")
 
 
 def _count(n: SupportsIndex) -> int:
@@ -494,7 +450,3 @@ def _refuse(unknown: NDArray[np.int64]) -> None:
         some = ", ".join(str(track_id) for track_id in unknown[:5])
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise UnknownTrack(f"no present track has the id {some}{more}")
-
-
-def _nothing_in(library: Library) -> str:
-    return f"{library.catalog.path} holds no tracks yet: run `soundalike index FOLDER`"

@@ -64,7 +64,7 @@ def find_exactly(catalog: Catalog, query: str) -> Track | None:
         The text is the path of a file that failed to be indexed.
     """
     by_key = catalog.track_by_key(query) if _is_unicode(query) else None
-    by_id = catalog.tracks([int(query)]).get(int(query)) if _is_id(query) else None
+    by_id = catalog.tracks([int(query)]).get(int(query)) if is_id(query) else None
     if by_key is not None and by_id is not None and by_key.id != by_id.id:
         raise AmbiguousTrack(
             f"{query} is the id of one track and the key of another: use the path",
@@ -116,13 +116,21 @@ def name(track: Track) -> str:
     return " - ".join(part for part in (track.artist, track.title) if part) or track.key
 
 
+def same_name(artist: str | None, title: str | None) -> tuple[str, str] | None:
+    """Artist and title for comparing; None where one of them is not known."""
+    return (folded(artist), folded(title)) if artist and title else None
+
+
 def folded(words: str) -> str:
     """Text without case and accents, for comparing."""
+    if words.isascii():
+        return words.lower()
     split = unicodedata.normalize("NFKD", words.casefold())
     return "".join(letter for letter in split if not unicodedata.combining(letter))
 
 
-def _is_id(query: str) -> bool:
+def is_id(query: str) -> bool:
+    """Whether a text is written as an id."""
     return query.isascii() and query.isdigit() and len(query) < 20 and int(query) < LARGEST_ID
 
 

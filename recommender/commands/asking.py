@@ -2,43 +2,70 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from indexer.paths import shown
+from recommender.commands.choosing import ranking_options, where_options
 from recommender.commands.options import catalog_option, count_option, json_option
 from recommender.commands.output import duration, print_answer, print_json, print_table, printable
+
+if TYPE_CHECKING:
+    from recommender.filters import Where
+    from recommender.ranking import Ranking
 
 TOP_TAGS = 8
 
 
-@click.command(epilog="Example: soundalike similar ~/Downloads/upload.mp3 -n 5")
-@click.argument("query")
+@click.command(epilog="Example: soundalike similar 'so what' 17 --dislike 4 --genre jazz --why")
+@click.argument("queries", nargs=-1, required=True, metavar="QUERY...")
+@click.option("--dislike", multiple=True, metavar="QUERY", help="Not like this; can be repeated.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["average", "best-score"]),
+    default="average",
+    show_default=True,
+    help="Of several QUERYs: what lies between them all, or what is nearest to any.",
+)
 @catalog_option
 @count_option
+@ranking_options
+@where_options
+@click.option("--why", is_flag=True, help="Say what each has in common with QUERY.")
 @click.option("--include-same", is_flag=True, help="Also the seed itself and its other encodings.")
 @json_option
 def similar(
-    query: str,
+    queries: tuple[str, ...],
+    dislike: tuple[str, ...],
+    strategy: str,
     catalog: str,
     count: int,
-    include_same: bool,  # noqa: FBT001 - click hands flags over by name
+    where: Where,
+    ranking: Ranking,
+    why: bool,  # noqa: FBT001 - click hands flags over by name
+    include_same: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Print the tracks that sound most like QUERY.
+    """Print the tracks that sound most like QUERY, or like several of them.
 
     QUERY is a catalog id, a key, the path of a file in the catalog or of any other file, or a part
-    of "artist - title".
+    of "artist - title". The score is the share of random pairs of the catalog that are less alike.
     """
     from recommender.engine import Recommender
 
     with Recommender.open(catalog) as recommender:
-        if os.path.isfile(query) and not recommender.knows(query):
-            answer = recommender.similar_to_file(query, count, include_same=include_same)
-        else:
-            answer = recommender.similar_to_track(query, count, include_same=include_same)
+        answer = recommender.similar_to_tracks(
+            queries,
+            dislike,
+            count,
+            strategy="average" if strategy == "average" else "best_score",
+            where=where,
+            ranking=ranking,
+            include_same=include_same,
+            why=why,
+        )
         print_answer(answer, as_json=as_json)
 
 

@@ -210,6 +210,7 @@ def _tell(summary: Summary, *, as_json: bool) -> None:
         "moved": said.get("moved", 0),
         "retagged": said.get("retagged", 0),
         "returned": said.get("returned", 0),
+        "described": said.get("described", 0),
         "missing": summary.missing,
         "failed": summary.failed,
         "unchanged": summary.unchanged + said.get("touched", 0),

@@ -1,13 +1,18 @@
-"""Commands for models: model fetch, model list."""
+"""Commands for models: model fetch, model import, model list."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from recommender.commands.options import json_option
-from recommender.commands.output import print_json, print_table, say
+from recommender.commands.output import print_json, print_table, printable, say
+
+if TYPE_CHECKING:
+    from indexer.model import ModelInfo
 
 
 @click.group(epilog="Example: soundalike model fetch musicnn")
@@ -27,22 +32,56 @@ def fetch(name: str, wheel: Path | None) -> None:
     """Bring a published model to this machine, checked against its SHA-256."""
     from indexer.model import fetch_model
 
-    info = fetch_model(name, report=say, wheel=wheel)
-    click.echo(f"{info.name} is ready ({info.dim} dimensions, {len(info.tag_names)} tags)")
+    _ready(fetch_model(name, report=say, wheel=wheel))
+
+
+@model.command("import", epilog="Example: soundalike model import mn04_as_mAP_432.pt")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="What to call it. [default: as the file says]")
+def import_file(file: Path, name: str | None) -> None:
+    """Bring a model file to the model folder.
+
+    FILE is a model of soundalike's (.safetensors), as `scripts/train.py` makes them, or one of two
+    published checkpoints, known by their SHA-256 and converted: EfficientAT's mn04_as_mAP_432.pt,
+    which becomes the model mn04, and Won's FCN for the Million Song Dataset, which becomes fcn.
+    Together, and with musicnn, they are the model `ensemble`.
+    """
+    from indexer.model import import_model
+
+    _ready(import_model(file, report=say, name=name))
 
 
 @model.command("list", epilog="Example: soundalike model list --json")
 @json_option
 def list_models(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over by name
-    """List the models on this machine and those that can be fetched."""
-    from indexer.model import FETCHABLE_MODELS, available_models
+    """List the models on this machine and those that can be fetched or imported.
+
+    Shipped models come with soundalike; a file of the same name in the model folder is not used.
+    """
+    from indexer.errors import ModelMissing
+    from indexer.model import (
+        ENSEMBLE,
+        FETCHABLE_MODELS,
+        PUBLISHED,
+        available_models,
+        hidden_models,
+        model_info,
+        origin,
+    )
 
     here = available_models()
-    missing = sorted(set(FETCHABLE_MODELS) - {info.name for info in here})
+    with suppress(ModelMissing):
+        here.append(model_info(ENSEMBLE))
+    names = {info.name for info in here}
+    to_fetch = sorted(set(FETCHABLE_MODELS) - names)
+    to_import = [published for name, published in PUBLISHED.items() if name not in names]
+    for path in hidden_models():
+        say(f"{path} is not used: soundalike ships a model of that name")
     if as_json:
         installed = [
             {
                 "name": info.name,
+                "origin": origin(info),
                 "dim": info.dim,
                 "tags": len(info.tag_names),
                 "fingerprint": info.fingerprint,
@@ -51,11 +90,23 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over
             }
             for info in here
         ]
-        print_json({"installed": installed, "to_fetch": missing})
+        known = [{"name": one.name, "file": one.file, "where": one.where} for one in to_import]
+        print_json({"installed": installed, "to_fetch": to_fetch, "to_import": known})
         return
     rows: list[tuple[object, ...]] = [
-        (info.name, "installed", info.dim, len(info.tag_names), info.fingerprint[:12])
+        (
+            *((ENSEMBLE, info.name) if origin(info) == "combined" else (info.name, origin(info))),
+            info.dim,
+            len(info.tag_names),
+            info.fingerprint[:12],
+        )
         for info in here
     ]
-    rows += [(name, "to be fetched", "", "", "") for name in missing]
+    rows += [(name, "to be fetched", "", "", "") for name in to_fetch]
+    rows += [(one.name, "to be imported", "", "", "") for one in to_import]
     print_table(("name", "state", "dimensions", "tags", "fingerprint"), rows)
+
+
+def _ready(info: ModelInfo) -> None:
+    name = printable(info.name)
+    click.echo(f"{name} is ready ({info.dim} dimensions, {len(info.tag_names)} tags)")

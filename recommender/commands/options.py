@@ -47,6 +47,23 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def playlist_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that write its tracks as a playlist: out, relative, force."""
+    command = click.option(
+        "--force", is_flag=True, help="Let FILE replace one that is not a playlist."
+    )(command)
+    command = click.option(
+        "--relative/--absolute",
+        default=False,
+        help="Whether the playlist's paths count from its own folder.  [default: absolute]",
+    )(command)
+    return click.option(
+        "--out",
+        metavar="FILE",
+        help="Also write the tracks as a playlist: .m3u8 or .json; - prints an M3U8 alone.",
+    )(command)
+
+
 def as_seconds(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> float | None:

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 def printable(text: str) -> str:
     """Text that cannot move a terminal's cursor: control characters are escaped."""
     return "".join(
-        char.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else char
+        char.encode("unicode_escape").decode("ascii") if _moves_the_cursor(char) else char
         for char in text
     )
+
+
+def _moves_the_cursor(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def say(sentence: str) -> None:
@@ -33,8 +35,14 @@ def say(sentence: str) -> None:
 def print_json(value: Any) -> None:
     """One JSON object on stdout."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    # A lone surrogate, of a name that is not UTF-8, cannot be printed but can be escaped.
-    click.echo(text.encode("utf-8", errors="backslashreplace").decode("utf-8"))
+    # JSON's own escapes, so that the value stays the same: also for a lone surrogate, of a name
+    # that is not UTF-8, which cannot be printed.
+    click.echo(
+        "".join(
+            json.dumps(char)[1:-1] if char != "\n" and _moves_the_cursor(char) else char
+            for char in text
+        )
+    )
 
 
 def print_answer(answer: Answer, *, as_json: bool) -> None:
@@ -43,10 +51,22 @@ def print_answer(answer: Answer, *, as_json: bool) -> None:
         print_json(answer.to_json())
         return
     click.echo(f"sounds like {printable(answer.seed)}:")
-    print_table(
-        ("cosine", "id", "artist", "title", "key"),
-        [(f"{one.cosine:.3f}", one.id, one.artist, one.title, one.key) for one in answer],
-    )
+    columns: dict[str, list[object]] = {
+        "score": ["" if one.score is None else f"{one.score:.3f}" for one in answer],
+        "cosine": [f"{one.cosine:.3f}" for one in answer],
+        "id": [one.id for one in answer],
+        "artist": [one.artist for one in answer],
+        "title": [one.title for one in answer],
+        "key": [one.key for one in answer],
+        "versions": [" ".join(str(other.id) for other in one.duplicates) for one in answer],
+        "why": ["" if one.why is None else str(one.why) for one in answer],
+    }
+    for optional in ("versions", "why"):
+        if not any(columns[optional]):
+            del columns[optional]
+    print_table(tuple(columns), list(zip(*columns.values(), strict=True)))
+    if answer.note is not None:
+        say(answer.note)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -59,12 +59,17 @@ def test_similar_and_show_speak_of_tracks(
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "sounds like Band 0 - Song 3:"
-    assert lines[1].split() == ["cosine", "id", "artist", "title", "key"]
-    assert len(lines) == 4
+    assert lines[1].split()[:6] == ["score", "cosine", "id", "artist", "title", "key"]
+    assert run("similar", "song 3", "-n", "2", "--versions")[1].splitlines()[1].split() == [
+        *("score", "cosine", "id", "artist", "title", "key")
+    ]
     code, out, _ = run("similar", 4, "--json", "-n", 1)
     answer = json.loads(out)
     assert answer["seed"] == "Band 0 - Song 3"
-    assert set(answer["neighbours"][0]) == {"id", "key", "title", "artist", "cosine"}
+    assert set(answer) == {"seed", "neighbours", "note"}
+    assert set(answer["neighbours"][0]) == {
+        *("id", "key", "title", "artist", "cosine", "score", "duplicates", "why")
+    }
     code, out, _ = run("show", "song 3")
     assert "codec" in out
     assert "probability  tag" in out
@@ -174,6 +179,14 @@ def test_index_says_what_was_new_and_what_failed(
         (("model", "fetch", "nonsense"), 1, "there is no model 'nonsense' to fetch"),
         (("index", ".", "--model", "nonsense"), 1, "is not on this machine"),
         (("similar",), 2, "Missing argument"),
+        (("similar", "1", "--year", "nineties"), 2, "is no range"),
+        (("similar", "1", "--year", "-"), 2, "is no range"),
+        (("similar", "1", "--duration", "5x-"), 2, "is no range"),
+        (("similar", "1", "--added-since", "lately"), 2, "is no date"),
+        (("similar", "1", "--added-since", "7"), 2, "is no date"),
+        (("similar", "1", "--tag", "rock>1.2.3"), 2, "is no tag with a level"),
+        (("similar", "1", "--strategy", "worst"), 2, "Invalid value"),
+        (("similar", "1", "--min-score", "2"), 2, "Invalid value"),
         (("index", ".", "--stop-after", "soon"), 2, "is no duration"),
         (("index", ".", "--windows", "0"), 2, "not in the range"),
         (("index", ".", "--thorough", "--windows", "3"), 2, "leave --windows out"),
@@ -203,6 +216,43 @@ def test_questions_without_an_answer(
     assert "Band 1 - Song 4" in err
     assert "no track fits 'nothing'" in run("similar", "nothing")[2]
     assert "n is 0" in run("similar", "4", "-n", 0)[2]
+    assert "both liked and disliked" in run("similar", "4", "5", "--dislike", "song 3")[2]
+    assert "no tag 'rokc': did you mean rock" in run("similar", "4", "--tag", "rokc")[2]
+    assert "from 1999 to 1990" in run("similar", "4", "--year", "1999-1990")[2]
+    assert "'H' is no key" in run("similar", "4", "--key", "H")[2]
+    code, out, err = run("similar", "4", "--artist", "nobody")
+    assert code == 0
+    assert out.splitlines()[1].split() == ["score", "cosine", "id", "artist", "title", "key"]
+    assert err == (
+        "soundalike: none of the 10 asked for: the filter (artist nobody) keeps none of 12\n"
+    )
+    told = json.loads(run("similar", "4", "--artist", "nobody", "--json")[1])
+    assert (told["neighbours"], told["note"]) == ([], err.removeprefix("soundalike: ").strip())
+
+
+def test_similar_takes_likes_dislikes_filters_and_a_ranking(
+    run: Callable[..., tuple[int, str, str]], catalog_path: Path
+) -> None:
+    def found(*options: object) -> list[int]:
+        code, out, err = run("similar", *options, "--json", "--versions")
+        assert (code, err) == (0, "")
+        return [one["id"] for one in json.loads(out)["neighbours"]]
+
+    assert sorted(found("1", "song 1", "--dislike", "3", "-n", 20)) == list(range(4, 13))
+    assert sorted(found("1", "--artist", "band 1", "--artist", "BAND 2")) == list(range(5, 13))
+    assert sorted(found("1", "--duration", "-6")) == [2]
+    assert sorted(found("1", "--duration", "10s-0m13s")) == [7, 8, 9]
+    assert found("1", "--year", "1990-") == found("1", "--tempo", "1-2") == []
+    assert found("1", "--added-since", "2999-01-01") == []
+    assert len(found("1", "--added-since", "1h")) == 10
+    assert len(found("1", "--tag", "rock>0", "--exclude", "2", "-n", 20)) == 10
+    assert 2 not in found("1", "--exclude", "album 0/01.flac", "-n", 20)
+    assert len(found("1", "--per-artist", 1)) == 3
+    assert len(found("1", "--min-score", 0.99)) < 5
+    best = found("1", "12", "--strategy", "best-score", "-n", 10)
+    assert set(best) == set(range(2, 12))
+    assert len(found("1", "--diversity", 0.5, "-n", 5)) == 5
+    assert "like Band 0 - Song 0" in run("similar", "1", "12", "--why", "--versions")[1]
 
 
 def test_a_missing_model_is_said_in_one_sentence(
@@ -212,11 +262,10 @@ def test_a_missing_model_is_said_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(tmp_path / "no models"))
-    upload = sounds.write_audio(tmp_path / "upload.wav", sounds.music(3))
-    for arguments in (("similar", upload), ("index", tmp_path)):
-        code, _out, err = run(*arguments)
-        assert code == 1
-        assert "run `soundalike model fetch musicnn`" in err
+    sounds.write_audio(tmp_path / "upload.wav", sounds.music(3))
+    code, _out, err = run("index", tmp_path, "--model", "musicnn")
+    assert code == 1
+    assert "run `soundalike model fetch musicnn`" in err
     assert run("similar", 4)[0] == 0
 
 
@@ -243,7 +292,13 @@ def test_control_characters_do_not_reach_the_terminal(
             tags={"title": "[bold]Red\x1b[31m", "artist": "\u202eB"},
         )
     assert run("index", folder)[0] == 0
-    for arguments in (("similar", "1"), ("show", "1"), ("status",)):
+    for arguments in (
+        ("similar", "1"),
+        ("similar", "1", "--json"),
+        ("similar", "1", "--artist", "\x1b[2J", "--why"),
+        ("show", "1"),
+        ("status",),
+    ):
         _code, out, err = run(*arguments)
         assert "\x1b" not in out + err
         assert "\u202e" not in out + err
@@ -290,7 +345,7 @@ def test_a_damaged_model_ends_the_run_before_any_file_is_blamed(
     (models / "musicnn.safetensors").write_bytes(content)
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(models))
     sounds.write_audio(tmp_path / "upload.wav", sounds.music(3))
-    code, out, err = run("index", tmp_path)
+    code, out, err = run("index", tmp_path, "--model", "musicnn")
     assert (code, out) == (1, "")
     assert "damaged" in err
     assert run("failures")[1] == "no failures\n"

@@ -1,0 +1,178 @@
+"""Options that say which tracks may be answers and how an answer is made of them.
+
+`where_options` hands a command `where`, a `Where`; `ranking_options` hands it `ranking`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_LEVEL = re.compile(r"(.*?)\s*(?:>=?\s*([0-9.]+))?\s*")
+LIKELY = 0.5
+"""The level of a tag that is given without one: more likely than not."""
+
+
+def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a filter, and the filter as `where`."""
+
+    @wraps(command)
+    def with_where(
+        *args: Any,
+        year: tuple[float | None, float | None] | None,
+        duration: tuple[float | None, float | None] | None,
+        tag: tuple[str, ...],
+        **options: Any,
+    ) -> Any:
+        from recommender.filters import Where
+
+        given = {name: options.pop(name) for name in ("artist", "album", "genre", "exclude")}
+        where = Where(
+            **given,
+            year=year,  # type: ignore[arg-type]  # years come as whole floats
+            duration_s=duration,
+            tempo=options.pop("tempo"),
+            key=options.pop("key"),
+            tags=tuple(_tag_level(text) for text in tag),
+            added_since=options.pop("added_since"),
+        )
+        return command(*args, where=where, **options)
+
+    for option in reversed(
+        (
+            click.option("--artist", multiple=True, help="Only this artist; can be repeated."),
+            click.option("--album", multiple=True, help="Only this album."),
+            click.option("--genre", multiple=True, help="Only this genre of the files' own tags."),
+            click.option("--year", callback=_range, metavar="FROM-TO", help="E.g. 1990-1999."),
+            click.option("--duration", callback=_range, metavar="FROM-TO", help="E.g. 2m-5m."),
+            click.option("--tempo", callback=_range, metavar="FROM-TO", help="BPM, e.g. 90-110."),
+            click.option("--key", multiple=True, help='Musical key, e.g. "A minor" or Bb.'),
+            click.option(
+                "--tag",
+                multiple=True,
+                metavar="TAG>LEVEL",
+                help="Only tracks that the model hears this tag in, e.g. 'piano>0.3'.  "
+                f"[default level: {LIKELY}]",
+            ),
+            click.option(
+                "--added-since", callback=_since, metavar="WHEN", help="E.g. 2026-01-31, or 7d."
+            ),
+            click.option("--exclude", multiple=True, metavar="ID|KEY", help="Not this track."),
+        )
+    ):
+        with_where = option(with_where)
+    return with_where
+
+
+def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a ranking, and the ranking as `ranking`."""
+
+    @wraps(command)
+    def with_ranking(
+        *args: Any,
+        diversity: float,
+        per_artist: int | None,
+        per_album: int | None,
+        min_score: float | None,
+        versions: bool,
+        **options: Any,
+    ) -> Any:
+        from recommender.ranking import Ranking
+
+        ranking = Ranking(
+            diversity=diversity,
+            per_artist=per_artist,
+            per_album=per_album,
+            collapse=not versions,
+            min_score=min_score,
+        )
+        return command(*args, ranking=ranking, **options)
+
+    for option in reversed(
+        (
+            click.option(
+                "--diversity",
+                type=click.FloatRange(0, 1),
+                default=0.0,
+                show_default=True,
+                help="0: the nearest; towards 1: unlike each other.",
+            ),
+            click.option("--per-artist", type=click.IntRange(min=1), help="At most so many each."),
+            click.option("--per-album", type=click.IntRange(min=1), help="At most so many each."),
+            click.option(
+                "--min-score",
+                type=click.FloatRange(0, 1),
+                help="Least score: 0.99 is more alike than 99 % of random pairs.",
+            ),
+            click.option("--versions", is_flag=True, help="List versions of one track one by one."),
+        )
+    ):
+        with_ranking = option(with_ranking)
+    return with_ranking
+
+
+def _range(
+    _context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float | None, float | None] | None:
+    """A click callback: 90-110, 90-, -110 or 90, in plain numbers or times such as 2m or 1m30s."""
+    if value is None:
+        return None
+    low, dash, high = value.strip().partition("-")
+    bounds = tuple(_number(part) if part.strip() else None for part in (low, high if dash else low))
+    if bounds == (None, None) or any(
+        bound is None for bound, part in zip(bounds, (low, high), strict=True) if part.strip()
+    ):
+        raise click.BadParameter(f"{value!r} is no range: write {parameter.metavar}, 5- or -5")
+    least, most = bounds
+    return least, most
+
+
+def _number(text: str) -> float | None:
+    text = text.strip()
+    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+        return float(text)
+    return _seconds(text)
+
+
+def _seconds(text: str) -> float | None:
+    """A time such as 90s, 1m30s, 2h or 7d in seconds; None where it is none."""
+    parts = _TIME.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """A click callback: a date (UTC), or how long ago, as Unix time."""
+    if value is None:
+        return None
+    ago = _seconds(value.strip())
+    if ago is not None:
+        return max(0.0, time.time() - ago)
+    try:
+        when = datetime.fromisoformat(value.strip())
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value!r} is no date and no time ago: write 2026-01-31, 7d or 12h"
+        ) from error
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+
+
+def _tag_level(text: str) -> tuple[str, float]:
+    fit = _LEVEL.fullmatch(text)
+    try:
+        assert fit is not None  # noqa: S101 - for the type checker: it fits any text
+        tag, level = fit.groups()
+        return tag, LIKELY if level is None else float(level)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no tag with a level: write 'piano>0.3'") from error

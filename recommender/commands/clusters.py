@@ -1,0 +1,96 @@
+"""The command that sorts a library into groups that sound alike: clusters."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from recommender.commands.options import catalog_option, json_option
+from recommender.commands.output import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from recommender.clusters import Cluster, Clusters
+
+TAGS = 4
+CENTRAL = 3
+
+
+@click.command(epilog="Example: soundalike clusters --count 12 --playlists ~/Music/clusters")
+@catalog_option
+@click.option(
+    "--method",
+    type=click.Choice(("kmeans", "hdbscan")),
+    default="kmeans",
+    show_default=True,
+    help="k-means puts every track somewhere; HDBSCAN leaves those between the groups out.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    help="How many clusters k-means makes. [default: the best silhouette's]",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the first centres.")
+@click.option(
+    "--playlists",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also write each cluster as an M3U8 into this folder, most central tracks first.",
+)
+@json_option
+def clusters(
+    catalog: str,
+    method: str,
+    count: int | None,
+    seed: int,
+    playlists: Path | None,
+    as_json: bool,  # noqa: FBT001 - click hands flags over by name
+) -> None:
+    """Sort the library into groups that sound alike, named by what sets each apart."""
+    from recommender.clusters import clusters_of
+    from recommender.engine import Recommender
+
+    with Recommender.open(catalog) as recommender:
+        found = clusters_of(recommender, method=method, count=count, seed=seed)
+        if playlists:
+            from recommender.playlists import write_m3u8
+
+            playlists.mkdir(parents=True, exist_ok=True)
+            for cluster in found.clusters:
+                write_m3u8(
+                    recommender.tracks(cluster.ids),
+                    playlists / _file_name(cluster),
+                    relative_to=None,
+                    title=cluster.name,
+                )
+            say(f"{len(found.clusters)} playlists in {playlists}")
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print(found)
+
+
+def _print(found: Clusters) -> None:
+    print_table(
+        ("", "cluster", "tracks", "tags (times the library's)", "most central"),
+        [
+            (
+                one.number,
+                one.name,
+                len(one.ids),
+                ", ".join(f"{tag.tag} {tag.lift:.1f}" for tag in one.tags[:TAGS]),
+                "; ".join(track.name for track in one.central[:CENTRAL]),
+            )
+            for one in found.clusters
+        ],
+    )
+    if found.method == "hdbscan":
+        click.echo(f"{len(found.noise)} tracks lie between the clusters")
+    if found.silhouette is not None:
+        click.echo(f"silhouette {found.silhouette:.2f} (1: far apart, 0: they touch)")
+
+
+def _file_name(cluster: Cluster) -> str:
+    words = re.sub(r"[^\w &'.,+-]", "_", cluster.name)
+    return f"{cluster.number:02} {words}.m3u8"

@@ -1,0 +1,166 @@
+"""The command that lists near-duplicates: duplicates."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from indexer.paths import shown
+from recommender.commands.options import catalog_option, json_option, workers_option
+from recommender.commands.output import duration, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from recommender.duplicates import Duplicates, Evidence, Group
+
+
+@click.command(epilog="Example: soundalike duplicates --sure --json > duplicates.json")
+@click.option("--sure", is_flag=True, help="Only one recording twice, no likely other versions.")
+@click.option(
+    "--hear",
+    type=click.IntRange(0),
+    default=20_000,
+    show_default=True,
+    help="Files to listen to at most, those of the closest pairs first.",
+)
+@workers_option
+@catalog_option
+@json_option
+def duplicates(
+    sure: bool,  # noqa: FBT001 - click hands flags over by name
+    hear: int,
+    workers: int | None,
+    catalog: str,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """List near-duplicates in groups, with the evidence; nothing is changed or deleted.
+
+    Sure ones are one recording: copied, encoded again, cut, louder or softer. Likely ones are
+    other versions: another mix, a cover, a live recording. Candidates are told from the catalog,
+    then their files are listened to and aligned.
+    """
+    from recommender.duplicates import find_duplicates
+    from recommender.engine import Recommender
+
+    with Recommender.open(catalog) as recommender, _progress() as on_progress:
+        found = find_duplicates(
+            recommender, most_heard=hear, workers=workers or 0, on_progress=on_progress
+        )
+    groups = [group for group in found.groups if group.sure or not sure]
+    for track, why in found.failures:
+        say(f"track {track.id} was not heard: {why}")
+    if found.not_heard:
+        say(
+            f"{found.not_heard} more files look alike and were not heard: "
+            f"raise --hear to {found.heard + len(found.failures) + found.not_heard}"
+        )
+    if as_json:
+        print_json(_as_json(found, groups))
+        return
+    counts = [sum(group.sure for group in groups), sum(not group.sure for group in groups)]
+    told = f"{counts[0]} sure" if sure else f"{counts[0]} sure, {counts[1]} likely"
+    click.echo(f"{told} groups among {found.tracks} tracks, {found.heard} files heard")
+    if groups:
+        click.echo()
+        print_table(
+            ("group", "kind", "id", "duration", "cosine", "aligned", "shift", "artist", "title"),
+            [row for number, group in enumerate(groups, 1) for row in _rows(number, group)],
+        )
+
+
+def _rows(number: int, group: Group) -> Iterator[tuple[object, ...]]:
+    """A line for each track, with what links it best to those above it."""
+    above: set[int] = set()
+    for track in group.tracks:
+        links = [
+            one
+            for one in group.evidence
+            if {one.first, one.second} - {track.id} <= above and track.id in (one.first, one.second)
+        ]
+        best = max(links, key=_strength, default=None)
+        above.add(track.id)
+        yield (
+            number if len(above) == 1 else "",
+            ("sure" if group.sure else "likely") if len(above) == 1 else "",
+            track.id,
+            duration(track.duration_s),
+            "" if best is None else f"{best.cosine:.3f}",
+            "" if best is None else _aligned(best),
+            "" if best is None or best.alignment is None else f"{best.alignment.lag_s:+.1f} s",
+            track.artist,
+            track.title or track.key,
+        )
+
+
+def _strength(one: Evidence) -> tuple[bool, float, float]:
+    return (
+        one.same_audio,
+        -1.0 if one.alignment is None else one.alignment.correlation,
+        one.cosine,
+    )
+
+
+def _aligned(one: Evidence) -> str:
+    if one.same_audio:
+        return "same audio"
+    return "not heard" if one.alignment is None else f"{one.alignment.correlation:.2f}"
+
+
+def _as_json(found: Duplicates, groups: list[Group]) -> dict[str, object]:
+    return {
+        "tracks": found.tracks,
+        "candidates": found.candidates,
+        "heard": found.heard,
+        "not_heard": found.not_heard,
+        "groups": [
+            {
+                "sure": group.sure,
+                "tracks": [
+                    {
+                        "id": track.id,
+                        "key": track.key,
+                        "path": shown(track.path),
+                        "artist": track.artist,
+                        "title": track.title,
+                        "duration_s": track.duration_s,
+                    }
+                    for track in group.tracks
+                ],
+                "evidence": [asdict(one) for one in group.evidence],
+            }
+            for group in groups
+        ],
+        "failures": [
+            {"id": track.id, "path": shown(track.path), "message": why}
+            for track, why in found.failures
+        ],
+    }
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr with done, rate and time left; nothing where it is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        comparing = bar.add_task("comparing", total=None)
+        yield lambda done, total: bar.update(
+            comparing, description="listening", completed=done, total=total
+        )

@@ -1,0 +1,300 @@
+"""Commands for genres: genres train, genres predict, genres report, and genre."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from recommender.commands.options import catalog_option, json_option
+from recommender.commands.output import print_json, print_table, printable, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recommender.genres.answers import HeardGenres
+    from recommender.genres.report import GenreReport, Portrait
+
+FIRST_GENRES = 5
+MISTAKES = 8
+
+classifier_option = click.option(
+    "--classifier",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The classifier's file. [default: beside the catalog, catalog.genres]",
+)
+
+
+@click.group(epilog="Example: soundalike genres train && soundalike genres report")
+def genres() -> None:
+    """Learn the genres of the library, and name them where they are missing."""
+
+
+@genres.command(epilog="Example: soundalike genres train --labels ~/gtzan/genres")
+@catalog_option
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder with one folder a genre, or a CSV with columns path, genre and artist "
+    "(FMA's tracks.csv too). [default: the genre tags of the library]",
+)
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows of the CSV to take.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The classifier's file. [default: beside the catalog, catalog.genres]",
+)
+@click.option("--seed", default=0, show_default=True, help="Of folds and draws.")
+@json_option
+def train(
+    catalog: str,
+    labels: Path | None,
+    where: tuple[str, ...],
+    out: Path | None,
+    seed: int,
+    as_json: bool,  # noqa: FBT001 - click hands flags over by name
+) -> None:
+    """Learn genres from labelled tracks, and measure how well artists left out are heard.
+
+    Genres of fewer than 5 tracks or 3 artists are left out.
+    """
+    from recommender.engine import Recommender
+    from recommender.genres import training
+    from recommender.genres.answers import classifier_path
+    from recommender.genres.report import genre_report
+
+    place = out or classifier_path(catalog)
+    with Recommender.open(catalog) as recommender:
+        lessons = (
+            training.lessons_from(recommender, labels, where=where, report=say)
+            if labels
+            else training.lessons_from_tags(recommender)
+        )
+        classifier, held_out = training.train(lessons, seed=seed, report=say)
+        training.save(place, classifier, held_out, lessons, recommender)
+        report = genre_report(recommender, place)
+    if lessons.unmatched:
+        some = ", ".join(lessons.unmatched[:3])
+        say(
+            f"{len(lessons.unmatched)} labelled songs are neither in the catalog nor heard ({some})"
+        )
+    if as_json:
+        print_json({"classifier": str(place), **report.to_json()})
+        return
+    _print_figures(report)
+    click.echo(f"\n{place}: `soundalike genres report` says what it gets wrong")
+
+
+@genres.command(epilog="Example: soundalike genres predict --at-least 0.6 --json")
+@click.argument("queries", nargs=-1, metavar="[QUERY|FILE]...")
+@catalog_option
+@classifier_option
+@click.option(
+    "--at-least",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Without QUERY: probability that a guess must have.",
+)
+@json_option
+def predict(
+    queries: tuple[str, ...],
+    catalog: str,
+    classifier: Path | None,
+    at_least: float,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Name the genres of tracks or files from their sound.
+
+    Without QUERY, of all tracks that name none themselves. No tag is read or changed.
+    """
+    from recommender.engine import Recommender
+    from recommender.genres.answers import classifier_path, genres_of, missing_genres
+    from recommender.genres.classifier import GenreClassifier
+
+    with Recommender.open(catalog) as recommender:
+        found = GenreClassifier.load(
+            classifier or classifier_path(catalog), model=recommender.model
+        )
+        if queries:
+            _print_each(
+                [genres_of(recommender, found, query) for query in queries], as_json=as_json
+            )
+            return
+        heard = missing_genres(recommender, found, at_least=at_least)
+    if as_json:
+        print_json({"predictions": [one.to_json() for one in heard]})
+    elif not heard:
+        click.echo("no track is without a genre of its own" if not at_least else "none that sure")
+    else:
+        print_table(
+            ("probability", "genre", "id", "track"),
+            [
+                (f"{one.guesses[0].probability:.2f}", one.guesses[0].genre, one.id, one.name)
+                for one in heard
+            ],
+        )
+
+
+@genres.command(epilog="Example: soundalike genres report --png confusion.png")
+@catalog_option
+@classifier_option
+@click.option(
+    "--png",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the confusion matrix into this file.",
+)
+@json_option
+def report(
+    catalog: str,
+    classifier: Path | None,
+    png: Path | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Say how well genres are heard, what is taken for what, and what each one sounds like."""
+    from recommender.engine import Recommender
+    from recommender.genres.answers import classifier_path
+    from recommender.genres.report import genre_report
+    from recommender.pictures.style import check_target, need_matplotlib
+
+    if png:
+        need_matplotlib()
+        check_target(png, ".png")
+    with Recommender.open(catalog) as recommender:
+        found = genre_report(recommender, classifier or classifier_path(catalog))
+    if png:
+        figures = found.evaluation
+        found.confusion.draw(
+            png,
+            title=f"Genres heard in {figures['tracks']} tracks of artists left out: "
+            f"{figures['accuracy']:.0%} right",
+        )
+    if as_json:
+        print_json(found.to_json())
+        return
+    _print_figures(found)
+    _print_confusion(found)
+    for portrait in found.genres:
+        _print_portrait(portrait)
+
+
+@click.command(epilog="Example: soundalike genre ~/Downloads/upload.mp3")
+@click.argument("query", metavar="FILE")
+@catalog_option
+@classifier_option
+@click.option("--model", help="Name or file of a model trained to tell genres; needs no catalog.")
+@json_option
+def genre(
+    query: str,
+    catalog: str,
+    classifier: Path | None,
+    model: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Name the genres of FILE, or of a track of the catalog, from its sound alone.
+
+    By the catalog's classifier (`soundalike genres train`), or with --model by the tags of a model,
+    such as scripts/train.py genre makes.
+    """
+    from recommender.engine import Recommender
+    from recommender.genres.answers import classifier_path, genres_by_model, genres_of
+    from recommender.genres.classifier import GenreClassifier
+
+    if model and classifier:
+        raise click.UsageError("--model hears without a --classifier: give one of them")
+    if model:
+        heard = genres_by_model(query, model)
+    else:
+        with Recommender.open(catalog) as recommender:
+            found = GenreClassifier.load(
+                classifier or classifier_path(catalog), model=recommender.model
+            )
+            heard = genres_of(recommender, found, query)
+    _print_each([heard], as_json=as_json)
+
+
+def _print_each(heard: Sequence[HeardGenres], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"predictions": [one.to_json() for one in heard]})
+        return
+    for one in heard:
+        own = f" (its tag: {one.own_genre})" if one.own_genre else ""
+        click.echo(f"{printable(one.name)}{printable(own)} sounds like:")
+        print_table(
+            ("probability", "genre"),
+            [(f"{guess.probability:.2f}", guess.genre) for guess in one.guesses[:FIRST_GENRES]],
+        )
+
+
+def _print_figures(report: GenreReport) -> None:
+    figures = report.evaluation
+    low, high = figures["accuracy_interval"]
+    guess = 1 / len(figures["confusion"]["genres"])
+    click.echo(
+        f"{figures['tracks']} tracks of {len(figures['confusion']['genres'])} genres by "
+        f"{figures['artists']} artists, labels from {printable(report.source)}, "
+        f"{figures['folds']} folds, no artist in two"
+    )
+    print_table(
+        ("", "heard", "by chance", "embeddings shuffled"),
+        [
+            (
+                "accuracy",
+                f"{figures['accuracy']:.3f} ({low:.3f} to {high:.3f})",
+                f"{figures['commonest_genre']:.3f}",
+                f"{figures['shuffled_embeddings']:.3f}",
+            ),
+            ("balanced accuracy", f"{figures['balanced_accuracy']:.3f}", f"{guess:.3f}", ""),
+            (
+                "calibration error",
+                f"{figures['calibration_error']:.3f} ({figures['uncalibrated_error']:.3f} before)",
+                "",
+                "",
+            ),
+        ],
+    )
+    if report.unknown_artists:
+        say(
+            f"{report.unknown_artists} tracks name no artist and count as artists of their own: "
+            "accuracy may flatter"
+        )
+    if report.left_out:
+        some = ", ".join(
+            f"{one['genre']} ({one['tracks']} by {one['artists']})" for one in report.left_out[:5]
+        )
+        more = len(report.left_out) - 5
+        say(
+            f"{len(report.left_out)} genres of fewer than 5 tracks or 3 artists were left out: "
+            f"{some}{f' and {more} more' if more > 0 else ''}"
+        )
+
+
+def _print_confusion(report: GenreReport) -> None:
+    confusion = report.confusion
+    click.echo("\ngenre (row) heard as (column)")
+    marks = [str(number) for number, _ in enumerate(confusion.genres, start=1)]
+    rows = [[mark, *row] for mark, row in zip(marks, confusion.rows(), strict=True)]
+    print_table(("", "genre", *marks, "recall"), rows)
+    if report.mistakes:
+        click.echo()
+        print_table(
+            ("tracks", "genre", "heard as", "for example"),
+            [
+                (one.tracks, one.genre, one.heard_as, "; ".join(e.name for e in one.examples))
+                for one in report.mistakes[:MISTAKES]
+            ],
+        )
+
+
+def _print_portrait(portrait: Portrait) -> None:
+    click.echo(f"\n{printable(portrait.genre)}: {portrait.tracks} tracks")
+    lines = [
+        ("tags", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in portrait.tags)),
+        ("moods", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in portrait.moods)),
+        ("typical", "; ".join(f"{e.name} {e.probability:.2f}" for e in portrait.typical)),
+        ("atypical", "; ".join(f"{e.name} {e.probability:.2f}" for e in portrait.atypical)),
+    ]
+    for label, text in lines:
+        if text:
+            click.echo(f"  {label.ljust(8)}  {printable(text)}")

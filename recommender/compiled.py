@@ -1,0 +1,229 @@
+"""A `Where`, compiled once to SQL and to what the vector index searches with."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import func, or_, select
+
+from indexer.errors import InvalidOption
+from indexer.schema import DescriptorsRow, RecordingRow, TrackRow
+from recommender.filters import EVERYTHING, Where, pitch_and_mode
+from recommender.lookup import LARGEST_ID, folded, is_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+    from sqlalchemy import ColumnElement
+
+    from indexer.catalog import Catalog, StoredModel
+    from indexer.library import Library
+    from indexer.vectors.base import Subset
+
+COMPILED = 16
+"""Filters kept ready, the latest used ones; each takes up to 10 MB in a catalog of a million."""
+EXCLUDED_APART = 256
+"""Up to so many excluded tracks are taken out of an answer rather than compiled into its filter:
+every listener has other ones."""
+_BETWEEN_GENRES = re.compile(r"[;/,]")
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What a filter keeps of an index.
+
+    Attributes
+    ----------
+    where : Where
+    subset : Subset or None
+        The tracks to search; None: all.
+    excluded : int64, ascending
+        Those of them to leave out of the answer.
+    count : int
+        How many tracks can be answers.
+    """
+
+    where: Where
+    subset: Subset | None
+    excluded: NDArray[np.int64]
+    count: int
+
+
+class Filters:
+    """Compiles filters for a library, and keeps the latest while the catalog stays as it is.
+
+    To be used by whoever holds the library's lock and has refreshed it.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._state: tuple[object, ...] = ()
+        self._subsets: OrderedDict[Where, Subset] = OrderedDict()
+
+    def kept(self, where: Where | None) -> Kept:
+        """What a filter keeps of the library's index.
+
+        Raises
+        ------
+        InvalidOption
+            It names a tag that the model does not have.
+        """
+        index, model = self._library.index, self._library.model
+        assert index is not None  # noqa: S101 - for the type checker: asked of libraries with one
+        assert model is not None  # noqa: S101 - likewise
+        where = where or EVERYTHING
+        excluded = np.unique(self._resolved(where.exclude))
+        if len(excluded) <= EXCLUDED_APART:
+            compiled = replace(where, exclude=())
+        else:
+            compiled, excluded = where, excluded[:0]
+        if compiled == EVERYTHING:
+            excluded = _held(excluded, index.ids()) if len(excluded) else excluded
+            return Kept(where, None, excluded, len(index) - len(excluded))
+        state = (self._library.version, model.id, id(index))
+        if state != self._state:
+            self._subsets.clear()
+            self._state = state
+        if compiled not in self._subsets:
+            self._subsets[compiled] = index.subset(self._matching(compiled, model))
+            if len(self._subsets) > COMPILED:
+                self._subsets.popitem(last=False)
+        self._subsets.move_to_end(compiled)
+        subset = self._subsets[compiled]
+        excluded = _held(excluded, subset.ids)
+        return Kept(where, subset, excluded, len(subset) - len(excluded))
+
+    def _matching(self, where: Where, model: StoredModel) -> NDArray[np.int64]:
+        """Ids of the tracks that a filter keeps, in any order."""
+        catalog = self._library.catalog
+        conditions = list(_conditions(where, catalog))
+        kept: NDArray[np.int64] | None = None
+        if conditions or (where.among is None and not where.tags):
+            kept = catalog.ids_where(conditions)
+        if where.tags:
+            fitting = _reaching(where.tags, catalog, model)
+            kept = fitting if kept is None else np.intersect1d(kept, fitting)
+        if where.among is not None:
+            named = self._resolved(where.among)
+            kept = named if kept is None else np.intersect1d(kept, named)
+        assert kept is not None  # noqa: S101 - for the type checker: one of the three was asked
+        return np.setdiff1d(kept, self._resolved(where.exclude)) if where.exclude else kept
+
+    def _resolved(self, tracks: Iterable[int | str]) -> NDArray[np.int64]:
+        """Ids of ids and keys; what is neither is left out, as a filter may be wide."""
+        given = list(tracks)
+        keys = [track for track in given if isinstance(track, str)]
+        of_key = self._library.catalog.ids_of_keys(keys) if keys else {}
+        ids = [
+            of_key.get(track, int(track) if is_id(track) else None)
+            if isinstance(track, str)
+            else track
+            for track in given
+        ]
+        known = [track for track in ids if track is not None and 0 < track < LARGEST_ID]
+        return np.array(known, dtype=np.int64)
+
+
+def _held(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the ids that are among others, which are ascending and may be a million."""
+    places = np.searchsorted(among, ids)
+    here = places < len(among)
+    here[here] = among[places[here]] == ids[here]
+    return ids[here]
+
+
+def _conditions(where: Where, catalog: Catalog) -> Iterable[ColumnElement[bool]]:
+    """A filter as SQL over tracks, recordings and descriptors, joined where they are needed."""
+    if where.artist:
+        yield or_(
+            *(
+                _one_of(column, _spellings(where.artist, catalog.values_of(column)))
+                for column in (TrackRow.artist, TrackRow.album_artist)
+            )
+        )
+    if where.album:
+        yield _one_of(TrackRow.album, _spellings(where.album, catalog.values_of(TrackRow.album)))
+    if where.genre:
+        yield _one_of(TrackRow.genre, _with_genre(where.genre, catalog.values_of(TrackRow.genre)))
+    if where.year is not None:
+        yield from _within(TrackRow.year, *where.year)
+    if where.added_since is not None:
+        yield TrackRow.added_at >= where.added_since
+    if where.duration_s is not None:
+        yield TrackRow.recording_id == RecordingRow.id
+        yield from _within(RecordingRow.duration_s, *where.duration_s)
+    if where.tempo is not None or where.key:
+        yield TrackRow.recording_id == DescriptorsRow.recording_id
+    if where.tempo is not None:
+        yield from _within(DescriptorsRow.tempo_bpm, *where.tempo)
+    if where.key:
+        wanted = {pitch_and_mode(key) for key in where.key}
+        known = catalog.values_of(DescriptorsRow.key_name)
+        yield _one_of(DescriptorsRow.key_name, [k for k in known if pitch_and_mode(k) in wanted])
+
+
+def _one_of(column: Any, values: list[str]) -> ColumnElement[bool]:
+    # One parameter for all of them: a genre can be spelt in more ways than SQLite has parameters.
+    table = func.json_each(json.dumps(values)).table_valued("value")
+    condition: ColumnElement[bool] = column.in_(select(table.c.value))
+    return condition
+
+
+def _within(column: Any, low: float | None, high: float | None) -> Iterable[ColumnElement[bool]]:
+    if low is not None:
+        yield column >= low
+    if high is not None:
+        yield column <= high
+    if low is None and high is None:
+        yield column.is_not(None)
+
+
+def _spellings(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
+    names = {folded(name) for name in wanted}
+    return [value for value in known if folded(value) in names]
+
+
+def _with_genre(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
+    names = {folded(name).strip() for name in wanted}
+    return [
+        value
+        for value in known
+        if names & {folded(value).strip(), *map(str.strip, _BETWEEN_GENRES.split(folded(value)))}
+    ]
+
+
+def _reaching(
+    tags: Sequence[tuple[str, float]], catalog: Catalog, model: StoredModel
+) -> NDArray[np.int64]:
+    """Ids of the tracks whose activations reach all the levels."""
+    places = [tag_place(tag, model) for tag, _ in tags]
+    ids, values = catalog.activation_columns(model, places)
+    # As the catalog keeps them: 0.4 reaches 0.4.
+    levels = np.array([level for _, level in tags], dtype=np.float16)
+    return ids[(values >= levels).all(axis=1)]
+
+
+def tag_place(tag: str, model: StoredModel) -> int:
+    """The place of a tag among those of the model.
+
+    Raises
+    ------
+    InvalidOption
+        The model has no such tag; the message names the closest.
+    """
+    names = [folded(name) for name in model.tag_names]
+    if folded(tag) in names:
+        return names.index(folded(tag))
+    close = difflib.get_close_matches(folded(tag), names, n=3, cutoff=0.5)
+    hint = " or ".join(model.tag_names[names.index(name)] for name in close)
+    raise InvalidOption(
+        f"the model {model.name} has no tag {tag!r}"
+        + (f": did you mean {hint}?" if hint else ": `soundalike show QUERY` prints tags")
+    )

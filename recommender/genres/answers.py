@@ -1,0 +1,158 @@
+"""What a trained classifier, or a model whose tags are genres, says of tracks and files.
+
+Nothing is written: the genres that the owner gave stay as they are, and guesses are made when asked
+for.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from indexer.errors import AnalysisError
+from indexer.paths import shown
+from recommender.genres.labels import split_genres
+from recommender.lookup import name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from indexer.analysis import TrackAnalysis
+    from indexer.catalog import Track
+    from recommender.engine import Recommender
+    from recommender.genres.classifier import GenreClassifier
+
+
+@dataclass(frozen=True)
+class GenreGuess:
+    """A genre with its probability."""
+
+    genre: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class HeardGenres:
+    """What a track or file sounds like.
+
+    Attributes
+    ----------
+    id : int or None
+        None for a file that is not in the catalog.
+    name : str
+        Artist - title, or the file's name.
+    own_genre : str or None
+        What the file says of itself.
+    guesses : tuple of GenreGuess
+        Likeliest first.
+    """
+
+    id: int | None
+    name: str
+    own_genre: str | None
+    guesses: tuple[GenreGuess, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def classifier_path(catalog: str | os.PathLike[str]) -> Path:
+    """Where a catalog's classifier lies: `catalog.db` -> `catalog.genres`."""
+    place = Path(catalog)
+    return place.with_suffix(".genres") if place.suffix == ".db" else Path(f"{place}.genres")
+
+
+def genres_of(recommender: Recommender, classifier: GenreClassifier, query: str) -> HeardGenres:
+    """The genres of a track of the catalog, or of any file from its sound alone.
+
+    Raises
+    ------
+    UnknownTrack, AmbiguousTrack
+    AnalysisError
+        The file has no usable sound.
+    """
+    if os.path.isfile(query) and not recommender.knows(query):
+        heard = recommender.hear(query)
+        assert heard.embedding is not None  # noqa: S101 - nothing was skipped
+        guesses = _guesses(classifier, heard.embedding[np.newaxis])[0]
+        return HeardGenres(None, shown(os.path.basename(os.fsencode(query))), None, guesses)
+    track = recommender.track(query)
+    return _of_tracks(recommender, classifier, [track])[0]
+
+
+def missing_genres(
+    recommender: Recommender, classifier: GenreClassifier, *, at_least: float = 0.0
+) -> list[HeardGenres]:
+    """Guesses for the tracks that name no genre, surest first.
+
+    Parameters
+    ----------
+    at_least : float
+        Probability that the likeliest genre must have.
+    """
+    tracks = recommender.tracks(recommender.ids())
+    silent = [track for track in tracks if not split_genres(track.genre)]
+    found = _of_tracks(recommender, classifier, silent)
+    sure = [one for one in found if one.guesses[0].probability >= at_least]
+    return sorted(sure, key=lambda one: -one.guesses[0].probability)
+
+
+def genres_by_model(path: str | os.PathLike[str], model: str) -> HeardGenres:
+    """The tags of a model for a file, likeliest first: its genres where those are its tags.
+
+    Each tag is asked for alone, so that the probabilities do not sum to 1.
+
+    Raises
+    ------
+    AnalysisError
+        The file has no usable sound.
+    ModelMissing, ModelCorrupt
+    """
+    from indexer.model import verified_info
+    from indexer.workers import AnalysisPool, Task
+
+    info = verified_info(model)
+    pool = AnalysisPool(model, info.fingerprint)
+    try:
+        task = Task(os.path.abspath(os.fsencode(path)), skip_known=False)
+        heard: TrackAnalysis | AnalysisError = pool.result(task, pool.submit(task))
+    finally:
+        pool.close(at_once=True)
+    if isinstance(heard, AnalysisError):
+        raise heard
+    assert heard.activations is not None  # noqa: S101 - nothing was skipped
+    guesses = _sorted(info.tag_names, heard.activations)
+    return HeardGenres(None, shown(os.path.basename(os.fsencode(path))), None, guesses)
+
+
+def _of_tracks(
+    recommender: Recommender, classifier: GenreClassifier, tracks: list[Track]
+) -> list[HeardGenres]:
+    if not tracks:
+        return []
+    guesses = _guesses(classifier, recommender.vectors([track.id for track in tracks]))
+    return [
+        HeardGenres(track.id, name(track), track.genre, guess)
+        for track, guess in zip(tracks, guesses, strict=True)
+    ]
+
+
+def _guesses(
+    classifier: GenreClassifier, vectors: NDArray[np.floating]
+) -> list[tuple[GenreGuess, ...]]:
+    return [_sorted(classifier.classes_, row) for row in classifier.predict_proba(vectors)]
+
+
+def _sorted(names: Iterable[str], probabilities: NDArray[np.floating]) -> tuple[GenreGuess, ...]:
+    pairs = zip(names, probabilities.tolist(), strict=True)
+    return tuple(
+        GenreGuess(genre, round(probability, 4))
+        for genre, probability in sorted(pairs, key=lambda pair: -pair[1])
+    )

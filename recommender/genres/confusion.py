@@ -1,0 +1,146 @@
+"""A confusion matrix: how many tracks of each genre were heard as which, in text and as a picture.
+
+Accuracy is the share of tracks heard as what they are; balanced accuracy is the mean over the
+genres of the share of each one's tracks (its recall), so that a genre of few tracks counts as much
+as one of many. A guess is right in 1/genres of the balanced cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recommender.pictures.style import drawing, in_a_line, need_matplotlib, save
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+_LONGEST_NAME = 24
+_DARK = 0.55
+"""Share whose colour takes white numbers."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts by genre.
+
+    Attributes
+    ----------
+    genres : tuple of str
+    counts : tuple of tuples of int
+        `counts[i][j]` tracks of genre i were heard as genre j.
+    """
+
+    genres: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(
+        cls, genres: Sequence[str], actual: NDArray[np.int64], heard: NDArray[np.int64]
+    ) -> Confusion:
+        """Count pairs of numbers of genres, one pair a track."""
+        table = np.zeros((len(genres), len(genres)), dtype=np.int64)
+        np.add.at(table, (actual, heard), 1)
+        return cls(tuple(genres), tuple(map(tuple, table.tolist())))
+
+    @property
+    def table(self) -> NDArray[np.int64]:
+        """The counts as an array (genres, genres)."""
+        return np.array(self.counts, dtype=np.int64).reshape(len(self.genres), len(self.genres))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the tracks heard as what they are."""
+        return float(self.table.trace() / max(1, self.table.sum()))
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """Of the tracks of each genre, the share heard as it; NaN for a genre without tracks."""
+        return _shares(self.table.diagonal(), self.table.sum(axis=1))
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Of the tracks heard as each genre, the share that are; NaN where none was heard so."""
+        return _shares(self.table.diagonal(), self.table.sum(axis=0))
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the genres."""
+        return float(np.nanmean(self.recall))
+
+    @property
+    def commonest(self) -> float:
+        """Share of the commonest genre: the accuracy of one who always says that."""
+        return float(self.table.sum(axis=1).max() / max(1, self.table.sum()))
+
+    def pairs(self) -> list[tuple[str, str, int]]:
+        """What was taken for what how often, commonest mistake first."""
+        wrong = [
+            (self.genres[row], self.genres[column], int(count))
+            for (row, column), count in np.ndenumerate(self.table)
+            if row != column and count
+        ]
+        return sorted(wrong, key=lambda pair: -pair[2])
+
+    def rows(self) -> list[list[object]]:
+        """The matrix for a table on a screen: genre, counts, recall."""
+        return [
+            [genre, *(count or "." for count in counts), f"{recall:.2f}"]
+            for genre, counts, recall in zip(self.genres, self.counts, self.recall, strict=True)
+        ]
+
+    def draw(self, path: Path, *, title: str) -> None:
+        """Write the matrix as a PNG: colours are shares of each genre's tracks, numbers counts.
+
+        Raises
+        ------
+        ExtraMissing
+            matplotlib is not installed.
+        InvalidOption
+            The place cannot hold the file, or holds something that is no picture.
+        """
+        need_matplotlib()
+        from matplotlib.figure import Figure
+
+        with drawing():
+            side = max(4.4, 2.6 + 0.46 * len(self.genres))
+            figure = Figure(figsize=(side + 1.2, side), layout="constrained")
+            axes = figure.subplots()
+            shares = self.table / np.maximum(self.table.sum(axis=1, keepdims=True), 1)
+            image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+            for (row, column), count in np.ndenumerate(self.table):
+                if count:
+                    shade = "white" if shares[row, column] > _DARK else "black"
+                    axes.text(column, row, str(count), ha="center", va="center", color=shade)
+            _name_axes(axes, [in_a_line(genre, longest=_LONGEST_NAME) for genre in self.genres])
+            axes.set_title(title, wrap=True)
+            bar = figure.colorbar(image, ax=axes, shrink=0.8)
+            bar.set_label("share of the genre's tracks")
+        save(figure, path)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: genres and counts."""
+        return {"genres": list(self.genres), "counts": [list(row) for row in self.counts]}
+
+
+def _name_axes(axes: Axes, names: list[str]) -> None:
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="#d8dde3", linewidth=0.6)
+    axes.tick_params(which="both", length=0)
+    axes.set_xlabel("heard as")
+    axes.set_ylabel("genre")
+
+
+def _shares(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    shares = np.full(len(whole), np.nan)
+    np.divide(part, whole, out=shares, where=whole > 0)
+    return shares

@@ -1,0 +1,212 @@
+"""Songs with their genres, as people keep them: folders, tables, or the tags of the files.
+
+Folders are GTZAN's layout, one a genre (Tzanetakis & Cook 2002). Tables are CSV files with a header
+line: one column for the path and one for the genre, or `tracks.csv` of FMA (Defferrard et al.,
+ISMIR 2017) as it is published, with three header lines and numbers for paths.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from indexer.errors import BadLabels
+from indexer.scan import AUDIO_SUFFIXES
+from indexer.tags import read_tags
+from recommender.lookup import folded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+PATH_COLUMNS = ("path", "file", "filename", "track", "key")
+GENRE_COLUMNS = ("genre", "genres", "style", "label", "class", "track.genre_top")
+ARTIST_COLUMNS = ("artist", "performer", "artist.name")
+"""Names of a table's columns in lower case; the first that is there counts."""
+
+NO_GENRES = frozenset(
+    {"none", "other", "unknown", "undefined", "unclassifiable", "misc", "miscellaneous", "various"}
+    | {"genre", "music", "na"}
+)
+"""What taggers write where no genre is known, as `genre_key` has it."""
+
+_SEPARATORS = re.compile(r"[;/,|\0]")
+_AND = re.compile(r"&|\+|\band\b|\b'?n'?\b")
+_FEATURING = re.compile(r"\s[(\[]?(?:feat|ft|featuring)\b.*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Song:
+    """A file with its genres, the first one first; `artist` "" is an artist of its own."""
+
+    path: Path
+    genres: tuple[str, ...]
+    artist: str
+
+
+def read_labels(place: Path, *, where: Sequence[str] = ()) -> list[Song]:
+    """The songs of a labelled folder, or of a table whose paths count from where it lies.
+
+    Parameters
+    ----------
+    where : sequence of str
+        Rows of the table to take, each as COLUMN=VALUE.
+
+    Raises
+    ------
+    BadLabels
+    """
+    if not place.is_dir():
+        return from_table(place, place.parent, where=where)
+    if where:
+        raise BadLabels(f"{place} is a folder and has no columns to choose rows by")
+    return from_folders(place)
+
+
+def from_folders(folder: Path) -> list[Song]:
+    """One folder a genre, however deep its songs lie; songs in FOLDER itself have none."""
+    inside = ((path, path.relative_to(folder).parts) for path in _files(folder))
+    return [
+        Song(path, (parts[0],), read_tags(os.fsencode(path)).artist or "")
+        for path, parts in inside
+        if len(parts) > 1
+    ]
+
+
+def from_tags(folder: Path) -> list[Song]:
+    """The genres that each file names; those that name none are left out."""
+    songs = []
+    for path in _files(folder):
+        tags = read_tags(os.fsencode(path))
+        if genres := split_genres(tags.genre):
+            songs.append(Song(path, genres, tags.artist or ""))
+    return _alike(songs)
+
+
+def from_table(table: Path, folder: Path, *, where: Sequence[str] = ()) -> list[Song]:
+    """The rows of a CSV that name a genre.
+
+    Parameters
+    ----------
+    folder : Path
+        What the paths are relative to; FMA's are 000/000002.mp3 for track 2.
+    where : sequence of str
+        Rows to take, each as COLUMN=VALUE; FMA's columns are joined by a point: set.subset=small.
+
+    Raises
+    ------
+    BadLabels
+        The table cannot be read, or a column is missing.
+    """
+    rows = _rows(table)
+    header, second = next(rows, []), next(rows, [])
+    if "genre_top" in second:
+        # Two lines of names, then one that says track_id.
+        header = ["path", *map(".".join, zip(header[1:], second[1:], strict=False))]
+        numbered = ((row[0].zfill(6), row[1:]) for row in rows if row and row[0].isdigit())
+        rows = ([f"{number[:3]}/{number}.mp3", *rest] for number, rest in numbered)
+    else:
+        rows = chain([second], rows)
+    path = _column(table, header, PATH_COLUMNS)
+    genre = _column(table, header, GENRE_COLUMNS)
+    artist = _column(table, header, ARTIST_COLUMNS, required=False)
+    pairs = [condition.partition("=") for condition in where]
+    wanted = [(_column(table, header, (name.lower(),)), value) for name, _, value in pairs]
+    songs = [
+        Song(folder / row[path], genres, row[artist].strip() if artist >= 0 else "")
+        for row in rows
+        if len(row) == len(header)
+        and row[path]
+        and all(row[place] == value for place, value in wanted)
+        and (genres := split_genres(row[genre]))
+    ]
+    return _alike(songs)
+
+
+def split_genres(text: str | None) -> tuple[str, ...]:
+    """The genres of a tag that names several, each once; ; / , | separate them."""
+    parts = [" ".join(part.split()) for part in _SEPARATORS.split(text or "")]
+    # The first spelling of each, in the order in which they come.
+    by_key = {genre_key(part): part for part in reversed(parts)}
+    keys = dict.fromkeys(map(genre_key, parts))
+    return tuple(by_key[key] for key in keys if key and key not in NO_GENRES)
+
+
+def genre_key(genre: str) -> str:
+    """What is alike in all spellings of a genre: "Hip-Hop", "hip hop"; "R&B", "R'n'B"."""
+    words = _AND.sub("n", folded(genre).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    return "".join(letter for letter in words if letter.isalnum())
+
+
+def alike(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """The genres of tracks with one spelling for each, the commonest; of equals the first.
+
+    Genres that always come together, as in "Hip-Hop/Rap", are one genre under both names.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    tracks: dict[str, list[int]] = {}
+    for track, genres in enumerate(labels):
+        for genre in genres:
+            key = genre_key(genre)
+            spellings.setdefault(key, Counter())[genre] += 1
+            tracks.setdefault(key, []).append(track)
+    together: dict[tuple[int, ...], list[str]] = {}
+    for key, where in tracks.items():
+        together.setdefault(tuple(where), []).append(key)
+    names = {
+        key: "/".join(spellings[one].most_common(1)[0][0] for one in keys)
+        for keys in together.values()
+        for key in keys
+    }
+    return [tuple(dict.fromkeys(names[genre_key(genre)] for genre in genres)) for genres in labels]
+
+
+def artist_key(artist: str) -> str:
+    """What is alike in an artist's spellings, without those who are featured."""
+    return " ".join(folded(_FEATURING.sub("", artist)).split())
+
+
+def _alike(songs: Sequence[Song]) -> list[Song]:
+    labels = alike([song.genres for song in songs])
+    return [replace(song, genres=genres) for song, genres in zip(songs, labels, strict=True)]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if os.fsencode(path.suffix[1:].lower()) in AUDIO_SUFFIXES and path.is_file()
+    )
+
+
+def _rows(table: Path) -> Iterator[list[str]]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            delimiter = max(",;\t", key=first.count)
+            yield from csv.reader(file, delimiter=delimiter)
+    except OSError as error:
+        raise BadLabels(f"{table} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise BadLabels(f"{table} is not UTF-8 text: save it as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise BadLabels(f"{table} is not a CSV file ({error}): save it as CSV in UTF-8") from error
+
+
+def _column(
+    table: Path, header: Sequence[str], names: Sequence[str], *, required: bool = True
+) -> int:
+    lower = [name.strip().lower() for name in header]
+    for name in names:
+        if name in lower:
+            return lower.index(name)
+    if not required:
+        return -1
+    there = ", ".join(header[:8]) or "nothing"
+    raise BadLabels(f"{table} has no column {' or '.join(names)}: its first line has {there}")

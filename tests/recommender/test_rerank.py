@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.errors import InvalidOption
+from recommender.rerank import (
+    CUT_S,
+    SAME_COSINE,
+    SAME_DURATION_S,
+    Percentiles,
+    capped,
+    collapse,
+    maximal_marginal_relevance,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def unit_vectors(count: int, dim: int = 16, *, seed: int = 0) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).standard_normal((count, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def at_cosine(vector: NDArray[np.float32], cosine: float, *, seed: int = 0) -> NDArray[np.float32]:
+    """A unit vector that has this cosine with another one."""
+    other = np.random.default_rng(1000 + seed).standard_normal(len(vector))
+    other -= (other @ vector) * vector
+    other /= np.linalg.norm(other)
+    return (cosine * vector + np.sqrt(1 - cosine**2) * other).astype(np.float32)
+
+
+def naive_mmr(
+    relevance: NDArray[np.float32], vectors: NDArray[np.float32], n: int, diversity: float
+) -> list[int]:
+    """The formula of Carbonell & Goldstein, word for word."""
+    chosen: list[int] = []
+    left = list(range(len(relevance)))
+    while left and len(chosen) < n:
+
+        def marginal(place: int) -> float:
+            nearest = max((float(vectors[place] @ vectors[s]) for s in chosen), default=0.0)
+            return (1 - diversity) * float(relevance[place]) - diversity * nearest
+
+        best = (
+            max(left, key=lambda p: (marginal(p), relevance[p], -p))
+            if chosen
+            else max(left, key=lambda p: (relevance[p], -p))
+        )
+        chosen.append(best)
+        left.remove(best)
+    return chosen
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(1, 40),
+    n=st.integers(0, 50),
+    diversity=st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.9, 1.0]),
+    seed=st.integers(0, 1000),
+)
+def test_marginal_relevance_is_the_formula(count: int, n: int, diversity: float, seed: int) -> None:
+    vectors = unit_vectors(count, 5, seed=seed)
+    relevance = vectors @ unit_vectors(1, 5, seed=seed + 1)[0]
+    chosen = maximal_marginal_relevance(relevance, vectors, n, diversity=diversity)
+    assert chosen.dtype == np.int64
+    assert chosen.tolist() == naive_mmr(relevance, vectors, n, diversity)
+
+
+def test_without_diversity_relevance_alone_orders_and_equals_stay_in_order() -> None:
+    relevance = np.array([0.5, 0.9, 0.5, 0.9], np.float32)
+    vectors = np.tile(unit_vectors(1), (4, 1))
+    assert maximal_marginal_relevance(relevance, vectors, 9, diversity=0).tolist() == [1, 3, 0, 2]
+
+
+def test_with_all_diversity_the_second_is_the_one_least_like_the_first() -> None:
+    vectors = unit_vectors(200)
+    relevance = vectors @ vectors[7]
+    first, second = maximal_marginal_relevance(relevance, vectors, 2, diversity=1)
+    assert first == 7
+    assert second == np.argmin(relevance)
+
+
+def test_of_many_of_a_kind_a_varied_answer_takes_few() -> None:
+    kinds = np.repeat(np.arange(100), 10)
+    vectors = unit_vectors(100, 40)[kinds] + 0.05 * unit_vectors(1000, 40, seed=1)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    relevance = vectors @ vectors[0]
+    plain = maximal_marginal_relevance(relevance, vectors, 10, diversity=0)
+    varied = maximal_marginal_relevance(relevance, vectors, 10, diversity=0.7)
+    assert len(set(kinds[plain])) == 1
+    assert len(set(kinds[varied])) >= 8
+    assert varied[0] == plain[0] == 0
+
+
+@pytest.mark.parametrize("diversity", [-0.1, 1.1, float("nan")])
+def test_diversity_is_from_0_to_1(diversity: float) -> None:
+    with pytest.raises(InvalidOption, match="from 0 to 1"):
+        maximal_marginal_relevance([1.0], unit_vectors(1), 1, diversity=diversity)
+
+
+def test_a_cap_keeps_the_first_of_each_group_and_all_that_have_none() -> None:
+    groups = ["a", "a", None, "b", "a", None, "b", None]
+    order = [4, 0, 7, 1, 3, 6, 2, 5]
+    assert capped(order, groups, 2).tolist() == [4, 0, 7, 3, 6, 2, 5]
+    assert capped(order, groups, 1).tolist() == [4, 7, 3, 2, 5]
+    assert capped([], groups, 1).tolist() == []
+    with pytest.raises(InvalidOption, match="at least one"):
+        capped(order, groups, 0)
+
+
+def test_what_is_like_a_copy_of_a_copy_is_in_one_group() -> None:
+    first = unit_vectors(1, 64)[0]
+    second = at_cosine(first, 0.99)
+    third = at_cosine(second, 0.99, seed=1)
+    other = unit_vectors(1, 64, seed=9)[0]
+    vectors = np.stack([other, first, third, second])
+    assert third @ first < SAME_COSINE < second @ first
+    groups = collapse(vectors, [200.0] * 4, [1, 2, 3, 4])
+    assert groups.tolist() == [0, 1, 1, 1]
+
+
+def test_near_vectors_are_collapsed_only_with_durations_that_fit() -> None:
+    first = unit_vectors(1, 64)[0]
+    vectors = np.stack([first, at_cosine(first, 0.998)])
+
+    def folded(second_s: float) -> bool:
+        return collapse(vectors, [200.0, second_s], [1, 2]).tolist() == [0, 0]
+
+    assert folded(200.0)
+    assert folded(200.0 + SAME_DURATION_S)
+    assert folded(200.0 - CUT_S)
+    assert not folded(200.0 - CUT_S - 1)
+    assert not folded(400.0)
+
+
+def test_one_recording_is_collapsed_whatever_its_durations_and_unknown_ones_are_not() -> None:
+    vectors = unit_vectors(4, 64)
+    groups = collapse(vectors, [1.0, 2.0, 3.0, 4.0], [7, -1, 7, -1])
+    assert groups.tolist() == [0, 1, 0, 3]
+
+
+def test_versions_of_one_song_are_collapsed_by_their_name() -> None:
+    first = unit_vectors(1, 64)[0]
+    vectors = np.stack([first, at_cosine(first, 0.93), at_cosine(first, 0.93, seed=1)])
+    durations = [200.0, 300.0, 250.0]
+    names = [("band", "song"), ("band", "song"), None]
+    assert collapse(vectors, durations, [1, 2, 3], names).tolist() == [0, 0, 2]
+    assert collapse(vectors, durations, [1, 2, 3], [None] * 3).tolist() == [0, 1, 2]
+
+
+def test_nothing_collapses_to_nothing() -> None:
+    assert collapse(np.empty((0, 8), np.float32), [], []).tolist() == []
+
+
+def test_percentiles_of_a_small_library_are_told_from_all_its_pairs() -> None:
+    vectors = unit_vectors(30)
+    cosines = np.sort((vectors @ vectors.T)[np.triu_indices(30, 1)])
+    of = Percentiles.from_vectors(vectors)
+    assert len(of.cosines) == 435
+    for share in (0.0, 0.1, 0.5, 0.99, 1.0):
+        assert of.percentile(np.quantile(cosines, share)) == pytest.approx(share, abs=1e-6)
+    assert of.percentile([cosines[0], cosines[-1]]).tolist() == [0.0, 1.0]
+    assert of.percentile([-2.0, 2.0]).tolist() == [0.0, 1.0]
+
+
+def test_percentiles_rise_with_the_cosine_and_random_pairs_stand_for_all() -> None:
+    vectors = unit_vectors(500)
+    everything = np.sort((vectors @ vectors.T)[np.triu_indices(500, 1)])
+    of = Percentiles.from_vectors(vectors, pairs=20_000, seed=3)
+    again = Percentiles.from_vectors(vectors, pairs=20_000, seed=3)
+    assert np.array_equal(of.cosines, again.cosines)
+    grid = of.percentile(np.linspace(-1, 1, 999))
+    assert (np.diff(grid) >= 0).all()
+    for share in (0.05, 0.5, 0.95):
+        assert of.percentile(np.quantile(everything, share)) == pytest.approx(share, abs=0.02)
+    assert of.cosines[-1] < 0.999, "no vector was paired with itself"
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_without_pairs_there_is_no_percentile(count: int) -> None:
+    of = Percentiles.from_vectors(unit_vectors(2)[:count])
+    assert np.isnan(of.percentile([0.3, 1.0])).all()
+
+
+def test_two_tracks_make_one_pair() -> None:
+    vectors = unit_vectors(2)
+    of = Percentiles.from_vectors(vectors)
+    assert of.percentile([-1.0, float(of.cosines[0]), 1.0]).tolist() == [0.0, 1.0, 1.0]
