@@ -19,7 +19,9 @@ from benchmarks.table import Cell, Result, Table
 from indexer.catalog_writer import SeenFile
 from indexer.model import model_info
 from indexer.vectors.faiss_index import FaissIndex
-from recommender import Recommender
+from recommender import Ranking, Recommender, Where
+from recommender.journeys import Station
+from recommender.rerank import maximal_marginal_relevance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.setting import Setting
+    from indexer.vectors.base import Subset
 
 K = 10
-_FILTERS = (("none", 1.0), ("10 %", 0.1), ("1 %", 0.01))
+_FILTERS = (("50 %", 0.5), ("10 %", 0.1), ("1 %", 0.01), ("0.1 %", 0.001))
+_DIVERSE = Ranking(diversity=0.3)
+_MMR_CANDIDATES = 1_000
 _JUDGED = 200  # queries whose recall is measured
 _BARE = 20  # queries that numpy answers
 _BLOCK = 50_000
@@ -37,13 +42,26 @@ _BLOCK = 50_000
 
 def measure(setting: Setting) -> Result:
     """Latencies of index and catalog at several sizes."""
-    searched, catalogs = _index_rows(setting), _catalog_rows(setting)
+    searched = _index_rows(setting)
+    catalogs, asked = _catalog_rows(setting)
     figures = {
         f"queries.{row[0]}.track_p50_ms": float(row[1])
         for row in catalogs
         if isinstance(row[1], float)
     }
     figures |= {f"open.{row[0]}_s": float(row[4]) for row in catalogs if isinstance(row[4], float)}
+    figures |= {
+        f"queries.{row[0]}.station_p50_ms": float(row[7])
+        for row in catalogs
+        if isinstance(row[7], float)
+    }
+    figures |= {
+        f"queries.{row[0]}.filter_{row[2]}_{row[3]}.{name}".replace(" %", ""): float(value)
+        for row in searched
+        for name, value in (("p50_ms", row[4]), ("recall", row[6]))
+        if isinstance(value, float) and row[3] != "all"
+    }
+    figures["queries.mmr_p50_ms"] = _mmr_ms(setting)
     sizes = setting.sizes
     return Result(
         (
@@ -53,9 +71,11 @@ def measure(setting: Setting) -> Result:
                     "vectors",
                     "kind",
                     "filter keeps",
+                    "of",
                     "p50",
                     "p99",
                     f"recall@{K}",
+                    "made ready in ms",
                     "[a] numpy p50",
                     "p50 / [a]",
                     "built in s",
@@ -63,7 +83,9 @@ def measure(setting: Setting) -> Result:
                 rows=tuple(searched),
                 notes=f"{sizes.queries} queries that are not in the index, one at a time; recall "
                 "against exact search, by ids.\n"
-                "Filters are random sets of ids, given with each query.\n"
+                "Filters keep ids at random, or those nearest to one style's centre, as a genre "
+                "does. They are made ready\n"
+                "once (`VectorIndex.subset`) and then asked.\n"
                 "[a] is one matrix product with all the float32 vectors and a partial sort, on "
                 f"one thread, median of {_BARE} queries.",
             ),
@@ -77,10 +99,21 @@ def measure(setting: Setting) -> Result:
                     "open s",
                     "first question ms",
                     "import s",
+                    "station step p50",
                 ),
                 rows=tuple(catalogs),
                 notes=f"{sizes.queries} questions. Opening: Recommender.open in a fresh process, "
-                f"medians, runs: {sizes.start_runs}, files in the page cache.",
+                f"medians, runs: {sizes.start_runs}, files in the page cache.\n"
+                f"A station's first {sizes.queries} steps from one seed.",
+            ),
+            Table(
+                title=f"Catalog: questions for {K} with options, milliseconds",
+                columns=("tracks", "option", "first", "p50", "p99"),
+                rows=tuple(asked),
+                notes=f"{sizes.queries} questions with each option. The first one compiles the "
+                "filter, the others find it ready.\n"
+                f"MMR alone: {_MMR_CANDIDATES} candidates, {K} chosen, diversity "
+                f"{_DIVERSE.diversity}.",
             ),
         ),
         figures,
@@ -100,19 +133,27 @@ def _index_rows(setting: Setting) -> list[tuple[Cell, ...]]:
         built = time.perf_counter() - began
         with threadpool_limits(1, "blas"):
             bare = median(_seconds(partial(_nearest, vectors), queries[:_BARE]))
-        for label, part in _FILTERS:
-            among = None
-            if part < 1.0:
-                rng = np.random.default_rng([setting.seed, count])
-                among = np.sort(rng.choice(count, max(K, round(part * count)), replace=False))
+        rng = np.random.default_rng([setting.seed, count])
+        by_style = np.argsort(-(vectors @ vectors[0]))
+        for label, part, kind in (
+            ("all", 1.0, "all"),
+            *((label, part, kind) for kind in ("random", "style") for label, part in _FILTERS),
+        ):
+            size = max(K, round(part * count))
+            ids = by_style[:size] if kind == "style" else rng.permutation(count)[:size]
+            began = time.perf_counter()
+            among = None if kind == "all" else index.subset(ids)
+            ready = time.perf_counter() - began
             times = _search_seconds(index, queries, among)
             rows.append(
                 (
                     count,
                     index.facts().kind,
-                    "all" if among is None else label,
+                    label,
+                    kind,
                     *_percentiles(times),
                     _recall(index, vectors, queries[:_JUDGED], among),
+                    None if among is None else 1e3 * ready,
                     1e3 * bare,
                     median(times) / bare,
                     built if among is None else None,
@@ -121,11 +162,24 @@ def _index_rows(setting: Setting) -> list[tuple[Cell, ...]]:
     return rows
 
 
-def _catalog_rows(setting: Setting) -> list[tuple[Cell, ...]]:
+def _mmr_ms(setting: Setting) -> float:
+    """Milliseconds that maximal marginal relevance takes by itself, the median."""
+    vectors = clustered(_MMR_CANDIDATES, dim=model_info().dim, seed=setting.seed)
+
+    def choose(query: NDArray[np.float32]) -> None:
+        maximal_marginal_relevance(vectors @ query, vectors, K, diversity=_DIVERSE.diversity)
+
+    return 1e3 * median(_seconds(choose, vectors[: setting.sizes.queries]))
+
+
+def _catalog_rows(
+    setting: Setting,
+) -> tuple[list[tuple[Cell, ...]], list[tuple[Cell, ...]]]:
     folder = setting.folder / "queries"
     folder.mkdir()
     dim = model_info().dim
     rows: list[tuple[Cell, ...]] = []
+    with_options: list[tuple[Cell, ...]] = []
     for count in setting.sizes.catalog_counts:
         path = folder / f"{count}.db"
         vectors = clustered(count, dim=dim, seed=setting.seed)
@@ -138,6 +192,9 @@ def _catalog_rows(setting: Setting) -> list[tuple[Cell, ...]]:
         seeds = rng.integers(1, count + 1, setting.sizes.queries).tolist()
         with Recommender.open(path) as recommender:
             asked = _seconds(lambda seed: recommender.similar_to_track(seed, K), seeds)
+            with_options += [(count, *row) for row in _option_rows(recommender, seeds)]
+            station = Station(recommender, seeds[0])
+            steps = _seconds(lambda _: next(station), seeds)  # noqa: B023 - called at once
         index, _ = FaissIndex.open(path.with_suffix(".faiss"), dim=dim)
         alone = _search_seconds(index, vectors[np.array(seeds) - 1], None)
         command = [sys.executable, "-m", "benchmarks.opening", str(path)]
@@ -153,13 +210,34 @@ def _catalog_rows(setting: Setting) -> list[tuple[Cell, ...]]:
                 median(run["open_s"] for run in opened),
                 1e3 * median(run["first_query_s"] for run in opened),
                 median(run["import_s"] for run in opened),
+                1e3 * median(steps),
             )
         )
+    return rows, with_options
+
+
+def _option_rows(recommender: Recommender, seeds: list[int]) -> list[tuple[Cell, ...]]:
+    """What a question with each option takes, first and then."""
+    rows: list[tuple[Cell, ...]] = []
+    for label, options in (
+        *(
+            (f"a filter that keeps {label}", {"where": Where(year=(None, round(1000 * part) - 1))})
+            for label, part in _FILTERS
+        ),
+        ("a diverse answer", {"ranking": _DIVERSE}),
+        ("one per artist", {"ranking": Ranking(per_artist=1)}),
+        ("with reasons", {"why": True}),
+    ):
+        ask = partial(recommender.similar_to_track, n=K, **options)  # type: ignore[arg-type]  # each is its option
+        began = time.perf_counter()
+        ask(seeds[0])
+        first = time.perf_counter() - began
+        rows.append((label, 1e3 * first, *_percentiles(_seconds(ask, seeds))))
     return rows
 
 
 def _search_seconds(
-    index: FaissIndex, queries: NDArray[np.float32], among: NDArray[np.int64] | None
+    index: FaissIndex, queries: NDArray[np.float32], among: Subset | None
 ) -> list[float]:
     return _seconds(lambda query: index.search(query[np.newaxis], K, among=among), queries)
 
@@ -193,11 +271,11 @@ def _recall(
     index: FaissIndex,
     vectors: NDArray[np.float32],
     queries: NDArray[np.float32],
-    among: NDArray[np.int64] | None,
+    among: Subset | None,
 ) -> float:
     """The part of the `K` nearest, by exact search, that the index finds."""
     found, _ = index.search(queries, K, among=among)
-    allowed = np.arange(len(vectors)) if among is None else among
+    allowed = np.arange(len(vectors)) if among is None else among.ids
     ids = np.empty((len(queries), 0), np.int64)
     scores = np.empty((len(queries), 0), np.float32)
     for start in range(0, len(allowed), _BLOCK):

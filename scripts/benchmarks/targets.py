@@ -65,6 +65,23 @@ TARGETS = (
     ),
     Target("workers.speed_up", "two workers to one, once they run", 1.7, "x", at_least=True),
     Target("queries.100000.track_p50_ms", "similar_to_track at 100k tracks, p50", 2.0, "ms"),
+    Target("queries.100000.station_p50_ms", "a station step at 100k tracks, p50", 20.0, "ms"),
+    *(
+        Target(
+            f"queries.1000000.filter_{part}_{kind}.{name}",
+            f"a {kind} filter that keeps {part} % of 1M vectors, {said}",
+            limit,
+            unit,
+            at_least=unit == "recall",
+        )
+        for kind in ("random", "style")
+        for part in ("50", "10", "1", "0.1")
+        for name, said, limit, unit in (
+            ("p50_ms", "p50", 10.0, "ms"),
+            ("recall", "recall@10", 0.99, "recall"),
+        )
+    ),
+    Target("queries.mmr_p50_ms", "MMR over 1,000 candidates, p50", 20.0, "ms"),
     Target("open.100000_s", "opening 100k tracks", 1.0, "s"),
     Target("start.import_s", "import recommender", 0.5, "s"),
     Target("start.rescan_per_s", "rescan without changes", 20_000.0, "files/s", at_least=True),

@@ -62,13 +62,18 @@ def test_a_report_is_complete_fit_for_json_and_leaves_no_files(
     assert set(report) == {"machine", "sizes", "seed", "tables", "figures", "targets"}
     assert list(report["tables"]) == ["queries"]
     assert report["machine"].keys() == machine.machine_facts().keys()
-    searches, asked = report["tables"]["queries"]
+    searches, asked, options = report["tables"]["queries"]
     recall = searches["columns"].index("recall@10")
-    assert [row[recall] for row in searches["rows"]] == [1.0, 1.0, 1.0]
+    assert [row[recall] for row in searches["rows"]] == [1.0] * 9
+    assert [row[0] for row in options["rows"]] == [300] * 7
     assert [row[0] for row in asked["rows"]] == [300]
+    filters = {f"filter_{part}_{kind}" for part in (50, 10, 1, 0.1) for kind in ("random", "style")}
     assert report["figures"].keys() == {
+        *(f"queries.300.{name}.{what}" for name in filters for what in ("p50_ms", "recall")),
+        "queries.mmr_p50_ms",
         "queries.300.track_p50_ms",
         "open.300_s",
+        "queries.300.station_p50_ms",
     }
     assert "Targets" in said[-1]
     assert list(empty_temp.iterdir()) == []
@@ -177,10 +182,10 @@ def test_an_unknown_table_and_a_missing_model_are_said(
         benchmark.main(["disks"])
     assert ended.value.code == 2
     assert "disks" in capsys.readouterr().err
-    monkeypatch.setenv("SOUNDALIKE_MODELS", str(tmp_path))
+    monkeypatch.setattr("indexer.model.SHIPPED", tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     assert benchmark.main(["start", "--quick"]) == 1
-    assert "soundalike model fetch musicnn" in capsys.readouterr().err
+    assert "the model soundalike is not on this machine" in capsys.readouterr().err
     signal.signal(signal.SIGTERM, before)
 
 

@@ -1,0 +1,262 @@
+"""Whether copies are found as near-duplicates of their originals, and what else is taken for one.
+
+Tracks of a catalog are drawn and copied: encoded again as MP3, Vorbis and Opus, their first ten
+seconds cut off, made louder and softer by 6 dB. A copy of the catalog then gets these files too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluation.tables import Cell, Figure, Table
+from indexer.errors import AnalysisError
+from indexer.library import Library, index_path
+from indexer.pipeline import Options, index_places
+from recommender.copies import Kind, louder, read_sound, softer, without_beginning, write_copy
+from recommender.duplicates import find_duplicates
+from recommender.engine import Recommender
+from recommender.lookup import name
+from recommender.rerank import Percentiles, collapse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from indexer.catalog import Track
+    from recommender.copies import Sound
+    from recommender.duplicates import Duplicates, Evidence
+
+    Report = Callable[[str], None]
+
+VORBIS = "Ogg Vorbis"
+KINDS = (
+    Kind("MP3 64k", ".mp3", 64_000),
+    Kind(VORBIS, ".ogg"),
+    Kind("Opus 48k", ".opus", 48_000),
+    Kind("first 10 s cut off", alter=without_beginning),
+    Kind("+6 dB", alter=louder),
+    Kind("-6 dB", alter=softer),
+)
+SHORTEST_S = 20.0
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy that was made: of which track (id), how, and where it is."""
+
+    original: int
+    kind: str
+    path: Path
+
+
+def measure_duplicates(
+    catalog: Path,
+    *,
+    count: int,
+    longest_s: float,
+    workers: int,
+    seed: int,
+    report: Report,
+) -> list[Table]:
+    """The shares of copies that are found, and the sure pairs of the untouched catalog.
+
+    Parameters
+    ----------
+    count : int
+        Tracks to copy.
+    longest_s : float
+        Longer tracks are not drawn.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        enlarged = place / "catalog.db"
+        shutil.copyfile(catalog, enlarged)
+        if index_path(catalog).exists():
+            for suffix in ("", ".stamp"):
+                shutil.copyfile(f"{index_path(catalog)}{suffix}", f"{index_path(enlarged)}{suffix}")
+        with Recommender.open(enlarged) as recommender:
+            tracks = recommender.tracks(recommender.ids())
+            report(f"looking for duplicates among {len(tracks)} tracks")
+            untouched = find_duplicates(recommender, workers=workers)
+        copies = _make_copies(tracks, place / "copies", count, longest_s, seed, report)
+        with closing(Library.open_for_writing(enlarged)) as library:
+            index_places(library, [place / "copies"], options=Options(workers=workers))
+        report(f"{len(copies)} copies are indexed")
+        with Recommender.open(enlarged) as recommender:
+            found = find_duplicates(recommender, workers=workers)
+            return [
+                _found(recommender, found, copies),
+                _folded(recommender, tracks, copies),
+                *_pairs(untouched),
+            ]
+
+
+def _make_copies(
+    tracks: list[Track], folder: Path, count: int, longest_s: float, seed: int, report: Report
+) -> list[Copy]:
+    rng = np.random.default_rng(seed)
+    fitting = [track for track in tracks if SHORTEST_S <= track.duration_s <= longest_s]
+    copies: list[Copy] = []
+    copied = 0
+    for place in rng.permutation(len(fitting)).tolist():
+        if copied == count:
+            break
+        track = fitting[place]
+        try:
+            sound = read_sound(track.path)
+        except AnalysisError as error:
+            report(f"passed over: {error}")
+            continue
+        for number, kind in enumerate(KINDS):
+            below = folder / str(number)
+            below.mkdir(parents=True, exist_ok=True)
+            if kind.name == VORBIS:
+                path = _write_vorbis(below / f"{track.id}.ogg", sound)
+            else:
+                path = write_copy(below, str(track.id), sound, kind)
+            copies.append(Copy(track.id, kind.name, path))
+        copied += 1
+        if copied % 25 == 0:
+            report(f"{copied} of {count} tracks are copied")
+    return copies
+
+
+def _write_vorbis(path: Path, sound: Sound) -> Path:
+    # PyAV's wheel has no Vorbis encoder.
+    import soundfile
+
+    with soundfile.SoundFile(
+        path, "w", sound.rate, len(sound.samples), format="OGG", subtype="VORBIS"
+    ) as file:
+        # All at once overflows the stack of libsndfile's encoder.
+        for at in range(0, sound.samples.shape[1], sound.rate):
+            file.write(sound.samples[:, at : at + sound.rate].T)
+    return path
+
+
+def _found(recommender: Recommender, found: Duplicates, copies: list[Copy]) -> Table:
+    """What the whole search, with listening, says of the copies."""
+    direct = {
+        frozenset((one.first, one.second)): one for group in found.groups for one in group.evidence
+    }
+    together = {
+        track.id: number
+        for number, group in enumerate(found.groups)
+        if group.sure
+        for track in group.tracks
+    }
+    rows: list[tuple[str, tuple[Cell, ...]]] = []
+    for kind in (*(kind.name for kind in KINDS), "all"):
+        of_kind = [copy for copy in copies if kind in (copy.kind, "all")]
+        sure, likely, correlations = 0, 0, []
+        for copy in of_kind:
+            track_id = recommender.track(os.fsencode(copy.path)).id
+            pair = direct.get(frozenset((track_id, copy.original)))
+            group = together.get(track_id)
+            if group is not None and group == together.get(copy.original):
+                sure += 1
+            elif pair is not None:
+                likely += 1
+            if pair is not None and pair.alignment is not None:
+                correlations.append(pair.alignment.correlation)
+        rows.append(
+            (
+                kind,
+                (
+                    len(of_kind),
+                    Figure(sure / max(1, len(of_kind))),
+                    Figure(likely / max(1, len(of_kind))),
+                    Figure(float(np.quantile(correlations, 0.01)) if correlations else np.nan),
+                ),
+            )
+        )
+    return Table(
+        "Copies found by `soundalike duplicates`",
+        ("copies", "sure", "likely", "1st percentile of correlation"),
+        tuple(rows),
+        "Shares of the copies that are in one group with their original.",
+    )
+
+
+def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -> Table:
+    """What answers fold together, told from vectors and durations alone."""
+    usual = Percentiles.from_vectors(recommender.vectors([track.id for track in tracks])).median
+    rows: list[tuple[str, tuple[Cell, ...]]] = []
+    for kind in (*(kind.name for kind in KINDS), "all"):
+        of_kind = [copy for copy in copies if kind in (copy.kind, "all")]
+        folded, cosines = 0, []
+        for copy in of_kind:
+            pair = [recommender.track(os.fsencode(copy.path)), recommender.track(copy.original)]
+            vectors = recommender.vectors([track.id for track in pair])
+            heads = collapse(
+                vectors,
+                [track.duration_s for track in pair],
+                [track.recording_id for track in pair],
+                usual=usual,
+            )
+            folded += int(heads[1] == 0)
+            cosines.append(float(vectors[0] @ vectors[1]))
+        quantiles = np.quantile(cosines, [0.01, 0.05, 0.5]) if cosines else [np.nan] * 3
+        rows.append(
+            (
+                kind,
+                (
+                    Figure(folded / max(1, len(of_kind))),
+                    *(Figure(float(quantile)) for quantile in quantiles),
+                ),
+            )
+        )
+    vectors = recommender.vectors([track.id for track in tracks])
+    heads = collapse(
+        vectors,
+        [track.duration_s for track in tracks],
+        [track.recording_id for track in tracks],
+        usual=usual,
+    )
+    away = int((heads != np.arange(len(heads))).sum())
+    return Table(
+        "Copies folded into their original by answers",
+        ("folded", "1st percentile of cosine", "5th", "median"),
+        tuple(rows),
+        f"Without listening. Of the {len(tracks)} untouched tracks {away} fold into another one; "
+        f"the median cosine of random pairs is {usual:.3f}.",
+    )
+
+
+def _pairs(found: Duplicates) -> list[Table]:
+    """The pairs of the untouched catalog, to be judged by their names and by ear."""
+    names = {track.id: track for group in found.groups for track in group.tracks}
+
+    def row(one: Evidence) -> tuple[str, tuple[Cell, ...]]:
+        alignment = one.alignment
+        return (
+            f"{name(names[one.first])} = {name(names[one.second])}",
+            (
+                Figure(one.cosine),
+                None if alignment is None else Figure(alignment.correlation),
+                None if alignment is None else Figure(alignment.lag_s),
+                None if alignment is None else Figure(alignment.overlap_s),
+            ),
+        )
+
+    tables = []
+    for sure in (True, False):
+        evidence = [one for group in found.groups if group.sure == sure for one in group.evidence]
+        evidence.sort(key=lambda one: -(one.alignment.correlation if one.alignment else 1.0))
+        tables.append(
+            Table(
+                f"{'Sure' if sure else 'Likely'} pairs of the untouched catalog",
+                ("cosine", "correlation", "lag (s)", "overlap (s)"),
+                tuple(map(row, evidence)),
+                f"{len(evidence)} of {found.tracks * (found.tracks - 1) // 2:,} pairs; "
+                f"{found.candidates:,} were candidates, {found.heard} files were heard.",
+            )
+        )
+    return tables

@@ -1,0 +1,227 @@
+"""Embeddings of files, kept in a folder so that a run goes on where the last one ended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from indexer.analysis import ALL_WINDOWS, DEFAULT_WINDOWS, analyse
+from indexer.audio import open_track
+from indexer.errors import AnalysisError, QueryError
+from indexer.model import Model, load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+    Arrays = Mapping[str, NDArray[Any]]
+    Report = Callable[[str], None]
+
+EVERY = 25
+"""Files between two lines of progress."""
+STRETCH_S = 30
+"""A whole number of windows of 3, 5, 10, 15 and 30 s."""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Which parts of a track are heard.
+
+    Attributes
+    ----------
+    windows : int
+        Of the model's own length, spread over the track, as `soundalike index` hears them;
+        `ALL_WINDOWS` for all of it.
+    stretches : int or None
+        Instead: so many stretches of 30 s, cut into windows end to end, so that models with windows
+        of different lengths hear the same sound.
+    """
+
+    windows: int = DEFAULT_WINDOWS
+    stretches: int | None = None
+
+    def __str__(self) -> str:
+        if self.stretches is not None:
+            return f"{self.stretches}x{STRETCH_S}s"
+        return "all" if self.windows == ALL_WINDOWS else str(self.windows)
+
+    def waveforms(self, path: Path, *, rate: int, window_samples: int) -> NDArray[np.float32]:
+        """Windows (windows, window_samples), or for stretches as many as fit end to end.
+
+        Raises
+        ------
+        AnalysisError
+        """
+        samples = window_samples if self.stretches is None else STRETCH_S * rate
+        with open_track(os.fsencode(path), sample_rate=rate, window_samples=samples) as track:
+            if self.stretches is None:
+                return track.windows(self.windows).waveforms
+            whole = track.windows(self.stretches).waveforms
+        fit = samples // window_samples
+        return whole[:, : fit * window_samples].reshape(-1, window_samples)
+
+
+class Cache:
+    """Arrays by name of what made them and by file; a changed file is another one.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where they are kept; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def get(self, maker: str, path: Path, make: Callable[[], Arrays]) -> Arrays:
+        """What `make` answers, or has answered before, for one file."""
+        if self._folder is None:
+            return make()
+        place = self._folder / maker / f"{_digest(path)}.npz"
+        if place.exists():
+            with np.load(place) as stored:
+                return dict(stored)
+        arrays = make()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = place.with_name(f".{place.stem}-{os.getpid()}.npz")
+        with unfinished.open("wb") as file:
+            np.savez(file, allow_pickle=False, **dict(arrays))
+        unfinished.replace(place)
+        return arrays
+
+
+def _digest(path: Path) -> str:
+    facts = path.stat() if path.exists() else None
+    named = f"{path.resolve()}:{facts.st_size}:{facts.st_mtime_ns}" if facts else str(path)
+    return hashlib.blake2b(os.fsencode(named), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was made of each file; rows of files that cannot be heard are NaN.
+
+    Attributes
+    ----------
+    vectors : float32 (files, dim)
+    cpu_s : float64 (files,)
+        Seconds of one core, from opening to the vector, when it was made.
+    windows : float64 (files,)
+        How many were heard.
+    """
+
+    vectors: Vectors
+    cpu_s: NDArray[np.float64]
+    windows: NDArray[np.float64]
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """Which files were heard."""
+        return ~np.isnan(self.cpu_s)
+
+
+def hear_all(
+    name: str,
+    paths: Sequence[Path],
+    hear: Callable[[Path], Arrays],
+    *,
+    report: Report,
+) -> Heard:
+    """Hear files one after the other in this process.
+
+    Parameters
+    ----------
+    hear : function of Path
+        Answers "vector" (dim,), "cpu_s" () and "windows" (); an AnalysisError that it raises leaves
+        the file out.
+
+    Raises
+    ------
+    QueryError
+        None of them can be heard.
+    """
+    found: list[Arrays | None] = []
+    reason = ""
+    for number, path in enumerate(paths, start=1):
+        try:
+            found.append(hear(path))
+        except AnalysisError as error:
+            found.append(None)
+            reason = str(error)
+        if number % EVERY == 0 or number == len(paths):
+            report(f"{name}: heard {number} of {len(paths)}")
+    there = [arrays for arrays in found if arrays is not None]
+    if not there:
+        raise QueryError(f"none of the {len(paths)} files can be heard: {reason or 'none named'}")
+    if len(there) < len(paths):
+        report(f"{name}: {len(paths) - len(there)} files are left out, the last because {reason}")
+    nothing = np.full_like(there[0]["vector"], np.nan)
+    return Heard(
+        np.stack([nothing if a is None else a["vector"] for a in found]).astype(np.float32),
+        np.array([np.nan if a is None else float(a["cpu_s"]) for a in found]),
+        np.array([np.nan if a is None else float(a["windows"]) for a in found]),
+    )
+
+
+def hearer(model: Model, listening: Listening, cache: Cache) -> Callable[[Path], Arrays]:
+    """What `hear_all` takes: hears with a model, as `soundalike index` does, with one thread."""
+    maker = f"{model.info.name}-{model.info.fingerprint[:16]}-{listening}"
+
+    def fresh(path: Path) -> Arrays:
+        began = time.process_time()
+        vector, windows = _embed(model, listening, path)
+        cpu_s = np.array(time.process_time() - began)
+        return {"vector": vector, "cpu_s": cpu_s, "windows": np.array(windows)}
+
+    return lambda path: cache.get(maker, path, lambda: fresh(path))
+
+
+def _embed(model: Model, listening: Listening, path: Path) -> tuple[Vectors, int]:
+    if listening.stretches is None:
+        heard = analyse(os.fsencode(path), model, windows=listening.windows)
+        assert heard.embedding is not None  # noqa: S101 - for the type checker: nothing is skipped
+        return heard.embedding.astype(np.float32), heard.windows
+    front_end = model.info.front_end
+    waveforms = listening.waveforms(
+        path, rate=front_end.sample_rate, window_samples=front_end.window_samples
+    )
+    vector, _ = model.pool(*model.embed_windows(waveforms))
+    return vector, len(waveforms)
+
+
+def load_models(names: Sequence[str]) -> dict[str, Model]:
+    """Models by the names that tables show; two of one name get their files' names beside it.
+
+    Raises
+    ------
+    ModelMissing, ModelCorrupt
+    """
+    models: dict[str, Model] = {}
+    for name in names:
+        model = load_model(name)
+        shown = model.info.name
+        if shown in models:
+            shown = f"{shown} ({name})"
+        models[shown] = model
+    return models
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """As a worker computes, so that CPU seconds are those of one core."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

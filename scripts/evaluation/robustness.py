@@ -1,0 +1,140 @@
+"""Copies of tracks that people have in their libraries: does a model hear them as the same?"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from training.corpus import SUFFIXES
+
+from evaluation.hearing import Cache, hear_all, hearer, load_models, one_thread
+from evaluation.tables import Cell, Figure, Table
+from indexer.audio import read_facts
+from indexer.errors import QueryError
+from recommender.copies import KINDS, LONGEST_S, Kind, read_sound, write_copy
+from recommender.evaluation import interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from evaluation.hearing import Arrays, Heard, Listening, Report
+    from indexer.model import Model
+
+COLUMNS = ("tries", "median cosine", "least", "nearest is its original")
+
+
+def measure_copies(
+    folder: Path,
+    names: Sequence[str],
+    *,
+    tracks: int,
+    listening: Listening,
+    cache: Cache,
+    seed: int,
+    report: Report,
+) -> list[Table]:
+    """Embed a folder and copies of some of its tracks with each model, and look the copies up.
+
+    Raises
+    ------
+    QueryError
+        The folder has fewer than two tracks.
+    ModelMissing, ModelCorrupt
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if len(paths) < 2:
+        raise QueryError(f"{folder} has {len(paths)} sound files: at least two are compared")
+    models = load_models(names)
+    tables = []
+    with one_thread():
+        for name, model in models.items():
+            all_of_them = hear_all(name, paths, hearer(model, listening, cache), report=report)
+            chosen = _choose(paths, all_of_them, tracks, seed=seed)
+            rows = _rows(name, model, paths, all_of_them, chosen, listening, cache, seed, report)
+            tables.append(
+                Table(
+                    f"{name}: copies of tracks",
+                    COLUMNS,
+                    tuple(rows),
+                    f"{len(chosen)} tracks, looked up among {int(all_of_them.there.sum())}.",
+                )
+            )
+    return tables
+
+
+def _choose(paths: Sequence[Path], heard: Heard, tracks: int, *, seed: int) -> NDArray[np.int64]:
+    """Places of tracks drawn at random among those short enough to be copied."""
+    chosen: list[int] = []
+    for place in np.random.default_rng(seed).permutation(np.flatnonzero(heard.there)).tolist():
+        if len(chosen) == tracks:
+            break
+        if read_facts(paths[place]).duration_s <= LONGEST_S:
+            chosen.append(place)
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _rows(
+    name: str,
+    model: Model,
+    paths: Sequence[Path],
+    heard: Heard,
+    chosen: NDArray[np.int64],
+    listening: Listening,
+    cache: Cache,
+    seed: int,
+    report: Report,
+) -> list[tuple[str, tuple[Cell, ...]]]:
+    there = np.flatnonzero(heard.there)
+    rows = []
+    all_cosines, all_found = [], []
+    for kind in KINDS:
+        copies = hear_all(
+            f"{name}, {kind.name}",
+            [paths[place] for place in chosen],
+            _copy_hearer(model, kind, listening, cache),
+            report=report,
+        )
+        kept = np.flatnonzero(copies.there)
+        near = copies.vectors[kept] @ heard.vectors[there].T
+        own = np.searchsorted(there, chosen[kept])
+        cosines = near[np.arange(len(kept)), own]
+        found = near.argmax(1) == own
+        rows.append((kind.name, _cells(cosines, found, seed=seed)))
+        all_cosines.append(cosines)
+        all_found.append(found)
+    whole = _cells(np.concatenate(all_cosines), np.concatenate(all_found), seed=seed)
+    return [*rows, ("all", whole)]
+
+
+def _cells(
+    cosines: NDArray[np.float32], found: NDArray[np.bool_], *, seed: int
+) -> tuple[Cell, ...]:
+    low, high = interval(found[:, np.newaxis].astype(np.float64), seed=seed)
+    return (
+        len(found),
+        Figure(round(float(np.median(cosines)), 4)),
+        Figure(round(float(cosines.min()), 4)),
+        Figure(round(float(found.mean()), 4), round(float(low[0]), 4), round(float(high[0]), 4)),
+    )
+
+
+def _copy_hearer(
+    model: Model, kind: Kind, listening: Listening, cache: Cache
+) -> Callable[[Path], Arrays]:
+    """What `hear_all` takes: the embedding of a copy of a file."""
+    hear = hearer(model, listening, Cache(None))
+    maker = f"{model.info.name}-{model.info.fingerprint[:16]}-{listening}-{_plain(kind.name)}"
+
+    def fresh(path: Path) -> Arrays:
+        with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:
+            return hear(write_copy(Path(folder), "copy", read_sound(path), kind))
+
+    return lambda path: cache.get(maker, path, lambda: fresh(path))
+
+
+def _plain(text: str) -> str:
+    return "".join(char if char.isalnum() or char in "+-" else "_" for char in text)

@@ -1,0 +1,106 @@
+"""What hearing more of a track is worth: quality and CPU seconds against the number of windows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluation.hearing import Heard, Listening, hear_all, hearer, load_models, one_thread
+from evaluation.music import collections_of, questions_of, read_eval
+from evaluation.tables import Cell, Figure, Table
+from indexer.analysis import ALL_WINDOWS
+from recommender.evaluation import cosines, interval, retrieval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from training.corpus import Track
+
+    from evaluation.hearing import Cache, Report
+
+COUNTS = (1, 2, 4, 6, 8, 12, 16, 24, ALL_WINDOWS)
+MEASURES = ("P@5", "mAP")
+
+
+def measure_windows(
+    music: Path,
+    corpus: Path | None,
+    name: str,
+    *,
+    counts: Sequence[int],
+    cache: Cache,
+    seed: int,
+    report: Report,
+) -> list[Table]:
+    """Embed the eval splits with each number of windows and measure each.
+
+    Raises
+    ------
+    QueryError, ModelMissing, ModelCorrupt
+    """
+    tracks = read_eval(music, corpus)
+    ((shown, model),) = load_models([name]).items()
+    paths = [track.path for track in tracks]
+    with one_thread():
+        heard = {
+            str(listening): hear_all(
+                f"{shown}, windows: {listening}",
+                paths,
+                hearer(model, listening, cache),
+                report=report,
+            )
+            for listening in map(Listening, counts)
+        }
+    return [
+        _table(shown, collection.name, collection.places, tracks, heard, seed=seed)
+        for collection in collections_of(tracks)
+    ]
+
+
+def _table(
+    model: str,
+    title: str,
+    places: NDArray[np.int64],
+    tracks: Sequence[Track],
+    heard: dict[str, Heard],
+    *,
+    seed: int,
+) -> Table:
+    everywhere = np.logical_and.reduce([one.there[places] for one in heard.values()])
+    kept = places[everywhere]
+    questions = questions_of([tracks[place] for place in kept])
+    # The filtered questions say what the artist's voice does not.
+    asked = {
+        question: one
+        for question, one in questions.items()
+        if one.without is not None or question == "same artist"
+    }
+    last = list(heard.values())[-1].vectors[kept]
+    rows: list[tuple[str, tuple[Cell, ...]]] = []
+    for count, one in heard.items():
+        cells: list[Cell] = [
+            Figure(round(float(one.windows[kept].mean()), 2)),
+            Figure(round(float(one.cpu_s[kept].mean()), 3)),
+            Figure(round(float(np.median(np.sum(one.vectors[kept] * last, axis=1))), 4)),
+        ]
+        for scores in retrieval(cosines(one.vectors[kept]), asked).values():
+            columns = [scores.measures.index(measure) for measure in MEASURES]
+            low, high = interval(scores.values[:, columns], seed=seed)
+            means = scores.means[columns]
+            cells += [
+                Figure(*(round(float(x), 4) for x in column))
+                for column in zip(means, low, high, strict=True)
+            ]
+        rows.append((count, tuple(cells)))
+    final = rows[-1][0]
+    headings: tuple[str, ...] = (
+        "windows heard (mean)",
+        "CPU s a track (mean)",
+        f"median cosine to {final}",
+        *(f"{question}: {measure}" for question in asked for measure in MEASURES),
+    )
+    notes = f"{len(kept)} tracks; a track gives no more windows than fit. One core."
+    return Table(f"{model}, windows asked for: {title}", headings, tuple(rows), notes)

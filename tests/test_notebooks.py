@@ -1,0 +1,115 @@
+"""The notebooks run from beginning to end, and what is kept of them is fit to be shown."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from scripts import run_notebooks
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+STYLES = ("Baroque", "Drum and Bass", "Folk")
+"""Of the demo library's eight: the upload's own, and those that are quickest to compose."""
+PIECES = 5
+"""Of each: the fewest that a genre is learned from."""
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A part of the demo library, with its upload."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    from composer import guest
+    from make_demo_library import Order, fill, format_of, order_library
+
+    folder = tmp_path / "made"
+    orders = order_library(folder / "library", seed=0, pieces_per_style=PIECES)
+    upload = folder / "upload.mp3"
+    for order in (
+        *(order for order in orders if order.commission.style.name in STYLES),
+        Order(guest(seed=0), upload, format_of(upload)),
+    ):
+        fill(order)
+    return folder
+
+
+@pytest.mark.slow
+def test_every_notebook_runs_on_the_demo_library(tmp_path: Path, demo: Path) -> None:
+    # Laid out as in the repository, so that nothing a notebook writes lands there.
+    copies = shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    place = run_notebooks.prepare(tmp_path, demo)
+    before = sorted(copies.iterdir())
+    for path in NOTEBOOKS:
+        ran = run_notebooks.run(copies / path.name, place)
+        assert run_notebooks.faults(ran) == [], path.name
+        kept = nbformat.read(path, as_version=4)
+        assert [cell.id for cell in ran.cells] == [cell.id for cell in kept.cells]
+        shown, wanted = ([_kinds(cell) for cell in one.cells] for one in (ran, kept))
+        assert shown == wanted, f"{path.name} shows other things than the copy that is kept"
+    assert sorted(copies.iterdir()) == before
+
+
+def _kinds(cell: nbformat.NotebookNode) -> list[str]:
+    """What a cell shows: names of streams, and kinds of data."""
+    return [
+        kind
+        for output in cell.get("outputs", ())
+        for kind in (output.get("name"), *sorted(output.get("data", {})))
+        if kind is not None
+    ]
+
+
+def test_there_are_three_notebooks() -> None:
+    assert [path.name[:2] for path in NOTEBOOKS] == ["1-", "2-", "3-"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_is_kept_is_fit_to_be_shown(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    assert run_notebooks.faults(notebook) == []
+    pictures = [kind for cell in notebook.cells for kind in _kinds(cell) if "image" in kind]
+    assert len(pictures) >= 3
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert all(not cell.metadata for cell in notebook.cells)
+
+
+def test_a_notebook_that_ran_well_has_no_faults() -> None:
+    output = new_output(
+        "stream", text="library/Band/song.mp3, 3/4 time, C:major, https://a.org/b\n"
+    )
+    cell = new_code_cell("1 / 2", execution_count=1, outputs=[output])
+    assert run_notebooks.faults(new_notebook(cells=[cell])) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "output", "said"),
+    [
+        (None, None, "not all run"),
+        (2, None, "not all run"),
+        (1, new_output("stream", name="stderr", text="oh"), "stderr: oh"),
+        (1, new_output("stream", text="in /home/somebody/x"), "names a place.*/home"),
+        (1, new_output("stream", text="at '/srv/music/a.mp3'"), "names a place.*/srv/music"),
+        (1, new_output("stream", text="C:\\Users\\me"), "names a place"),
+        (1, new_output("display_data", {"text/html": "<td>/mnt/x/y</td>"}), "names a place.*/mnt"),
+        (1, new_output("stream", text="FutureWarning: soon"), "shows a warning"),
+        (1, new_output("error", ename="E", evalue="no"), "cell 1 failed: E: no"),
+        (1, new_output("display_data", {"image/png": "A" * 1_500_000}), "smaller pictures"),
+    ],
+)
+def test_faults_are_named(count: int | None, output: nbformat.NotebookNode, said: str) -> None:
+    cell = new_code_cell("x", execution_count=count, outputs=[] if output is None else [output])
+    (fault,) = run_notebooks.faults(new_notebook(cells=[cell]))
+    assert re.search(said, fault)
+
+
+def test_a_missing_demo_library_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run_notebooks.main(["--demo", str(tmp_path)])
+    assert stop.value.code == 2
+    assert "run scripts/demo" in capsys.readouterr().err
