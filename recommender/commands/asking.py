@@ -11,6 +11,7 @@ from indexer.paths import shown
 from recommender.commands.choosing import ranking_options, where_options
 from recommender.commands.options import catalog_option, count_option, json_option
 from recommender.commands.output import duration, print_answer, print_json, print_table, printable
+from recommender.commands.words import lyrics_options, with_lyrics
 
 if TYPE_CHECKING:
     from recommender.filters import Where
@@ -33,6 +34,7 @@ TOP_TAGS = 8
 @count_option
 @ranking_options
 @where_options
+@lyrics_options
 @click.option("--why", is_flag=True, help="Say what each has in common with QUERY.")
 @click.option("--include-same", is_flag=True, help="Also the seed itself and its other encodings.")
 @json_option
@@ -44,6 +46,8 @@ def similar(
     count: int,
     where: Where,
     ranking: Ranking,
+    lyrics_weight: float,
+    text_model: str | None,
     why: bool,  # noqa: FBT001 - click hands flags over by name
     include_same: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
@@ -54,18 +58,29 @@ def similar(
     of "artist - title". The score is the share of random pairs of the catalog that are less alike.
     """
     from recommender.engine import Recommender
+    from recommender.lyrics import POOL
 
     with Recommender.open(catalog) as recommender:
         answer = recommender.similar_to_tracks(
             queries,
             dislike,
-            count,
+            max(count, POOL) if lyrics_weight else count,
             strategy="average" if strategy == "average" else "best_score",
             where=where,
             ranking=ranking,
             include_same=include_same,
             why=why,
         )
+        if lyrics_weight:
+            answer = with_lyrics(
+                recommender,
+                catalog,
+                answer,
+                queries,
+                weight=lyrics_weight,
+                text_model=text_model,
+                n=count,
+            )
         print_answer(answer, as_json=as_json)
 
 

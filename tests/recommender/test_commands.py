@@ -269,6 +269,14 @@ def test_a_missing_model_is_said_in_one_sentence(
     assert run("similar", 4)[0] == 0
 
 
+def test_lyrics_without_a_text_model_are_one_sentence(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    code, out, err = run("similar", 4, "--lyrics-weight", 0.3, "--text-model", tmp_path / "none")
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+
+
 def test_damaged_catalogs_are_named(
     run: Callable[..., tuple[int, str, str]], catalog_path: Path
 ) -> None:
