@@ -242,6 +242,7 @@ def ensemble(data: Path, out: Path, *, dim: int) -> None:
 @click.option("--epochs", default=100, show_default=True)
 @click.option("--windows", default=8, show_default=True, help="Windows of 3 s a song.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--threads", default=2, show_default=True)
 def genre(
     folder: Path,
@@ -255,6 +256,7 @@ def genre(
     epochs: int,
     windows: int,
     seed: int,
+    device: str,
     threads: int,
 ) -> None:
     """Train a genre classifier from nothing on the songs in FOLDER; results go to the folder OUT.
@@ -284,6 +286,7 @@ def genre(
             epochs=epochs,
             windows=windows,
             seed=seed,
+            device=device,
             report=report,
         )
     except BadLabels as error:

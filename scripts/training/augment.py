@@ -6,11 +6,15 @@ student what the alteration does to music, in genres too that the corpus lacks.
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
+from recommender import copies
+from recommender.copies import MP3, OPUS, read_sound, write_copy
 from training.corpus import RATE
 
 if TYPE_CHECKING:
@@ -46,6 +50,10 @@ def alter(sound: Sound, mate: Sound, rng: np.random.Generator) -> Sound:
         out = add_noise(out, rng)
     if rng.random() < 0.15:
         out = np.tanh(out * (rng.uniform(2, 10) / max(np.abs(out).max(), 1e-4)))
+    if rng.random() < 0.15:
+        out = reverberate(out, rng)
+    if rng.random() < 0.15:
+        out = encode(out, MP3 if rng.random() < 0.5 else OPUS)
     peak = float(np.abs(out).max())
     loudest = 10.0 ** (rng.uniform(-12.0, 0.0) / 20)
     return np.ascontiguousarray(out * (loudest / max(peak, 1e-4)), dtype=np.float32)
@@ -82,3 +90,24 @@ def add_noise(sound: Sound, rng: np.random.Generator) -> Sound:
     spectrum *= np.maximum(np.arange(len(spectrum)), 50.0) ** -rng.uniform(0.0, 1.0)
     noise = np.fft.irfft(spectrum, len(sound)).astype(np.float32)
     return mix(sound, noise, 10.0 ** (-rng.uniform(10.0, 35.0) / 20))
+
+
+def reverberate(sound: Sound, rng: np.random.Generator) -> Sound:
+    """In a room that falls silent in 0.2 to 2 s: noise that decays, convolved, and mixed in."""
+    decay_s = rng.uniform(0.2, 2.0)
+    times = np.arange(int(decay_s * RATE)) / RATE
+    # By 60 dB in the time that rooms are measured by.
+    room = rng.standard_normal(len(times)) * 10.0 ** (-3 * times / decay_s)
+    length = len(sound) + len(room)
+    wet = np.fft.irfft(np.fft.rfft(sound, length) * np.fft.rfft(room, length), length)
+    return mix(sound, wet[: len(sound)].astype(np.float32), 10.0 ** (rng.uniform(-12.0, 0.0) / 20))
+
+
+def encode(sound: Sound, kind: copies.Kind) -> Sound:
+    """Encoded and decoded again, of the same length."""
+    loud = max(float(np.abs(sound).max()), 1.0)
+    with TemporaryDirectory() as folder:
+        copy = write_copy(Path(folder), "copy", copies.Sound(sound[np.newaxis] / loud, RATE), kind)
+        heard = read_sound(copy)
+    mono = soxr.resample(heard.samples.mean(0), heard.rate, RATE, quality="HQ")
+    return np.resize(mono * loud, len(sound)).astype(np.float32)

@@ -48,6 +48,7 @@ def train_network(
     epochs: int,
     seed: int,
     held_out: tuple[NDArray[np.float16], NDArray[np.int64]] | None = None,
+    device: str = "cpu",
     report: Callable[[str], None],
 ) -> tuple[ResidualNet, Curves]:
     """Train one network.
@@ -59,6 +60,8 @@ def train_network(
         Class of each.
     held_out : pair of the same, optional
         Songs to measure on after each epoch.
+    device : str
+        "cpu", or "cuda" for mixed precision on a GPU.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -69,10 +72,13 @@ def train_network(
         network.input_norm.shift.mul_(network.input_norm.scale)
     network.input_norm.requires_grad_(requires_grad=False)
     normalise_by_batch(network)
+    network.to(device)
+    mixed = torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.02)
-    wanted = F.one_hot(torch.from_numpy(numbers), classes).float()
+    wanted = F.one_hot(torch.from_numpy(numbers), classes).float().to(device)
     # Rare classes count as much as frequent ones.
     weight = torch.from_numpy(len(numbers) / (classes * np.bincount(numbers, minlength=classes)))
+    weight = weight.float().to(device)
     curves = Curves([], [])
     batches = max(1, len(numbers) * 2 // 32)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
@@ -83,9 +89,13 @@ def train_network(
             songs = rng.integers(0, len(numbers), 32)
             picked = log_mels[songs, rng.integers(0, log_mels.shape[1], 32)]
             x = torch.from_numpy(picked.astype(np.float32))
-            logits = network(alter_windows(x, rng) if rng.random() < 0.5 else x)[1]
-            each = F.binary_cross_entropy_with_logits(logits, wanted[songs], reduction="none")
-            loss = (each.mean(1) * weight[numbers[songs]].float()).mean()
+            x = (alter_windows(x, rng) if rng.random() < 0.5 else x).to(device)
+            with mixed:
+                logits = network(x)[1]
+            each = F.binary_cross_entropy_with_logits(
+                logits.float(), wanted[songs], reduction="none"
+            )
+            loss = (each.mean(1) * weight[numbers[songs]]).mean()
             optimizer.zero_grad()
             # torch leaves backward untyped.
             loss.backward()  # type: ignore[no-untyped-call]
@@ -100,19 +110,20 @@ def train_network(
                 f"epoch {epoch + 1} of {epochs}, loss {curves.loss[-1]:.3f}, "
                 f"accuracy on other artists {curves.accuracy[-1]:.3f}"
             )
-    fold(network.eval())
+    fold(network.eval().cpu())
     return network, curves
 
 
 def probabilities(network: ResidualNet, log_mels: NDArray[np.float16]) -> NDArray[np.float32]:
     """Mean probability of each class over the windows of each song (songs, classes)."""
+    device = next(network.parameters()).device
     network.eval()
     with torch.inference_mode():
         rows = [
-            torch.sigmoid(network(torch.from_numpy(song.astype(np.float32)))[1]).mean(0).numpy()
+            torch.sigmoid(network(torch.from_numpy(song.astype(np.float32)).to(device))[1]).mean(0)
             for song in log_mels
         ]
-    return np.stack(rows)
+        return torch.stack(rows).cpu().numpy()
 
 
 def draw_curves(curves: list[Curves], path: Path) -> None:

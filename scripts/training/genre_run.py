@@ -37,6 +37,7 @@ def run_genre(
     epochs: int,
     windows: int,
     seed: int,
+    device: str = "cpu",
     report: Callable[[str], None],
 ) -> dict[str, Any]:
     """Train, measure, store.
@@ -45,6 +46,8 @@ def run_genre(
     ----------
     out : Path
         Folder for `name`.safetensors, curves.png, confusion.png and figures.json.
+    device : str
+        "cpu", or "cuda" for mixed precision on a GPU.
 
     Raises
     ------
@@ -78,6 +81,7 @@ def run_genre(
             epochs=epochs,
             seed=seed,
             held_out=(log_mels[held_out], numbers[held_out]),
+            device=device,
             report=report,
         )
         found[held_out] = probabilities(network, log_mels[held_out])
@@ -104,7 +108,7 @@ def run_genre(
     report(f"accuracy on artists not heard in training: {table.accuracy:.3f}")
 
     network, _ = train_network(
-        log_mels, numbers, len(names), epochs=epochs, seed=seed, report=report
+        log_mels, numbers, len(names), epochs=epochs, seed=seed, device=device, report=report
     )
     config = network_config(len(names))
     card = ModelCard(

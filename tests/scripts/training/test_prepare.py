@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from training.augment import alter, change_speed, mix
+from training.augment import alter, change_speed, encode, mix, reverberate
 from training.corpus import PIECE_SAMPLES, read_tables
 from training.files import open_chunk
+
+from recommender.copies import MP3, OPUS, Kind
+from tests import sounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,3 +84,20 @@ def test_faster_is_higher_and_the_mix_has_both() -> None:
     other = np.sin(2 * np.pi * 3000 * time).astype(np.float32)
     spectrum = np.abs(np.fft.rfft(mix(tone, other, 0.5)))
     assert spectrum[3000] == pytest.approx(spectrum[1000] / 2, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", [MP3, OPUS], ids=lambda kind: kind.name)
+def test_an_encoded_piece_is_as_long_and_nearly_the_same(kind: Kind) -> None:
+    sound = sounds.music(4, sample_rate=32_000, channels=1, seed=3)[0].astype(np.float32)
+    heard = encode(sound, kind)
+    assert heard.shape == sound.shape
+    spectra = [np.abs(np.fft.rfft(part))[:20_000] for part in (sound, heard)]
+    assert 0.95 < np.corrcoef(spectra)[0, 1] < 0.99999
+
+
+def test_a_room_goes_on_after_the_sound() -> None:
+    click = np.zeros(64_000, np.float32)
+    click[100] = 1.0
+    heard = reverberate(click, np.random.default_rng(0))
+    assert heard.shape == click.shape
+    assert np.abs(heard[2_000:5_000]).max() > 100 * np.abs(heard[60_000:]).max()
