@@ -36,7 +36,7 @@ MAX_STEPS = 200
 WIDTH = 64
 """Candidates for each point, at least; more where a path has more steps."""
 EVENNESS = 50.0
-"""At 10 the longest stride of 8 is 1.45 times the mean, here 1.25, and no longer than there."""
+"""At 10 the longest of 8 strides is 1.45 times the mean, at 30 1.27, at 100 1.18, never longer."""
 NEARNESS = 0.1
 SAME_ARTIST = 1.0
 """What an artist's second track costs: more than any stride, so that it comes only of need."""
