@@ -195,9 +195,10 @@ class FrameReader(Reader):
         header = os.pread(self._file.descriptor, 3, offset)
         size = sizes[header[1] << 8 | header[2]]
         # Decoders read a little past the end of a packet, so the memory goes on behind it. PyAV
-        # takes any buffer, its stubs name bytes only.
+        # takes any buffer.
         data = os.pread(self._file.descriptor, size, offset) + bytes(_PADDING)
-        return cast("Packet[AudioStream]", av.Packet(memoryview(data)[:size]))  # type: ignore[arg-type]
+        packet = av.Packet(memoryview(data)[:size])  # type: ignore[arg-type]  # stubs name bytes only
+        return cast("Packet[AudioStream]", packet)
 
 
 class SeekingReader(Reader):

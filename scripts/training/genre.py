@@ -97,8 +97,7 @@ def train_network(
             )
             loss = (each.mean(1) * weight[numbers[songs]]).mean()
             optimizer.zero_grad()
-            # torch leaves backward untyped.
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimizer.step()
             schedule.step()
             losses.append(loss.item())

@@ -128,8 +128,7 @@ def fit_tags(heard: NDArray[np.float16], tags: Array) -> Affine:
         chance = torch.sigmoid(F.linear(inputs, weight, bias)).mean(1)
         loss = F.binary_cross_entropy(chance, wanted)
         optimizer.zero_grad()
-        # torch leaves backward untyped.
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.step()
     return undo(weight.detach(), bias.detach())
 
