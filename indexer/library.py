@@ -205,6 +205,8 @@ class Library:
         return index, stamp.change
 
     def _say_made_again(self, why: str) -> None:
+        if self.model is not None:
+            return  # Another model took over: its vectors are not in the file yet.
         kept = "" if self.catalog.writable else " for now (`soundalike rebuild` keeps it)"
         log.warning("%s; made again from the catalog%s", why, kept)
 

@@ -335,7 +335,12 @@ def other_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.slow
 def test_another_model_takes_over_when_it_has_heard_everything(
-    tmp_path: Path, songs: Path, catalog_path: Path, other_model: str, pool: AnalysisPool
+    tmp_path: Path,
+    songs: Path,
+    catalog_path: Path,
+    other_model: str,
+    pool: AnalysisPool,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     shutil.copytree(songs / "album 0", tmp_path / "library")
     catalog = tmp_path / "switch.db"
@@ -362,6 +367,7 @@ def test_another_model_takes_over_when_it_has_heard_everything(
         assert model.name == "other"
         assert library.verify().sound
     assert run(catalog, pool=None).unchanged == 7
+    assert "made again" not in caplog.text
 
 
 def test_a_model_of_the_same_name_that_is_another_is_refused(
