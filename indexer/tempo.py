@@ -3,7 +3,8 @@
 Onset strength is spectral flux: what each mel band's logarithm rises by from frame to frame,
 averaged over the bands (Dixon 2006), with the lowest ones, where drums and basses mark the beat,
 counted once more for half as much as all. A tempo is good if onsets recur at its beat's distance
-(autocorrelation, which also likes half the tempo) and if onset strength swings at its frequency
+and at its multiples (autocorrelation, which also likes half the tempo; the multiples keep it from
+dotted notes, which recur once and not again) and if onset strength swings at its frequency
 (spectrum, which also likes double the tempo): their product likes neither (Peeters 2007, "Template-
 based estimation of time-varying tempo"). What doubt remains between octaves is settled by how fast
 people tap: a log-normal prior (Moelants 2002).
@@ -62,9 +63,10 @@ def tempo(onsets: NDArray[np.floating], *, frame_rate: float) -> tuple[float | N
     correlation = np.fft.irfft(power)[:frames] / np.arange(frames, 0, -1)
     correlation /= correlation[0] + _FAINT**2
     swing = np.sqrt(np.interp(_GRID / 60, np.arange(len(power)) * frame_rate / size, power))
-    recurrence = _at(correlation, 60 * frame_rate / _GRID)
+    lags = 60 * frame_rate / _GRID
+    recurrence = np.sqrt(_at(correlation, lags) * np.maximum(_recurrence(correlation, lags), 0.0))
     prior = np.exp(-0.5 * (np.log2(_GRID / _PRIOR_BPM) / _PRIOR_OCTAVES) ** 2)
-    bpm = float(_GRID[(np.maximum(recurrence, 0.0) * np.sqrt(swing) * prior).argmax()])
+    bpm = float(_GRID[(recurrence * np.sqrt(swing) * prior).argmax()])
     bpm, clarity = _refined(correlation, bpm, frame_rate)
     chance = _CHANCE / np.sqrt(pieces * frames)
     confidence = float(np.clip((clarity - chance) / (_CLEAR - chance), 0.0, 1.0))
@@ -81,7 +83,21 @@ def _above_mean(onsets: NDArray[np.float64], length: int) -> NDArray[np.float64]
 
 
 def _at(correlation: NDArray[np.float64], lags: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.interp(lags, np.arange(len(correlation)), correlation, right=0.0)
+    positive = np.maximum(correlation, 0.0)
+    return np.interp(lags, np.arange(len(correlation)), positive, right=0.0)
+
+
+def _recurrence(correlation: NDArray[np.float64], lags: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the autocorrelation at those `_MULTIPLES` of each lag that a piece holds."""
+    # Lags that are nearly as long as a piece rest on few frames.
+    longest = 0.9 * len(correlation)
+    total, count = np.zeros(len(lags)), np.zeros(len(lags))
+    for times in _MULTIPLES:
+        held = (times * lags < longest) | (times == 1)
+        at = np.interp(times * lags, np.arange(len(correlation)), correlation, right=0.0)
+        total += np.where(held, at, 0.0)
+        count += held
+    return total / count
 
 
 def _refined(
@@ -89,9 +105,5 @@ def _refined(
 ) -> tuple[float, float]:
     """The tempo within 4 % whose multiples fit best, and the mean autocorrelation at them."""
     near = bpm * np.linspace(0.96, 1.04, 81)
-    lag = 60 * frame_rate / near
-    # Lags that are nearly as long as a piece rest on few frames.
-    longest = 0.9 * len(correlation)
-    multiples = [times for times in _MULTIPLES if times == 1 or times * lag[0] < longest]
-    fit = np.mean([_at(correlation, times * lag) for times in multiples], axis=0)
+    fit = _recurrence(correlation, 60 * frame_rate / near)
     return float(near[fit.argmax()]), float(fit.max())

@@ -62,3 +62,19 @@ def test_loudness_does_not_change_the_tempo() -> None:
 def test_what_is_less_clear_is_less_sure() -> None:
     noise = 0.1 * np.random.default_rng(1).standard_normal((12, 3 * RATE)).astype(np.float32)
     assert heard(clicks(120) + noise)[1] < heard(clicks(120) + 0.1 * noise)[1]
+
+
+def test_a_dotted_figure_is_not_taken_for_the_beat() -> None:
+    """A breakbeat: kicks on 1 and before 3 and 4, snares on 2 and 4."""
+    ticks = np.arange(1200)
+    sound = 0.003 * np.random.default_rng(0).standard_normal(36 * RATE)
+    for tone, beats in ((60, (0, 1.5, 2.5)), (1800, (1, 3)), (6000, (0, 1.5, 3))):
+        hit = 0.5 * np.sin(2 * np.pi * tone * ticks / RATE) * np.exp(-ticks / 200)
+        for bar in np.arange(0.1, 34, 4 * 60 / 174):
+            for beat in beats:
+                start = int((bar + beat * 60 / 174) * RATE)
+                sound[start : start + len(hit)] += hit
+    found, _ = heard(sound.reshape(-1, 3 * RATE).astype(np.float32))
+    assert found is not None
+    octaves = np.log2(found / 174)
+    assert abs(octaves - round(octaves)) < 0.02
