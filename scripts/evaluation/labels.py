@@ -93,9 +93,12 @@ def from_tables(
         for row in read_table(table)
         if all(row.get(column) == value for column, value in where)
     }
+    names = ", ".join(table.name for table in tables)
+    if not rows:
+        asked = " and ".join(f"{column}={value}" for column, value in where)
+        raise QueryError(f"no row of {names} has {asked or 'a path'}")
     found = {place: row for place, path in enumerate(paths) if (row := _row_of(path, rows))}
     if not found:
-        names = ", ".join(table.name for table in tables)
         raise QueryError(
             f"none of the {len(rows)} paths that {names} names is the end of the path of a track "
             "in the catalog"
