@@ -27,7 +27,7 @@ class Labels:
     Attributes
     ----------
     of : dict of str to list of str
-        By kind, kinds without any label left out.
+        By kind; kinds without any label, or with one for all, left out.
     plays : list of float or None
         How often each was played; None where no table says so.
     """
@@ -137,7 +137,7 @@ def _row_of(path: bytes, rows: dict[str, dict[str, str]]) -> dict[str, str] | No
 
 
 def _present(kinds: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {kind: labels for kind, labels in kinds.items() if any(labels)}
+    return {kind: labels for kind, labels in kinds.items() if any(labels) and len(set(labels)) > 1}
 
 
 def _folded(text: str | None) -> str:
