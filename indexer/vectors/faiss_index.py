@@ -52,8 +52,8 @@ class IndexPolicy:
         Grouped anew when the number of vectors has grown by this factor (or shrunk by its square).
     measure_at : float
         Recall is measured again when this part of the vectors has come or gone.
-    read_all_below : float
-        A filter that leaves at most this part of the vectors gets all of them scored.
+    read_all_up_to : int
+        A filter that leaves at most so many vectors gets all of them scored.
     queries : int
         Held-out queries of a calibration.
     seed : int
@@ -65,7 +65,7 @@ class IndexPolicy:
     lists_per_root: float = 4.0
     regroup_at: float = 2.0
     measure_at: float = 0.25
-    read_all_below: float = 0.01
+    read_all_up_to: int = 10_000
     queries: int = 256
     seed: int = 0
 
@@ -196,7 +196,7 @@ class FaissIndex(VectorIndex):
 
     def subset(self, ids: ArrayLike) -> ListSubset:
         """Make ids ready for `search`; see `VectorIndex.subset`."""
-        few = 0.0 if self._calibration is None else self._policy.read_all_below * len(self)
+        few = 0 if self._calibration is None else self._policy.read_all_up_to
         return self._lists.subset(checked_ids(ids), copied_up_to=few)
 
     def search(
@@ -219,7 +219,7 @@ class FaissIndex(VectorIndex):
                     nprobe=self._calibration.nprobe,
                     k=_CALIBRATED_K,
                     reach=self._calibration.reach,
-                    read_all_below=self._policy.read_all_below,
+                    read_all_up_to=self._policy.read_all_up_to,
                 )
                 answer = nearest.approximate(self._lists, query, k, subset, effort=effort)
             ids[row], scores[row] = answer.ids, answer.scores

@@ -168,7 +168,7 @@ class InvertedLists:
             return np.empty((0, self.dim), dtype=np.float32)
         return to_unit(self.index.reconstruct_batch(ids))
 
-    def subset(self, among: NDArray[np.int64], *, copied_up_to: float = 0.0) -> ListSubset:
+    def subset(self, among: NDArray[np.int64], *, copied_up_to: int = 0) -> ListSubset:
         """Return which vectors have an id of `among`, (m,), copied if they are so few."""
         limit = int(self.ids[-1]) + 1 if len(self.ids) else 0
         if limit > 8 * len(self.ids) + _CHUNK:

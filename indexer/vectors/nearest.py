@@ -34,14 +34,14 @@ class Effort:
         The number of answers that `nprobe` was calibrated for.
     reach : int
         Vectors that may be answered to read under a filter that avoids the query.
-    read_all_below : float
-        A filter that leaves at most this part of the vectors gets all of them scored.
+    read_all_up_to : int
+        A filter that leaves at most so many vectors gets all of them scored.
     """
 
     nprobe: int
     k: int
     reach: int
-    read_all_below: float
+    read_all_up_to: int
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def approximate(
     """
     per_list = lists.sizes if subset is None else subset.per_list
     allowed = int(per_list.sum())
-    if subset is not None and allowed <= effort.read_all_below * len(lists):
+    if subset is not None and allowed <= effort.read_all_up_to:
         return exact(lists, query, k, subset)
     k = min(k, allowed)
     order = lists.by_nearness(query)
@@ -144,8 +144,10 @@ def _best_in(
         return Answer(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
     selector: Any = None if subset is None else subset.selector
     numbers = np.ascontiguousarray(numbers)
+    # A vector that a filter passes over costs as much as one that it keeps.
+    read = int(lists.sizes[numbers].sum())
     ids, products = lists.largest(
-        query, wanted, numbers, selector, all_cores=available > _ONE_CORE_UP_TO
+        query, wanted, numbers, selector, all_cores=read > _ONE_CORE_UP_TO
     )
     answer = _ordered(ids, scores(lists.reconstruct(ids), query), k)
     if wanted == available:

@@ -10,7 +10,7 @@ from indexer.vectors.faiss_index import FaissIndex, IndexPolicy
 
 from .vector_index_contract import DIM, STAMP, VectorIndexContract, as_kept, unit_vectors
 
-SMALL = IndexPolicy(exact_up_to=200)
+SMALL = IndexPolicy(exact_up_to=200, read_all_up_to=20)
 DIM_OF_MUSIC = 32
 
 
@@ -18,7 +18,9 @@ class GroupedFromTheStart(FaissIndex):
     """Small enough libraries for the contract, grouped into lists all the same."""
 
     def __init__(self, dim, *, policy=None):
-        super().__init__(dim, policy=policy or IndexPolicy(exact_up_to=1, recall=1.0))
+        super().__init__(
+            dim, policy=policy or IndexPolicy(exact_up_to=1, read_all_up_to=2, recall=1.0)
+        )
 
 
 class TestExact(VectorIndexContract):
@@ -53,7 +55,7 @@ def recall(found, vectors, queries, allowed):
 @pytest.fixture(scope="module")
 def library():
     vectors, labels = clustered(12_000)
-    index = FaissIndex(DIM_OF_MUSIC, policy=IndexPolicy(exact_up_to=2_000))
+    index = FaissIndex(DIM_OF_MUSIC, policy=IndexPolicy(exact_up_to=2_000, read_all_up_to=40))
     index.add(np.arange(12_000), vectors)
     return index, vectors, labels
 
@@ -148,7 +150,7 @@ def test_never_fewer_than_k_and_recall_holds_for_large_k(library, k):
         assert np.intersect1d(row, expected).size >= 0.98 * k
 
 
-@pytest.mark.parametrize("policy", [IndexPolicy(), IndexPolicy(exact_up_to=500)])
+@pytest.mark.parametrize("policy", [IndexPolicy(), IndexPolicy(exact_up_to=500, read_all_up_to=20)])
 def test_thousands_of_copies_in_either_kind(policy):
     vectors, _ = clustered(1_000)
     index = FaissIndex(DIM_OF_MUSIC, policy=policy)
@@ -184,7 +186,7 @@ def test_the_measurements_are_kept_in_the_file(library, tmp_path):
 @pytest.mark.parametrize("count", [0, 150, 250])
 def test_the_file_is_one_that_faiss_reads(tmp_path, count):
     vectors = unit_vectors(count)
-    index = FaissIndex(DIM, policy=IndexPolicy(exact_up_to=200, recall=1.0))
+    index = FaissIndex(DIM, policy=IndexPolicy(exact_up_to=200, read_all_up_to=20, recall=1.0))
     index.add(np.arange(count) + 1_000, vectors)
     index.save(tmp_path / "c.faiss", STAMP)
     plain = faiss.read_index(str(tmp_path / "c.faiss"))
