@@ -175,16 +175,19 @@ def index_places(
     _refuse_unknown_places(library, named, found.unreachable, todo.left_alone)
     model = _record(library, info, windows, todo, found.walked, given_keys)
     files = todo.analyse + _unheard(library, model, found.walked, todo.analyse)
-    undescribed = _undescribed(library, named, files)
+    due = {file.path for file in files}
+    undescribed = _undescribed(library, named)
+    only_described = [file for file in undescribed if file.path not in due]
     run = _Run(
         library,
         model,
         options,
         keys=given_keys,
         describe=frozenset(file.path for file in undescribed),
+        only_described=frozenset(file.path for file in only_described),
         on_progress=on_progress,
     )
-    files += undescribed
+    files += only_described
     if files and not stop():
         run.go(files, stop, pool)
     with library.catalog.writing() as connection:
@@ -285,18 +288,13 @@ def _unheard(
     return files
 
 
-def _undescribed(
-    library: Library, named: Sequence[bytes], due: Sequence[SeenFile]
-) -> list[SeenFile]:
-    """Unchanged files below the named places, or all, that have no descriptors yet."""
-    paths = {file.path for file in due}
+def _undescribed(library: Library, named: Sequence[bytes]) -> list[SeenFile]:
+    """Files below the named places, or all, whose tracks have no descriptors yet."""
     places = tuple(inside(place) for place in named)
     return [
         SeenFile(path, os.path.dirname(path), size, mtime_ns)
         for path, size, mtime_ns in library.catalog.undescribed_files()
-        if path not in paths
-        and (not named or path in named or path.startswith(places))
-        and os.path.lexists(path)
+        if (not named or path in named or path.startswith(places)) and os.path.lexists(path)
     ]
 
 
@@ -329,6 +327,7 @@ class _Run:
         *,
         keys: Mapping[bytes, str],
         describe: frozenset[bytes],
+        only_described: frozenset[bytes],
         on_progress: Callable[[Progress], None],
     ) -> None:
         self.stored: Counter[Stored] = Counter()
@@ -339,6 +338,7 @@ class _Run:
         self._options = options
         self._keys = keys
         self._describe = describe
+        self._only_described = only_described
         self._on_progress = on_progress
         self._total = 0
         self._workers = options.workers or _processors()
@@ -433,7 +433,7 @@ class _Run:
         unheard: list[SeenFile] = []
         with self._library.catalog.writing() as connection:
             for file, outcome in batch:
-                if isinstance(outcome, AnalysisError) and file.path in self._describe:
+                if isinstance(outcome, AnalysisError) and file.path in self._only_described:
                     # Its embedding is good: better a track without a tempo than none.
                     log.warning("no tempo, key or loudness of a track: %s", outcome)
                     self._not_described += 1

@@ -297,6 +297,20 @@ def test_tracks_of_an_old_catalog_are_described_by_the_next_run(
     assert all((after[key] == before[key]).all() for key in before)
 
 
+def test_copied_files_of_an_old_catalog_are_described_by_the_run_that_sees_their_new_times(
+    songs: Path, tmp_path: Path, pool: AnalysisPool
+) -> None:
+    catalog = tmp_path / "own.db"
+    run(catalog, songs, pool=pool)
+    before = vectors(catalog)
+    make_old(catalog)
+    for song in songs.rglob("*.*"):
+        os.utime(song, (1, 1))
+    assert run(catalog, songs, pool=pool).stored == {Stored.DESCRIBED: 12}
+    after = vectors(catalog)
+    assert all((after[key] == before[key]).all() for key in before)
+
+
 def test_a_track_that_cannot_be_described_is_answered_as_before(
     songs: Path, tmp_path: Path, pool: AnalysisPool, caplog: pytest.LogCaptureFixture
 ) -> None:
