@@ -9,7 +9,7 @@ import numpy as np
 
 from indexer.audio import AudioFacts, Track, open_track
 from indexer.descriptors import Descriptors, Measures, describe, measure
-from indexer.errors import Corrupt, OutOfMemory
+from indexer.errors import Corrupt
 from indexer.paths import shown
 from indexer.tags import Tags, read_tags
 
@@ -75,43 +75,36 @@ def analyse(
         The file has no usable sound; its kind and stage say why.
     """
     front_end = model.info.front_end
-    try:
-        with open_track(
-            path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
-        ) as track:
-            known = skip_if is not None and skip_if(track.facts.audio_hash)
-            if known and not describe_skipped:
-                return TrackAnalysis(track.facts, read_tags(path), None, None, 0)
-            measured: list[Measures] = []
-            heard: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-            for pieces in _pieces(track, windows):
-                measured.append(measure(pieces, sample_rate=front_end.sample_rate))
-                if not known:
-                    heard.append(model.embed_windows(pieces))
-            descriptors = describe(measured, channels=track.facts.channels)
-            if known:
-                return TrackAnalysis(track.facts, read_tags(path), None, None, 0, descriptors)
-            embeddings = np.concatenate([embedded for embedded, _ in heard])
-            activations = np.concatenate([active for _, active in heard])
-            if not np.isfinite(embeddings).all():
-                raise Corrupt(
-                    f"{shown(path)} leads to an embedding that is not finite", stage="network"
-                )
-            embedding, mean_activations = model.pool(embeddings, activations)
-            return TrackAnalysis(
-                track.facts,
-                read_tags(path),
-                embedding.astype(np.float16),
-                mean_activations.astype(np.float16),
-                len(embeddings),
-                descriptors,
+    with open_track(
+        path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
+    ) as track:
+        known = skip_if is not None and skip_if(track.facts.audio_hash)
+        if known and not describe_skipped:
+            return TrackAnalysis(track.facts, read_tags(path), None, None, 0)
+        measured: list[Measures] = []
+        heard: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        for pieces in _pieces(track, windows):
+            measured.append(measure(pieces, sample_rate=front_end.sample_rate))
+            if not known:
+                heard.append(model.embed_windows(pieces))
+        descriptors = describe(measured, channels=track.facts.channels)
+        if known:
+            return TrackAnalysis(track.facts, read_tags(path), None, None, 0, descriptors)
+        embeddings = np.concatenate([embedded for embedded, _ in heard])
+        activations = np.concatenate([active for _, active in heard])
+        if not np.isfinite(embeddings).all():
+            raise Corrupt(
+                f"{shown(path)} leads to an embedding that is not finite", stage="network"
             )
-    except MemoryError as error:
-        raise OutOfMemory(
-            f"{shown(path)} asked for more memory than a worker may have: it is damaged, or "
-            "raise the limit with --memory",
-            stage="decode",
-        ) from error
+        embedding, mean_activations = model.pool(embeddings, activations)
+        return TrackAnalysis(
+            track.facts,
+            read_tags(path),
+            embedding.astype(np.float16),
+            mean_activations.astype(np.float16),
+            len(embeddings),
+            descriptors,
+        )
 
 
 def _pieces(track: Track, windows: int) -> Iterator[NDArray[np.float32]]:

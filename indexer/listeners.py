@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections import deque
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pebble import ProcessExpired, ProcessPool
 
-from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied, WorkersFailed
 from indexer.outlines import hear_outline
-from indexer.paths import shown
-from indexer.workers import TRIES, Limits, _address_space, _die_with_parent, _WorkerContext
+from indexer.sandbox import DEFAULT_LIMITS, Limits, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from pebble import ProcessFuture
+    from indexer.errors import AnalysisError
 
 Outline: TypeAlias = NDArray[np.float16]
-DEFAULT_LIMITS = Limits()
 AHEAD = 4
 """Files in flight for each worker."""
 
@@ -45,7 +37,7 @@ class Listeners:
         self._limits = limits
 
     def __enter__(self) -> Listeners:
-        self._pool = self._start()
+        self._sandbox = Sandbox(_hear, _nothing, workers=self._workers, limits=self._limits)
         return self
 
     def __exit__(
@@ -54,8 +46,7 @@ class Listeners:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.stop()
-        self._pool.join()
+        self._sandbox.close(at_once=True)
 
     def outlines(self, paths: Iterable[bytes]) -> Iterator[Outline | AnalysisError]:
         """Hear files: for each, in order, its outline or why it has none.
@@ -66,57 +57,17 @@ class Listeners:
             No worker starts.
         """
         waiting = iter(paths)
-        running = deque((path, self._submit(path)) for path in islice(waiting, self._ahead))
+        ahead = AHEAD * self._workers
+        running = deque((path, self._sandbox.submit(path)) for path in islice(waiting, ahead))
         while running:
-            yield self._result(*running.popleft())
-            running.extend((path, self._submit(path)) for path in islice(waiting, 1))
-
-    @property
-    def _ahead(self) -> int:
-        return AHEAD * self._workers
-
-    def _start(self) -> ProcessPool:
-        return ProcessPool(
-            max_workers=self._workers,
-            context=_WorkerContext(),
-            initializer=_begin,
-            initargs=(self._limits,),
-        )
-
-    def _submit(self, path: bytes) -> ProcessFuture[Outline | AnalysisError]:
-        return self._pool.schedule(_hear, args=[path], timeout=self._limits.wall_s)
-
-    def _result(
-        self, path: bytes, future: ProcessFuture[Outline | AnalysisError]
-    ) -> Outline | AnalysisError:
-        for _ in range(TRIES):
-            try:
-                heard: Outline | AnalysisError = future.result()
-            except BrokenProcessPool:
-                if not self._pool.active:
-                    self._pool = self._start()
-                future = self._submit(path)
-                continue
-            except FutureTimeout:
-                message = f"{shown(path)} took longer than {self._limits.wall_s:g} s to hear"
-                return TimedOut(message, stage="worker")
-            except ProcessExpired:
-                return WorkerDied(f"{shown(path)} ended the worker that heard it", stage="worker")
-            return heard
-        raise WorkersFailed("no worker process starts: is there enough memory for them?")
+            path, future = running.popleft()
+            yield self._sandbox.result(future, path)
+            running.extend((path, self._sandbox.submit(path)) for path in islice(waiting, 1))
 
 
-def _begin(limits: Limits) -> None:
-    _die_with_parent()
-    if sys.platform == "linux":
-        memory = _address_space() + limits.memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
+def _nothing() -> None:
+    """What a worker needs before it can draw outlines."""
 
 
-def _hear(path: bytes) -> Outline | AnalysisError:
-    try:
-        return hear_outline(path)
-    except AnalysisError as error:
-        return error
-    except MemoryError:
-        return OutOfMemory(f"{shown(path)} asked for too much memory", stage="decode")
+def _hear(_prepared: None, path: bytes) -> Outline:
+    return hear_outline(path)

@@ -18,12 +18,21 @@ from typing import TYPE_CHECKING, Any
 from indexer import catalog_writer as writer
 from indexer.analysis import DEFAULT_WINDOWS
 from indexer.catalog_writer import SeenFile, Stored
-from indexer.errors import AnalysisError, InvalidOption, LibraryUnreachable, ModelMismatch
+from indexer.errors import (
+    AnalysisError,
+    InvalidOption,
+    LibraryUnreachable,
+    ModelMismatch,
+    OutOfMemory,
+    TimedOut,
+    WorkerDied,
+)
 from indexer.model import DEFAULT_MODEL, model_info, ready_model
 from indexer.paths import inside, settled, shown
+from indexer.sandbox import Limits
 from indexer.scan import Plan, plan, scan
 from indexer.track_status import TrackStatus
-from indexer.workers import AnalysisPool, Limits, Outcome, Task
+from indexer.workers import AnalysisPool, Outcome, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +51,11 @@ BATCH_S = 2.0
 """Seconds that a finished analysis waits for its transaction at most."""
 AHEAD = 16
 """Files in flight for each worker: enough to keep all busy while one file takes long."""
+_AGAIN: dict[type[AnalysisError], str] = {
+    TimedOut: " --timeout SECONDS",
+    OutOfMemory: " --memory MIB",
+    WorkerDied: "",
+}
 
 
 @dataclass(frozen=True)
@@ -439,7 +453,7 @@ class _Run:
                     self._not_described += 1
                     continue
                 if isinstance(outcome, AnalysisError):
-                    writer.store_failure(connection, file, outcome)
+                    writer.store_failure(connection, file, _with_remedy(outcome))
                     failed += 1
                     continue
                 kind = writer.store(connection, self._model, file, outcome)
@@ -456,6 +470,16 @@ class _Run:
 
     def _tell(self) -> None:
         self._on_progress(Progress(total=self._total, done=self.done, failed=self.failed))
+
+
+def _with_remedy(error: AnalysisError) -> AnalysisError:
+    """The error, and what `index` can be told to do about it."""
+    again = _AGAIN.get(type(error))
+    if again is None:
+        return error
+    return type(error)(
+        f"{error}; `soundalike index --retry-failed{again}` tries it again", stage=error.stage
+    )
 
 
 def _processors() -> int:

@@ -42,8 +42,7 @@ FLOORS = (
     ("indexer.catalog", "indexer.migrations"),
     ("indexer.catalog_file",),
     ("indexer.schema", "indexer.lock", "indexer.vectors.half_precision"),
-    ("indexer.listeners",),
-    ("indexer.workers",),
+    ("indexer.workers", "indexer.listeners"),
     ("indexer.analysis",),
     ("indexer.descriptors",),
     ("indexer.tempo", "indexer.key", "indexer.loudness"),
@@ -59,7 +58,7 @@ FLOORS = (
     ("indexer.windows",),
     ("indexer.samples",),
     ("indexer.demux",),
-    ("indexer.mpeg_frames",),
+    ("indexer.mpeg_frames", "indexer.sandbox"),
     ("indexer.errors", "indexer.paths", "indexer.track_status"),
     ("indexer",),
 )

@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1)
 @catalog_option
 @workers_option
-@click.option("--windows", type=click.IntRange(min=1), help="3-second windows heard per track.")
+@click.option(
+    "--windows",
+    type=click.IntRange(min=1),
+    help="Windows heard per track, each as long as the model hears at once.  [default: as many as "
+    "the catalog's tracks were heard through; in a new one, as make 36 s]",
+)
 @click.option("--thorough", is_flag=True, help="Hear all of every track.")
 @click.option(
     "--model",
@@ -69,7 +74,7 @@ def index(
     from indexer.analysis import ALL_WINDOWS
     from indexer.library import Library
     from indexer.pipeline import Options, index_places
-    from indexer.workers import Limits
+    from indexer.sandbox import Limits
 
     if thorough and windows is not None:
         raise click.UsageError("--thorough hears all windows: leave --windows out")
@@ -119,7 +124,7 @@ def add(
     """Index new files and print the neighbours of each at once."""
     from indexer.library import Library
     from indexer.pipeline import Options, index_places
-    from indexer.workers import Limits
+    from indexer.sandbox import Limits
     from recommender.engine import Recommender
 
     if key is not None and len(files) != 1:

@@ -7,30 +7,28 @@ limits of memory, CPU and wall time. What comes back are finite arrays of a boun
 from __future__ import annotations
 
 import math
-import resource
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer import workers
 from indexer.audio import SILENCE, AudioFacts, open_track
 from indexer.descriptors import Descriptors, describe, measure
-from indexer.errors import AnalysisError, ModelMismatch, OutOfMemory, Silent
+from indexer.errors import AnalysisError, ModelMismatch, Silent
 from indexer.melspectrogram import LOG_GAIN, FrontEnd, log_mel
 from indexer.paths import shown
+from indexer.sandbox import Sandbox
 from indexer.tags import Tags, read_tags
-from indexer.workers import AnalysisPool, Task
+from indexer.workers import load_for_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-    from pebble import ProcessFuture
 
     from indexer.catalog import StoredModel
     from indexer.model import Model
-    from indexer.workers import Outcome
 
 LONGEST_S = 600.0
 """So much of a file is heard, from its first sound on."""
@@ -106,21 +104,15 @@ def listen(path: bytes, model: Model) -> Heard:
         The file has no usable sound; its kind and stage say why.
     """
     rate = model.info.front_end.sample_rate
-    try:
-        # Pieces of one second: windows can begin at any of them, and at most one is lost at the
-        # end. A second is a whole number of samples at any rate.
-        with open_track(path, sample_rate=rate, window_samples=rate) as track:
-            pieces: list[tuple[float, NDArray[np.float32]]] = []
-            for start_s, piece in track.stream():
-                if pieces and start_s - pieces[0][0] > LONGEST_S - 0.5:
-                    break
-                pieces.append((start_s, piece))
-        return _heard(path, track.facts, pieces, model)
-    except MemoryError as error:
-        raise OutOfMemory(
-            f"{shown(path)} asked for more memory than a worker may have: it is damaged",
-            stage="decode",
-        ) from error
+    # Pieces of one second: windows can begin at any of them, and at most one is lost at the
+    # end. A second is a whole number of samples at any rate.
+    with open_track(path, sample_rate=rate, window_samples=rate) as track:
+        pieces: list[tuple[float, NDArray[np.float32]]] = []
+        for start_s, piece in track.stream():
+            if pieces and start_s - pieces[0][0] > LONGEST_S - 0.5:
+                break
+            pieces.append((start_s, piece))
+    return _heard(path, track.facts, pieces, model)
 
 
 def listen_all(paths: Sequence[bytes], model: StoredModel) -> list[Heard]:
@@ -139,38 +131,21 @@ def listen_all(paths: Sequence[bytes], model: StoredModel) -> list[Heard]:
             f"the model {model.name} on this machine is not the one that made the catalog: "
             "index the library again with it"
         )
-    pool = _ListeningPool(model.name, model.fingerprint)
+    sandbox = Sandbox(_listen, partial(load_for_worker, model.name, model.fingerprint))
     found: list[Heard] = []
     try:
-        for task in [Task(path) for path in paths]:
-            # What `submit` has the worker do decides what comes back.
-            heard = cast("Heard | AnalysisError", pool.result(task, pool.submit(task)))
+        for path in paths:
+            heard = sandbox.result(sandbox.submit(path), path)
             if isinstance(heard, AnalysisError):
                 raise heard
             found.append(heard)
     finally:
-        pool.close(at_once=True)
+        sandbox.close(at_once=True)
     return found
 
 
-class _ListeningPool(AnalysisPool):
-    """The workers of indexing, with their model and their limits, that listen instead."""
-
-    def submit(self, task: Task) -> ProcessFuture[Outcome]:
-        """Queue a file; give the future to `result`."""
-        future = self._pool.schedule(_listen_in_worker, args=[task], timeout=self._limits.wall_s)
-        return cast("ProcessFuture[Outcome]", future)
-
-
-def _listen_in_worker(task: Task) -> Heard | AnalysisError:
-    (worker,) = workers._workers  # noqa: SLF001 - the list that the pool's initializer has filled
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = int(spent.ru_utime + spent.ru_stime) + worker.limits.cpu_s
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, resource.RLIM_INFINITY))
-    try:
-        return listen(task.path, worker.model)
-    except AnalysisError as error:
-        return error
+def _listen(model: Model, path: bytes) -> Heard:
+    return listen(path, model)
 
 
 def _heard(

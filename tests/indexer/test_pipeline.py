@@ -19,6 +19,7 @@ from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
 from indexer.library import Library
 from indexer.model import DEFAULT_MODEL, load_model
 from indexer.pipeline import Options, Progress, Summary, index_places
+from indexer.sandbox import Limits
 from recommender import Ranking, Recommender
 from tests import sounds
 from tests.catalogs import make_old
@@ -327,6 +328,16 @@ def test_a_track_that_cannot_be_described_is_answered_as_before(
     assert len(vectors(catalog)) == 12
     song.unlink()
     assert run(catalog, pool=pool).missing == 1
+
+
+def test_a_failure_of_a_limit_says_how_to_try_again_with_more(tmp_path: Path) -> None:
+    song = new_sound(tmp_path / "song.wav", seed=3)
+    catalog = tmp_path / "own.db"
+    run(catalog, song, pool=None, workers=1, limits=Limits(wall_s=0.01))
+    with closing(Library.open(catalog)) as library:
+        (failure,) = library.catalog.failures()
+    assert failure.reason == "timed out"
+    assert "`soundalike index --retry-failed --timeout SECONDS`" in failure.message
 
 
 def altered(name: str, path: Path) -> None:
