@@ -107,11 +107,7 @@ class Comparison:
 
     def agreement(self) -> list[str]:
         """Where they agree, and where not, a sentence each."""
-        usual = (
-            ""
-            if self.score is None
-            else f", closer than {_percent(self.score)} of random pairs of the library"
-        )
+        usual = "" if self.score is None else f", {_among_pairs(self.score)} of the library"
         first, second = self.first.descriptors, self.second.descriptors
         sentences = [f"cosine {self.cosine:.2f}{usual}"]
         if self.tempo_bpm is not None:
@@ -332,10 +328,13 @@ def _middles(starts_s: NDArray[np.float64], heard: Heard) -> tuple[float, float]
     return first, first + len(starts_s) * heard.window_hop_s
 
 
-def _percent(share: float) -> str:
-    if share > 0.9995:
-        return "over 99.9 %"
-    return f"{100 * share:.1f} %" if share > 0.99 else f"{100 * share:.0f} %"
+def _among_pairs(score: float) -> str:
+    if score > 0.9995:
+        return "closer than 999 of 1,000 random pairs"
+    if score < 0.005:
+        return "farther apart than nearly all random pairs"
+    share = f"{100 * score:.1f}" if score > 0.99 else f"{100 * score:.0f}"
+    return f"closer than {share} % of random pairs"
 
 
 def _tempo(bpm: float | None) -> str:

@@ -74,6 +74,20 @@ def test_where_they_agree_is_said(signals: tuple[Signal, Signal]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        (1.0, "closer than 999 of 1,000 random pairs of the library"),
+        (0.4, "closer than 40 % of random pairs of the library"),
+        (0.0, "farther apart than nearly all random pairs of the library"),
+    ],
+)
+def test_a_score_is_put_into_words(
+    signals: tuple[Signal, Signal], score: float, words: str
+) -> None:
+    assert compared(*signals, score=score).agreement()[0] == f"cosine 0.50, {words}"
+
+
 def test_the_picture_is_legible_and_has_its_parts(
     signals: tuple[Signal, Signal],
     titles: Callable[[Figure], list[str]],
