@@ -53,6 +53,8 @@ _NEAREST = 3
 # and not halfway between places that have nothing to do with each other.
 _FALL = 16.0
 _BLOCK = 2_000
+_LINES = 8
+_MAY_HIDE = 0.005  # of the points, under one name
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,12 +240,12 @@ def draw_map(found: LibraryMap) -> Figure:
             _scatter(axes, found, members, GROUP_COLOURS[number], size, label)
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_aspect("equal")
+        axes.set_aspect("equal", adjustable="datalim")
         for side in axes.spines.values():
             side.set_visible(False)
         axes.margins(0.03)
         title = f"{len(found.ids):,} tracks by {groups.kind}"
-        figure.suptitle(title, size=16, weight="bold", x=0.012, ha="left")
+        figure.suptitle(title, size=16, weight="bold", x=0.0033, ha="left")
         placed = len(found.ids) - found.landmarks
         how = f"; {found.landmarks:,} laid out, {placed:,} placed among them" if placed else ""
         axes.set_title(
@@ -265,7 +267,7 @@ def draw_map(found: LibraryMap) -> Figure:
             alignment="left",
             markerscale=(48 / size) ** 0.5,
         )
-        _name_groups(figure, axes, found)
+        _name_groups(figure, axes, found, size)
         return figure
 
 
@@ -290,14 +292,29 @@ def _scatter(
         )
 
 
-def _name_groups(figure: Figure, axes: Axes, found: LibraryMap) -> None:
-    """Write each group's name where most of it lies, as far as names do not overlap."""
+def _name_groups(figure: Figure, axes: Axes, found: LibraryMap, size: float) -> None:
+    """Write each group's name where most of it lies or beside, as far as it hides nothing there."""
     from matplotlib.patheffects import withStroke
     from matplotlib.transforms import Bbox
 
     groups = found.grouping
     figure.draw_without_rendering()
+    frame = axes.get_window_extent()
+    points = axes.transData.transform(found.places)
+    point = figure.dpi / 72
+    around = (size**0.5 / 2 + 1) * point
     taken: list[Bbox] = []
+
+    def fits(box: Bbox) -> bool:
+        if Bbox.count_overlaps(box, taken):
+            return False
+        if not (frame.containsx(box.x0) and frame.containsx(box.x1)):
+            return False
+        if not (frame.containsy(box.y0) and frame.containsy(box.y1)):
+            return False
+        hidden = ((points > box.min - around) & (points < box.max + around)).all(axis=1)
+        return bool(hidden.mean() <= _MAY_HIDE)
+
     for number in range(groups.coloured):
         members = found.places[groups.group_of == number]
         if len(members) < FEWEST:
@@ -305,6 +322,8 @@ def _name_groups(figure: Figure, axes: Axes, found: LibraryMap) -> None:
         text = axes.annotate(
             in_a_line(groups.names[number], longest=28),
             tuple(_densest(members)),
+            xytext=(0, 0),
+            textcoords="offset points",
             ha="center",
             va="center",
             weight="bold",
@@ -312,13 +331,22 @@ def _name_groups(figure: Figure, axes: Axes, found: LibraryMap) -> None:
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
         box = text.get_window_extent()
-        inside = axes.get_window_extent()
-        if Bbox.count_overlaps(box, taken) or not (
-            inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0
-        ):
-            text.remove()
+        moves = [move for move in _beside(box.width, box.height) if fits(box.translated(*move))]
+        if moves:
+            text.xyann = (moves[0][0] / point, moves[0][1] / point)
+            taken.append(box.translated(*moves[0]))
         else:
-            taken.append(box)
+            text.remove()
+
+
+def _beside(width: float, height: float) -> list[tuple[float, float]]:
+    """Moves of a label from its point, the nearest first."""
+    moves = [
+        (width * across / 4, height * up / 2)
+        for across in range(-4, 5)
+        for up in range(-_LINES, _LINES + 1)
+    ]
+    return sorted(moves, key=lambda move: float(np.hypot(*move)))
 
 
 def _densest(members: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from indexer.errors import InvalidOption, QueryError
 from recommender.engine import Recommender
 from recommender.pictures import library_map
 from recommender.pictures.library_map import LibraryMap, draw_map, lay_out, map_library
-from recommender.pictures.style import GROUP_COLOURS, save
+from recommender.pictures.style import GROUP_COLOURS, drawing, save
 from tests.recommender.catalogs import DIM, Planted, plant
 from tests.recommender.pictures.looking import assert_legible, png_size, written
 
@@ -132,6 +132,18 @@ def test_the_picture_is_legible_and_the_same_each_time(tmp_path: Path, mapped: L
     save(draw_map(mapped), tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert png_size(tmp_path / "one.png")[0] > 1200
+
+
+def test_names_of_groups_hide_no_point_of_a_small_library(mapped: LibraryMap) -> None:
+    with drawing():
+        figure = draw_map(mapped)
+        (axes,) = figure.axes
+        figure.draw_without_rendering()
+        points = axes.transData.transform(mapped.places)
+        boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) >= 3
+    for box in boxes:
+        assert not ((points > box.min) & (points < box.max)).all(axis=1).any()
 
 
 def test_map_command_and_what_it_refuses(
