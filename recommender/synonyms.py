@@ -190,6 +190,3 @@ FILLERS = frozenset(
 
 JOINTS = frozenset({"and", "with", "but", "plus", "yet", "also"})
 """They part two words, as a comma does."""
-
-NO_GENRE = frozenset({"other", "none", "unknown", "music", "genre", "misc", "miscellaneous", "na"})
-"""What files carry as a genre that says nothing."""

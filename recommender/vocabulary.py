@@ -19,7 +19,6 @@ from recommender.synonyms import (
     JOINTS,
     MEASURES,
     NEGATIONS,
-    NO_GENRE,
 )
 
 if TYPE_CHECKING:
@@ -341,19 +340,6 @@ def tokens(text: str) -> list[str]:
     """The words of a text, folded: "R&B, Lo-Fi" is r, and, b, lo, fi."""
     plain = _APOSTROPHES.sub("", folded(text)).replace("&", " and ").replace("_", " ")
     return _WORD.findall(plain)
-
-
-def split_genre(genre: str | None) -> tuple[str, ...]:
-    """The genres of one tag, "Rock; Pop/Dance": three; those that say nothing are left out."""
-    if genre is None:
-        return ()
-    parts = (" ".join(part.split()) for part in re.split(r"[;,/|]", genre))
-    return tuple(part for part in parts if part and _key(part) not in NO_GENRE)
-
-
-def genre_key(genre: str) -> str:
-    """What tells a genre from others, however it is written."""
-    return _key(genre)
 
 
 def _key(text: str) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
+from recommender.genres.labels import genre_key, split_genres
 from recommender.lookup import whole_number
 from recommender.lyrics import blended, check_weight, percentiles
 from recommender.vocabulary import (
@@ -24,8 +25,6 @@ from recommender.vocabulary import (
     Unknown,
     Vocabulary,
     Word,
-    genre_key,
-    split_genre,
 )
 
 if TYPE_CHECKING:
@@ -376,7 +375,7 @@ def _vocabulary(
 def _genres(tracks: Sequence[Track]) -> list[dict[str, str]]:
     """The genres of each track, by what tells them from others."""
     of_text = {
-        text: {genre_key(genre): genre for genre in split_genre(text)}
+        text: {genre_key(genre): genre for genre in split_genres(text)}
         for text in {track.genre for track in tracks}
     }
     return [of_text[track.genre] for track in tracks]

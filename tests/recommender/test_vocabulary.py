@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from recommender.vocabulary import Vocabulary, Word, genre_key, split_genre
+from recommender.vocabulary import Vocabulary, Word
 
 TAGS = (
     "rock",
@@ -175,12 +175,6 @@ def test_any_script_is_read() -> None:
 
 def test_the_blues_are_no_blue() -> None:
     assert Vocabulary(["blues"]).read("blue").words == ()
-
-
-def test_genres_of_one_tag() -> None:
-    assert split_genre(" Rock; Pop/Dance , (None)|Other") == ("Rock", "Pop", "Dance")
-    assert split_genre(None) == ()
-    assert genre_key("SoundTracks") == genre_key("sound-track")
 
 
 def test_an_empty_vocabulary_knows_years_only() -> None:

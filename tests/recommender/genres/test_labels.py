@@ -133,6 +133,7 @@ def test_spellings_of_a_genre_are_one() -> None:
 
 def test_several_genres_of_a_tag_are_split() -> None:
     assert split_genres("Jazz; Blues/jazz , Soul | Other") == ("Jazz", "Blues", "Soul")
+    assert split_genres(" Rock; Pop/Dance , (None)|Other") == ("Rock", "Pop", "Dance")
     assert split_genres("(None)") == split_genres(None) == split_genres(" ; ") == ()
 
 
