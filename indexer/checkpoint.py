@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from indexer.drafts import replacing
 from indexer.errors import ModelCorrupt, ModelError, ModelMissing
 from indexer.melspectrogram import FrontEnd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -191,7 +189,9 @@ def write(path: Path, tensors: Mapping[str, npt.NDArray[Any]], card: ModelCard) 
     metadata |= {"format": FORMAT, "fingerprint": stamp}
     content = save({name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata)
     try:
-        _replace(path, content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(content)
     except OSError as error:
         raise ModelError(f"{path} cannot be written: {error.strerror or error}") from error
     return read_info(path)
@@ -230,25 +230,3 @@ def _parse(metadata: Mapping[str, str], path: Path) -> ModelInfo:
     if info.pooling not in POOLINGS:
         raise ModelCorrupt(f"{path} asks for the unknown pooling {info.pooling!r}: fetch it again")
     return info
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

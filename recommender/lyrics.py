@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.drafts import replacing
 from indexer.errors import InvalidOption, QueryError
 from indexer.tags import read_lyrics
 
@@ -217,15 +218,10 @@ class LyricVectors:
             },
             {"format": _FORMAT, "text_model": self._model.fingerprint},
         )
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            with draft.open("wb") as file:
+            with replacing(self.path) as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
             log.warning(
                 "%s cannot be written (%s); the lyrics are read again next time",
                 self.path,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
+from indexer.drafts import replacing
 from indexer.errors import InvalidOption
 from indexer.paths import shown
 from recommender.lookup import name
@@ -178,39 +179,24 @@ def _uri(path: bytes) -> str:
 def _replace(path: Path, text: str, *, overwrite: bool) -> None:
     # Through a link, the file it leads to is replaced rather than the link.
     place = Path(os.path.realpath(path))
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
     try:
-        before = _inspect(path, place, overwrite=overwrite)
-        try:
-            with draft.open("x", encoding="utf-8", newline="\n") as file:
-                if before is not None:
-                    os.chmod(draft, before)
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(place)
-        finally:
-            draft.unlink(missing_ok=True)
-        folder = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _check(path, place, overwrite=overwrite)
+        with replacing(place) as file:
+            file.write(text.encode())
     except OSError as error:
         raise InvalidOption(
             f"{path} cannot be written ({error.strerror or error}): name another file"
         ) from error
 
 
-def _inspect(path: Path, place: Path, *, overwrite: bool) -> int | None:
-    """The permissions of a file that may be replaced; None where there is none."""
+def _check(path: Path, place: Path, *, overwrite: bool) -> None:
+    """Refuse to replace what is no playlist."""
     if not place.exists():
-        return None
+        return
     if not place.is_file():
         raise InvalidOption(f"{path} is not a file: name one that ends in .m3u8 or .json")
     if not overwrite and not _is_playlist(place):
         raise InvalidOption(f"{path} exists and is no playlist: name another file, or use --force")
-    return place.stat().st_mode & 0o777
 
 
 def _is_playlist(path: Path) -> bool:

@@ -59,7 +59,7 @@ FLOORS = (
     ("indexer.samples",),
     ("indexer.demux",),
     ("indexer.mpeg_frames", "indexer.sandbox"),
-    ("indexer.errors", "indexer.paths", "indexer.track_status"),
+    ("indexer.errors", "indexer.paths", "indexer.track_status", "indexer.drafts"),
     ("indexer",),
 )
 """From the roof down; a room imports from its own floor's package or from floors below."""

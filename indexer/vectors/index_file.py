@@ -14,11 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from indexer.drafts import replacing, to_disk
 from indexer.errors import IndexFileError
 from indexer.vectors.base import Stamp
 
@@ -102,29 +102,22 @@ def write(
     """
     index_path = Path(path)
     stamp_path = sidecar_path(path)
-    index_draft = _draft(index_path)
-    stamp_draft = _draft(stamp_path)
     try:
-        with index_draft.open("wb") as file:
-            writer = DigestWriter(file)
+        # The inner one takes its place first, and only when both are on disk.
+        with (
+            replacing(stamp_path, draft=_draft(stamp_path)) as stamp_file,
+            replacing(index_path, draft=_draft(index_path)) as index_file,
+        ):
+            writer = DigestWriter(index_file)
             fill(writer)
-            _to_disk(file)
-        sidecar = Sidecar(stamp, dim, vectors, facts, writer.length, writer.checksum())
-        with stamp_draft.open("wb") as file:
-            file.write(_encode(sidecar))
-            _to_disk(file)
-        index_draft.replace(index_path)
-        stamp_draft.replace(stamp_path)
-        _folder_to_disk(index_path.parent)
+            sidecar = Sidecar(stamp, dim, vectors, facts, writer.length, writer.checksum())
+            stamp_file.write(_encode(sidecar))
+            to_disk(stamp_file)
     except OSError as error:
         raise IndexFileError(
             f"The vector index {index_path} cannot be written ({error.strerror or error}): "
             "make room or set its permissions; nothing is lost, it is made from the catalog"
         ) from error
-    finally:
-        for draft in (index_draft, stamp_draft):
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
 
 
 def read(path: str | Path, parse: Callable[[BinaryIO], Any]) -> tuple[Sidecar, Any]:
@@ -224,19 +217,6 @@ def _encode(sidecar: Sidecar) -> bytes:
 def _draft(path: Path) -> Path:
     # One name a file, not a new one each time: a killed run leaves one draft, not many.
     return path.with_name(path.name + ".draft")
-
-
-def _to_disk(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _folder_to_disk(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unreadable(path: Path, error: OSError) -> IndexFileError:

@@ -17,7 +17,6 @@ The file is a safetensors file: numbers and JSON, no code.
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,9 +24,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from indexer.drafts import replacing
 from indexer.errors import BadLabels, BadVector, ModelMismatch, NoClassifier
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import ArrayLike, NDArray
@@ -192,13 +193,8 @@ class GenreClassifier:
         tensors = dict(self._arrays)
         tensors |= {f"{_NOTES}{name}": array for name, array in (arrays or {}).items()}
         tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        place = Path(path)
-        draft = place.with_name(f".{place.name}.{os.getpid()}")
-        try:
-            draft.write_bytes(save(tensors, {"soundalike": json.dumps(head)}))
-            draft.replace(place)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replacing(path) as file:
+            file.write(save(tensors, {"soundalike": json.dumps(head)}))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, model: StoredModel) -> GenreClassifier:

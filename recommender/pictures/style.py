@@ -7,12 +7,12 @@ are legible on white and on black.
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from indexer.drafts import replacing
 from indexer.errors import ExtraMissing, InvalidOption
 
 if TYPE_CHECKING:
@@ -159,18 +159,14 @@ def replace_file(path: Path, content: bytes, *, kind: str, begins: bytes) -> Non
     InvalidOption
         There is a file of another kind, or it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if path.exists():
             with path.open("rb") as file:
                 head = file.read(len(begins))
             if head and head.lower() != begins.lower():
                 raise InvalidOption(f"{path} exists and is no {kind}: name another file")
-        try:
-            draft.write_bytes(content)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replacing(path) as file:
+            file.write(content)
     except OSError as error:
         raise InvalidOption(
             f"{path} cannot be written ({error.strerror or error}): name another file"

@@ -13,6 +13,7 @@ import numpy as np
 
 from indexer.analysis import ALL_WINDOWS, DEFAULT_WINDOWS, analyse
 from indexer.audio import open_track
+from indexer.drafts import replacing
 from indexer.errors import AnalysisError, QueryError
 from indexer.model import Model, load_model
 
@@ -92,10 +93,8 @@ class Cache:
                 return dict(stored)
         arrays = make()
         place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_name(f".{place.stem}-{os.getpid()}.npz")
-        with unfinished.open("wb") as file:
+        with replacing(place) as file:
             np.savez(file, allow_pickle=False, **dict(arrays))
-        unfinished.replace(place)
         return arrays
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from indexer.drafts import replacing
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -16,10 +18,8 @@ if TYPE_CHECKING:
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write one array as .npy."""
-    unfinished = path.with_name(f".{path.name}")
-    with unfinished.open("wb") as file:
+    with replacing(path) as file:
         np.save(file, array)
-    unfinished.replace(path)
 
 
 def save_chunk(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -38,9 +38,8 @@ def open_chunk(folder: Path) -> dict[str, NDArray[Any]]:
 
 def save_json(path: Path, content: Any) -> None:
     """Write plain values as JSON."""
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    unfinished.replace(path)
+    with replacing(path) as file:
+        file.write(json.dumps(content, indent=1).encode())
 
 
 def read_json(path: Path) -> Any:
