@@ -11,7 +11,7 @@ import pytest
 from indexer.errors import InvalidOption
 from recommender import Ranking, Recommender, Where
 from recommender.reasons import shared_tags
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

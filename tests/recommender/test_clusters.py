@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,13 +8,13 @@ import pytest
 
 from indexer.errors import InvalidOption, QueryError
 from indexer.library import Library
-from recommender.__main__ import main
 from recommender.clusters import NOISE, clusters_of, hdbscan, kmeans
 from recommender.engine import Recommender
 from recommender.tag_profile import telling_tags
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -146,20 +145,13 @@ def test_an_empty_catalog_says_so(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_writes_playlists_and_answers_in_json(
-    library: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    library: Path, tmp_path: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
-    def run(*arguments: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["soundalike", "clusters", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert not ended.value.code
-        return capsys.readouterr().out
-
     folder = tmp_path / "lists"
-    out = run("--catalog", library, "--method", "hdbscan", "--playlists", folder)
+    code, out, _ = run(
+        "clusters", "--catalog", library, "--method", "hdbscan", "--playlists", folder
+    )
+    assert code == 0
     assert out.splitlines()[0].split()[:2] == ["cluster", "tracks"]
     assert "\x1b" not in out
     assert "tracks lie between the clusters" in out
@@ -168,7 +160,7 @@ def test_the_command_prints_writes_playlists_and_answers_in_json(
         "02 piano, mellow.m3u8",
     ]
     assert (folder / "02 piano, mellow.m3u8").read_text().count("#EXTINF") == 8
-    told = json.loads(run("--catalog", library, "--count", 3, "--json"))
+    told = json.loads(run("clusters", "--catalog", library, "--count", 3, "--json")[1])
     assert set(told) == {"method", "clusters", "noise", "silhouette"}
     assert set(told["clusters"][0]) == {"number", "name", "tags", "moods", "central", "ids"}
 

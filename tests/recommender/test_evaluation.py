@@ -32,7 +32,7 @@ from recommender.evaluation import (
     unit,
 )
 from tests import sounds
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 
 
 def vectors(count: int, *, dim: int = 8, seed: int = 0) -> np.ndarray:

@@ -12,7 +12,7 @@ from indexer.library import Library
 from indexer.schema import TrackRow
 from recommender import Recommender, Where
 from recommender.filters import pitch_and_mode
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from recommender.engine import Recommender
 from recommender.evaluation import hubness
 from recommender.hubs import NEAREST, LocalScale
 from recommender.ranking import Ranking
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -30,7 +30,7 @@ from recommender.lyrics import (
 from recommender.text_embedding import FOLDER_VARIABLE, TextModel, is_available
 from recommender.words import find
 from tests import sounds
-from tests.recommender.catalogs import Planted, plant
+from tests.catalogs import Planted, plant
 
 TAGS = ("rock", "sad", "Mellow")
 SEA = "The ship went down beneath the waves\nSalt water in my lungs, the ocean took my brave"

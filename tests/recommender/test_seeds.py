@@ -18,7 +18,7 @@ from indexer.pipeline import Options, index_places
 from recommender import Ranking, Recommender, Where
 from recommender.seeds import PUSH
 from tests import sounds
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

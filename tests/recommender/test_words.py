@@ -15,7 +15,7 @@ from recommender.__main__ import cli
 from recommender.filters import Where
 from recommender.text_embedding import CARRIER
 from recommender.words import Found, find, vocabulary
-from tests.recommender.catalogs import Planted, plant
+from tests.catalogs import Planted, plant
 
 TAGS = ("rock", "pop", "Mellow", "ambient", "sad", "metal", "instrumental", "90s", "vocal jazz")
 Asking = Callable[..., Found]

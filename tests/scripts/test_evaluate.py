@@ -20,7 +20,7 @@ from indexer.errors import QueryError
 from indexer.melspectrogram import FrontEnd, log_mel
 from indexer.model import load_model
 from tests import sounds
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 
 GENRES = ("calm", "loud")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
     from pathlib import Path

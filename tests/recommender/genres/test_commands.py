@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +11,8 @@ from indexer import checkpoint
 from indexer.checkpoint import ModelCard
 from indexer.melspectrogram import FrontEnd
 from indexer.network import NetworkConfig, build
-from recommender.__main__ import main
 from tests import sounds
-from tests.recommender.catalogs import plant
+from tests.catalogs import plant
 from tests.recommender.genres.conftest import TAGS, voices
 
 if TYPE_CHECKING:
@@ -24,20 +22,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], library: Path
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, library: Path
 ) -> Callable[..., tuple[int, str, str]]:
-    """Run a command line as the shell would, beside the library: exit status, stdout, stderr."""
+    """Run a command line as the shell would, beside the library."""
     monkeypatch.chdir(library.parent)
-
-    def runner(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["soundalike", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), out, err
-
-    return runner
+    return run
 
 
 def test_a_library_is_learned_told_of_and_filled(

@@ -12,7 +12,7 @@ from recommender.genres import training
 from recommender.genres.answers import genres_of, missing_genres
 from recommender.genres.classifier import GenreClassifier
 from recommender.genres.report import genre_report
-from tests.recommender.catalogs import Planted, plant
+from tests.catalogs import Planted, plant
 from tests.recommender.genres.conftest import GENRES, TAGS, voices
 
 if TYPE_CHECKING:

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from recommender.__main__ import main
 from tests.recommender.journeys.conftest import ring
 
 if TYPE_CHECKING:
@@ -19,28 +17,12 @@ if TYPE_CHECKING:
     Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(
-    plant: Plant,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> Run:
-    """Run a command line on a catalog of 60 tracks: exit status, stdout, stderr."""
+@pytest.fixture(autouse=True)
+def catalog(plant: Plant) -> None:
+    """A catalog of 60 tracks where `run` runs."""
     artists = [f"Band {number}" for number in range(60)]
     artists[1] = "Evil\x1b[2J\n#EXTINF:1,Lie"
     plant(ring(60), durations=[100.0 + 20 * number for number in range(60)], artists=artists)
-    monkeypatch.chdir(tmp_path)
-
-    def runner(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["soundalike", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), out, err
-
-    return runner
 
 
 def test_a_station_is_printed_as_a_table(run: Run) -> None:

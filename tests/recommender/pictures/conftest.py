@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from indexer.model import load_model
-from recommender.__main__ import main
 from recommender.pictures.listening import Heard, listen
 from recommender.pictures.signal import Signal
 from tests import sounds
@@ -22,24 +20,6 @@ if TYPE_CHECKING:
     from indexer.model import Model
 
 RATE = 16_000
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., tuple[int, str, str]]:
-    """Run a command line as the shell would: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def runner(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["soundalike", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), out, err
-
-    return runner
 
 
 @pytest.fixture(scope="session")

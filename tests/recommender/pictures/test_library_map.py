@@ -11,7 +11,7 @@ from recommender.engine import Recommender
 from recommender.pictures import library_map
 from recommender.pictures.library_map import LibraryMap, draw_map, lay_out, map_library
 from recommender.pictures.style import GROUP_COLOURS, drawing, save
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 from tests.recommender.pictures.looking import assert_legible, png_size, written
 
 if TYPE_CHECKING:

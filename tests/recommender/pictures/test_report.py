@@ -20,7 +20,7 @@ from indexer.errors import NotAudio
 from indexer.library import Library
 from recommender.engine import Recommender
 from recommender.pictures.survey import survey
-from tests.recommender.catalogs import DIM, Planted, plant
+from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
     from collections.abc import Callable

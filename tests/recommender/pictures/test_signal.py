@@ -15,7 +15,7 @@ from recommender.pictures.listening import MEL_BANDS, Heard, listen
 from recommender.pictures.signal import Signal, draw_signal, in_words, onsets_title
 from recommender.pictures.style import check_target, in_a_line, need_matplotlib, replace_file, save
 from tests import sounds
-from tests.recommender.catalogs import Planted, plant
+from tests.catalogs import Planted, plant
 from tests.recommender.pictures.looking import assert_legible, png_size
 
 if TYPE_CHECKING:
