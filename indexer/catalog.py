@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
-    from sqlalchemy import ColumnElement
-    from sqlalchemy.orm import InstrumentedAttribute
 
 Item = TypeVar("Item")
 
@@ -74,16 +72,6 @@ class StoredModel:
     dim: int
     tag_names: tuple[str, ...]
     windows: int
-
-
-@dataclass(frozen=True, slots=True)
-class KnownFile:
-    """What the last run saw of a file."""
-
-    track_id: int
-    size: int
-    mtime_ns: int
-    status: str
 
 
 @dataclass(frozen=True)
@@ -256,33 +244,6 @@ class Catalog:
         with self.reading() as connection:
             return list(connection.execute(select(RootRow.path).order_by(RootRow.path)).scalars())
 
-    def known_files(self) -> dict[bytes, KnownFile]:
-        """Every file of the catalog by its path."""
-        query = select(
-            TrackRow.path, TrackRow.id, TrackRow.size, TrackRow.mtime_ns, TrackRow.status
-        )
-        with self.reading() as connection:
-            # Straight from the driver: a rescan of a large library spends its time here.
-            rows = connection.connection.cursor().execute(str(query)).fetchall()
-        return {row[0]: KnownFile(*row[1:]) for row in rows}
-
-    def failed_files(self) -> dict[bytes, tuple[int, int]]:
-        """Size and mtime of each file at its last failure."""
-        query = select(FailureRow.path, FailureRow.size, FailureRow.mtime_ns)
-        with self.reading() as connection:
-            return {row.path: (row.size, row.mtime_ns) for row in connection.execute(query)}
-
-    def embedded_hashes(self, model_id: int) -> NDArray[np.uint64]:
-        """The first 8 bytes of the hash of each recording the model has heard, sorted."""
-        query = (
-            select(func.substr(RecordingRow.audio_hash, 1, 8))
-            .join(EmbeddingRow)
-            .where(EmbeddingRow.model_id == model_id)
-        )
-        with self.reading() as connection:
-            joined = b"".join(connection.execute(query).scalars())
-        return np.sort(np.frombuffer(joined, dtype=">u8").astype(np.uint64))
-
     def failures(self) -> list[Failure]:
         """Every file that could not be analysed, by path."""
         with self.reading() as connection:
@@ -387,35 +348,6 @@ class Catalog:
         rows = np.frombuffer(stored, dtype="<f2").reshape(len(ids), len(model.tag_names))
         return rows.astype(np.float32)
 
-    def activation_columns(
-        self, model: StoredModel, places: Sequence[int]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-        """Ids (n,) of the present tracks, and their activations of some tags (n, len(places))."""
-        # A float16 each; SQLite counts bytes from 1.
-        tags = ", ".join(f"substr(e.activations, {2 * place + 1:d}, 2)" for place in places)
-        query = (
-            f"SELECT t.id, {tags} FROM tracks t JOIN embeddings e "  # noqa: S608 - integers
-            f"ON e.recording_id = t.recording_id AND e.model_id = {model.id:d} "
-            "WHERE t.status = ?"
-        )
-        with self.reading() as connection:
-            rows = connection.exec_driver_sql(query, (str(TrackStatus.PRESENT),)).cursor.fetchall()
-        ids = np.array([row[0] for row in rows], dtype=np.int64)
-        stored = np.frombuffer(b"".join(b"".join(row[1:]) for row in rows), dtype="<f2")
-        return ids, stored.reshape(len(ids), len(places))
-
-    def values_of(self, column: InstrumentedAttribute[Any]) -> list[str]:
-        """Every text that a column holds, once."""
-        query = select(column).distinct().where(column.is_not(None))
-        with self.reading() as connection:
-            return list(connection.execute(query).scalars())
-
-    def ids_where(self, conditions: Sequence[ColumnElement[bool]]) -> NDArray[np.int64]:
-        """Ids of the present tracks for which all conditions hold, in any order."""
-        query = select(TrackRow.id).where(TrackRow.status == TrackStatus.PRESENT, *conditions)
-        with self.reading() as connection:
-            return np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
-
     def changes_since(self, change: int, model: StoredModel) -> Iterator[Changes]:
         """What an index that has seen `change` must still learn, oldest first, in batches."""
         query = (
@@ -452,42 +384,6 @@ class Catalog:
                     select(func.count()).select_from(table)
                 ).scalar_one()
         return counts
-
-    def unheard_files(self, model: StoredModel) -> list[tuple[bytes, int, int]]:
-        """Path, size and mtime of each present track whose recording the model has not heard."""
-        heard = (
-            select(EmbeddingRow.recording_id)
-            .where(
-                EmbeddingRow.recording_id == TrackRow.recording_id,
-                EmbeddingRow.model_id == model.id,
-            )
-            .exists()
-        )
-        query = (
-            select(TrackRow.path, TrackRow.size, TrackRow.mtime_ns)
-            .where(TrackRow.status == TrackStatus.PRESENT, ~heard)
-            .order_by(TrackRow.path)
-        )
-        with self.reading() as connection:
-            return [(row[0], row[1], row[2]) for row in connection.execute(query)]
-
-    def undescribed_files(self) -> list[tuple[bytes, int, int]]:
-        """Path, size and mtime of each present track without descriptors.
-
-        Tracks that were indexed before the catalog had such a table.
-        """
-        described = (
-            select(DescriptorsRow.recording_id)
-            .where(DescriptorsRow.recording_id == TrackRow.recording_id)
-            .exists()
-        )
-        query = (
-            select(TrackRow.path, TrackRow.size, TrackRow.mtime_ns)
-            .where(TrackRow.status == TrackStatus.PRESENT, ~described)
-            .order_by(TrackRow.path)
-        )
-        with self.reading() as connection:
-            return [(row[0], row[1], row[2]) for row in connection.execute(query)]
 
     def count_missing(self, ids: Sequence[int]) -> int:
         """How many of these tracks are missing."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from indexer import catalog_writer as writer
+from indexer import known_files
 from indexer.analysis import DEFAULT_WINDOWS
 from indexer.catalog_writer import SeenFile, Stored
 from indexer.errors import (
@@ -179,8 +180,8 @@ def index_places(
         found.walked.clear()
     todo = plan(
         found,
-        library.catalog.known_files(),
-        library.catalog.failed_files(),
+        known_files.known_files(library.catalog),
+        known_files.failed_files(library.catalog),
         roots=library.catalog.roots(),
         named=set(named),
         retry_failed=options.retry_failed,
@@ -206,7 +207,7 @@ def index_places(
         run.go(files, stop, pool)
     with library.catalog.writing() as connection:
         writer.forget_dead_roots(connection)
-        unheard = library.catalog.unheard_files(model) if switching else []
+        unheard = known_files.unheard_files(library.catalog, model) if switching else []
         if switching and not unheard:
             writer.activate_model(connection, model)
     if active is not None and unheard:
@@ -295,7 +296,7 @@ def _unheard(
     """Files that are unchanged but were never heard by this model, as after another one's run."""
     due = {file.path for file in analysed}
     files = []
-    for path, size, mtime_ns in library.catalog.unheard_files(model):
+    for path, size, mtime_ns in known_files.unheard_files(library.catalog, model):
         root = next((root for root in walked if path.startswith(inside(root))), None)
         if path not in due and os.path.lexists(path):
             files.append(SeenFile(path, root or os.path.dirname(path), size, mtime_ns))
@@ -307,7 +308,7 @@ def _undescribed(library: Library, named: Sequence[bytes]) -> list[SeenFile]:
     places = tuple(inside(place) for place in named)
     return [
         SeenFile(path, os.path.dirname(path), size, mtime_ns)
-        for path, size, mtime_ns in library.catalog.undescribed_files()
+        for path, size, mtime_ns in known_files.undescribed_files(library.catalog)
         if (not named or path in named or path.startswith(places)) and os.path.lexists(path)
     ]
 
@@ -372,7 +373,7 @@ class _Run:
             self._model.fingerprint,
             workers=min(self._workers, len(files)),
             limits=self._options.limits,
-            known=self._library.catalog.embedded_hashes(self._model.id),
+            known=known_files.embedded_hashes(self._library.catalog, self._model.id),
         )
         try:
             unheard = self._pass(using, files, stop, skip_known=True)

@@ -19,7 +19,7 @@ from indexer.track_status import TrackStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from indexer.catalog import KnownFile
+    from indexer.known_files import KnownFile
 
 AUDIO_SUFFIXES = frozenset(
     b"3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi caf dff dsf dts eac3 f4a flac flv gsm m2ts "

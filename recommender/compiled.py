@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy import func, or_, select
 
 from indexer.errors import InvalidOption
+from indexer.filter_queries import activation_columns, ids_where, values_of
 from indexer.schema import DescriptorsRow, RecordingRow, TrackRow
 from recommender.filters import EVERYTHING, Where, pitch_and_mode
 from recommender.lookup import LARGEST_ID, folded, is_id
@@ -106,7 +107,7 @@ class Filters:
         conditions = list(_conditions(where, catalog))
         kept: NDArray[np.int64] | None = None
         if conditions or (where.among is None and not where.tags):
-            kept = catalog.ids_where(conditions)
+            kept = ids_where(catalog, conditions)
         if where.tags:
             fitting = _reaching(where.tags, catalog, model)
             kept = fitting if kept is None else np.intersect1d(kept, fitting)
@@ -144,14 +145,14 @@ def _conditions(where: Where, catalog: Catalog) -> Iterable[ColumnElement[bool]]
     if where.artist:
         yield or_(
             *(
-                _one_of(column, _spellings(where.artist, catalog.values_of(column)))
+                _one_of(column, _spellings(where.artist, values_of(catalog, column)))
                 for column in (TrackRow.artist, TrackRow.album_artist)
             )
         )
     if where.album:
-        yield _one_of(TrackRow.album, _spellings(where.album, catalog.values_of(TrackRow.album)))
+        yield _one_of(TrackRow.album, _spellings(where.album, values_of(catalog, TrackRow.album)))
     if where.genre:
-        yield _one_of(TrackRow.genre, _with_genre(where.genre, catalog.values_of(TrackRow.genre)))
+        yield _one_of(TrackRow.genre, _with_genre(where.genre, values_of(catalog, TrackRow.genre)))
     if where.year is not None:
         yield from _within(TrackRow.year, *where.year)
     if where.added_since is not None:
@@ -165,7 +166,7 @@ def _conditions(where: Where, catalog: Catalog) -> Iterable[ColumnElement[bool]]
         yield from _within(DescriptorsRow.tempo_bpm, *where.tempo)
     if where.key:
         wanted = {pitch_and_mode(key) for key in where.key}
-        known = catalog.values_of(DescriptorsRow.key_name)
+        known = values_of(catalog, DescriptorsRow.key_name)
         yield _one_of(DescriptorsRow.key_name, [k for k in known if pitch_and_mode(k) in wanted])
 
 
@@ -204,7 +205,7 @@ def _reaching(
 ) -> NDArray[np.int64]:
     """Ids of the tracks whose activations reach all the levels."""
     places = [tag_place(tag, model) for tag, _ in tags]
-    ids, values = catalog.activation_columns(model, places)
+    ids, values = activation_columns(catalog, model, places)
     # As the catalog keeps them: 0.4 reaches 0.4.
     levels = np.array([level for _, level in tags], dtype=np.float16)
     return ids[(values >= levels).all(axis=1)]

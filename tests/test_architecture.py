@@ -38,7 +38,7 @@ FLOORS = (
     ("indexer.pipeline",),
     ("indexer.scan",),
     ("indexer.library",),
-    ("indexer.vectors", "indexer.catalog_writer"),
+    ("indexer.vectors", "indexer.catalog_writer", "indexer.known_files", "indexer.filter_queries"),
     ("indexer.catalog", "indexer.migrations"),
     ("indexer.catalog_file",),
     ("indexer.schema", "indexer.lock", "indexer.vectors.half_precision"),

@@ -30,6 +30,7 @@ from indexer.errors import (
     NotACatalog,
     TooShort,
 )
+from indexer.known_files import embedded_hashes, undescribed_files
 from indexer.melspectrogram import FrontEnd
 from indexer.schema import REVISIONS, DescriptorsRow
 from indexer.tags import Tags
@@ -144,7 +145,7 @@ def test_a_known_recording_needs_no_second_embedding(
     store(catalog, model, file("1.mp3"), heard(1))
     assert store(catalog, model, file("copy.mp3"), known(1)) is Stored.NEW
     assert catalog.counts()["recordings"] == 1
-    assert catalog.embedded_hashes(model.id).tolist() == [0x0101010101010101]
+    assert embedded_hashes(catalog, model.id).tolist() == [0x0101010101010101]
 
 
 def test_a_moved_file_keeps_its_id(catalog: Catalog, model: StoredModel, file: FileMaker) -> None:
@@ -369,12 +370,12 @@ def test_a_recording_is_described_later_without_a_change_of_what_is_answerable(
     seen = file("1.mp3")
     store(catalog, model, seen, heard(1))
     assert catalog.tracks([1])[1].tempo_bpm is None
-    assert catalog.undescribed_files() == [(seen.path, seen.size, seen.mtime_ns)]
+    assert undescribed_files(catalog) == [(seen.path, seen.size, seen.mtime_ns)]
     change = catalog.change()
     silent = Descriptors(None, 0.0, None, 0.0, None, None)
     assert store(catalog, model, seen, replace(known(1), descriptors=silent)) is Stored.DESCRIBED
     assert catalog.tracks([1])[1].tempo_confidence == 0.0
-    assert catalog.undescribed_files() == []
+    assert undescribed_files(catalog) == []
     assert catalog.change() == change
 
 
@@ -397,7 +398,7 @@ def test_a_catalog_without_descriptors_is_read_as_it_is_and_upgraded_by_writing(
     with closing(Catalog.open_for_reading(catalog.path)) as reader:
         track = reader.tracks([1])[1]
         assert (track.key, track.tempo_bpm, track.key_name) == ("1.mp3", None, None)
-        assert len(reader.undescribed_files()) == 1
+        assert len(undescribed_files(reader)) == 1
     assert catalog.path.read_bytes() == before
     with closing(Catalog.open_for_writing(catalog.path)) as upgraded:
         assert (

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.catalog import KnownFile
+from indexer.known_files import KnownFile
 from indexer.scan import plan, scan
 from indexer.track_status import TrackStatus
 
