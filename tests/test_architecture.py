@@ -36,7 +36,7 @@ FLOORS = (
     ("recommender.evaluation", "recommender.copies"),
     ("recommender.synonyms", "recommender.text_embedding"),
     ("indexer.pipeline",),
-    ("indexer.scan",),
+    ("indexer.scan", "indexer.run"),
     ("indexer.library",),
     ("indexer.vectors", "indexer.catalog_writer", "indexer.known_files", "indexer.filter_queries"),
     ("indexer.catalog", "indexer.migrations"),

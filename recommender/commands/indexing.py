@@ -25,7 +25,8 @@ from recommender.commands.output import duration, print_answer, print_json, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from indexer.pipeline import Progress, Summary
+    from indexer.pipeline import Summary
+    from indexer.run import Progress
     from recommender.answers import Answer
 
 

@@ -18,7 +18,8 @@ from indexer.catalog_writer import Stored
 from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
 from indexer.library import Library
 from indexer.model import DEFAULT_MODEL, load_model
-from indexer.pipeline import Options, Progress, Summary, index_places
+from indexer.pipeline import Options, Summary, index_places
+from indexer.run import Progress
 from indexer.sandbox import Limits
 from recommender import Ranking, Recommender
 from tests import sounds
@@ -420,9 +421,9 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
     catalog = tmp_path / "catalog.db"
     code = (
         "import sys\n"
-        "from indexer import pipeline\n"
+        "from indexer import pipeline, run\n"
         "from indexer.library import Library\n"
-        "pipeline.BATCH, pipeline.BATCH_S = 2, 0.0\n"
+        "run.BATCH, run.BATCH_S = 2, 0.0\n"
         "library = Library.open_for_writing(sys.argv[1], create=True)\n"
         "print('begun', flush=True)\n"
         "pipeline.index_places(library, [sys.argv[2]],\n"
