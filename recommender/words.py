@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
+from recommender.blending import blended, check_weight, percentiles
 from recommender.genres.labels import genre_key, split_genres
 from recommender.lookup import whole_number
-from recommender.lyrics import blended, check_weight, percentiles
 from recommender.vocabulary import (
     NEAREST,
     Request,

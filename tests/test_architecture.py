@@ -30,7 +30,7 @@ FLOORS = (
     ("recommender.reasons", "recommender.compiled"),
     ("recommender.filters",),
     ("recommender.rerank", "recommender.hubs"),
-    ("recommender.playlists",),
+    ("recommender.playlists", "recommender.blending"),
     ("recommender.vocabulary", "recommender.lyrics"),
     ("recommender.lookup", "recommender.answers"),
     ("recommender.evaluation", "recommender.copies"),

@@ -57,8 +57,8 @@ def similar(
     QUERY is a catalog id, a key, the path of a file in the catalog or of any other file, or a part
     of "artist - title". The score is the share of random pairs of the catalog that are less alike.
     """
+    from recommender.blending import POOL
     from recommender.engine import Recommender
-    from recommender.lyrics import POOL
 
     with Recommender.open(catalog) as recommender:
         answer = recommender.similar_to_tracks(

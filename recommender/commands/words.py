@@ -140,7 +140,8 @@ def with_lyrics(
     """An answer of `POOL` neighbours of tracks or files, ordered anew by sound and lyrics."""
     import numpy as np
 
-    from recommender.lyrics import blend, unit_mean
+    from recommender.blending import blend
+    from recommender.lyrics import unit_mean
     from recommender.text_embedding import TextModel
 
     lyrics = read_lyrics(recommender, catalog, TextModel(text_model))

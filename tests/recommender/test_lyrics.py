@@ -14,17 +14,15 @@ from indexer.errors import InvalidOption, ModelCorrupt, ModelMissing, QueryError
 from recommender import Recommender
 from recommender.__main__ import cli
 from recommender.answers import Answer, Neighbour
+from recommender.blending import blend, blended, percentiles
 from recommender.commands.words import with_lyrics
 from recommender.lyrics import (
     LONGEST,
     PASSAGE,
     LyricVectors,
-    blend,
-    blended,
     decoded,
     lyrics_of,
     lyrics_path,
-    percentiles,
     plain_lyrics,
 )
 from recommender.text_embedding import FOLDER_VARIABLE, TextModel, is_available
