@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from recommender.pictures.library_map import Grouping, LibraryMap
-    from recommender.pictures.survey import Bars, Histogram
+    from recommender.pictures.tallies import Bars, Histogram
 
 LONGEST = 90
 _WIDTH, _HEIGHT, _FOOT, _HEAD = 360, 150, 20, 14

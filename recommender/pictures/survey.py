@@ -24,6 +24,7 @@ from recommender.pictures.library_map import (
     lay_out,
 )
 from recommender.pictures.library_map import LANDMARKS as MAPPED
+from recommender.pictures.tallies import Bars, Histogram, bars, durations, histogram, years
 from recommender.tag_profile import GroupTag, library_tags, telling_tags
 
 if TYPE_CHECKING:
@@ -44,30 +45,6 @@ GENRES = 12
 TAGS = 6
 OUTLIERS = 12
 _SILHOUETTE = 2_000
-
-
-@dataclass(frozen=True)
-class Bars:
-    """How many tracks there are of each kind, the commonest first.
-
-    Attributes
-    ----------
-    rest : tuple of int
-        Kinds that are not among them, and their tracks.
-    """
-
-    counts: tuple[tuple[str, int], ...]
-    rest: tuple[int, int] = (0, 0)
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Counts between edges, one fewer than edges; `unknown` tracks have no value."""
-
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    median: float | None
-    unknown: int
 
 
 @dataclass(frozen=True)
@@ -262,12 +239,12 @@ def survey(
             field: sum(getattr(track, field) is None for track in tracks)
             for field in ("title", "artist", "album", "genre", "year")
         },
-        durations=_durations([track.duration_s for track in tracks]),
-        tempi=_histogram([track.tempo_bpm for track in tracks], np.arange(40.0, 221.0, 10.0)),
-        years=_years([track.year for track in tracks]),
-        formats=_bars([_format(track) for track in tracks], 8),
-        genres=_bars([one for one in _labels(genre, np.arange(len(ids))) if one], 15),
-        keys=_bars([track.key_name for track in tracks if track.key_name], 24),
+        durations=durations([track.duration_s for track in tracks]),
+        tempi=histogram([track.tempo_bpm for track in tracks], np.arange(40.0, 221.0, 10.0)),
+        years=years([track.year for track in tracks]),
+        formats=bars([_format(track) for track in tracks], 8),
+        genres=bars([one for one in _labels(genre, np.arange(len(ids))) if one], 15),
+        keys=bars([track.key_name for track in tracks if track.key_name], 24),
         genre_tags=_genre_tags(recommender, ids, genre),
         separability=distances,
         precision=precision,
@@ -380,41 +357,3 @@ def _genre_tags(
 
 def _format(track: Track) -> str:
     return f"{track.codec} in {track.container}, {track.sample_rate / 1000:g} kHz"
-
-
-def _bars(labels: Sequence[str], most: int) -> Bars:
-    counted = Counter(labels).most_common()
-    left = counted[most:]
-    return Bars(tuple(counted[:most]), (len(left), sum(count for _, count in left)))
-
-
-def _durations(seconds: Sequence[float]) -> Histogram:
-    """In steps that suit the library: fine for clips, minutes for songs."""
-    longest = float(np.percentile(seconds, 99))
-    step = next((step for step in (1, 5, 10, 30, 60, 300) if longest / step <= 24), 600)
-    top = step * (int(longest / step) + 1)
-    edges = np.arange(0.0, min(top, 40 * step) + step, step)
-    return _histogram(list(seconds), edges)
-
-
-def _years(years: Sequence[int | None]) -> Histogram:
-    # A year of 0 or 9999 is a slip of the tagger's.
-    sane = [year if year is not None and 1000 <= year <= 3000 else None for year in years]
-    known = [year for year in sane if year is not None]
-    first, last = (min(known), max(known)) if known else (2000, 2009)
-    step = next((step for step in (1, 5, 10) if (last - first) / step <= 24), 50)
-    edges = np.arange(first // step * step, last // step * step + step + 1, step, dtype=np.float64)
-    return _histogram(sane, edges)
-
-
-def _histogram(values: Sequence[float | None], edges: NDArray[np.float64]) -> Histogram:
-    """What lies beyond the last edge counts for the last step, and below the first likewise."""
-    known = np.array([value for value in values if value is not None], dtype=np.float64)
-    inside = np.clip(known, edges[0], np.nextafter(edges[-1], -np.inf))
-    counts, _ = np.histogram(inside, edges)
-    return Histogram(
-        tuple(edges.tolist()),
-        tuple(counts.tolist()),
-        float(np.median(known)) if len(known) else None,
-        len(values) - len(known),
-    )
