@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, overload
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Literal, overload
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+Reasons = bool | Literal["windows"]
+"""Whether an answer says why, and whether it hears the tracks again to say where."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,24 @@ class Version:
     key: str
     title: str | None
     artist: str | None
+    cosine: float
+
+
+@dataclass(frozen=True)
+class MatchingWindows:
+    """The two stretches of two tracks that sound most alike.
+
+    Attributes
+    ----------
+    first_s, second_s : float
+        Where they begin, in seconds.
+    length_s : float
+    cosine : float
+    """
+
+    first_s: float
+    second_s: float
+    length_s: float
     cosine: float
 
 
@@ -35,15 +57,18 @@ class Why:
         The answer's, where it is also the seed's.
     key_name : str or None
         The musical key, where it is the same.
+    windows : MatchingWindows or None
+        Of the seed and the answer; None unless asked for, and where one is no file that is there.
     """
 
     seed: str | None
     tags: tuple[str, ...]
     tempo_bpm: float | None
     key_name: str | None
+    windows: MatchingWindows | None = None
 
     def __str__(self) -> str:
-        """In words, such as "piano, calm; both 92 BPM, A minor"."""
+        """In words, such as "piano, calm; both 92 BPM, A minor; 0:43 like the seed's 1:02"."""
         both = [
             *([] if self.tempo_bpm is None else [f"{self.tempo_bpm:.0f} BPM"]),
             *([] if self.key_name is None else [self.key_name]),
@@ -52,8 +77,19 @@ class Why:
             "" if self.seed is None else f"like {self.seed}",
             ", ".join(self.tags),
             f"both {', '.join(both)}" if both else "",
+            ""
+            if self.windows is None
+            else f"{clock(self.windows.second_s)} like the seed's {clock(self.windows.first_s)}",
         ]
         return "; ".join(part for part in parts if part)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a player shows them: 3:07."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+    return f"{whole // 60}:{whole % 60:02}"
 
 
 @dataclass(frozen=True)
@@ -110,6 +146,16 @@ class Answer(Sequence[Neighbour]):
     def __getitem__(self, place: slice) -> tuple[Neighbour, ...]: ...
     def __getitem__(self, place: int | slice) -> Neighbour | tuple[Neighbour, ...]:
         return self.neighbours[place]
+
+    def with_windows(self, found: Sequence[MatchingWindows | None]) -> Answer:
+        """The answer with matching windows, one for each neighbour, among its reasons."""
+        return replace(
+            self,
+            neighbours=tuple(
+                one if one.why is None else replace(one, why=replace(one.why, windows=windows))
+                for one, windows in zip(self, found, strict=True)
+            ),
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """A DataFrame with one row a neighbour; `duplicates` as ids, `why` in words."""

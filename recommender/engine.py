@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from indexer.catalog import StoredModel, Track
     from indexer.library import Library
     from indexer.vectors.base import VectorIndex
-    from recommender.answers import Answer
+    from recommender.answers import Answer, MatchingWindows, Reasons
     from recommender.filters import Where
-    from recommender.hearing import MatchingWindows
     from recommender.ranking import Ranking
     from recommender.seeds import Seed, SeedLike, Strategy
 
@@ -102,7 +101,7 @@ class Recommender:
         where: Where | None = None,
         ranking: Ranking | None = None,
         include_same: bool = False,
-        why: bool = False,
+        why: Reasons = False,
     ) -> Answer:
         """The n tracks that sound most like what is liked, and not like what is disliked.
 
@@ -123,8 +122,9 @@ class Recommender:
             Whether the seeds themselves and other encodings of their recordings may be answers.
             The same recording has the same encoded audio, or a cosine of at least 0.99 and a
             duration within a second.
-        why : bool
-            Whether each neighbour says what it has in common with the seed.
+        why : bool or "windows"
+            Whether each neighbour says what it has in common with the seed; "windows": also which
+            seconds of both sound most alike, for which both are heard again (some 0.2 s a track).
 
         Raises
         ------
@@ -151,7 +151,7 @@ class Recommender:
         where: Where | None = None,
         ranking: Ranking | None = None,
         include_same: bool = False,
-        why: bool = False,
+        why: Reasons = False,
     ) -> Answer:
         """The n tracks that sound most like one of the catalog; see `similar_to_tracks`.
 
@@ -171,7 +171,7 @@ class Recommender:
         where: Where | None = None,
         ranking: Ranking | None = None,
         include_same: bool = False,
-        why: bool = False,
+        why: Reasons = False,
     ) -> Answer:
         """The n tracks that sound most like a file, which need not be in the catalog.
 
@@ -195,7 +195,7 @@ class Recommender:
         *,
         where: Where | None = None,
         ranking: Ranking | None = None,
-        why: bool = False,
+        why: Reasons = False,
     ) -> Answer:
         """The n tracks nearest to a vector (dim,) of the catalog's model, of any length.
 
@@ -388,7 +388,7 @@ class Recommender:
         ------
         UnknownTrack, AmbiguousTrack, AnalysisError, ModelMissing, ModelMismatch
         """
-        return self._hearing.matching_windows(self.track(first), self.track(second))
+        return self._hearing.matching_windows(self.track(first).path, self.track(second).path)
 
     def _similar(
         self,
@@ -398,13 +398,24 @@ class Recommender:
         ranking: Ranking | None,
         *,
         include_same: bool,
-        why: bool,
+        why: Reasons,
     ) -> Answer:
         with self._ready():
             kept = self._filters.kept(where)
-            return self._answering.answer(
-                taste, n, kept, ranking or PLAIN, include_same=include_same, why=why
+            answer = self._answering.answer(
+                taste, n, kept, ranking or PLAIN, include_same=include_same, why=bool(why)
             )
+        return self._with_windows(answer, taste) if why == "windows" and len(answer) else answer
+
+    def _with_windows(self, answer: Answer, taste: Taste) -> Answer:
+        """The answer with the windows in which each neighbour and its nearest seed match best."""
+        ids = [one.id for one in answer]
+        nearest = taste.cosines(self.vectors(ids)).argmax(axis=1).tolist()
+        paths = [track.path for track in self.tracks(ids)]
+        found = self._hearing.matching_pairs(
+            [(taste.liked[seed].path, path) for seed, path in zip(nearest, paths, strict=True)]
+        )
+        return answer.with_windows(found)
 
     @contextmanager
     def _ready(self) -> Iterator[tuple[VectorIndex, StoredModel]]:

@@ -10,34 +10,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import AnalysisError, ModelMismatch, QueryError
+from recommender.answers import MatchingWindows
 from recommender.seeds import nothing_in
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from indexer.analysis import TrackAnalysis
-    from indexer.catalog import StoredModel, Track
+    from indexer.catalog import StoredModel
     from indexer.library import Library
     from indexer.model import Model
     from indexer.workers import AnalysisPool
 
 
 @dataclass(frozen=True)
-class MatchingWindows:
-    """The two stretches of two tracks that sound most alike.
+class _Windows:
+    """Where a file's windows begin (w,), their unit vectors (w, dim) and their length."""
 
-    Attributes
-    ----------
-    first_s, second_s : float
-        Where they begin, in seconds.
-    length_s : float
-    cosine : float
-    """
-
-    first_s: float
-    second_s: float
+    starts_s: NDArray[np.float64]
+    vectors: NDArray[np.float32]
     length_s: float
-    cosine: float
+
+
+def _most_alike(first: _Windows, second: _Windows) -> MatchingWindows:
+    cosines = first.vectors @ second.vectors.T
+    row, column = np.unravel_index(int(np.argmax(cosines)), cosines.shape)
+    return MatchingWindows(
+        float(first.starts_s[row]),
+        float(second.starts_s[column]),
+        first.length_s,
+        float(cosines[row, column]),
+    )
 
 
 class Hearing:
@@ -75,8 +80,8 @@ class Hearing:
             raise heard
         return heard
 
-    def matching_windows(self, first: Track, second: Track) -> MatchingWindows:
-        """Hear two tracks again, in this process, and find their most similar windows.
+    def matching_windows(self, first: bytes, second: bytes) -> MatchingWindows:
+        """Hear two files, in this process, and find their most similar windows.
 
         Raises
         ------
@@ -84,15 +89,28 @@ class Hearing:
             A file has vanished or changed.
         ModelMissing, ModelMismatch
         """
-        ones, others = self._windows(first), self._windows(second)
-        cosines = ones[1] @ others[1].T
-        row, column = np.unravel_index(int(np.argmax(cosines)), cosines.shape)
-        return MatchingWindows(
-            float(ones[0][row]), float(others[0][column]), ones[2], float(cosines[row, column])
-        )
+        return _most_alike(self._windows(first), self._windows(second))
 
-    def _windows(self, track: Track) -> tuple[NDArray[np.float64], NDArray[np.float32], float]:
-        """Where a track's windows begin (w,), their unit vectors (w, dim) and length, in s."""
+    def matching_pairs(
+        self, pairs: Sequence[tuple[bytes | None, bytes]]
+    ) -> list[MatchingWindows | None]:
+        """As `matching_windows` for many pairs; None where the first is None or a file fails."""
+        heard: dict[bytes, _Windows | None] = {}
+        found: list[MatchingWindows | None] = []
+        for pair in pairs:
+            windows = []
+            for path in pair:
+                if path is not None and path not in heard:
+                    try:
+                        heard[path] = self._windows(path)
+                    except AnalysisError:
+                        heard[path] = None  # The answer stands without this reason.
+                windows.append(None if path is None else heard[path])
+            first, second = windows
+            found.append(None if first is None or second is None else _most_alike(first, second))
+        return found
+
+    def _windows(self, path: bytes) -> _Windows:
         from indexer.analysis import DEFAULT_WINDOWS
         from indexer.audio import open_track
 
@@ -100,7 +118,7 @@ class Hearing:
         model = self._loaded(stored)
         front_end = model.info.front_end
         with open_track(
-            track.path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
+            path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
         ) as opened:
             windows = opened.windows(stored.windows or DEFAULT_WINDOWS)
         embeddings, activations = model.embed_windows(windows.waveforms)
@@ -110,7 +128,7 @@ class Hearing:
             for place in range(len(embeddings))
         ]
         length_s = front_end.window_samples / front_end.sample_rate
-        return windows.starts_s, np.stack(vectors), length_s
+        return _Windows(windows.starts_s, np.stack(vectors), length_s)
 
     def _active(self) -> StoredModel:
         model = self._library.catalog.active_model()

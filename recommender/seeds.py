@@ -68,6 +68,8 @@ class Seed:
     descriptors : Descriptors or None
     name : hashable
         Artist and title for comparing; None where it does not say both.
+    path : bytes or None
+        Of its file; None of a vector.
     """
 
     said: str
@@ -78,6 +80,7 @@ class Seed:
     activations: NDArray[np.float32] | None = None
     descriptors: Descriptors | None = None
     name: Hashable | None = None
+    path: bytes | None = None
 
     @property
     def identity(self) -> Hashable:
@@ -158,6 +161,7 @@ class Seeds:
             activations=heard.activations.astype(np.float32),
             descriptors=heard.descriptors,
             name=same_name(heard.tags.artist, heard.tags.title),
+            path=os.path.abspath(os.fsencode(path)),
         )
 
     def of_vector(self, vector: ArrayLike) -> Seed:
@@ -205,6 +209,7 @@ class Seeds:
             track=track,
             descriptors=descriptors_of(track),
             name=same_name(track.artist, track.title),
+            path=track.path,
         )
 
 

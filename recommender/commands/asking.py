@@ -36,6 +36,11 @@ TOP_TAGS = 8
 @where_options
 @lyrics_options
 @click.option("--why", is_flag=True, help="Say what each has in common with QUERY.")
+@click.option(
+    "--why-windows",
+    is_flag=True,
+    help="Say so, and which seconds of both sound most alike: hears the tracks again.",
+)
 @click.option("--include-same", is_flag=True, help="Also the seed itself and its other encodings.")
 @json_option
 def similar(
@@ -49,6 +54,7 @@ def similar(
     lyrics_weight: float,
     text_model: str | None,
     why: bool,  # noqa: FBT001 - click hands flags over by name
+    why_windows: bool,  # noqa: FBT001
     include_same: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -69,7 +75,7 @@ def similar(
             where=where,
             ranking=ranking,
             include_same=include_same,
-            why=why,
+            why="windows" if why_windows else why,
         )
         if lyrics_weight:
             answer = with_lyrics(

@@ -57,10 +57,11 @@ def compare(first: str, second: str, out: Path, catalog: str, as_json: bool) -> 
     Which seconds of A sound like which seconds of B is told of the pairs that are most alike. A
     and B are tracks of the catalog, or any files.
     """
+    from recommender.answers import clock
     from recommender.engine import Recommender
     from recommender.pictures.comparison import compare as compare_tracks
     from recommender.pictures.comparison import draw_comparison
-    from recommender.pictures.style import check_target, clock, need_matplotlib, save
+    from recommender.pictures.style import check_target, need_matplotlib, save
 
     need_matplotlib()
     check_target(out, ".png")

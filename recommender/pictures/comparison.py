@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recommender.answers import clock
 from recommender.pictures.signal import (
     Signal,
     draw_chroma,
@@ -21,7 +22,7 @@ from recommender.pictures.signal import (
     in_words,
     label_time,
 )
-from recommender.pictures.style import FAINT, clock, drawing, in_a_line, new_figure
+from recommender.pictures.style import FAINT, drawing, in_a_line, new_figure
 from recommender.reasons import shared_key, shared_tags, shared_tempo
 from recommender.rerank import Percentiles
 from recommender.tag_profile import library_tags

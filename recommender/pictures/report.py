@@ -13,8 +13,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from indexer.paths import shown
+from recommender.answers import clock
 from recommender.pictures.charts import bar, bars, histogram, legend, map_svg, table, text
-from recommender.pictures.style import GROUP_COLOURS, clock
+from recommender.pictures.style import GROUP_COLOURS
 from recommender.pictures.survey import K
 
 if TYPE_CHECKING:

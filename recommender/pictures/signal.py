@@ -10,9 +10,10 @@ import numpy as np
 
 from indexer.melspectrogram import hz_to_mel
 from indexer.paths import shown
+from recommender.answers import clock
 from recommender.lookup import name
 from recommender.pictures.listening import HOP_S, listen_all
-from recommender.pictures.style import ACCENT, FAINT, clock, drawing, in_a_line, new_figure
+from recommender.pictures.style import ACCENT, FAINT, drawing, in_a_line, new_figure
 from recommender.seeds import descriptors_of
 
 if TYPE_CHECKING:

@@ -111,14 +111,6 @@ def in_a_line(text: str, *, longest: int = 60) -> str:
     return words if len(words) <= longest else f"{words[: longest - 1].rstrip()}…"
 
 
-def clock(seconds: float) -> str:
-    """Seconds as a player shows them: 3:07."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
-    return f"{whole // 60}:{whole % 60:02}"
-
-
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG, the same bytes for the same figure.
 

@@ -16,6 +16,7 @@ from indexer.errors import (
 from indexer.library import Library
 from indexer.pipeline import Options, index_places
 from recommender import Ranking, Recommender, Where
+from recommender.answers import clock
 from recommender.seeds import PUSH
 from tests import sounds
 from tests.catalogs import DIM, Planted, plant
@@ -244,3 +245,30 @@ def test_the_windows_that_match_best_are_found_by_hearing_both_again(
         assert 0 <= other.first_s <= recommender.track(12).duration_s - other.length_s
         assert 0 <= other.second_s <= recommender.track(4).duration_s - other.length_s
         assert -1 <= other.cosine < 1
+
+
+def test_answers_say_which_windows_match_best(
+    catalog_path: Path, tmp_path: Path, pool: AnalysisPool
+) -> None:
+    upload = sounds.write_audio(tmp_path / "upload.flac", sounds.music(8, seed=70))
+    gone = sounds.write_audio(tmp_path / "gone.flac", sounds.music(8, seed=71))
+    library = Library.open_for_writing(catalog_path)
+    index_places(library, [gone], options=Options(), pool=pool)
+    library.close()
+    gone.unlink()
+    with Recommender.open(catalog_path) as recommender:
+        for asked in (12, upload):
+            answer = recommender.similar_to_tracks([asked], n=12, why="windows")
+            for one in answer:
+                assert one.why is not None
+                windows = one.why.windows
+                if one.key == "gone.flac":
+                    assert windows is None
+                    continue
+                assert windows is not None
+                assert f"{clock(windows.second_s)} like the seed's" in str(one.why)
+                if asked == 12:
+                    assert windows == recommender.matching_windows(12, one.id)
+            assert any(one.key == "gone.flac" for one in answer)
+        vector = recommender.similar_to_vector(recommender.vectors([12])[0], 2, why="windows")
+        assert [one.why and one.why.windows for one in vector] == [None, None]
