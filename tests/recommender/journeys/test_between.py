@@ -49,6 +49,17 @@ def test_it_strides_evenly_along_the_arc(plant: Plant, steps: int) -> None:
     assert journey.strides[0] == pytest.approx(1 - np.cos(np.radians(ids[1] - ids[0])), abs=2e-3)
 
 
+def test_it_leads_onwards_where_no_track_lies_on_the_direct_way(plant: Plant) -> None:
+    recommender = plant(np.random.default_rng(5).normal(size=(400, 12)))
+    back = []
+    for end in range(2, 22):
+        ids = [stop.track.id for stop in path_between(recommender, 1, end, 8)]
+        vectors = recommender.vectors(ids)
+        towards = vectors @ (vectors[-1] - vectors[0])
+        back.append(np.mean(np.diff(towards) < 0))
+    assert np.mean(back) < 0.1
+
+
 def test_the_same_path_comes_again(plant: Plant) -> None:
     recommender = plant(clusters(200, 4))
     assert path_between(recommender, 1, 2, 8) == path_between(recommender, 1, 2, 8)
