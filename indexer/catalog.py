@@ -300,17 +300,6 @@ class Catalog:
         with self.reading() as connection:
             return connection.execute(query).scalar()
 
-    def recordings_of(self, ids: Sequence[int]) -> dict[int, tuple[int, float]]:
-        """Recording id and duration in seconds of each track; unknown ids are left out."""
-        return {
-            row[0]: (row[1], row[2])
-            for row in self._rows_of(
-                "SELECT t.id, r.id, r.duration_s FROM tracks t "
-                "JOIN recordings r ON r.id = t.recording_id WHERE t.id IN ",
-                ids,
-            )
-        }
-
     def labels(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
         """Key, title and artist of each track; unknown ids are left out."""
         query = "SELECT id, key, title, artist FROM tracks WHERE id IN "

@@ -13,8 +13,9 @@ from recommender.background import Background
 from recommender.filters import EVERYTHING
 from recommender.ranking import Candidates, Ranked, Ranking, ranked
 from recommender.reasons import shared_key, shared_tags, shared_tempo
-from recommender.search import MARGIN, same_recording
+from recommender.search import MARGIN
 from recommender.seeds import descriptors_of
+from recommender.versions import Facts, one_recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,11 @@ class Answering:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._background = Background(library)
+
+    @property
+    def usual_cosine(self) -> float:
+        """The median cosine of random pairs of the library."""
+        return self._background.percentiles().median
 
     def answer(
         self,
@@ -115,24 +121,21 @@ class Answering:
             relevance[order][fresh],
             likeness,
             self._background.percentiles().percentile(likeness),
-            self._background.percentiles().median,
+            self.usual_cosine,
         )
         return Pool(candidates, cosines[fresh], whole=width == limit)
 
-    @staticmethod
     def _are_seeds(
-        tracks: Sequence[Track], vectors: NDArray[np.float32], seeds: Sequence[Seed]
+        self, tracks: Sequence[Track], vectors: NDArray[np.float32], seeds: Sequence[Seed]
     ) -> NDArray[np.bool_]:
-        recordings = np.array([track.recording_id for track in tracks], dtype=np.int64)
-        durations = np.array([track.duration_s for track in tracks])
+        facts = Facts.of([*tracks, *seeds])
         are = np.zeros(len(tracks), dtype=bool)
-        for seed in seeds:
-            are |= same_recording(
+        for place, seed in enumerate(seeds, start=len(tracks)):
+            are |= one_recording(
                 scores(vectors, seed.vector),
-                recordings,
-                durations,
-                recording=seed.recording,
-                duration_s=seed.duration_s,
+                facts.at(slice(len(tracks))),
+                facts.at(place),
+                usual=self.usual_cosine,
             )
         return are
 

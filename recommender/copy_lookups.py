@@ -14,7 +14,7 @@ from indexer.errors import AnalysisError
 from indexer.vectors.half_precision import to_unit
 from recommender.copies import MP3, OPUS, PLAIN, read_sound, write_copy
 from recommender.lookup import name
-from recommender.rerank import SAME_COSINE, SAME_DURATION_S
+from recommender.versions import Facts, one_recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,14 +133,19 @@ def _look_up(recommender: Recommender, vector: NDArray[np.float32], track: Track
     (ids,), _ = recommender.nearest(vector[np.newaxis], _LOOK_AT)
     ids = ids[ids >= 0]
     own = recommender.vectors([track.id])[0]
-    others = recommender.vectors(ids) @ own
+    tracks = recommender.tracks(ids)
+    facts = Facts.of([*tracks, track])
+    same = one_recording(
+        recommender.vectors(ids) @ own,
+        facts.at(slice(-1)),
+        facts.at(-1),
+        usual=recommender.usual_cosine,
+    )
     ahead = []
-    for near, cosine in zip(recommender.tracks(ids), others.tolist(), strict=True):
+    for near, other in zip(tracks, (~same).tolist(), strict=True):
         if near.id == track.id:
             break
-        apart = abs(near.duration_s - track.duration_s)
-        encoded_twice = cosine >= SAME_COSINE and apart <= SAME_DURATION_S
-        if near.recording_id != track.recording_id and not encoded_twice:
+        if other:
             ahead.append(near)
     rank = len(ahead) + 1 if track.id in ids else None
     instead = name(ahead[0]) if ahead else ""

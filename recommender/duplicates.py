@@ -1,8 +1,8 @@
 """Near-duplicates of a whole library: a recording twice, a cut, another version.
 
-Vectors propose pairs, durations narrow them, and the sound decides: the outlines of both files are
-aligned. What correlates is sure; what is close without it is likely another version, a cover or a
-live recording. Tracks are grouped and shown with the evidence; nothing is ever deleted.
+Vectors and durations propose pairs, and the sound decides: the outlines of both files are aligned.
+What correlates is sure; what is close without it is likely another version, a cover or a live
+recording. Tracks are grouped and shown with the evidence; nothing is ever deleted.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import numpy as np
 from indexer.errors import AnalysisError
 from indexer.listeners import Listeners
 from indexer.outlines import Alignment, align
-from recommender.lookup import same_name
-from recommender.rerank import USUAL_COSINE, Percentiles, grouped, labelled, level, looks_same
+from recommender.versions import Facts, grouped, level, one_recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,17 +28,20 @@ if TYPE_CHECKING:
     from indexer.listeners import Outline
     from recommender.engine import Recommender
 
-CANDIDATES = ((1.0, 0.88), (15.0, 0.93), (np.inf, 0.95))
+CANDIDATES = ((1.0, 0.75), (15.0, 0.85), (np.inf, 0.92))
 """Seconds that durations may differ by, and the cosine from which such a pair is a candidate."""
-NAMED_COSINE = 0.8
+NAMED_COSINE = 0.7
 """The cosine from which two tracks of one artist and title are candidates."""
-ALIKE_S = 0.2
-"""Whatever loudness does to the model: seconds that durations may differ by ..."""
-ALIKE_BRIGHTNESS = 0.1
-"""... share that brightness may, with the same key, ..."""
-ALIKE_COSINE = 0.5
-"""... and the cosine from which such a pair is a candidate; 6 dB cost MusiCNN up to 0.3."""
-_MOST_ALIKE = 2000
+TIED_S = 0.2
+"""Models hear loudness and bad coders, which leave durations alone: so near they are a tie ..."""
+TIED_COSINE = 0.4
+"""... and such a pair is a candidate from this cosine on."""
+MOST_TIED = 50_000
+"""Candidates by their durations alone at most, the likeliest: some minutes to align them."""
+MOST_TIES = 20_000_000
+"""Ties that are looked at for them: in a library of excerpts all durations are equal."""
+COMPARED_WHOLE = 50
+"""Of so many tracks all pairs are candidates: what is usual cannot be told from a few."""
 PARTNERS = 8
 """Candidates a track has at most, the closest."""
 MOST_HEARD = 20_000
@@ -48,12 +50,10 @@ SURE_CORRELATION = 0.85
 """Outlines that correlate this well are of one recording ..."""
 LIKELY_CORRELATION = 0.5
 """... and these share much: another mix, other words, a longer version."""
-LIKELY_COSINE = 0.98
+LIKELY_COSINE = 0.97
 """Tracks this close that do not align are likely versions if their tempo is the same ..."""
 SAME_TEMPO = 0.04
 """... to within this share."""
-BACKGROUND = 4000
-"""Tracks that the usual cosine is measured on."""
 _BLOCK = 1024
 
 
@@ -131,6 +131,13 @@ class Candidates:
         """Count the pairs."""
         return len(self.first)
 
+    def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
+        """Those at places."""
+        return Candidates(self.first[places], self.second[places], self.cosines[places])
+
+
+_NONE = Candidates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+
 
 def find_duplicates(
     recommender: Recommender,
@@ -159,23 +166,16 @@ def find_duplicates(
     ids = recommender.ids()
     vectors = recommender.vectors(ids)
     tracks = recommender.tracks(ids)
-    names = labelled([same_name(track.artist, track.title) for track in tracks])
-    sample = np.random.default_rng(0).permutation(len(ids))[:BACKGROUND]
-    usual = Percentiles.from_vectors(vectors[sample]).median
-    pairs = candidates(
-        vectors,
-        [track.duration_s for track in tracks],
-        names,
-        keys=labelled([track.key_name for track in tracks]),
-        brightness_hz=[track.brightness_hz or np.nan for track in tracks],
-        usual=usual,
+    facts = Facts.of(tracks)
+    usual = recommender.usual_cosine
+    pairs = (
+        _all_pairs(vectors)
+        if len(ids) <= COMPARED_WHOLE
+        else candidates(vectors, facts, usual=usual)
     )
-    same_audio = np.array(
-        [
-            tracks[one].recording_id == tracks[other].recording_id
-            for one, other in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
-        ],
-        dtype=bool,
+    same_audio = facts.recordings[pairs.first] == facts.recordings[pairs.second]
+    looks_same = one_recording(
+        pairs.cosines, facts.at(pairs.first), facts.at(pairs.second), usual=usual
     )
     audible = _within(pairs, ~same_audio, most_heard)
     heard, failures = _listen(
@@ -189,11 +189,15 @@ def find_duplicates(
             second=tracks[other].id,
             cosine=round(float(pairs.cosines[place]), 4),
             same_audio=bool(same_audio[place]),
-            same_name=bool(names[one] == names[other] >= 0),
+            same_name=bool(facts.names[one] == facts.names[other] >= 0),
             alignment=heard.get((one, other)),
             sure=bool(same_audio[place]) or _aligned(heard.get((one, other)), SURE_CORRELATION),
         )
-        if found.sure or _is_likely(found, tracks[one], tracks[other], usual):
+        if found.sure or (
+            looks_same[place]
+            if found.alignment is None and not found.same_name
+            else _is_likely(found, tracks[one], tracks[other], usual)
+        ):
             evidence.append(found)
     all_places = np.union1d(pairs.first[~same_audio], pairs.second[~same_audio])
     listened = np.union1d(pairs.first[audible], pairs.second[audible])
@@ -207,101 +211,88 @@ def find_duplicates(
     )
 
 
-def candidates(
-    vectors: ArrayLike,
-    durations_s: ArrayLike,
-    names: NDArray[np.int64],
-    *,
-    keys: NDArray[np.int64] | None = None,
-    brightness_hz: ArrayLike | None = None,
-    usual: float = USUAL_COSINE,
-) -> Candidates:
-    """Propose pairs that may be near-duplicates: `CANDIDATES`, the same name, the same measures.
+def candidates(vectors: ArrayLike, facts: Facts, *, usual: float) -> Candidates:
+    """Propose pairs that may be near-duplicates: `CANDIDATES`, the same name, ties of duration.
 
-    All pairs are compared, in blocks; a track keeps its `PARTNERS` closest. Models hear loudness,
-    so that a louder copy can be far from its original: pairs of one key, brightness and duration
-    are candidates too, beyond those.
+    All pairs are compared, in blocks; a track keeps its `PARTNERS` closest. Ties come on top of
+    these, up to `MOST_TIED`; if there are more, those of one key first, then the closest.
 
     Parameters
     ----------
     vectors : float32 (n, dim)
         Unit length.
-    durations_s : float (n,)
-    names : int64 (n,)
-        A number for each artist and title; negative where unknown.
-    keys : int64 (n,), optional
-        A number for each musical key; negative where unknown.
-    brightness_hz : float (n,), optional
-        NaN where unknown.
+    facts : Facts (n,)
     usual : float
         The median cosine of random pairs.
     """
     rows = np.asarray(vectors, dtype=np.float32)
-    seconds = np.asarray(durations_s, dtype=np.float64)
-    lowest = level(NAMED_COSINE, usual)
-    found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
+    lowest = level(min(NAMED_COSINE, *(cosine for _, cosine in CANDIDATES)), usual)
+    found = [_NONE]
     for start in range(0, len(rows), _BLOCK):
         cosines = rows[start : start + _BLOCK] @ rows[start:].T
         first, second = np.nonzero(np.triu(cosines >= lowest, 1))
         close = cosines[first, second]
         first, second = first + start, second + start
-        apart = np.abs(seconds[first] - seconds[second])
-        fits = (names[first] == names[second]) & (names[first] >= 0)
+        one, other = facts.at(first), facts.at(second)
+        apart = np.abs(one.durations_s - other.durations_s)
+        fits = (one.names == other.names) & (one.names >= 0)
+        fits &= close >= level(NAMED_COSINE, usual)
         for most_apart, cosine in CANDIDATES:
             fits |= (apart <= most_apart) & (close >= level(cosine, usual))
-        found.append((first[fits], second[fits], close[fits]))
-    if not found:
-        empty = np.empty(0, np.int64)
-        return Candidates(empty, empty, np.empty(0, np.float32))
-    first, second, close = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    kept = _closest(first, second, close)
-    first, second, close = first[kept], second[kept], close[kept]
-    if keys is not None and brightness_hz is not None:
-        one, other = _measured_alike(seconds, keys, np.asarray(brightness_hz, dtype=np.float64))
-        cosine = np.einsum("pd,pd->p", rows[one], rows[other])
-        new = (cosine >= level(ALIKE_COSINE, usual)) & ~np.isin(
-            one * len(rows) + other, first * len(rows) + second
-        )
-        first, second = np.concatenate([first, one[new]]), np.concatenate([second, other[new]])
-        close = np.concatenate([close, cosine[new]])
-        order = np.lexsort((second, first, -close))
-        first, second, close = first[order], second[order], close[order]
-    return Candidates(first, second, close)
+        found.append(Candidates(first[fits], second[fits], close[fits]))
+    near = _joined(found)
+    near = near.at(_closest(near))
+    tied = _tied(rows, facts, level(TIED_COSINE, usual))
+    new = ~np.isin(tied.first * len(rows) + tied.second, near.first * len(rows) + near.second)
+    return _joined([near, tied.at(new)])
 
 
-def _measured_alike(
-    seconds: NDArray[np.float64], keys: NDArray[np.int64], brightness: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of places, the first the smaller, of one key and about one duration and brightness."""
-    order = np.argsort(seconds, kind="stable")
-    found: list[NDArray[np.int64]] = [np.empty((2, 0), np.int64)]
-    # Tracks next to each other by duration, then those with one between them, and so on.
-    for step in range(1, min(len(order), _MOST_ALIKE)):
-        one, other = order[:-step], order[step:]
-        near = seconds[other] - seconds[one] <= ALIKE_S
-        if not near.any():
-            break
-        near &= (keys[one] == keys[other]) & (keys[one] >= 0)
-        near &= np.abs(brightness[one] - brightness[other]) <= ALIKE_BRIGHTNESS * brightness[one]
-        found.append(np.sort(np.stack([one[near], other[near]]), axis=0))
-    one, other = np.concatenate(found, axis=1)
-    return one, other
+def _all_pairs(vectors: NDArray[np.float32]) -> Candidates:
+    first, second = np.triu_indices(len(vectors), 1)
+    return _joined([Candidates(first, second, (vectors @ vectors.T)[first, second])])
 
 
-def _closest(
-    first: NDArray[np.int64], second: NDArray[np.int64], close: NDArray[np.float32]
-) -> list[int]:
-    """The pairs to keep, closest first: a track has `PARTNERS` partners, or is one of another."""
+def _joined(parts: Sequence[Candidates]) -> Candidates:
+    """All of them, closest first."""
+    first, second = (np.concatenate([getattr(p, n) for p in parts]) for n in ("first", "second"))
+    close = np.concatenate([part.cosines for part in parts])
     order = np.lexsort((second, first, -close))
+    return Candidates(first[order], second[order], close[order])
+
+
+def _tied(rows: NDArray[np.float32], facts: Facts, lowest: float) -> Candidates:
+    """Pairs of about one duration that are not far from each other."""
+    order = np.argsort(facts.durations_s, kind="stable")
+    seconds = facts.durations_s[order]
+    found = [_NONE]
+    looked_at = 0
+    # Tracks next to each other by duration, then those with one between them, and so on.
+    for step in range(1, len(order)):
+        (near,) = np.nonzero(seconds[step:] - seconds[:-step] <= TIED_S)
+        looked_at += len(near)
+        if not len(near) or looked_at > MOST_TIES:
+            break
+        one, other = order[near], order[near + step]
+        cosines = np.einsum("pd,pd->p", rows[one], rows[other])
+        fits = cosines >= lowest
+        first, second = np.sort([one[fits], other[fits]], axis=0)
+        found.append(Candidates(first, second, cosines[fits]))
+    tied = _joined(found)
+    if len(tied) > MOST_TIED:
+        same_key = facts.keys[tied.first] == facts.keys[tied.second]
+        tied = tied.at(np.argsort(~same_key, kind="stable")[:MOST_TIED])
+    return tied
+
+
+def _closest(pairs: Candidates) -> NDArray[np.int64]:
+    """The places of pairs to keep: a track has `PARTNERS` partners, or is one of another."""
     kept = []
     count: Counter[int] = Counter()
-    for place in order.tolist():
-        one, other = int(first[place]), int(second[place])
-        if count[one] < PARTNERS or count[other] < PARTNERS:
+    for place, pair in enumerate(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)):
+        if any(count[one] < PARTNERS for one in pair):
             kept.append(place)
-            count[one] += 1
-            count[other] += 1
-    return kept
+            count.update(pair)
+    return np.array(kept, dtype=np.int64)
 
 
 def _within(pairs: Candidates, wanted: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
@@ -325,13 +316,13 @@ def _listen(
     on_progress: Callable[[int, int], None],
 ) -> tuple[dict[tuple[int, int], Alignment], dict[int, str]]:
     """Alignments of pairs of places, and why some places could not be heard."""
-    partners: dict[int, list[int]] = defaultdict(list)
+    partners: dict[int, set[int]] = defaultdict(set)
     for one, other in zip(first.tolist(), second.tolist(), strict=True):
-        partners[one].append(other)
-        partners[other].append(one)
-    # Group after group, so that an outline is let go when its pairs are done.
+        partners[one].add(other)
+        partners[other].add(one)
+    # Group after group and by duration, so that an outline's pairs are soon done and it is let go.
     head = grouped(len(tracks), first, second)
-    order = sorted(partners, key=lambda place: (head[place], place))
+    order = sorted(partners, key=lambda place: (head[place], tracks[place].duration_s))
     outlines: dict[int, Outline] = {}
     alignments: dict[tuple[int, int], Alignment] = {}
     failures: dict[int, str] = {}
@@ -345,14 +336,14 @@ def _listen(
                 failures[place] = str(outline)
             else:
                 outlines[place] = outline
-            for partner in partners.pop(place):
-                if partner in partners:
-                    continue  # Not heard yet.
+            for partner in partners[place] & (outlines.keys() | failures.keys()) - {place}:
                 pair = (min(place, partner), max(place, partner))
                 if place in outlines and partner in outlines:
                     alignments[pair] = align(outlines[pair[0]], outlines[pair[1]])
-            if number + 1 == len(order) or head[order[number + 1]] != head[place]:
-                outlines.clear()
+                for one, done in ((place, partner), (partner, place)):
+                    partners[one].discard(done)
+                    if not partners[one]:
+                        outlines.pop(one, None)
     on_progress(len(order), len(order))
     return alignments, failures
 
@@ -362,12 +353,9 @@ def _aligned(alignment: Alignment | None, correlation: float) -> bool:
 
 
 def _is_likely(found: Evidence, one: Track, other: Track, usual: float) -> bool:
-    """Whether what is not sure is likely a version, a cover, or a copy that cannot be heard."""
+    """Whether what is not sure is likely a version or a cover."""
     if found.same_name or _aligned(found.alignment, LIKELY_CORRELATION):
         return True
-    if found.alignment is None:
-        apart = np.array([abs(one.duration_s - other.duration_s)])
-        return bool(looks_same(np.array([found.cosine], np.float32), apart, usual=usual)[0])
     if one.tempo_bpm is None or other.tempo_bpm is None:
         return False
     same_tempo = abs(one.tempo_bpm - other.tempo_bpm) <= SAME_TEMPO * one.tempo_bpm

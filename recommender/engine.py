@@ -21,7 +21,7 @@ from recommender.compiled import Filters
 from recommender.hearing import Hearing
 from recommender.lookup import find_track, whole_number
 from recommender.ranking import PLAIN
-from recommender.search import nearest_but_same, table
+from recommender.search import Own, nearest_but_same, table
 from recommender.seeds import Seeds, Taste, nothing_in, several
 
 if TYPE_CHECKING:
@@ -120,8 +120,7 @@ class Recommender:
             Diversity, caps per artist and album, versions folded or not, least score.
         include_same : bool
             Whether the seeds themselves and other encodings of their recordings may be answers.
-            The same recording has the same encoded audio, or a cosine of at least 0.99 and a
-            duration within a second.
+            How they are told is said in `recommender.versions`.
         why : bool or "windows"
             Whether each neighbour says what it has in common with the seed; "windows": also which
             seconds of both sound most alike, for which both are heard again (some 0.2 s a track).
@@ -240,12 +239,11 @@ class Recommender:
         with self._ready() as (index, _model):
             wanted = _as_ids(ids)
             _refuse_unknown(index, wanted)
-            same: list[tuple[int, float]] | None = None
+            own: Own | None = None
             if not include_same:
-                of = self._library.catalog.recordings_of(wanted.tolist())
-                same = [of[track_id] for track_id in wanted.tolist()]
+                own = Own(self.tracks(wanted), self._answering.usual_cosine)
             found = nearest_but_same(
-                self._library, index.reconstruct(wanted), n, self._filters.kept(where), same
+                self._library, index.reconstruct(wanted), n, self._filters.kept(where), own
             )
             return table(*found, width=min(n, len(index)))
 
@@ -369,6 +367,18 @@ class Recommender:
         """
         with self._ready() as (_index, model):
             return model
+
+    @property
+    def usual_cosine(self) -> float:
+        """The median cosine of random pairs of tracks: what levels of likeness count from.
+
+        Raises
+        ------
+        QueryError
+            The catalog holds no tracks yet.
+        """
+        with self._ready():
+            return self._answering.usual_cosine
 
     def hear(self, path: str | bytes | os.PathLike[str]) -> TrackAnalysis:
         """Analyse a file as `index` would, without storing anything.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import InvalidOption
-from recommender.lookup import folded, same_name, whole_number
-from recommender.rerank import USUAL_COSINE, capped, collapse, maximal_marginal_relevance
+from recommender.lookup import folded, whole_number
+from recommender.rerank import capped, maximal_marginal_relevance
+from recommender.versions import Facts, collapse
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -104,7 +105,7 @@ class Candidates:
     relevance: NDArray[np.float32]
     cosines: NDArray[np.float32]
     scores: NDArray[np.float64]
-    usual: float = USUAL_COSINE
+    usual: float
 
 
 @dataclass
@@ -167,12 +168,7 @@ def _fold(
             np.concatenate(
                 [*(seed.vector[np.newaxis] for seed in seeds), candidates.vectors[places]]
             ),
-            [*(seed.duration_s for seed in seeds), *(track.duration_s for track in tracks)],
-            [*(seed.recording for seed in seeds), *(track.recording_id for track in tracks)],
-            [
-                *(seed.name for seed in seeds),
-                *(same_name(track.artist, track.title) for track in tracks),
-            ],
+            Facts.of([*seeds, *tracks]),
             usual=candidates.usual,
         )[len(seeds) :]
         for place, head in zip(places.tolist(), (heads - len(seeds)).tolist(), strict=True):

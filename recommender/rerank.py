@@ -19,18 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-USUAL_COSINE = 0.32
-"""The median cosine of random pairs where the levels below were measured; see `level`."""
-SAME_COSINE = 0.985
-"""Two tracks at least this close ..."""
-SAME_DURATION_S = 1.0
-"""... and of durations no further apart than this are taken for one recording, encoded twice."""
-CUT_COSINE = 0.987
-"""Two tracks at least this close ..."""
-CUT_S = 15.0
-"""... and of durations no further apart than this: one is taken for a cut of the other."""
-VERSION_COSINE = 0.9
-"""Two tracks of one artist and title at least this close are taken for versions of one piece."""
+USUAL_COSINE = -0.04
+"""The median cosine of random pairs where levels were measured; see `recommender.versions`."""
 
 BACKGROUND_PAIRS = 100_000
 """Random pairs that percentiles are told from, so that 0.9999 still means something."""
@@ -125,94 +115,6 @@ def capped(order: ArrayLike, groups: Sequence[Hashable | None], limit: int) -> N
                 continue
         kept.append(place)
     return np.array(kept, dtype=np.int64)
-
-
-def level(cosine: float, usual: float) -> float:
-    """What a cosine, measured where random pairs have `USUAL_COSINE`, is where they have `usual`.
-
-    Models differ in how close everything lies: what counts is the distance, 1 - cosine, as a share
-    of the distance of two tracks drawn at random.
-    """
-    return 1.0 - (1.0 - cosine) * (1.0 - usual) / (1.0 - USUAL_COSINE)
-
-
-def collapse(
-    vectors: ArrayLike,
-    durations_s: ArrayLike,
-    recordings: ArrayLike,
-    names: Sequence[Hashable | None] | None = None,
-    *,
-    usual: float = USUAL_COSINE,
-) -> NDArray[np.int64]:
-    """Tell which candidates are near-duplicates of an earlier one, without hearing them.
-
-    Two are if they hold one recording; if their cosine is at least `SAME_COSINE` and their
-    durations are within `SAME_DURATION_S`; if it is at least `CUT_COSINE` and they are within
-    `CUT_S`; or if they bear one name and their cosine is at least `VERSION_COSINE`. What is a
-    near-duplicate of a near-duplicate belongs to the same group.
-
-    Parameters
-    ----------
-    vectors : float32 (c, dim)
-        Unit length, best candidate first.
-    durations_s : float (c,)
-        Seconds.
-    recordings : int (c,)
-        Recording ids; negative ones are unknown and equal none.
-    names : c values, optional
-        Artist and title, folded; None where the file does not say both.
-    usual : float
-        The median cosine of random pairs: `Percentiles.median`.
-
-    Returns
-    -------
-    int64 (c,)
-        For each candidate the place of the first of its group: its own if it represents itself.
-    """
-    rows = np.asarray(vectors, dtype=np.float32)
-    recording = np.asarray(recordings)
-    cosines = rows @ rows.T
-    known = (recording[:, np.newaxis] == recording) & (recording >= 0)
-    first, second = np.nonzero(known | (cosines >= level(VERSION_COSINE, usual)))
-    first, second = first[first < second], second[first < second]
-    duration = np.asarray(durations_s, dtype=np.float64)
-    apart = np.abs(duration[first] - duration[second])
-    alike = known[first, second] | looks_same(cosines[first, second], apart, usual=usual)
-    if names is not None:
-        label = labelled(names)
-        alike |= (label[first] == label[second]) & (label[first] >= 0)
-    return grouped(len(rows), first[alike], second[alike])
-
-
-def looks_same(
-    cosines: NDArray[np.float32], apart_s: NDArray[np.float64], *, usual: float = USUAL_COSINE
-) -> NDArray[np.bool_]:
-    """Whether cosine and difference of durations (s), of any shape, speak for one recording."""
-    same: NDArray[np.bool_] = (cosines >= level(SAME_COSINE, usual)) & (apart_s <= SAME_DURATION_S)
-    same |= (cosines >= level(CUT_COSINE, usual)) & (apart_s <= CUT_S)
-    return same
-
-
-def labelled(names: Sequence[Hashable | None]) -> NDArray[np.int64]:
-    """A number for each distinct name, -1 for None."""
-    number = {name: place for place, name in enumerate(names) if name is not None}
-    return np.array([-1 if name is None else number[name] for name in names], dtype=np.int64)
-
-
-def grouped(count: int, first: ArrayLike, second: ArrayLike) -> NDArray[np.int64]:
-    """Connected components of pairs of places: for each of `count` places its group's first."""
-    head = list(range(count))
-
-    def find(place: int) -> int:
-        while head[place] != place:
-            head[place] = head[head[place]]
-            place = head[place]
-        return place
-
-    for one, other in zip(np.asarray(first).tolist(), np.asarray(second).tolist(), strict=True):
-        low, high = sorted((find(one), find(other)))
-        head[high] = low
-    return np.array([find(place) for place in range(count)], dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.rerank import SAME_COSINE, SAME_DURATION_S
+from recommender.versions import Facts, one_recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from indexer.catalog import Track
     from indexer.library import Library
     from recommender.compiled import Kept
 
@@ -20,18 +22,29 @@ MARGIN = 8
 """Candidates fetched beyond n, so that most questions need one search."""
 
 
+@dataclass(frozen=True)
+class Own:
+    """What the queries of a search are themselves, to be left out of their rows.
+
+    Attributes
+    ----------
+    tracks : q tracks
+    usual : float
+        The median cosine of random pairs.
+    """
+
+    tracks: Sequence[Track]
+    usual: float
+
+
 def nearest_but_same(
-    library: Library,
-    queries: NDArray[np.float32],
-    n: int,
-    kept: Kept,
-    same_as: Sequence[tuple[int, float]] | None = None,
+    library: Library, queries: NDArray[np.float32], n: int, kept: Kept, own: Own | None = None
 ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.float32]]]:
     """The n best of each query (q, dim) that a filter keeps and that are not its own recording.
 
     Parameters
     ----------
-    same_as : q pairs of (recording, duration in seconds), optional
+    own : Own, optional
         The recording of each query, which is left out of its row.
 
     Returns
@@ -43,13 +56,14 @@ def nearest_but_same(
     rows: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(queries)
     scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(queries)
     limit = kept.count + len(kept.excluded)
-    width = n + min(len(kept.excluded), MARGIN) + (0 if same_as is None else MARGIN)
+    width = n + min(len(kept.excluded), MARGIN) + (0 if own is None else MARGIN)
     open_rows = np.arange(len(queries))
     while len(open_rows) and limit:
         ids, cosines = index.search(queries[open_rows], min(width, limit), among=kept.subset)
         keep = ~np.isin(ids, kept.excluded)
-        if same_as is not None:
-            keep &= ~_same(library, ids, cosines, [same_as[row] for row in open_rows.tolist()])
+        if own is not None:
+            of_rows = [own.tracks[row] for row in open_rows.tolist()]
+            keep &= ~_same(library, ids, cosines, Own(of_rows, own.usual))
         for place, row, score, kept_row in zip(open_rows, ids, cosines, keep, strict=True):
             rows[place], scores[place] = row[kept_row][:n], score[kept_row][:n]
         if width >= limit:
@@ -71,30 +85,13 @@ def table(
 
 
 def _same(
-    library: Library,
-    ids: NDArray[np.int64],
-    cosines: NDArray[np.float32],
-    seeds: Sequence[tuple[int, float]],
+    library: Library, ids: NDArray[np.int64], cosines: NDArray[np.float32], own: Own
 ) -> NDArray[np.bool_]:
-    """Which answers (q, k) are the recording of their row's seed, encoded again or not."""
-    of = library.catalog.recordings_of(np.unique(ids).tolist())
-    facts = np.array([[of[i] for i in row] for row in ids.tolist()]).reshape(*ids.shape, 2)
-    seed = np.array(seeds)[:, np.newaxis, :]
-    return same_recording(
-        cosines, facts[..., 0], facts[..., 1], recording=seed[..., 0], duration_s=seed[..., 1]
+    """Which answers (q, k) are the recording of their row's query."""
+    held, places = np.unique(ids, return_inverse=True)
+    found = library.catalog.tracks(held.tolist())
+    facts = Facts.of([*(found[track_id] for track_id in held.tolist()), *own.tracks])
+    queries = np.arange(len(held), len(held) + len(own.tracks))[:, np.newaxis]
+    return one_recording(
+        cosines, facts.at(places.reshape(ids.shape)), facts.at(queries), usual=own.usual
     )
-
-
-def same_recording(
-    cosines: NDArray[np.float32],
-    recordings: NDArray[np.integer],
-    durations_s: NDArray[np.floating],
-    *,
-    recording: int | NDArray[np.integer],
-    duration_s: float | NDArray[np.floating],
-) -> NDArray[np.bool_]:
-    """Whether candidates are the recording of a seed, encoded again or not, of any shape."""
-    near = cosines >= SAME_COSINE
-    alike = near & (np.abs(durations_s - duration_s) <= SAME_DURATION_S)
-    same: NDArray[np.bool_] = alike | (recordings == recording)
-    return same

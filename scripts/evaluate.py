@@ -208,10 +208,22 @@ def models(
 @click.option("--tracks", "count", default=100, show_default=True, help="How many to copy.")
 @click.option("--longest", default=600.0, show_default=True, help="Seconds of a track to copy.")
 @click.option("--workers", default=0, show_default=True, help="Processes; 0: one a processor.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to keep the copies in, heard: the next run with this seed goes on from there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
 @click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
 def duplicates(
-    catalog: Path, *, count: int, longest: float, workers: int, as_json: bool, seed: int
+    catalog: Path,
+    *,
+    count: int,
+    longest: float,
+    workers: int,
+    cache: Path | None,
+    as_json: bool,
+    seed: int,
 ) -> None:
     """Copy tracks of CATALOG and see whether the copies are found; list the pairs it has itself.
 
@@ -220,7 +232,13 @@ def duplicates(
     from evaluation.duplicates import measure_duplicates
 
     tables = measure_duplicates(
-        catalog, count=count, longest_s=longest, workers=workers, seed=seed, report=report
+        catalog,
+        count=count,
+        longest_s=longest,
+        workers=workers,
+        cache=cache,
+        seed=seed,
+        report=report,
     )
     _tell(tables, as_json=as_json, seed=seed)
 

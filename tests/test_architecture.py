@@ -26,6 +26,7 @@ FLOORS = (
     ("recommender.engine",),
     ("recommender.answering", "recommender.hearing"),
     ("recommender.ranking", "recommender.background", "recommender.search"),
+    ("recommender.versions",),
     ("recommender.seeds",),
     ("recommender.reasons", "recommender.compiled"),
     ("recommender.filters",),

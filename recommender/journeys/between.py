@@ -24,7 +24,7 @@ import numpy as np
 from indexer.errors import InvalidOption, QueryError
 from recommender.journeys.stop import Candidates, Journey, present, said_of
 from recommender.lookup import name, whole_number
-from recommender.rerank import collapse
+from recommender.versions import Facts, collapse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +178,7 @@ def _field(
     names = candidates.artists
     numbers = {artist: number for number, artist in enumerate(dict.fromkeys(names)) if artist}
     copies = collapse(
-        candidates.vectors, candidates.durations_s, candidates.recordings, candidates.titles
+        candidates.vectors, Facts.of(candidates.tracks), usual=recommender.usual_cosine
     )
     along, wanted = (_shares(some, *vectors) for some in (candidates.vectors, points))
     steps = len(points) + 1

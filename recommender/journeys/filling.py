@@ -18,7 +18,7 @@ from indexer.errors import InvalidOption, QueryError
 from recommender.journeys.chance import drawn
 from recommender.journeys.stop import Candidates, Journey, said_of, seed_of
 from recommender.lookup import whole_number
-from recommender.rerank import collapse
+from recommender.versions import Facts, collapse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +150,7 @@ def _candidates(
     _, first = np.unique(near, return_index=True)
     near = near[np.sort(first)]
     found = Candidates.of(recommender, np.concatenate([np.array(own, np.int64), near]))
-    of = collapse(found.vectors, found.durations_s, found.recordings, found.titles)
+    of = collapse(found.vectors, Facts.of(found.tracks), usual=recommender.usual_cosine)
     kept = np.flatnonzero((of == np.arange(len(of))) | (np.arange(len(of)) < len(own)))
     return Candidates([found.tracks[place] for place in kept], found.vectors[kept])
 

@@ -323,11 +323,12 @@ class Station(Iterator[Stop]):
     def _first_new(
         self, candidates: Candidates, order: NDArray[np.int64]
     ) -> tuple[Track, NDArray[np.float32]] | None:
+        usual = self._recommender.usual_cosine
         for place in order.tolist():
             track, vector = candidates.tracks[place], candidates.vectors[place]
             if track.id in self._passed:
                 continue
-            if not self._heard.holds(track, vector):
+            if not self._heard.holds(track, vector, usual=usual):
                 return track, vector
             self._passed.add(track.id)
         return None

@@ -16,11 +16,9 @@ from indexer.vectors.half_precision import to_unit
 from recommender.filters import EVERYTHING
 from recommender.lookup import folded, name, same_name
 from recommender.playlists import entries
-from recommender.seeds import NO_SEED, Seed
+from recommender.seeds import NO_SEED, Seed, descriptors_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from numpy.typing import NDArray
 
     from indexer.catalog import Track
@@ -55,6 +53,8 @@ def seed_of(recommender: Recommender, given: SeedLike) -> Seed:
             shown(os.path.basename(os.fsencode(given))),
             to_unit(heard.embedding[np.newaxis])[0],
             duration_s=heard.facts.duration_s,
+            descriptors=heard.descriptors,
+            name=same_name(heard.tags.artist, heard.tags.title),
         )
     track = present(recommender.track(given))  # type: ignore[arg-type]  # others are refused there
     return Seed(
@@ -63,6 +63,8 @@ def seed_of(recommender: Recommender, given: SeedLike) -> Seed:
         recording=track.recording_id,
         duration_s=track.duration_s,
         track=track,
+        descriptors=descriptors_of(track),
+        name=same_name(track.artist, track.title),
     )
 
 
@@ -218,19 +220,9 @@ class Candidates:
         return np.array([track.duration_s for track in self.tracks], dtype=np.float64)
 
     @property
-    def recordings(self) -> NDArray[np.int64]:
-        """int64 (c,)"""
-        return np.array([track.recording_id for track in self.tracks], dtype=np.int64)
-
-    @property
     def artists(self) -> list[str | None]:
         """Of each track as `artist_of` has it."""
         return [artist_of(track) for track in self.tracks]
-
-    @property
-    def titles(self) -> list[Hashable | None]:
-        """Artist and title of each track for comparing; None where one of them is not known."""
-        return [same_name(track.artist, track.title) for track in self.tracks]
 
 
 def artist_of(track: Track) -> str | None:

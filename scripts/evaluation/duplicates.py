@@ -24,7 +24,7 @@ from recommender.copies import Kind, louder, read_sound, softer, without_beginni
 from recommender.duplicates import find_duplicates
 from recommender.engine import Recommender
 from recommender.lookup import name
-from recommender.rerank import Percentiles, collapse
+from recommender.versions import Facts, collapse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,7 @@ def measure_duplicates(
     count: int,
     longest_s: float,
     workers: int,
+    cache: Path | None,
     seed: int,
     report: Report,
 ) -> list[Table]:
@@ -73,15 +74,16 @@ def measure_duplicates(
         Tracks to copy.
     longest_s : float
         Longer tracks are not drawn.
+    cache : Path, optional
+        Folder to keep the copies in, and the catalog that holds them.
     """
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
+        place = Path(folder) if cache is None else cache / f"{catalog.stem}-{seed}"
+        place.mkdir(parents=True, exist_ok=True)
         enlarged = place / "catalog.db"
-        shutil.copyfile(catalog, enlarged)
-        if index_path(catalog).exists():
-            for suffix in ("", ".stamp"):
-                shutil.copyfile(f"{index_path(catalog)}{suffix}", f"{index_path(enlarged)}{suffix}")
-        with Recommender.open(enlarged) as recommender:
+        if not enlarged.exists():
+            _copy_catalog(catalog, enlarged)
+        with Recommender.open(catalog) as recommender:
             tracks = recommender.tracks(recommender.ids())
             report(f"looking for duplicates among {len(tracks)} tracks")
             untouched = find_duplicates(recommender, workers=workers)
@@ -98,6 +100,13 @@ def measure_duplicates(
             ]
 
 
+def _copy_catalog(catalog: Path, to: Path) -> None:
+    if index_path(catalog).exists():
+        for suffix in ("", ".stamp"):
+            shutil.copyfile(f"{index_path(catalog)}{suffix}", f"{index_path(to)}{suffix}")
+    shutil.copyfile(catalog, to)
+
+
 def _make_copies(
     tracks: list[Track], folder: Path, count: int, longest_s: float, seed: int, report: Report
 ) -> list[Copy]:
@@ -109,23 +118,33 @@ def _make_copies(
         if copied == count:
             break
         track = fitting[place]
-        try:
-            sound = read_sound(track.path)
-        except AnalysisError as error:
-            report(f"passed over: {error}")
-            continue
-        for number, kind in enumerate(KINDS):
-            below = folder / str(number)
-            below.mkdir(parents=True, exist_ok=True)
-            if kind.name == VORBIS:
-                path = _write_vorbis(below / f"{track.id}.ogg", sound)
-            else:
-                path = write_copy(below, str(track.id), sound, kind)
-            copies.append(Copy(track.id, kind.name, path))
+        paths = [
+            folder / str(number) / f"{track.id}{kind.suffix}" for number, kind in enumerate(KINDS)
+        ]
+        if not all(path.exists() for path in paths):
+            try:
+                sound = read_sound(track.path)
+            except AnalysisError as error:
+                report(f"passed over: {error}")
+                continue
+            for kind, path in zip(KINDS, paths, strict=True):
+                _write(path, sound, kind)
+        copies += [Copy(track.id, kind.name, path) for kind, path in zip(KINDS, paths, strict=True)]
         copied += 1
         if copied % 25 == 0:
             report(f"{copied} of {count} tracks are copied")
     return copies
+
+
+def _write(path: Path, sound: Sound, kind: Kind) -> None:
+    """Write a copy; a half-written one bears another name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parents[1]) as folder:
+        if kind.name == VORBIS:
+            written = _write_vorbis(Path(folder) / path.name, sound)
+        else:
+            written = write_copy(Path(folder), path.stem, sound, kind)
+        written.replace(path)
 
 
 def _write_vorbis(path: Path, sound: Sound) -> Path:
@@ -187,7 +206,7 @@ def _found(recommender: Recommender, found: Duplicates, copies: list[Copy]) -> T
 
 def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -> Table:
     """What answers fold together, told from vectors and durations alone."""
-    usual = Percentiles.from_vectors(recommender.vectors([track.id for track in tracks])).median
+    usual = recommender.usual_cosine
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for kind in (*(kind.name for kind in KINDS), "all"):
         of_kind = [copy for copy in copies if kind in (copy.kind, "all")]
@@ -195,12 +214,7 @@ def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -
         for copy in of_kind:
             pair = [recommender.track(os.fsencode(copy.path)), recommender.track(copy.original)]
             vectors = recommender.vectors([track.id for track in pair])
-            heads = collapse(
-                vectors,
-                [track.duration_s for track in pair],
-                [track.recording_id for track in pair],
-                usual=usual,
-            )
+            heads = collapse(vectors, Facts.of(pair), usual=usual)
             folded += int(heads[1] == 0)
             cosines.append(float(vectors[0] @ vectors[1]))
         quantiles = np.quantile(cosines, [0.01, 0.05, 0.5]) if cosines else [np.nan] * 3
@@ -214,12 +228,7 @@ def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -
             )
         )
     vectors = recommender.vectors([track.id for track in tracks])
-    heads = collapse(
-        vectors,
-        [track.duration_s for track in tracks],
-        [track.recording_id for track in tracks],
-        usual=usual,
-    )
+    heads = collapse(vectors, Facts.of(tracks), usual=usual)
     away = int((heads != np.arange(len(heads))).sum())
     return Table(
         "Copies folded into their original by answers",

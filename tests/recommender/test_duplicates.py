@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,13 +22,22 @@ from indexer.errors import AnalysisError
 from indexer.library import Library
 from indexer.melspectrogram import FrontEnd
 from indexer.tags import Tags
-from recommender.duplicates import PARTNERS, candidates, find_duplicates
+from recommender import duplicates
+from recommender.duplicates import (
+    NAMED_COSINE,
+    PARTNERS,
+    TIED_COSINE,
+    TIED_S,
+    candidates,
+    find_duplicates,
+)
 from recommender.engine import Recommender
 from recommender.rerank import USUAL_COSINE
+from recommender.versions import Facts, labelled
 from tests import sounds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -49,7 +58,7 @@ class Planted:
     tempo_bpm: float | None = None
 
 
-def plant(folder: Path, tracks: Sequence[Planted]) -> Path:
+def plant(folder: Path, tracks: Sequence[Planted], *, others: int = 200) -> Path:
     """A catalog of files with chosen vectors, ids from 1 on; returns its path."""
     catalog = folder / "catalog.db"
     info = ModelInfo(
@@ -73,8 +82,8 @@ def plant(folder: Path, tracks: Sequence[Planted]) -> Path:
             for number, track in enumerate(tracks):
                 seen = SeenFile(os.fsencode(track.path), os.fsencode(folder), 1, 1)
                 writer.store(connection, model, seen, _analysis(track, number))
-            # Others, whose cosines with each other are what is usual; they have no files.
-            for number in range(200):
+            # Others, unlike each other as most tracks are; they have no files.
+            for number in range(others):
                 other = Planted(folder / f"other {number}.mp3", near=1000 + number)
                 seen = SeenFile(os.fsencode(other.path), os.fsencode(folder), 1, 1)
                 writer.store(connection, model, seen, _analysis(other, 1000 + number))
@@ -86,7 +95,8 @@ def _analysis(track: Planted, number: int) -> TrackAnalysis:
     try:
         facts = read_facts(track.path)
     except AnalysisError:
-        facts = AudioFacts("mp3", "mp3", RATE, 1, SECONDS, None, number.to_bytes(32, "big"))
+        seconds = SECONDS + track.near  # Files that are not there are as long as nothing else.
+        facts = AudioFacts("mp3", "mp3", RATE, 1, seconds, None, number.to_bytes(32, "big"))
     return TrackAnalysis(
         facts,
         Tags(title=track.title, artist="Band" if track.title else None),
@@ -98,15 +108,28 @@ def _analysis(track: Planted, number: int) -> TrackAnalysis:
 
 
 def vector(near: int, cosine: float, *, seed: int) -> NDArray[np.float64]:
-    """A unit vector with a cosine to number `near` of those that have the usual cosine."""
-    rng = np.random.default_rng(near)
-    common = np.sqrt(USUAL_COSINE) * np.eye(DIM)[0]
-    own = rng.standard_normal(DIM)
-    own[0] = 0
-    base = common + np.sqrt(1 - USUAL_COSINE) * own / np.linalg.norm(own)
+    """A unit vector with a cosine to number `near` of those that are unlike each other."""
+    base = np.random.default_rng(near).standard_normal(DIM)
+    base /= np.linalg.norm(base)
     aside = np.random.default_rng(10_000 + seed).standard_normal(DIM)
     aside -= (aside @ base) * base
     return cosine * base + np.sqrt(1 - cosine**2) * aside / np.linalg.norm(aside)
+
+
+def known(
+    durations_s: Sequence[float] | NDArray[np.float64], names: Mapping[int, str] | None = None
+) -> Facts:
+    """Tracks of which nothing is known but durations, and the names of some."""
+    count = len(durations_s)
+    unknown = np.full(count, np.nan)
+    return Facts(
+        np.asarray(durations_s, dtype=np.float64),
+        np.full(count, -1),
+        labelled([(names or {}).get(place) for place in range(count)]),
+        np.full(count, -1),
+        unknown,
+        unknown,
+    )
 
 
 def song(seed: int, *, seconds: float = SECONDS) -> NDArray[np.float32]:
@@ -226,14 +249,13 @@ def test_candidates_of_all_blocks_are_those_of_one_matrix() -> None:
     rows = rng.standard_normal((2500, 6)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     seconds = rng.uniform(100, 300, len(rows))
-    names = np.full(len(rows), -1)
-    names[[5, 2400]] = 7
-    found = candidates(rows, seconds, names)
+    facts = known(seconds, names={5: "song", 2400: "song"})
+    found = candidates(rows, facts, usual=USUAL_COSINE)
     cosines = rows @ rows.T
     apart = np.abs(seconds[:, np.newaxis] - seconds)
-    fits = (
-        (cosines >= 0.95) | ((cosines >= 0.93) & (apart <= 15)) | ((cosines >= 0.88) & (apart <= 1))
-    )
+    fits = (cosines >= 0.92) | ((cosines >= 0.85) & (apart <= 15))
+    fits |= ((cosines >= 0.75) & (apart <= 1)) | ((cosines >= TIED_COSINE) & (apart <= TIED_S))
+    fits[5, 2400] |= cosines[5, 2400] >= NAMED_COSINE
     expected = set(zip(*np.nonzero(np.triu(fits, 1)), strict=True))
     pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
     assert pairs <= expected
@@ -241,33 +263,46 @@ def test_candidates_of_all_blocks_are_those_of_one_matrix() -> None:
     # Left out are only pairs of two tracks that have closer partners enough.
     partners = np.bincount([*found.first.tolist(), *found.second.tolist()], minlength=len(rows))
     for first, second in expected - pairs:
+        assert apart[first, second] > TIED_S
         assert min(partners[first], partners[second]) >= PARTNERS
 
 
 def test_a_name_makes_candidates_of_what_is_not_close_enough_alone() -> None:
-    vectors = np.array([[1.0, 0.0], [0.85, np.sqrt(1 - 0.85**2)]], np.float32)
-    assert len(candidates(vectors, [100, 200], np.array([-1, -1]))) == 0
-    assert len(candidates(vectors, [100, 200], np.array([3, 3]))) == 1
+    vectors = np.array([[1.0, 0.0], [0.72, np.sqrt(1 - 0.72**2)]], np.float32)
+    assert len(candidates(vectors, known([100, 200]), usual=USUAL_COSINE)) == 0
+    named = known([100, 200], names={0: "song", 1: "song"})
+    assert len(candidates(vectors, named, usual=USUAL_COSINE)) == 1
 
 
-def test_a_louder_copy_is_a_candidate_by_its_duration_key_and_brightness() -> None:
-    vectors = np.stack([vector(1, 0.7, seed=n) for n in range(4)]).astype(np.float32)
+def test_a_louder_copy_is_a_candidate_by_its_duration(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.stack([vector(1, 0.6, seed=n) for n in range(4)]).astype(np.float32)
     vectors[0] = vector(1, 1.0, seed=0)
-    found = candidates(
-        vectors,
-        [100.0, 100.1, 100.1, 130.0],
-        np.full(4, -1),
-        keys=np.array([2, 2, 3, 2]),
-        brightness_hz=[1500.0, 1400.0, 1500.0, 1500.0],
-    )
-    assert list(zip(found.first.tolist(), found.second.tolist(), strict=True)) == [(0, 1)]
-    assert len(candidates(vectors, [100.0, 100.1, 100.1, 130.0], np.full(4, -1))) == 0
+    facts = known([100.0, 100.1, 100.1, 130.0])
+
+    def found(facts: Facts) -> list[tuple[int, int]]:
+        pairs = candidates(vectors, facts, usual=USUAL_COSINE)
+        return list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+
+    assert sorted(found(facts)) == [(0, 1), (0, 2)]
+    assert found(known([100.0, 101.1, 102.2, 130.0])) == []
+    # Where there are too many, those of one key.
+    monkeypatch.setattr(duplicates, "MOST_TIED", 1)
+    assert found(replace(facts, keys=np.array([2, 3, 2, 2]))) == [(0, 2)]
+    monkeypatch.setattr(duplicates, "MOST_TIES", 0)
+    assert found(facts) == []
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_of_fewer_than_two_tracks_none_is_a_duplicate(count: int) -> None:
     vectors = np.eye(2, dtype=np.float32)[:count]
-    assert len(candidates(vectors, [100.0] * count, np.full(count, -1))) == 0
+    assert len(candidates(vectors, known([100.0] * count), usual=USUAL_COSINE)) == 0
+
+
+def test_a_song_and_its_copy_alone_are_found(copies: dict[str, Path], tmp_path: Path) -> None:
+    tracks = [Planted(copies["plain"], near=1), Planted(copies["mp3"], near=1, cosine=0.9)]
+    with Recommender.open(plant(tmp_path, tracks, others=0)) as recommender:
+        found = find_duplicates(recommender, workers=1)
+    assert [group.sure for group in found.groups] == [True]
 
 
 def soundalike(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -279,7 +314,7 @@ def soundalike(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_the_twelve_songs_of_a_catalog_are_no_duplicates(original_catalog: Path) -> None:
     done = soundalike("duplicates", "--catalog", original_catalog)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "0 sure, 0 likely groups among 12 tracks, 0 files heard\n"
+    assert done.stdout == "0 sure, 0 likely groups among 12 tracks, 12 files heard\n"
 
 
 def test_the_command_lists_groups_with_evidence(copies: dict[str, Path], tmp_path: Path) -> None:

@@ -8,15 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import InvalidOption
-from recommender.rerank import (
-    CUT_S,
-    SAME_COSINE,
-    SAME_DURATION_S,
-    Percentiles,
-    capped,
-    collapse,
-    maximal_marginal_relevance,
-)
+from recommender.rerank import Percentiles, capped, maximal_marginal_relevance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,14 +17,6 @@ if TYPE_CHECKING:
 def unit_vectors(count: int, dim: int = 16, *, seed: int = 0) -> NDArray[np.float32]:
     rows = np.random.default_rng(seed).standard_normal((count, dim))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def at_cosine(vector: NDArray[np.float32], cosine: float, *, seed: int = 0) -> NDArray[np.float32]:
-    """A unit vector that has this cosine with another one."""
-    other = np.random.default_rng(1000 + seed).standard_normal(len(vector))
-    other -= (other @ vector) * vector
-    other /= np.linalg.norm(other)
-    return (cosine * vector + np.sqrt(1 - cosine**2) * other).astype(np.float32)
 
 
 def naive_mmr(
@@ -112,50 +96,6 @@ def test_a_cap_keeps_the_first_of_each_group_and_all_that_have_none() -> None:
     assert capped([], groups, 1).tolist() == []
     with pytest.raises(InvalidOption, match="at least one"):
         capped(order, groups, 0)
-
-
-def test_what_is_like_a_copy_of_a_copy_is_in_one_group() -> None:
-    first = unit_vectors(1, 64)[0]
-    second = at_cosine(first, 0.99)
-    third = at_cosine(second, 0.99, seed=1)
-    other = unit_vectors(1, 64, seed=9)[0]
-    vectors = np.stack([other, first, third, second])
-    assert third @ first < SAME_COSINE < second @ first
-    groups = collapse(vectors, [200.0] * 4, [1, 2, 3, 4])
-    assert groups.tolist() == [0, 1, 1, 1]
-
-
-def test_near_vectors_are_collapsed_only_with_durations_that_fit() -> None:
-    first = unit_vectors(1, 64)[0]
-    vectors = np.stack([first, at_cosine(first, 0.998)])
-
-    def folded(second_s: float) -> bool:
-        return collapse(vectors, [200.0, second_s], [1, 2]).tolist() == [0, 0]
-
-    assert folded(200.0)
-    assert folded(200.0 + SAME_DURATION_S)
-    assert folded(200.0 - CUT_S)
-    assert not folded(200.0 - CUT_S - 1)
-    assert not folded(400.0)
-
-
-def test_one_recording_is_collapsed_whatever_its_durations_and_unknown_ones_are_not() -> None:
-    vectors = unit_vectors(4, 64)
-    groups = collapse(vectors, [1.0, 2.0, 3.0, 4.0], [7, -1, 7, -1])
-    assert groups.tolist() == [0, 1, 0, 3]
-
-
-def test_versions_of_one_song_are_collapsed_by_their_name() -> None:
-    first = unit_vectors(1, 64)[0]
-    vectors = np.stack([first, at_cosine(first, 0.93), at_cosine(first, 0.93, seed=1)])
-    durations = [200.0, 300.0, 250.0]
-    names = [("band", "song"), ("band", "song"), None]
-    assert collapse(vectors, durations, [1, 2, 3], names).tolist() == [0, 0, 2]
-    assert collapse(vectors, durations, [1, 2, 3], [None] * 3).tolist() == [0, 1, 2]
-
-
-def test_nothing_collapses_to_nothing() -> None:
-    assert collapse(np.empty((0, 8), np.float32), [], []).tolist() == []
 
 
 def test_percentiles_of_a_small_library_are_told_from_all_its_pairs() -> None:
