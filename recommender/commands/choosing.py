@@ -85,6 +85,7 @@ def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
         per_album: int | None,
         min_score: float | None,
         versions: bool,
+        tame_hubs: bool,
         **options: Any,
     ) -> Any:
         from recommender.ranking import Ranking
@@ -95,6 +96,7 @@ def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
             per_album=per_album,
             collapse=not versions,
             min_score=min_score,
+            tame_hubs=tame_hubs,
         )
         return command(*args, ranking=ranking, **options)
 
@@ -115,6 +117,11 @@ def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="Least score: 0.99 is more alike than 99 % of random pairs.",
             ),
             click.option("--versions", is_flag=True, help="List versions of one track one by one."),
+            click.option(
+                "--tame-hubs",
+                is_flag=True,
+                help="Tracks that are near to everything lose their advantage.",
+            ),
         )
     ):
         with_ranking = option(with_ranking)

@@ -8,6 +8,7 @@ import numpy as np
 
 from evaluation.tables import HUB_COLUMNS, Cell, Table, figures_of, figures_of_hubs
 from recommender.evaluation import FIRST, KS, cosines, hubness, nearest, paired, retrieval
+from recommender.hubs import LocalScale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,13 @@ COLUMNS = ("seeds", "chance", *(f"P@{k}" for k in KS), "mAP")
 def shuffled(vectors: NDArray[np.float32], *, seed: int) -> Similarity:
     """The control: each track has another one's embedding, all else is the same."""
     return cosines(np.random.default_rng(seed).permutation(vectors))
+
+
+def tamed(vectors: NDArray[np.float32]) -> Similarity:
+    """Cosines of unit vectors, rescaled so that hubs lose their advantage."""
+    scale = LocalScale.from_references(vectors)
+    similarity = cosines(vectors)
+    return lambda seeds: scale.relevance(similarity(seeds), vectors)
 
 
 def at_random(count: int, *, seed: int) -> Similarity:

@@ -12,11 +12,12 @@ import numpy as np
 
 from evaluation import labels as of_tracks
 from evaluation import mfcc
-from evaluation.comparison import at_random, compare, shuffled
+from evaluation.comparison import at_random, compare, shuffled, tamed
 from evaluation.hearing import hear_all, one_thread
 from indexer.errors import QueryError
 from recommender.engine import Recommender
 from recommender.evaluation import Question, cosines, same_for_all
+from recommender.versions import Facts, collapse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,11 +38,21 @@ class Embedded:
     name: str
     tracks: list[Track]
     vectors: NDArray[np.float32]
+    usual: float
 
     def of(self, paths: Sequence[bytes]) -> NDArray[np.float32]:
         """Embeddings in the order of paths."""
         place = {track.path: number for number, track in enumerate(self.tracks)}
         return self.vectors[[place[path] for path in paths]]
+
+    def without_duplicates(self, tracks: Sequence[Track]) -> list[int]:
+        """Places of tracks that are no near-duplicates of one before them.
+
+        To find a recording again is no sign of what a model hears in music.
+        """
+        vectors = self.of([track.path for track in tracks])
+        heads = collapse(vectors, Facts.of(tracks), usual=self.usual)
+        return np.flatnonzero(heads == np.arange(len(heads))).tolist()
 
 
 def measure_labelled(
@@ -57,7 +68,7 @@ def measure_labelled(
     """Measure catalogs of one library, each with its model, beside the baselines.
 
     Only tracks that are in all of the catalogs, and named by the tables if there are any, are
-    measured, and only they are candidates.
+    measured, and only they are candidates; of near-duplicates only the first.
 
     Parameters
     ----------
@@ -81,7 +92,9 @@ def measure_labelled(
     else:
         known = of_tracks.from_tags(tracks)
     _questions(known)
-    report(f"{len(tracks)} tracks with labels")
+    kept = next(iter(opened.values())).without_duplicates(tracks)
+    report(f"{len(kept)} tracks with labels, {len(tracks) - len(kept)} near-duplicates left out")
+    tracks, known = [tracks[place] for place in kept], known.at(kept)
     paths = [track.path for track in tracks]
     ways: dict[str, Similarity] = {}
     if listening is not None:
@@ -94,6 +107,7 @@ def measure_labelled(
         ways[mfcc.NAME] = mfcc.divergence(heard.vectors[kept])
     ways = {name: cosines(one.of(paths)) for name, one in opened.items()} | ways
     first = next(iter(opened))
+    ways[f"{first}, hubs tamed"] = tamed(opened[first].of(paths))
     ways[f"{first}, shuffled"] = shuffled(opened[first].of(paths), seed=seed)
     ways["random"] = at_random(len(paths), seed=seed)
     ways |= _popularity(known)
@@ -105,7 +119,12 @@ def _open(catalog: Path) -> Embedded:
         ids = recommender.ids()
         if len(ids) == 0:
             raise QueryError(f"{catalog} holds no tracks yet: run `soundalike index FOLDER`")
-        return Embedded(recommender.model.name, recommender.tracks(ids), recommender.vectors(ids))
+        return Embedded(
+            recommender.model.name,
+            recommender.tracks(ids),
+            recommender.vectors(ids),
+            recommender.usual_cosine,
+        )
 
 
 def _named(opened: Sequence[Embedded]) -> dict[str, Embedded]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from recommender.__main__ import cli
+from recommender.engine import Recommender
+from recommender.ranking import Ranking
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -234,6 +236,10 @@ def test_similar_takes_likes_dislikes_filters_and_a_ranking(
     best = found("1", "12", "--strategy", "best-score", "-n", 10)
     assert set(best) == set(range(2, 12))
     assert len(found("1", "--diversity", 0.5, "-n", 5)) == 5
+    with Recommender.open(catalog_path) as recommender:
+        ranking = Ranking(collapse=False, tame_hubs=True)
+        tamed = [one.id for one in recommender.similar_to_track(1, 11, ranking=ranking)]
+    assert found("1", "--tame-hubs", "-n", 11) == tamed != found("1", "-n", 11)
     assert "like Band 0 - Song 0" in run("similar", "1", "12", "--why", "--versions")[1]
 
 

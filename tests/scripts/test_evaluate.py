@@ -104,6 +104,7 @@ def test_a_labelled_catalog_is_measured_beside_its_baselines(catalog: Path) -> N
     genre = tables["labelled tracks: same genre, own artist out"]
     assert list(genre) == [
         "planted",
+        "planted, hubs tamed",
         "planted, shuffled",
         "random",
         "popularity (artists with most tracks)",
@@ -117,6 +118,17 @@ def test_a_labelled_catalog_is_measured_beside_its_baselines(catalog: Path) -> N
     assert tables["labelled tracks: hubs"]["popularity (artists with most tracks)"]["reach"][
         "value"
     ] == pytest.approx(11 / 30, abs=1e-3)
+
+
+def test_finding_a_recording_again_is_no_hit(catalog: Path, tmp_path: Path) -> None:
+    planted = [
+        Planted(f"track {number}", genre="Rock", vector=np.eye(DIM)[number // 2].tolist())
+        for number in range(8)
+    ]
+    twice = plant(tmp_path, ("loud", "soft"), planted)
+    done = run("labelled", "--catalog", twice, "--without-mfcc", "--json")
+    assert tables_of(done)["labelled tracks: same genre"]["planted"]["seeds"] == 4
+    assert "4 tracks with labels, 4 near-duplicates left out" in done.stderr
 
 
 def test_the_same_seed_gives_the_same_figures(catalog: Path) -> None:
