@@ -55,6 +55,7 @@ LIKELY_COSINE = 0.97
 SAME_TEMPO = 0.04
 """... to within this share."""
 _BLOCK = 1024
+_PART = 100_000
 
 
 @dataclass(frozen=True)
@@ -272,11 +273,12 @@ def _tied(rows: NDArray[np.float32], facts: Facts, lowest: float) -> Candidates:
         looked_at += len(near)
         if not len(near) or looked_at > MOST_TIES:
             break
-        one, other = order[near], order[near + step]
-        cosines = np.einsum("pd,pd->p", rows[one], rows[other])
-        fits = cosines >= lowest
-        first, second = np.sort([one[fits], other[fits]], axis=0)
-        found.append(Candidates(first, second, cosines[fits]))
+        for part in np.array_split(near, len(near) // _PART + 1):
+            one, other = order[part], order[part + step]
+            cosines = np.einsum("pd,pd->p", rows[one], rows[other])
+            fits = cosines >= lowest
+            first, second = np.sort([one[fits], other[fits]], axis=0)
+            found.append(Candidates(first, second, cosines[fits]))
     tied = _joined(found)
     if len(tied) > MOST_TIED:
         same_key = facts.keys[tied.first] == facts.keys[tied.second]

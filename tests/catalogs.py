@@ -43,6 +43,7 @@ class Planted:
     album_artist: str | None = None
     duration_s: float | None = None
     key: str | None = None
+    brightness_hz: float | None = None
 
 
 def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
@@ -105,5 +106,5 @@ def _analysis(number: int, track: Planted, tags: Sequence[str]) -> TrackAnalysis
         (vector / np.linalg.norm(vector)).astype(np.float16),
         np.array([track.heard.get(tag, 0.05) for tag in tags], np.float16),
         12,
-        Descriptors(track.tempo_bpm, 1.0, track.key, 1.0, None, None),
+        Descriptors(track.tempo_bpm, 1.0, track.key, 1.0, None, track.brightness_hz),
     )

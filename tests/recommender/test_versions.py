@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from recommender.engine import Recommender
+from recommender.journeys import Station, path_between, playlist_of
+from recommender.ranking import Ranking
 from recommender.rerank import USUAL_COSINE
 from recommender.versions import (
     CUT_S,
@@ -17,11 +20,30 @@ from recommender.versions import (
     labelled,
     level,
 )
+from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
+
+
+@pytest.fixture
+def louder_copy(tmp_path: Path) -> Iterator[Recommender]:
+    """Track 2 is track 1, louder; the other 40 are unlike both, and as long as none."""
+    first = np.random.default_rng(7).standard_normal(DIM).astype(np.float32)
+    first /= np.linalg.norm(first)
+    song = Planted(
+        "one", tempo_bpm=92.0, key="C major", brightness_hz=1500.0, duration_s=200.0, artist=None
+    )
+    tracks = [
+        replace(song, vector=first.tolist()),
+        replace(song, title="two", vector=at_cosine(first, 0.9).tolist(), duration_s=200.05),
+        *(Planted(f"other {number}", artist=None) for number in range(40)),
+    ]
+    with Recommender.open(plant(tmp_path, ("calm",), tracks)) as recommender:
+        yield recommender
 
 
 def unit_vector(*, seed: int = 0) -> NDArray[np.float32]:
@@ -171,3 +193,17 @@ def test_nothing_collapses_to_nothing() -> None:
 def test_where_everything_is_close_measures_still_tell_a_copy() -> None:
     assert folded(0.99, MEASURED, usual=0.98)
     assert not folded(0.98, MEASURED, usual=0.98)
+
+
+def test_every_door_knows_a_louder_copy(louder_copy: Recommender) -> None:
+    each = Ranking(collapse=False)
+    assert 2 in [one.id for one in louder_copy.similar_to_track(1, include_same=True, ranking=each)]
+    for ranking in (each, Ranking()):
+        assert 2 not in [one.id for one in louder_copy.similar_to_track(1, 41, ranking=ranking)]
+    assert 2 not in louder_copy.neighbours([1], 41)[0]
+    assert 2 in louder_copy.neighbours([1], 41, include_same=True)[0]
+    near = louder_copy.similar_to_vector(louder_copy.vectors([1])[0], 3)
+    assert (near[0].id, [one.id for one in near[0].duplicates]) == (1, [2])
+    assert 2 not in [stop.track.id for stop in Station(louder_copy, 1).take(40)]
+    assert 2 not in [track.id for track in path_between(louder_copy, 1, 9, 4).tracks]
+    assert 2 not in [track.id for track in playlist_of(louder_copy, [1], 1200.0).tracks]
