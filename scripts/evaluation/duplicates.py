@@ -23,6 +23,7 @@ from indexer.pipeline import Options, index_places
 from recommender.copies import Kind, louder, read_sound, softer, without_beginning, write_copy
 from recommender.duplicates import find_duplicates
 from recommender.engine import Recommender
+from recommender.evaluation import interval
 from recommender.lookup import name
 from recommender.versions import Facts, collapse
 
@@ -174,15 +175,15 @@ def _found(recommender: Recommender, found: Duplicates, copies: list[Copy]) -> T
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for kind in (*(kind.name for kind in KINDS), "all"):
         of_kind = [copy for copy in copies if kind in (copy.kind, "all")]
-        sure, likely, correlations = 0, 0, []
+        sure: list[bool] = []
+        likely: list[bool] = []
+        correlations = []
         for copy in of_kind:
             track_id = recommender.track(os.fsencode(copy.path)).id
             pair = direct.get(frozenset((track_id, copy.original)))
             group = together.get(track_id)
-            if group is not None and group == together.get(copy.original):
-                sure += 1
-            elif pair is not None:
-                likely += 1
+            sure.append(group is not None and group == together.get(copy.original))
+            likely.append(pair is not None and not sure[-1])
             if pair is not None and pair.alignment is not None:
                 correlations.append(pair.alignment.correlation)
         rows.append(
@@ -190,8 +191,8 @@ def _found(recommender: Recommender, found: Duplicates, copies: list[Copy]) -> T
                 kind,
                 (
                     len(of_kind),
-                    Figure(sure / max(1, len(of_kind))),
-                    Figure(likely / max(1, len(of_kind))),
+                    _share(sure),
+                    _share(likely),
                     Figure(float(np.quantile(correlations, 0.01)) if correlations else np.nan),
                 ),
             )
@@ -204,25 +205,34 @@ def _found(recommender: Recommender, found: Duplicates, copies: list[Copy]) -> T
     )
 
 
+def _share(hits: list[bool]) -> Figure:
+    """The share of hits with its bootstrap interval over the copies."""
+    values = np.array(hits, dtype=np.float64)[:, np.newaxis]
+    (low,), (high,) = interval(values)
+    mean = float(values.mean()) if hits else float("nan")
+    return Figure(*(round(float(number), 4) for number in (mean, low, high)))
+
+
 def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -> Table:
     """What answers fold together, told from vectors and durations alone."""
     usual = recommender.usual_cosine
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for kind in (*(kind.name for kind in KINDS), "all"):
         of_kind = [copy for copy in copies if kind in (copy.kind, "all")]
-        folded, cosines = 0, []
+        folded: list[bool] = []
+        cosines = []
         for copy in of_kind:
             pair = [recommender.track(os.fsencode(copy.path)), recommender.track(copy.original)]
             vectors = recommender.vectors([track.id for track in pair])
             heads = collapse(vectors, Facts.of(pair), usual=usual)
-            folded += int(heads[1] == 0)
+            folded.append(bool(heads[1] == 0))
             cosines.append(float(vectors[0] @ vectors[1]))
         quantiles = np.quantile(cosines, [0.01, 0.05, 0.5]) if cosines else [np.nan] * 3
         rows.append(
             (
                 kind,
                 (
-                    Figure(folded / max(1, len(of_kind))),
+                    _share(folded),
                     *(Figure(float(quantile)) for quantile in quantiles),
                 ),
             )
