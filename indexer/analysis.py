@@ -87,7 +87,7 @@ def analyse(
             measured.append(measure(pieces, sample_rate=front_end.sample_rate))
             if not known:
                 heard.append(model.embed_windows(pieces))
-        descriptors = describe(measured, channels=track.facts.channels)
+        descriptors = describe(measured, spread=track.spread)
         if known:
             return TrackAnalysis(track.facts, read_tags(path), None, None, 0, descriptors)
         embeddings = np.concatenate([embedded for embedded, _ in heard])

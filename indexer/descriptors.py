@@ -125,13 +125,13 @@ def measure(waveforms: NDArray[np.float32], *, sample_rate: int) -> Measures:
     )
 
 
-def describe(measured: Sequence[Measures], *, channels: int) -> Descriptors:
+def describe(measured: Sequence[Measures], *, spread: float) -> Descriptors:
     """Descriptors of a recording from the measures of its windows, at least one.
 
     Parameters
     ----------
-    channels : int
-        Channels of the file, whose mean the windows hold.
+    spread : float
+        Power of the file's channels over that of their mean, which the windows hold.
     """
     powers = np.concatenate([each.powers for each in measured])
     centroids = np.concatenate([each.centroids_hz for each in measured])
@@ -140,7 +140,7 @@ def describe(measured: Sequence[Measures], *, channels: int) -> Descriptors:
     )
     named, key_confidence = key.key(np.sum([each.pitches for each in measured], axis=0))
     blocks = loudness.block_powers(powers, hop_s=HOP_S)
-    lufs = loudness.integrated_loudness(blocks.ravel(), channels=channels)
+    lufs = loudness.integrated_loudness(blocks.ravel(), spread=spread)
     sounding = centroids[powers > _SOUNDS * powers.mean()]
     brightness = float(np.median(sounding)) if len(sounding) else None
     # Rounded to what can be meant: these numbers are shown to people.

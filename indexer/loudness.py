@@ -6,12 +6,10 @@ tell frequencies 31 Hz apart, which leaves an error of up to 0.25 dB for a lone 
 Blocks of 0.4 s are gated as the standard says: above -70 LUFS, then above 10 LU below the mean of
 those.
 
-Two things are not heard. Sound at 16 kHz has lost what lay above 8 kHz. And where the channels of a
-file were averaged, what differs between them is lost, while the standard adds up the powers of the
-channels: `channels` times the power of their mean is taken for it, which is right for channels that
-are alike and the least that any channels with this mean can have. Two channels that have nothing in
-common are therefore shown 3 LU too low. To hear the difference of the channels as well would take
-a second resampling and a second transform of every window.
+Two things are not quite heard. Sound at 16 kHz has lost what lay above 8 kHz. And the standard
+adds up the powers of the channels, while their mean is measured here: its power is multiplied by
+the ratio of the two (`spread`), which is taken over all frequencies and the whole recording, so
+what differs between channels counts as if it had the spectrum and the course of the rest.
 """
 
 from __future__ import annotations
@@ -66,17 +64,17 @@ def block_powers(frame_powers: NDArray[np.floating], *, hop_s: float) -> NDArray
     return np.asarray(blocks.mean(axis=-1, dtype=np.float64))
 
 
-def integrated_loudness(blocks: NDArray[np.float64], *, channels: int) -> float | None:
+def integrated_loudness(blocks: NDArray[np.float64], *, spread: float) -> float | None:
     """Gated loudness in LUFS; None if no block passes the gates.
 
     Parameters
     ----------
     blocks : ndarray (blocks,)
         K-weighted mean squares of the mean of the channels.
-    channels : int
-        Channels that went into the mean.
+    spread : float
+        Power of the channels over that of their mean: n for n channels that are alike.
     """
-    powers = blocks * channels
+    powers = blocks * spread
     heard = powers[powers > _power(ABSOLUTE_GATE)]
     if len(heard) == 0:
         return None

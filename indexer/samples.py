@@ -13,7 +13,7 @@ import sys
 from abc import ABC, abstractmethod
 from fractions import Fraction
 from itertools import chain, islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import av.error
@@ -24,7 +24,7 @@ from indexer.demux import OpenFile, PacketTable, audio_stream
 from indexer.errors import Corrupt, NotFinite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
@@ -41,6 +41,9 @@ _PRE_ROLL_FRAMES = 16
 # Samples this far above full scale (1.0) are no sound at any scale and overflow later.
 _LARGEST = 1e10
 _PADDING = 64
+_WEIGHED = 4
+# Channels that cancel out in their mean by more than 40 dB are taken for no wider.
+_WIDEST = 1e4
 _CHECKED_PACKETS = 8
 # A quarter of the difference between the longest and the shortest block of Vorbis.
 _LATEST_STAMP = 2048
@@ -64,6 +67,19 @@ class Reader(ABC):
         self._near = self.rate
         self._chunks: Iterator[tuple[int, Mono]] = iter(())
         self._left: tuple[int, Mono] | None = None
+        self._frames_decoded = 0
+        self._power_of_channels = self._power_of_mean = 0.0
+
+    @property
+    def spread(self) -> float:
+        """Power of all channels over that of their mean, in what was decoded.
+
+        It is n for n channels that are alike, and more the more they differ. One frame of
+        `_WEIGHED` is looked at.
+        """
+        if not self._power_of_mean > 0.0:
+            return float(self._file.facts.channels)
+        return min(self._power_of_channels / self._power_of_mean, _WIDEST)
 
     @property
     @abstractmethod
@@ -131,7 +147,15 @@ class Reader(ABC):
                 f"{frame.sample_rate} Hz inside the stream; split or convert it."
             )
             raise Corrupt(message, stage="decode")
-        return mono(frame)
+        rows, full_scale = _channels(frame)
+        mean = _mean(rows, full_scale)
+        self._frames_decoded += 1
+        if len(rows) > 1 and self._frames_decoded % _WEIGHED == 0:
+            self._power_of_mean += float(np.vdot(mean, mean))
+            self._power_of_channels += sum(
+                float(np.vdot(each, each)) for each in (_mean([row], full_scale) for row in rows)
+            )
+        return mean
 
 
 def mono(frame: AudioFrame) -> Mono:
@@ -142,6 +166,11 @@ def mono(frame: AudioFrame) -> Mono:
     ndarray, float32 (frame.samples,)
         Full scale is 1.0 whatever the frame's sample format and layout.
     """
+    return _mean(*_channels(frame))
+
+
+def _channels(frame: AudioFrame) -> tuple[list[NDArray[Any]], float]:
+    """The channels of a frame as they are stored, and what full scale is in them."""
     channels = frame.layout.nb_channels
     kind = np.dtype(_SAMPLE_TYPES[frame.format.packed.name])
     planes = frame.planes
@@ -154,15 +183,20 @@ def mono(frame: AudioFrame) -> Mono:
     else:
         array = frame.to_ndarray()
         rows = list(array if frame.format.is_planar else array.reshape(-1, channels).T)
+    return rows, 1.0 if kind.kind == "f" else 2.0 ** (8 * kind.itemsize - 1)
+
+
+def _mean(rows: Sequence[NDArray[Any]], full_scale: float) -> Mono:
+    """The mean of channels as `_channels` gives them: unsigned ones lie around `full_scale`."""
+    kind = rows[0].dtype
     # 16 bits of 256 channels add up exactly in float32, 32 bits do not.
     wide = np.float64 if kind.itemsize > 2 and kind.kind != "f" else np.float32
     total: NDArray[np.floating] = rows[0].astype(wide)
     for row in rows[1:]:
         total += row
-    full_scale = 1.0 if kind.kind == "f" else 2.0 ** (8 * kind.itemsize - 1)
     if kind.kind == "u":
-        total -= channels * full_scale
-    total *= 1 / (channels * full_scale)
+        total -= len(rows) * full_scale
+    total *= 1 / (len(rows) * full_scale)
     return total.astype(np.float32, copy=False)
 
 

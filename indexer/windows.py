@@ -114,6 +114,11 @@ class Track:
         self._window = self._grid.inside(self._window_out)
         self._step = max(self._window, self.facts.sample_rate)
 
+    @property
+    def spread(self) -> float:
+        """How wide the sound is that was decoded so far; see `Reader.spread`."""
+        return self._reader.spread
+
     def windows(self, count: int) -> Windows:
         """At most `count` windows, spread evenly between the first and the last sound.
 

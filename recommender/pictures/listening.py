@@ -112,7 +112,7 @@ def listen(path: bytes, model: Model) -> Heard:
             if pieces and start_s - pieces[0][0] > LONGEST_S - 0.5:
                 break
             pieces.append((start_s, piece))
-    return _heard(path, track.facts, pieces, model)
+    return _heard(path, track.facts, pieces, model, spread=track.spread)
 
 
 def listen_all(paths: Sequence[bytes], model: StoredModel) -> list[Heard]:
@@ -149,7 +149,12 @@ def _listen(model: Model, path: bytes) -> Heard:
 
 
 def _heard(
-    path: bytes, facts: AudioFacts, pieces: list[tuple[float, NDArray[np.float32]]], model: Model
+    path: bytes,
+    facts: AudioFacts,
+    pieces: list[tuple[float, NDArray[np.float32]]],
+    model: Model,
+    *,
+    spread: float,
 ) -> Heard:
     rate, size = model.info.front_end.sample_rate, model.info.front_end.window_samples
     start_s = pieces[0][0]
@@ -193,7 +198,7 @@ def _heard(
         model.pool(embeddings, active)[0],
         describe(
             [measure(apart if len(apart) else windows[sounding], sample_rate=rate)],
-            channels=facts.channels,
+            spread=spread,
         ),
     )
 

@@ -210,7 +210,7 @@ def _transposed(piece: Piece, semitones: int) -> Piece:
 
 
 def _ours(piece: Piece) -> Descriptors:
-    return describe([measure(piece.windows, sample_rate=SAMPLE_RATE)], channels=1)
+    return describe([measure(piece.windows, sample_rate=SAMPLE_RATE)], spread=1)
 
 
 def _our_key(piece: Piece) -> int | None:

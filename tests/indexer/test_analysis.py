@@ -81,3 +81,25 @@ def test_a_second_of_sound_is_described_without_a_beat(
     assert found is not None
     assert (found.tempo_bpm, found.tempo_confidence) == (None, 0.0)
     assert found.loudness_lufs is not None
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
+def test_loudness_adds_up_the_powers_of_channels(
+    tmp_path: Path, suffix: str, musicnn_models: Path
+) -> None:
+    """ITU-R BS.1770: as loud as one channel that has the power of both, however they differ."""
+    rng = np.random.default_rng(0)
+    one, other = soxr.resample(0.05 * rng.standard_normal((12 * 16_000, 2)), 16_000, 44_100).T
+    model = load_model("musicnn")
+
+    def lufs(name: str, *channels: np.ndarray) -> float:
+        path = sounds.write_audio(tmp_path / f"{name}{suffix}", np.float32(channels))
+        found = analyse(os.fsencode(path), model).descriptors
+        assert found is not None
+        assert found.loudness_lufs is not None
+        return found.loudness_lufs
+
+    alone = lufs("alone", one)
+    assert lufs("like", one, one) == pytest.approx(alone + 3.01, abs=0.2)
+    assert lufs("unlike", one, other) == pytest.approx(alone + 3.01, abs=0.2)
+    assert lufs("opposed", one, -0.8 * one) == pytest.approx(alone + 2.15, abs=0.2)

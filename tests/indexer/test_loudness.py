@@ -13,10 +13,10 @@ from indexer.loudness import block_powers, integrated_loudness, k_weighting
 RATE = 16_000
 
 
-def loudness(sound: np.ndarray, *, channels: int = 1) -> float | None:
+def loudness(sound: np.ndarray, *, spread: float = 1) -> float | None:
     windows = sound[: len(sound) // (3 * RATE) * 3 * RATE].reshape(-1, 3 * RATE)
     measured = measure(windows.astype(np.float32), sample_rate=RATE)
-    return describe([measured], channels=channels).loudness_lufs
+    return describe([measured], spread=spread).loudness_lufs
 
 
 def sine(frequency: float, level_dbfs: float, *, seconds: int = 12) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_the_standards_own_example_is_met() -> None:
 
 
 def test_two_like_channels_are_3_db_louder_than_one() -> None:
-    one, two = loudness(sine(997, -20)), loudness(sine(997, -20), channels=2)
+    one, two = loudness(sine(997, -20)), loudness(sine(997, -20), spread=2)
     assert one is not None
     assert two == pytest.approx(one + 3.01, abs=0.015)
 
@@ -102,4 +102,4 @@ def test_blocks_last_four_tenths_of_a_second_and_begin_every_tenth() -> None:
     frames = np.arange(186, dtype=np.float32)[np.newaxis]
     blocks = block_powers(frames, hop_s=0.016)
     assert blocks[0, :2] == pytest.approx([12.0, 18.0])
-    assert integrated_loudness(np.full(3, 1.0), channels=1) == pytest.approx(-0.691)
+    assert integrated_loudness(np.full(3, 1.0), spread=1) == pytest.approx(-0.691)
