@@ -189,3 +189,11 @@ class ExtraMissing(SoundalikeError):
 
 class NoClassifier(QueryError):
     """No genre classifier was trained for the catalog, or its file is damaged."""
+
+
+class BadFactors(QueryError, ValueError):
+    """Factors, embeddings or plays that are no numbers or do not fit each other."""
+
+
+class UnknownListener(QueryError):
+    """No listener of the model has this id, or the listener has played nothing."""

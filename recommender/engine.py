@@ -335,6 +335,10 @@ class Recommender:
         """
         return find_track(self._library.catalog, query)
 
+    def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
+        """Ids of the tracks with exactly these keys; unknown keys are left out."""
+        return self._library.catalog.ids_of_keys(keys)
+
     def knows(self, query: str) -> bool:
         """Whether a text names a track that can be a seed as id, key or path, not by words."""
         return self._seeds.knows(query)

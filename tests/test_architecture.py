@@ -23,6 +23,11 @@ FLOORS = (
     ("recommender.journeys",),
     ("recommender.genres", "recommender.clusters"),
     ("recommender.tag_profile", "recommender.pictures.style"),
+    (
+        "recommender.cold_start",  # loads its rooms when they are asked for
+        "recommender.cold_start.hybrid",
+    ),
+    ("recommender.cold_start.features", "recommender.cold_start.export"),
     ("recommender.engine",),
     ("recommender.answering", "recommender.hearing"),
     ("recommender.ranking", "recommender.background", "recommender.search"),
@@ -33,6 +38,23 @@ FLOORS = (
     ("recommender.rerank", "recommender.hubs"),
     ("recommender.playlists", "recommender.blending"),
     ("recommender.vocabulary", "recommender.lyrics"),
+    (
+        "recommender.cold_start.blending",
+        "recommender.cold_start.content",
+        "recommender.cold_start.items",
+        "recommender.cold_start.listeners",
+    ),
+    ("recommender.cold_start.regressor",),
+    (
+        "recommender.cold_start.collaborative",
+        "recommender.cold_start.folds",
+        "recommender.cold_start.ids",
+        "recommender.cold_start.maps",
+        "recommender.cold_start.plays",
+        "recommender.cold_start.ranked",
+        "recommender.cold_start.scoring",
+    ),
+    ("recommender.cold_start.arguments",),
     ("recommender.lookup", "recommender.answers"),
     ("recommender.evaluation", "recommender.copies"),
     ("recommender.synonyms", "recommender.text_embedding"),
@@ -123,7 +145,9 @@ def test_audio_knows_no_database_and_the_database_no_audio(module: str) -> None:
         assert not outside & set(KNOW_NO_AUDIO)
 
 
-@pytest.mark.parametrize("package", ["recommender", "indexer", "recommender.__main__"])
+@pytest.mark.parametrize(
+    "package", ["recommender", "indexer", "recommender.__main__", "recommender.cold_start"]
+)
 def test_importing_loads_no_heavy_package(package: str) -> None:
     heavy = ("torch", "librosa", "matplotlib", "sklearn", "pandas")
     code = f"import sys, {package}; print([m for m in {heavy} if m in sys.modules])"

@@ -1,0 +1,113 @@
+"""Arrays that callers hand over, refused with the name of the argument and the rows at fault."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
+
+from indexer.errors import BadFactors, InvalidOption
+from recommender.lookup import whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike, NDArray
+
+SHOWN = 5
+"""Rows or ids that a message lists at most."""
+
+
+def listed(values: Iterable[object]) -> str:
+    """Up to five of them, and how many more there are."""
+    every = list(values)
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return ", ".join(str(value) for value in every[:SHOWN]) + more
+
+
+def table(name: str, values: ArrayLike) -> NDArray[np.float32]:
+    """Numbers as float32 (rows, columns), all finite.
+
+    Raises
+    ------
+    BadFactors
+    """
+    array = _numbers(name, values)
+    if array.ndim != 2:
+        raise BadFactors(f"{name} must have rows and columns, not the shape {array.shape}")
+    if array.shape[1] == 0:
+        raise BadFactors(f"{name} has no columns")
+    refuse_rows(name, "NaN or infinity", ~np.isfinite(array).all(axis=1))
+    return array
+
+
+def per_row(name: str, values: ArrayLike, rows: int) -> NDArray[np.float32]:
+    """One finite number of at least 0 for each row, as float32 (rows,).
+
+    Raises
+    ------
+    BadFactors
+    """
+    array = _numbers(name, values)
+    if array.shape != (rows,):
+        raise BadFactors(f"{name} must be one number for each of {rows} rows, not {array.shape}")
+    refuse_rows(name, "NaN or infinity", ~np.isfinite(array))
+    refuse_rows(name, "a number below 0", array < 0)
+    return array
+
+
+def refuse_rows(name: str, what: str, bad: NDArray[np.bool_] | np.bool_) -> None:
+    """Name the rows that have something they must not have.
+
+    Raises
+    ------
+    BadFactors
+    """
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        plural = "row" if len(rows) == 1 else "rows"
+        raise BadFactors(f"{name} has {what} in {plural} {listed(rows)}")
+
+
+def at_least_one(name: str, value: SupportsIndex) -> int:
+    """A whole number of at least 1.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    number = whole_number(value, name)
+    if number < 1:
+        raise InvalidOption(f"{name} is {number}: ask for at least one")
+    return number
+
+
+def sound_of(embeddings: ArrayLike, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Embeddings with zeros where a row is all NaN, and which rows are not.
+
+    Raises
+    ------
+    BadFactors
+    """
+    array = np.array(embeddings, dtype=np.float32)
+    if array.ndim != 2 or len(array) != count:
+        raise BadFactors(
+            f"embeddings has the shape {array.shape}: {count} rows were expected, one for each "
+            "item, NaN where an item was not heard"
+        )
+    unheard: NDArray[np.bool_] = np.asarray(np.isnan(array).all(axis=1))
+    array[unheard] = 0.0
+    refuse_rows("embeddings", "NaN or infinity", ~np.isfinite(array).all(axis=1))
+    return array, ~unheard
+
+
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
+    array: NDArray[Any] = np.asarray(values)
+    if array.dtype == object or not np.issubdtype(array.dtype, np.number):
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise BadFactors(f"{name} holds something that is no number: {error}") from error
+    if np.iscomplexobj(array):
+        raise BadFactors(f"{name} holds complex numbers")
+    return np.asarray(array, dtype=np.float32)

@@ -1,0 +1,431 @@
+"""One recommender for old and new items, around a fitted collaborative-filtering model.
+
+    hybrid = HybridRecommender.from_catalog(als, user_items, sound, item_keys=keys)
+    hybrid.add_item("upload-7", "upload.mp3")
+    ids, scores = hybrid.recommend(userid, user_items[userid])
+    ids, scores = hybrid.recommend_liked(["a-song", "upload-7"])
+
+Signatures are implicit's. Where implicit answers silently (an item or a listener without plays, ids
+that wrap around, answers padded with items that were to be left out), this raises or leaves out.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
+
+import numpy as np
+from sklearn.base import clone
+
+from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
+from recommender.cold_start import blending
+from recommender.cold_start.arguments import at_least_one, listed, sound_of, table
+from recommender.cold_start.collaborative import factors_of
+from recommender.cold_start.content import ContentFactors
+from recommender.cold_start.ids import Ids, is_one
+from recommender.cold_start.items import Items
+from recommender.cold_start.listeners import Listeners
+from recommender.cold_start.plays import checked_plays, liked_rows, row_of
+from recommender.cold_start.ranked import ROUTES, Ranked, Route, places
+from recommender.cold_start.regressor import FactorRegressor
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+    from scipy.sparse import csr_matrix
+
+    from recommender.cold_start.ids import Key
+    from recommender.engine import Recommender
+
+    OnMissing = Literal["raise", "skip"]
+
+
+class HybridRecommender:
+    """Serves items of a collaborative-filtering model together with new ones that are only heard.
+
+    Parameters
+    ----------
+    model : fitted model of implicit, LightFM or Cornac, or (user_factors, item_factors)
+    user_items : csr (listeners, items)
+        The plays that the model was fitted on.
+    embeddings : (items, dim)
+        How each item sounds; a row of NaN where that is not known.
+    item_keys, user_keys : sequences of int or str, optional
+        The caller's names of the columns and rows of `user_items`; without them, their numbers.
+    artists : names, optional
+        One for each item, None or "" where it is not known.
+    regressor : FactorRegressor, optional
+        How to learn the map, as `FactorRegressor("ridge")`.
+    k : float, optional
+        Listeners after which an item's plays count as much as its sound; otherwise learned.
+
+    Attributes
+    ----------
+    content : ContentFactors
+    k : float
+    handovers : dict of float to float
+        How well other values of k did, where it was learned; see `blending.learned_handover`.
+
+    Raises
+    ------
+    BadFactors
+        The model is not fitted, factors or embeddings hold NaN or infinity, shapes or names do not
+        match, there are no plays, or fewer items than factors.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        user_items: Any,
+        embeddings: ArrayLike,
+        *,
+        item_keys: Sequence[Key] | NDArray[Any] | None = None,
+        user_keys: Sequence[Key] | NDArray[Any] | None = None,
+        artists: Sequence[str | None] | None = None,
+        regressor: FactorRegressor | None = None,
+        k: float | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self._model = factors_of(model)
+        plays = checked_plays(user_items, self._model.users, self._model.items)
+        count = len(self._model.items)
+        ids = Ids("item", item_keys, count, argument="item_keys")
+        self._users = Ids("listener", user_keys, plays.shape[0], argument="user_keys")
+        sound, heard = sound_of(embeddings, count)
+        names = [""] * count if artists is None else [artist or "" for artist in artists]
+        if len(names) != count:
+            raise BadFactors(f"artists names {len(names)} items of {count}: name each once")
+        self._dim = sound.shape[1]
+        listeners = np.bincount(plays.indices, minlength=count).astype(np.float32)
+        self._items = Items(ids, self._model.items.copy(), np.full(count, -1, np.int8))
+        self._learn(sound, heard, names, listeners, plays, regressor, k, random_state)
+        self._listeners = Listeners(self._model, plays, self._items.factors)
+        self._lock = threading.RLock()
+        self._sound: Recommender | None = None
+
+    @classmethod
+    def from_catalog(
+        cls,
+        model: Any,
+        user_items: Any,
+        sound: Recommender,
+        *,
+        item_keys: Sequence[Key] | NDArray[Any],
+        user_keys: Sequence[Key] | NDArray[Any] | None = None,
+        regressor: FactorRegressor | None = None,
+        k: float | None = None,
+    ) -> HybridRecommender:
+        """Take embeddings and artists from a catalog, whose tracks the item keys name.
+
+        Parameters
+        ----------
+        sound : Recommender
+            Must stay open for `add_item`. Items that it does not know are served from their plays.
+        item_keys : sequence of int or str
+            Ids (int) or keys (str) of tracks, one for each column of `user_items`.
+
+        Raises
+        ------
+        UnknownTrack
+            The catalog knows none of the items.
+        BadFactors
+        """
+        from recommender.cold_start.features import looked_up
+
+        ids = looked_up(sound, item_keys, argument="item_keys")
+        known = ids >= 0
+        if not known.any():
+            raise UnknownTrack(
+                f"item_keys names no track of the catalog: {listed(map(repr, item_keys))}"
+            )
+        embeddings = np.full((len(ids), sound.model.dim), np.nan, np.float32)
+        embeddings[known] = sound.vectors(ids[known])
+        artists: list[str | None] = [None] * len(ids)
+        for place, track in zip(np.flatnonzero(known), sound.tracks(ids[known]), strict=True):
+            artists[place] = track.artist or track.album_artist
+        made = cls(
+            model,
+            user_items,
+            embeddings,
+            item_keys=item_keys,
+            user_keys=user_keys,
+            artists=artists,
+            regressor=regressor,
+            k=k,
+        )
+        made._sound = sound
+        return made
+
+    def __len__(self) -> int:
+        """How many items can be answers."""
+        return int((self._items.routes >= 0).sum())
+
+    def add_item(
+        self, key: Key, path: str | bytes | os.PathLike[str], *, artist: str | None = None
+    ) -> Route:
+        """Hear a new file: when this returns, the item can be recommended.
+
+        Parameters
+        ----------
+        key : int or str
+            The caller's name for it, as `item_keys`; without names of their own, the next number.
+        artist : str, optional
+            As in the catalog; otherwise what the file's tags say.
+
+        Raises
+        ------
+        AnalysisError
+            The file has no usable sound; nothing is added.
+        BadFactors
+            The key is taken, or of another type than the others.
+        QueryError
+            The recommender was not made by `from_catalog`.
+        """
+        if self._sound is None:
+            raise QueryError(
+                "there is nothing to hear files with: use from_catalog, or add_items with vectors"
+            )
+        self._items.ids.check_new([key], argument="key")
+        heard = self._sound.hear(path)
+        if heard.embedding is None:
+            raise QueryError(f"{path!r} was not heard")
+        name = artist or heard.tags.artist or heard.tags.album_artist
+        vector = np.asarray(heard.embedding, np.float32)
+        return self.add_items([key], vector[None], artists=[name])[0]
+
+    def add_items(
+        self,
+        keys: Sequence[Key],
+        embeddings: ArrayLike,
+        *,
+        artists: Sequence[str | None] | None = None,
+    ) -> list[Route]:
+        """Add new items that were heard elsewhere; all of them or, on an error, none.
+
+        Raises
+        ------
+        BadFactors
+        """
+        sound = table("embeddings", embeddings)
+        if sound.shape != (len(keys), self._dim):
+            raise BadFactors(
+                f"embeddings has the shape {sound.shape}: {len(keys)} keys of dimension "
+                f"{self._dim} were to be added"
+            )
+        factors, routes = self.content.predict(sound, artists)
+        with self._lock:
+            self._items.add(keys, factors.astype(np.float32), places(routes))
+        return list(routes)
+
+    def recommend(
+        self,
+        userid: Any,
+        user_items: Any = None,
+        N: SupportsIndex = 10,  # noqa: N803 - implicit's own name
+        filter_already_liked_items: bool = True,  # noqa: FBT001, FBT002 - implicit's signature
+        filter_items: Any = None,
+        recalculate_user: bool = False,  # noqa: FBT001, FBT002
+        items: Any = None,
+        *,
+        on_missing: OnMissing = "raise",
+    ) -> Ranked:
+        """The N best items for one listener or several; implicit's signature.
+
+        Parameters
+        ----------
+        userid : id or array of ids
+        user_items : csr (listeners asked, items)
+            One row for each: what is not to be recommended again. It may have as many columns as
+            the model's items or as all there are now, in the order they were added.
+        filter_items, items : arrays of ids, optional
+            Items to leave out, or the only ones to rank; not both.
+        recalculate_user : bool
+            Take listeners for what `user_items` says rather than for what the model has learned;
+            these may be new ones, with any id.
+        on_missing : {"raise", "skip"}
+            What of listeners that are unknown or have played nothing: an error, or an empty row.
+
+        Returns
+        -------
+        Ranked
+            (ids, scores), one row for each listener if there are several; fewer than N where no
+            more items are left.
+
+        Raises
+        ------
+        UnknownListener
+            Unknown, or without a history; the message lists up to five.
+        UnknownTrack, InvalidOption, BadFactors
+        """
+        one = is_one(userid)
+        asked = [userid] if one else userid
+        count = at_least_one("N", N)
+        if on_missing not in ("raise", "skip"):
+            raise InvalidOption(f"on_missing is {on_missing!r}: choose raise or skip")
+        rows = self._users.known_rows(asked, argument="userid")
+        liked = None
+        if filter_already_liked_items or recalculate_user:
+            liked = liked_rows(
+                user_items,
+                len(rows),
+                model_items=len(self._model.items),
+                items=len(self._items.ids),
+            )
+        with self._lock:
+            queries, known = self._listeners.asked(
+                rows, liked, self._items.factors, recalculate=recalculate_user
+            )
+            if not known.all() and on_missing == "raise":
+                _refuse_listeners(asked, rows, known)
+            return self._items.best(
+                queries[known],
+                self._items.factors,
+                count,
+                without=liked[known] if liked is not None and filter_already_liked_items else None,
+                filter_items=filter_items,
+                items=items,
+                answered=known,
+                one=one,
+            )
+
+    def recommend_liked(
+        self,
+        liked: Sequence[Key] | NDArray[Any],
+        N: SupportsIndex = 10,  # noqa: N803 - implicit's own name
+        filter_already_liked_items: bool = True,  # noqa: FBT001, FBT002 - implicit's signature
+        filter_items: Any = None,
+        items: Any = None,
+    ) -> Ranked:
+        """The N best items for a new listener, known by a few liked items; new ones count too.
+
+        Raises
+        ------
+        UnknownTrack, InvalidOption
+        """
+        count = at_least_one("N", N)
+        with self._lock:
+            rows = np.unique(self._items.servable(liked, argument="liked"))
+            if len(rows) == 0:
+                raise InvalidOption("liked is empty: a new listener is known by what is liked")
+            row = row_of(rows, len(self._items.ids))
+            return self._items.best(
+                self._listeners.who_like(row, self._items.factors),
+                self._items.factors,
+                count,
+                without=row if filter_already_liked_items else None,
+                filter_items=filter_items,
+                items=items,
+                one=True,
+            )
+
+    def similar_items(
+        self,
+        itemid: Any,
+        N: SupportsIndex = 10,  # noqa: N803 - implicit's own name
+        filter_items: Any = None,
+        items: Any = None,
+    ) -> Ranked:
+        """The N items whose factors point the same way, by cosine; the item itself comes first.
+
+        Raises
+        ------
+        UnknownTrack
+            No such item, or one that has neither plays nor a sound.
+        InvalidOption
+        """
+        count = at_least_one("N", N)
+        one = is_one(itemid)
+        with self._lock:
+            rows = self._items.servable([itemid] if one else itemid, argument="itemid")
+            unit = self._items.unit()
+            return self._items.best(
+                unit[rows],
+                unit,
+                count,
+                without=None,
+                filter_items=filter_items,
+                items=items,
+                one=one,
+            )
+
+    def routes(self, ids: Sequence[Key] | NDArray[Any]) -> list[Route]:
+        """What the factors of items come from.
+
+        Raises
+        ------
+        UnknownTrack
+        """
+        return list(ROUTES[self._items.routes[self._items.ids.rows(ids, argument="ids")]])
+
+    def item_factors(self, ids: Sequence[Key] | NDArray[Any]) -> NDArray[np.float32]:
+        """The factors (n, factors) that items are ranked by.
+
+        Raises
+        ------
+        UnknownTrack
+        """
+        return self._items.factors[self._items.servable(ids, argument="ids")]
+
+    def all_factors(self) -> NDArray[np.float32]:
+        """A copy of the factors of all items (items, factors), in the order they were added."""
+        with self._lock:
+            return self._items.factors.copy()
+
+    def _learn(
+        self,
+        sound: NDArray[np.float32],
+        heard: NDArray[np.bool_],
+        names: list[str],
+        listeners: NDArray[np.float32],
+        plays: csr_matrix,
+        regressor: FactorRegressor | None,
+        k: float | None,
+        seed: int,
+    ) -> None:
+        """Set the map, k, and the factors and routes of the model's own items."""
+        if regressor is None:
+            regressor = FactorRegressor(random_state=seed)
+        regressor = clone(regressor).set_params(bias_column=self._model.bias_column)
+        learned = heard & (listeners > 0)
+        if not learned.any():
+            raise BadFactors("no item has both plays in user_items and a row in embeddings")
+        artists = [name for name, use in zip(names, learned, strict=True) if use]
+        x, y = sound[learned], self._model.items[learned]
+        self.content = ContentFactors(regressor).fit(x, y, listeners[learned], artists)
+        self.handovers: dict[float, float] = {}
+        if k is None:
+            predicted = self.content.held_out(x, y, listeners[learned], artists)
+            k, self.handovers = blending.learned_handover(
+                self._model, plays, np.flatnonzero(learned), predicted, seed=seed
+            )
+        if not k >= 0 or not np.isfinite(k):
+            raise InvalidOption(f"k is {k}: a number of listeners, at least 0")
+        self.k = float(k)
+        self._items.factors[learned] = blending.blended(
+            y,
+            self.content.regressor.mean_,
+            self.content.regressor.differences(x),
+            listeners[learned],
+            self.k,
+            self.content.regressor.spread(self.content.regressor.scale_),
+        )
+        unplayed = heard & (listeners == 0)
+        self._items.routes[listeners > 0] = places([Route.PLAYS])[0]
+        self._items.routes[learned] = places([Route.BLEND])[0]
+        if unplayed.any():
+            unknown = [name for name, use in zip(names, unplayed, strict=True) if use]
+            self._items.factors[unplayed], routes = self.content.predict(sound[unplayed], unknown)
+            self._items.routes[unplayed] = places(routes)
+
+
+def _refuse_listeners(asked: Any, rows: NDArray[np.int64], known: NDArray[np.bool_]) -> None:
+    names = asked if isinstance(asked, list) else np.asarray(asked).tolist()
+    bad = [repr(name) for name, there in zip(names, known, strict=True) if not there]
+    if (rows[~known] < 0).all():
+        raise UnknownListener(f"userid names no listener there is: {listed(bad)}")
+    raise UnknownListener(
+        f"nothing is known of the listeners {listed(bad)}, who have played nothing: use "
+        "recommend_liked, or on_missing='skip'"
+    )

@@ -1,0 +1,162 @@
+"""The caller's own names of items and listeners, and the rows they stand for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
+from recommender.cold_start.arguments import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Key = int | str
+
+
+class Ids:
+    """Names for rows 0, 1, 2 ...; without names of their own, rows are called by number.
+
+    Parameters
+    ----------
+    what : str
+        "item" or "listener", for messages.
+    keys : sequence of int or str, optional
+        Distinct, all of one type.
+    count : int
+        Rows that there are.
+
+    Raises
+    ------
+    BadFactors
+        Keys are not as many as rows, are there twice, or of another or of several types.
+    """
+
+    def __init__(
+        self, what: str, keys: Sequence[Key] | NDArray[Any] | None, count: int, *, argument: str
+    ) -> None:
+        self.what = what
+        self.own = keys is not None
+        self._keys: list[Key] = []
+        self._rows: dict[Key, int] = {}
+        self.kind: type = int
+        if keys is None:
+            self.add(range(count), argument=argument)
+            return
+        if len(keys) != count:
+            raise BadFactors(f"{argument} names {len(keys)} {what}s of {count}: name each once")
+        self.add(keys, argument=argument)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, keys: Iterable[Any], *, argument: str) -> None:
+        """Name further rows; nothing is added where one cannot be.
+
+        Raises
+        ------
+        BadFactors
+        """
+        new = self.check_new(keys, argument=argument)
+        self.kind = type(new[0]) if new else self.kind
+        self._rows.update(zip(new, range(len(self._keys), len(self._keys) + len(new)), strict=True))
+        self._keys += new
+        self._array: NDArray[Any] | None = None
+
+    def check_new(self, keys: Iterable[Any], *, argument: str) -> list[Key]:
+        """The keys as they would be added.
+
+        Raises
+        ------
+        BadFactors
+        """
+        new = [_plain(key) for key in keys]
+        kind = self.kind if self._keys or not new else type(new[0])
+        wrong = [row for row, key in enumerate(new) if type(key) is not kind]
+        if wrong or kind not in (int, str):
+            expected = kind.__name__ if kind in (int, str) else "int or str"
+            raise BadFactors(
+                f"{argument} must be {expected}: {new[wrong[0] if wrong else 0]!r} is not, in row "
+                f"{listed(wrong or [0])}"
+            )
+        seen: set[Key] = set()
+        twice = [
+            row
+            for row, key in enumerate(new)
+            if key in self._rows or key in seen or seen.add(key)  # type: ignore[func-returns-value] # add gives None
+        ]
+        if twice:
+            raise BadFactors(
+                f"{argument} has a key twice: {new[twice[0]]!r}, in row {listed(twice)}; a key "
+                f"names one {self.what}"
+            )
+        if not self.own and new != list(range(len(self), len(self) + len(new))):
+            raise BadFactors(
+                f"{argument} must go on with {len(self)}, {self.what}s being called by number"
+            )
+        return new
+
+    def rows(self, ids: Any, *, argument: str) -> NDArray[np.int64]:
+        """The rows of ids.
+
+        Raises
+        ------
+        UnknownTrack, UnknownListener
+            Some are not known; the message lists up to five.
+        InvalidOption
+            Ids of another type.
+        """
+        found = self.known_rows(ids, argument=argument)
+        if (found < 0).any():
+            unknown = [key for key, row in zip(_listed(ids), found, strict=True) if row < 0]
+            error: type[QueryError] = UnknownTrack if self.what == "item" else UnknownListener
+            raise error(f"{argument} names no {self.what} there is: {listed(map(repr, unknown))}")
+        return found
+
+    def known_rows(self, ids: Any, *, argument: str) -> NDArray[np.int64]:
+        """The rows of ids, -1 for unknown ones.
+
+        Raises
+        ------
+        InvalidOption
+        """
+        keys = _listed(ids)
+        for key in keys:
+            if type(key) is not self.kind:
+                raise InvalidOption(
+                    f"{argument} must be {self.kind.__name__}, as this recommender's {self.what}s "
+                    f"are named: {key!r} is {type(key).__name__}"
+                )
+        return np.array([self._rows.get(key, -1) for key in keys], dtype=np.int64)
+
+    def names(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Keys of rows, as int64 or objects; -1 or None for the row -1."""
+        if not self.own:
+            return rows
+        if self._array is None:
+            nothing: Key | None = -1 if self.kind is int else None
+            dtype = np.int64 if self.kind is int else object
+            # Last, so that row -1 finds it.
+            self._array = np.array([*self._keys, nothing], dtype=dtype)
+        return self._array[rows]
+
+
+def is_one(value: Any) -> bool:
+    """Whether it is one id rather than several."""
+    return isinstance(value, (str, bytes)) or np.ndim(value) == 0
+
+
+def _listed(ids: Any) -> list[Any]:
+    if isinstance(ids, np.ndarray):
+        return list(ids.ravel().tolist())
+    return [_plain(key) for key in ids]
+
+
+def _plain(key: Any) -> Any:
+    """Numpy's integers and strings as Python's."""
+    if isinstance(key, np.generic):
+        return key.item()
+    return key

@@ -1,0 +1,129 @@
+"""The items that are served: their names, their factors, and what these come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from indexer.errors import InvalidOption, UnknownTrack
+from recommender.cold_start.arguments import listed
+from recommender.cold_start.ranked import Ranked, ranked
+from recommender.cold_start.scoring import best
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+    from recommender.cold_start.ids import Ids, Key
+
+
+class Items:
+    """Items by row: first the model's own, then new ones in the order they were added.
+
+    Parameters
+    ----------
+    ids : Ids
+    factors : float32 (items, factors)
+    routes : int8 (items,)
+        Places in `ranked.ROUTES`; -1 for items that can be no answer.
+    """
+
+    def __init__(self, ids: Ids, factors: NDArray[np.float32], routes: NDArray[np.int8]) -> None:
+        self.ids, self.factors, self.routes = ids, factors, routes
+        self._unit: NDArray[np.float32] | None = None
+
+    def add(
+        self, keys: Sequence[Key], factors: NDArray[np.float32], routes: NDArray[np.int8]
+    ) -> None:
+        """All of them or, where a key cannot be, none.
+
+        Raises
+        ------
+        BadFactors
+        """
+        self.ids.add(keys, argument="keys")
+        self.factors = np.concatenate([self.factors, factors])
+        self.routes = np.concatenate([self.routes, routes])
+        self._unit = None
+
+    def servable(self, ids: Any, *, argument: str) -> NDArray[np.int64]:
+        """Rows of items that can be answers.
+
+        Raises
+        ------
+        UnknownTrack, InvalidOption
+        """
+        rows = self.ids.rows(ids, argument=argument)
+        nothing = self.routes[rows] < 0
+        if nothing.any():
+            names = map(repr, self.ids.names(rows[nothing]).tolist())
+            raise UnknownTrack(
+                f"{argument} names items that nobody has played and that were not heard: "
+                f"{listed(names)}"
+            )
+        return rows
+
+    def unit(self) -> NDArray[np.float32]:
+        """Factors at unit length."""
+        if self._unit is None:
+            norms = np.linalg.norm(self.factors, axis=1, keepdims=True)
+            self._unit = self.factors / np.maximum(norms, 1e-12)
+        return self._unit
+
+    def best(
+        self,
+        queries: NDArray[np.float32],
+        factors: NDArray[np.float32],
+        n: int,
+        *,
+        without: csr_matrix | None,
+        filter_items: Any,
+        items: Any,
+        answered: NDArray[np.bool_] | None = None,
+        one: bool,
+    ) -> Ranked:
+        """The best items for each query.
+
+        Parameters
+        ----------
+        queries : float32 (q, factors)
+        factors : float32 (items, factors)
+            `self.factors` or `self.unit()`.
+        without : csr (q, items), optional
+            What a query is not to get.
+        filter_items, items : ids, optional
+            Items to leave out, or the only ones to rank.
+        answered : bool, optional
+            Which of the questions the queries belong to; the others get rows of nothing.
+
+        Raises
+        ------
+        UnknownTrack, InvalidOption
+        """
+        hidden = self.routes < 0
+        if filter_items is not None and items is not None:
+            raise InvalidOption("filter_items and items exclude each other: give one of them")
+        if filter_items is not None:
+            hidden[self.ids.rows(filter_items, argument="filter_items")] = True
+        if items is None:
+            rows, scores = best(queries, factors, n, without=without, hidden=np.flatnonzero(hidden))
+        else:
+            few = self._chosen(items)
+            inside = None if without is None else without[:, few]
+            rows, scores = best(queries, factors[few], n, without=inside)
+            rows = np.where(rows < 0, -1, few[rows] if len(few) else -1)
+        asked = np.ones(len(queries), bool) if answered is None else answered
+        return ranked(rows, scores, items=self.ids, routes=self.routes, asked=asked, one=one)
+
+    def _chosen(self, items: Any) -> NDArray[np.int64]:
+        rows = self.ids.rows(items, argument="items")
+        if len(rows) == 0:
+            raise InvalidOption("items is empty: name the items to rank, or leave it out")
+        distinct, first = np.unique(rows, return_index=True)
+        if len(distinct) < len(rows):
+            twice = np.setdiff1d(np.arange(len(rows)), first)
+            raise InvalidOption(f"items names an item twice, in row {listed(twice)}")
+        return distinct[self.routes[distinct] >= 0]

@@ -1,0 +1,82 @@
+"""Factors of listeners: those of the model, and of new ones from what they like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recommender.cold_start.maps import fit_ridge
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from recommender.cold_start.collaborative import Collaborative
+
+LEARNED_FROM = 20_000
+"""Listeners at most that the map for new ones is learned from, drawn at random."""
+
+
+class Listeners:
+    """The listeners of a model, and a linear map from the mean factor of what is liked.
+
+    Parameters
+    ----------
+    model : Collaborative
+    plays : csr (listeners, items)
+        That the model was fitted on.
+    factors : float32 (items, factors)
+        That items are ranked by.
+    """
+
+    def __init__(
+        self, model: Collaborative, plays: csr_matrix, factors: NDArray[np.float32]
+    ) -> None:
+        self._model = model
+        self.have_plays: NDArray[np.bool_] = np.diff(plays.indptr) > 0
+        some = np.random.default_rng(0).permutation(np.flatnonzero(self.have_plays))[:LEARNED_FROM]
+        means = _means(plays[some], factors)
+        weights = np.ones(len(some), np.float32)
+        self._map = fit_ridge(means, model.users[some], weights, (1e-6,))[0]
+
+    def who_like(self, liked: csr_matrix, factors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Factors of listeners who like some items (listeners, items)."""
+        found: NDArray[np.float32] = np.asarray(self._map(_means(liked, factors)), np.float32)
+        if self._model.bias_column is not None:
+            found[:, self._model.bias_column] = 1.0
+        return found
+
+    def asked(
+        self,
+        rows: NDArray[np.int64],
+        liked: csr_matrix | None,
+        factors: NDArray[np.float32],
+        *,
+        recalculate: bool,
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Factors of listeners by row (-1: unknown), and of which of them anything is known.
+
+        Parameters
+        ----------
+        liked : csr (len(rows), items), optional
+            What they have played by now.
+        recalculate : bool
+            Take them for that rather than for what the model has learned.
+        """
+        known = (rows >= 0) & self.have_plays[rows]
+        queries = self._model.users[np.where(known, rows, 0)]
+        # Who had played nothing when the model was fitted may have by now.
+        fresh = np.full(len(rows), recalculate) | ((rows >= 0) & ~known)
+        if liked is not None and fresh.any():
+            fresh &= np.diff(liked.indptr) > 0
+            queries[fresh] = self.who_like(liked[fresh], factors)
+            known = fresh if recalculate else known | fresh
+        return queries, known
+
+
+def _means(liked: csr_matrix, factors: NDArray[np.float32]) -> NDArray[np.float32]:
+    numbers = np.maximum(np.diff(liked.indptr), 1)[:, None]
+    ones = csr_matrix((np.ones(liked.nnz, np.float32), liked.indices, liked.indptr), liked.shape)
+    sums: NDArray[np.float32] = np.asarray(ones @ factors[: liked.shape[1]])
+    return np.asarray(sums / numbers, np.float32)

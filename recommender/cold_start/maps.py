@@ -1,0 +1,296 @@
+"""Maps from embeddings to factors, of three kinds, each over a range of strengths.
+
+Embeddings and factors come standardised (`Standardised`); a map says how a factor differs from the
+mean factor. The least-squares fit of all strengths of a ridge costs one eigendecomposition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from indexer.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating[Any]]
+    """float32, or float64 where float64 came in."""
+
+RIDGE, NEAREST, MLP = "ridge", "nearest", "mlp"
+STRENGTHS: Mapping[str, tuple[float, ...]] = {
+    RIDGE: (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+    NEAREST: (5, 10, 20, 40, 80),
+    MLP: (0.03, 0.3, 3.0),
+}
+"""By kind: the penalty as a share of the items' weight; the number of neighbours; the weight decay
+of AdamW."""
+
+HIDDEN, EPOCHS, BATCH, RATE, DROPOUT = 256, 60, 256, 2e-3, 0.2
+
+
+class Map(Protocol):
+    """Standardised embeddings (n, dim) -> differences from the mean factor (n, factors)."""
+
+    def __call__(self, x: Floats, /) -> Floats:
+        """Predict."""
+        ...
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Weighted mean and deviation of each dimension of embeddings."""
+
+    mean: Floats
+    scale: Floats
+
+    @classmethod
+    def of(cls, x: Floats, weights: Floats) -> Standardised:
+        """Measured on some embeddings (n, dim); a dimension that never changes keeps its scale."""
+        mean = np.average(x, axis=0, weights=weights)
+        deviation = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weights))
+        still = deviation <= 1e-6 * np.maximum(1.0, np.abs(mean))
+        scale = np.where(still, 1.0, deviation)
+        return cls(mean.astype(x.dtype), scale.astype(x.dtype))
+
+    def __call__(self, x: Floats) -> Floats:
+        """Embeddings, standardised."""
+        return (x - self.mean) / self.scale
+
+
+@dataclass
+class Agreement:
+    """Sums over pairs of true and predicted differences from the mean factor."""
+
+    both: float = 0.0
+    truth: float = 0.0
+    found: float = 0.0
+
+    def add(
+        self,
+        truth: Floats,
+        found: Floats,
+        weights: Floats,
+    ) -> None:
+        """Add rows (n, factors) that were not learned from."""
+        self.both += float(weights @ np.einsum("nf,nf->n", truth, found, dtype=np.float64))
+        self.truth += float(weights @ np.einsum("nf,nf->n", truth, truth, dtype=np.float64))
+        self.found += float(weights @ np.einsum("nf,nf->n", found, found, dtype=np.float64))
+
+    @property
+    def correlation(self) -> float:
+        """Cosine of all true and all predicted differences; 0 where one of them is 0."""
+        product = self.truth * self.found
+        return self.both / product**0.5 if product > 0 else 0.0
+
+    def missing_width(self, largest: float) -> float:
+        """The factor that makes predictions as wide as the truth.
+
+        1 where they have nothing to do with it: what is only noise is not made louder.
+        """
+        if self.both <= 0 or self.found <= 0:
+            return 1.0
+        return float(np.clip((self.truth / self.found) ** 0.5, 1.0, largest))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Weights (dim, factors) of a linear map."""
+
+    weights: Floats
+
+    def __call__(self, x: Floats, /) -> Floats:
+        """Predict."""
+        return x @ self.weights
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Mean factor of the nearest items that are known, by cosine and the item's weight.
+
+    Attributes
+    ----------
+    unit : float32 (items, dim)
+        Standardised embeddings at unit length.
+    y : float32 (items, factors)
+    weights : float32 (items,)
+    count : int
+    """
+
+    unit: Floats
+    y: Floats
+    weights: Floats
+    count: int
+
+    def __call__(self, x: Floats, /) -> Floats:
+        """Predict."""
+        return self.at((self.count,), x)[0]
+
+    def at(self, counts: Sequence[float], x: Floats) -> list[Floats]:
+        """Predictions with several numbers of neighbours."""
+        import faiss
+
+        most = min(int(max(counts)), len(self.unit))
+        cosines, places = faiss.knn(_unit(x), self.unit, most, metric=faiss.METRIC_INNER_PRODUCT)
+        # An item on the other side of the mean says nothing, rather than the contrary.
+        votes = np.maximum(cosines, 0.0) * self.weights[places]
+        found = []
+        for count in counts:
+            few = votes[:, : int(count)]
+            total = np.einsum("nk,nkf->nf", few, self.y[places[:, : int(count)]])
+            found.append(total / np.maximum(few.sum(1, keepdims=True), 1e-12))
+        return found
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """One hidden layer of rectified units; trained with torch, kept and used as plain arrays."""
+
+    first: Floats
+    first_bias: Floats
+    second: Floats
+    second_bias: Floats
+
+    def __call__(self, x: Floats, /) -> Floats:
+        """Predict."""
+        hidden = np.maximum(x @ self.first + self.first_bias, 0.0)
+        return np.asarray(hidden @ self.second + self.second_bias)
+
+
+def fit_ridge(
+    x: Floats,
+    y: Floats,
+    weights: Floats,
+    strengths: Sequence[float],
+) -> list[Linear]:
+    """argmin_W  sum_i w_i |x_i W - y_i|^2 + s (sum_i w_i) |W|^2, for each strength s.
+
+    With X' diag(w) X = Q diag(e) Q', W = Q diag(1 / (e + s sum w)) Q' X' diag(w) Y.
+    """
+    weighted = x.T.astype(np.float64) * weights
+    eigenvalues, vectors = np.linalg.eigh(weighted @ x)
+    target = vectors.T @ (weighted @ y)
+    total = float(weights.sum())
+    return [
+        Linear((vectors @ (target / (eigenvalues + s * total)[:, None])).astype(x.dtype))
+        for s in strengths
+    ]
+
+
+def fit_nearest(x: Floats, y: Floats, weights: Floats, count: float) -> Nearest:
+    """Keep the items to look among; those without weight are left out."""
+    kept = weights > 0
+    return Nearest(_unit(x[kept]), y[kept], weights[kept], int(count))
+
+
+def fit_mlp(
+    x: Floats,
+    y: Floats,
+    weights: Floats,
+    decay: float,
+    *,
+    seed: int,
+) -> Perceptron:
+    """Least weighted squares by AdamW, with dropout on what comes in and the rate let down to 0."""
+    import torch
+
+    torch_x, torch_y, w = (
+        torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
+        for part in (x, y, weights / weights.mean())
+    )
+    spread = float(np.sqrt(np.average((y**2).mean(1), weights=weights))) or 1.0
+    torch_y = torch_y / spread
+    chance = torch.Generator().manual_seed(seed)
+
+    def layer(rows: int, columns: int, gain: float) -> torch.Tensor:
+        start: torch.Tensor = torch.randn(rows, columns, generator=chance) * (gain / rows**0.5)
+        return start.requires_grad_()
+
+    first, second = layer(x.shape[1], HIDDEN, 2**0.5), layer(HIDDEN, y.shape[1], 0.1)
+    first_bias = torch.zeros(HIDDEN, requires_grad=True)
+    second_bias = torch.zeros(y.shape[1], requires_grad=True)
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": [first, second], "weight_decay": decay},
+            {"params": [first_bias, second_bias], "weight_decay": 0.0},
+        ],
+        lr=RATE,
+    )
+    for epoch in range(EPOCHS):
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * (1 - epoch / EPOCHS)
+        order = torch.randperm(len(x), generator=chance)
+        for places in torch.split(order, BATCH):
+            batch = torch_x[places]
+            kept = torch.rand(batch.shape, generator=chance) >= DROPOUT
+            hidden = torch.relu(batch * kept / (1 - DROPOUT) @ first + first_bias)
+            error = hidden @ second + second_bias - torch_y[places]
+            loss = (w[places] * error.square().mean(1)).mean()
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call] # torch's own
+            optimiser.step()
+    with torch.no_grad():
+        arrays = [part.numpy() for part in (first, first_bias, second, second_bias)]
+    arrays[2], arrays[3] = arrays[2] * np.float32(spread), arrays[3] * np.float32(spread)
+    return Perceptron(*arrays)
+
+
+def fit_map(
+    kind: str,
+    strength: float,
+    x: Floats,
+    y: Floats,
+    weights: Floats,
+    *,
+    seed: int,
+) -> Map:
+    """One map."""
+    if kind == RIDGE:
+        return fit_ridge(x, y, weights, (strength,))[0]
+    if kind == NEAREST:
+        return fit_nearest(x, y, weights, strength)
+    return fit_mlp(x, y, weights, strength, seed=seed)
+
+
+def fit_all(
+    kind: str,
+    strengths: Sequence[float],
+    x: Floats,
+    y: Floats,
+    weights: Floats,
+    *,
+    seed: int,
+) -> Callable[[Floats], list[Floats]]:
+    """Fit a kind with several strengths: a function that predicts with each of them."""
+    if kind == NEAREST:
+        nearest = fit_nearest(x, y, weights, max(strengths))
+        return lambda new: nearest.at(strengths, new)
+    if kind == RIDGE:
+        linear = fit_ridge(x, y, weights, strengths)
+        return lambda new: [one(new) for one in linear]
+    trained = [fit_mlp(x, y, weights, decay, seed=seed) for decay in strengths]
+    return lambda new: [one(new) for one in trained]
+
+
+def check_kinds(kinds: str | Sequence[str]) -> tuple[str, ...]:
+    """The kinds to choose from: "auto" means all of them.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    if isinstance(kinds, str):
+        kinds = tuple(STRENGTHS) if kinds == "auto" else (kinds,)
+    unknown = [kind for kind in kinds if kind not in STRENGTHS]
+    if unknown or not kinds:
+        raise InvalidOption(f"kind is {kinds!r}: choose of auto, {', '.join(STRENGTHS)}")
+    return tuple(kinds)
+
+
+def _unit(x: Floats) -> Floats:
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.ascontiguousarray(x / np.maximum(norms, 1e-12), dtype=np.float32)

@@ -1,0 +1,264 @@
+"""From embeddings to the factors of a collaborative-filtering model.
+
+Factors of items that were played are regressed on how the items sound; the map then gives factors
+to items that nobody has played (van den Oord, Dieleman & Schrauwen, "Deep content-based music
+recommendation", NIPS 2013).
+
+    regressor = FactorRegressor().fit(embeddings, item_factors, sample_weight=plays, groups=artists)
+    new_factors = regressor.predict(new_embeddings)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from indexer.errors import BadFactors, InvalidOption
+from recommender.cold_start.arguments import per_row, refuse_rows
+from recommender.cold_start.folds import numbered, splits
+from recommender.cold_start.maps import (
+    STRENGTHS,
+    Agreement,
+    Standardised,
+    check_kinds,
+    fit_all,
+    fit_map,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from recommender.cold_start.maps import Floats
+
+LARGEST_SCALE = 3.0
+
+
+class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc] # sklearn has no types
+    """A scikit-learn regressor from embeddings (n, dim) to item factors (n, factors).
+
+    Parameters
+    ----------
+    kind : {"auto", "ridge", "nearest", "mlp"} or a sequence of these
+        Which maps to choose from. `ridge` is linear; `nearest` averages the factors of the nearest
+        known items, weighted by cosine; `mlp` has one hidden layer and loads torch.
+    strength : float, optional
+        Fixes the penalty (ridge), the number of neighbours (nearest) or the weight decay (mlp) of
+        one kind; otherwise it is chosen.
+    folds : int
+        Of the cross-validation over items that chooses kind and strength. Items of one group stay
+        together, so that an artist's sound does not pass for the listeners' taste.
+    calibrate : bool
+        Whether predictions are spread as widely around the mean factor as known factors are. A
+        regression shrinks what it is unsure of, and a short factor is never recommended.
+    bias_column : int, optional
+        The column of the factors that is an item's bias, as the last one of implicit's BPR: it is
+        predicted but not spread.
+    random_state : int
+
+    Attributes
+    ----------
+    kind_, strength_ : what was chosen
+    correlation_ : float
+        Between known factors and those predicted for them by maps that had not seen them (nor
+        their group), both as differences from the mean factor.
+    correlations_ : dict of (kind, strength) to float
+        Of all that were compared; empty with one kind of given strength and no calibration.
+    scale_ : float
+        How much wider predictions were made.
+    mean_ : (factors,)
+        The weighted mean factor.
+
+    Notes
+    -----
+    `sample_weight`, the number of plays or listeners of each item, counts as w / (w + median w):
+    the noise of a factor falls with its plays, what sound cannot say of it does not.
+    """
+
+    def __init__(
+        self,
+        kind: str | Sequence[str] = "auto",
+        *,
+        strength: float | None = None,
+        folds: int = 5,
+        calibrate: bool = True,
+        bias_column: int | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.strength = strength
+        self.folds = folds
+        self.calibrate = calibrate
+        self.bias_column = bias_column
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike,  # noqa: N803 - scikit-learn's own name
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: Sequence[object] | NDArray[Any] | None = None,
+    ) -> FactorRegressor:
+        """Learn the map.
+
+        Parameters
+        ----------
+        X : (items, dim)
+            Embeddings.
+        y : (items, factors) or (items,)
+            Factors of the same items.
+        sample_weight : (items,), optional
+            Plays, or listeners, of each item; an item of weight 0 is not learned from.
+        groups : (items,), optional
+            The artist of each item; None or "" stands alone.
+
+        Raises
+        ------
+        BadFactors
+            NaN or infinity, shapes that do not match, fewer items than factors; also a ValueError.
+        InvalidOption
+            A parameter makes no sense.
+        """
+        kinds = self._kinds()
+        x, y = self._checked(X, y)
+        weights = self._weights(sample_weight, len(x))
+        labels = numbered(groups, len(x))
+        used = weights > 0
+        x, y, weights, labels = x[used], y[used], weights[used], labels[used]
+        if len(x) < max(y.shape[1], 2):
+            raise BadFactors(
+                f"{len(x)} item(s) cannot say where {y.shape[1]} factors come from: "
+                f"n_samples={len(x)}, give at least {max(y.shape[1], 2)}"
+            )
+        self._choose(kinds, x, y, weights, labels)
+        self._standardised = Standardised.of(x, weights)
+        self.mean_ = np.average(y, axis=0, weights=weights).astype(y.dtype)
+        self._map = fit_map(
+            self.kind_,
+            self.strength_,
+            self._standardised(x),
+            y - self.mean_,
+            weights,
+            seed=self.random_state,
+        )
+        return self
+
+    def predict(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's own name
+        """Factors (n, factors) of embeddings (n, dim); (n,) where it learned from such.
+
+        Raises
+        ------
+        BadFactors
+            NaN or infinity, or another dimension than was learned from; also a ValueError.
+        """
+        check_is_fitted(self)
+        x = _as_floats("embeddings", validate_data(self, X, **_UNCHECKED, reset=False))
+        found = self.differences(x) * self.spread(self.scale_) + self.mean_
+        return found[:, 0] if self._one_row else found
+
+    def differences(self, embeddings: Floats) -> Floats:
+        """Predicted differences from the mean factor as the regression has them, not widened."""
+        return self._map(self._standardised(embeddings))
+
+    def spread(self, scale: float) -> Floats:
+        """What to multiply differences by: the scale, and 1 for a bias."""
+        spread = np.full(len(self.mean_), scale, dtype=self.mean_.dtype)
+        if self.bias_column is not None:
+            spread[self.bias_column] = 1.0
+        return spread
+
+    def _kinds(self) -> tuple[str, ...]:
+        kinds = check_kinds(self.kind)
+        if self.strength is not None and (len(kinds) != 1 or not self.strength > 0):
+            raise InvalidOption(
+                f"strength is {self.strength!r}: it is a number above 0, of one kind"
+            )
+        if self.folds < 2:
+            raise InvalidOption(f"folds is {self.folds}: cross-validation takes at least 2")
+        return kinds
+
+    def _checked(self, embeddings: ArrayLike, factors: ArrayLike) -> tuple[Floats, Floats]:
+        given = np.asarray(factors)
+        if given.ndim and np.issubdtype(given.dtype, np.floating):
+            _as_floats("item_factors", given.reshape(len(given), -1))
+        x, y = validate_data(
+            self, embeddings, factors, **_UNCHECKED, multi_output=True, y_numeric=True
+        )
+        self._one_row = y.ndim == 1
+        columns = y.reshape(len(y), -1)
+        if self.bias_column is not None and not (
+            -columns.shape[1] <= self.bias_column < columns.shape[1]
+        ):
+            raise InvalidOption(
+                f"bias_column is {self.bias_column}: item_factors has {columns.shape[1]} columns"
+            )
+        return _as_floats("embeddings", x), _as_floats("item_factors", columns)
+
+    def _weights(self, given: ArrayLike | None, count: int) -> Floats:
+        if given is None:
+            return np.ones(count, np.float32)
+        weights = per_row("sample_weight", given, count)
+        if not weights.any():
+            raise BadFactors("sample_weight is zero everywhere: there is nothing to learn from")
+        return weights / (weights + np.median(weights[weights > 0]))
+
+    def _choose(
+        self,
+        kinds: tuple[str, ...],
+        x: Floats,
+        y: Floats,
+        weights: Floats,
+        labels: NDArray[np.int64],
+    ) -> None:
+        """Set the kind and its strength, and how much its predictions fall short in width."""
+        folds = splits(labels, self.folds, self.random_state)
+        if not folds:
+            # One group only, or too few items: nothing to compare by.
+            self.kind_, strengths = kinds[0], STRENGTHS[kinds[0]]
+            self.strength_ = self.strength or strengths[len(strengths) // 2]
+            self.correlation_, self.correlations_, self.scale_ = float("nan"), {}, 1.0
+            return
+        agreement: dict[tuple[str, float], Agreement] = {}
+        columns = np.ones(y.shape[1], bool)
+        if self.bias_column is not None and y.shape[1] > 1:
+            columns[self.bias_column] = False
+        for train, test in folds:
+            standardised = Standardised.of(x[train], weights[train])
+            mean = np.average(y[train], axis=0, weights=weights[train]).astype(y.dtype)
+            inside, outside = standardised(x[train]), standardised(x[test])
+            truth = (y[test] - mean)[:, columns]
+            for kind in kinds:
+                strengths = STRENGTHS[kind] if self.strength is None else (self.strength,)
+                predict = fit_all(
+                    kind, strengths, inside, y[train] - mean, weights[train], seed=self.random_state
+                )
+                for strength, found in zip(strengths, predict(outside), strict=True):
+                    agreement.setdefault((kind, strength), Agreement()).add(
+                        truth, found[:, columns], weights[test]
+                    )
+        self.correlations_ = {name: one.correlation for name, one in agreement.items()}
+        self.kind_, self.strength_ = max(self.correlations_, key=self.correlations_.__getitem__)
+        best = agreement[self.kind_, self.strength_]
+        self.correlation_ = best.correlation
+        self.scale_ = best.missing_width(LARGEST_SCALE) if self.calibrate else 1.0
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn's own checks must know."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.single_output = True
+        return tags
+
+
+_UNCHECKED: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
+"""NaN and infinity are refused by `_as_floats`, which names the rows."""
+
+
+def _as_floats(name: str, values: NDArray[Any]) -> Floats:
+    single = values.dtype in (np.float16, np.float32)
+    array: Floats = np.asarray(values, dtype=np.float32 if single else np.float64)
+    refuse_rows(name, "NaN or infinity", ~np.isfinite(array).all(axis=1))
+    return array

@@ -1,0 +1,72 @@
+"""Made-up listeners whose taste can be heard: what they play follows the sound of the items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from implicit.als import AlternatingLeastSquares
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ITEMS, LISTENERS, DIM, FACTORS, NEW = 240, 400, 12, 8, 40
+
+
+@dataclass(frozen=True)
+class World:
+    """The last `NEW` items were never played; `plays` says who would have.
+
+    Attributes
+    ----------
+    embeddings : float32 (ITEMS, DIM)
+    artists : list of str, three items each
+    train : csr (LISTENERS, ITEMS - NEW)
+    plays : csr (LISTENERS, ITEMS)
+    """
+
+    embeddings: NDArray[np.float32]
+    artists: list[str]
+    train: csr_matrix
+    plays: csr_matrix
+    model: AlternatingLeastSquares
+
+
+def make_world(*, seed: int = 0) -> World:
+    rng = np.random.default_rng(seed)
+    latent = rng.standard_normal((ITEMS, 4))
+    mixing = rng.standard_normal((4, DIM))
+    heard = (latent @ mixing + 0.5 * rng.standard_normal((ITEMS, DIM))).astype(np.float32)
+    tastes = rng.standard_normal((LISTENERS, 4))
+    popularity = 0.8 * rng.standard_normal(ITEMS)
+    chances = np.exp(1.5 * tastes @ latent.T + popularity)
+    rows, columns = [], []
+    for listener in range(LISTENERS):
+        chance = chances[listener] / chances[listener].sum()
+        rows += [listener] * 25
+        columns += rng.choice(ITEMS, 25, replace=False, p=chance).tolist()
+    plays = csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (LISTENERS, ITEMS))
+    train = csr_matrix(plays[:, : ITEMS - NEW])
+    return World(
+        heard, [f"artist {item // 3}" for item in range(ITEMS)], train, plays, fitted(train)
+    )
+
+
+def fitted(train: csr_matrix) -> AlternatingLeastSquares:
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=FACTORS, alpha=5.0, iterations=10, random_state=0, num_threads=1
+        )
+        model.fit(train, show_progress=False)
+    return model
+
+
+def recall(scores: NDArray[np.float32], plays: NDArray[np.bool_], k: int = 10) -> float:
+    """Mean share of what a listener plays (at most k) among the first k."""
+    asked = plays.any(1)
+    first = np.argsort(-scores[asked], axis=1)[:, :k]
+    hits = np.take_along_axis(plays[asked], first, 1).sum(1)
+    return float((hits / np.minimum(plays[asked].sum(1), k)).mean())
