@@ -12,6 +12,7 @@ from recommender.commands.asking import show, similar
 from recommender.commands.clusters import clusters
 from recommender.commands.duplicates import duplicates
 from recommender.commands.evaluating import evaluate
+from recommender.commands.exporting import export
 from recommender.commands.genres import genre, genres
 from recommender.commands.indexing import add, index, remove
 from recommender.commands.journeys import path, playlist, station
@@ -42,6 +43,7 @@ for family in (
 ):
     for command in family:
         cli.add_command(command)
+cli.add_command(export)
 
 
 def main() -> None:
