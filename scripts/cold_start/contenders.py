@@ -1,0 +1,141 @@
+"""Ways to score tracks for listeners, from chance to the ceiling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from cold_start.simulation import same
+from recommender.cold_start import ContentFactors, FactorRegressor, HybridRecommender
+from recommender.cold_start.collaborative import factors_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+    from cold_start.simulation import Split, Tracks
+
+    Scores = NDArray[np.float32]
+
+COLLABORATIVE = ("als", "bpr", "cornac-bpr")
+
+
+def train(name: str, plays: csr_matrix, *, factors: int, seed: int) -> object:
+    """A collaborative model fitted on plays (listeners, tracks): one of `COLLABORATIVE`."""
+    with threadpool_limits(1, "blas"):
+        if name == "cornac-bpr":
+            return _cornac(plays, factors, seed)
+        if name == "als":
+            from implicit.als import AlternatingLeastSquares
+
+            model = AlternatingLeastSquares(
+                factors=factors,
+                alpha=5.0,
+                regularization=0.05,
+                iterations=15,
+                random_state=seed,
+                num_threads=1,
+            )
+        else:
+            from implicit.bpr import BayesianPersonalizedRanking
+
+            model = BayesianPersonalizedRanking(
+                factors=factors, iterations=100, random_state=seed, num_threads=1
+            )
+        model.fit(plays, show_progress=False)
+        return model
+
+
+def _cornac(plays: csr_matrix, factors: int, seed: int) -> object:
+    from cornac.data import Dataset
+    from cornac.models import BPR
+
+    pairs = plays.tocoo()
+    data = Dataset(
+        plays.shape[0],
+        plays.shape[1],
+        {row: row for row in range(plays.shape[0])},
+        {column: column for column in range(plays.shape[1])},
+        (pairs.row.astype("int32"), pairs.col.astype("int32"), pairs.data.astype("float32")),
+        seed=seed,
+    )
+    return BPR(k=factors, max_iter=100, seed=seed, verbose=False).fit(data)
+
+
+def baselines(
+    tracks: Tracks, split: Split, rng: np.random.Generator
+) -> Iterator[tuple[str, Scores]]:
+    """What needs no learning."""
+    shape = split.train.shape
+    yield "random", rng.random(shape).astype(np.float32)
+    plays = np.asarray(split.train.sum(0), np.float32)
+    yield "popularity", np.repeat(plays, shape[0], 0)
+    yield "same artist", np.asarray(split.train @ same(tracks.makers).astype(np.float32))
+    yield "genre tag", np.asarray(split.train @ same(tracks.genres).astype(np.float32))
+    for name, vectors in tracks.embeddings.items():
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        yield f"{name}, plain cosine", _cosine(split.train, unit)
+
+
+def _cosine(train: csr_matrix, unit: NDArray[np.float32]) -> Scores:
+    """Cosine to the mean of the listener's tracks."""
+    profiles = np.asarray(train @ unit)
+    norms = np.linalg.norm(profiles, axis=1, keepdims=True)
+    return np.asarray(profiles / np.maximum(norms, 1e-12) @ unit.T, np.float32)
+
+
+class Mapped:
+    """A collaborative model of the warm tracks, and maps from sound to its factors."""
+
+    def __init__(self, name: str, tracks: Tracks, split: Split, *, factors: int, seed: int) -> None:
+        self.split, self.tracks, self.seed = split, tracks, seed
+        self.warm = np.flatnonzero(~split.cold)
+        self.plays = split.train[:, self.warm].tocsr()
+        self.model = train(name, self.plays, factors=factors, seed=seed)
+        self.read = factors_of(self.model)
+        self.counts = np.asarray(self.plays.sum(0)).ravel()
+        self.makers = [tracks.makers[place] for place in self.warm]
+
+    def scores(
+        self, vectors: NDArray[np.float32], kind: str | Sequence[str], *, artists: bool = False
+    ) -> Scores:
+        """Of all tracks: warm ones by what was learned, cold ones by what is predicted."""
+        used = self.counts > 0
+        regressor = FactorRegressor(kind, bias_column=self.read.bias_column, random_state=self.seed)
+        content = ContentFactors(regressor).fit(
+            vectors[self.warm][used],
+            self.read.items[used],
+            self.counts[used],
+            [maker for maker, use in zip(self.makers, used, strict=True) if use],
+        )
+        cold = np.flatnonzero(self.split.cold)
+        names = [self.tracks.makers[place] for place in cold] if artists else None
+        items = np.zeros((len(self.tracks), self.read.items.shape[1]), np.float32)
+        items[self.warm] = self.read.items
+        items[cold] = content.predict(vectors[cold], names)[0]
+        return np.asarray(self.read.users @ items.T, np.float32)
+
+    def hybrid(self, vectors: NDArray[np.float32], kind: str) -> Scores:
+        """Of all tracks by `HybridRecommender`, plays and sound of warm ones blended."""
+        made = HybridRecommender(
+            self.model,
+            self.plays,
+            vectors[self.warm],
+            regressor=FactorRegressor(kind, random_state=self.seed),
+        )
+        cold = np.flatnonzero(self.split.cold)
+        made.add_items(range(len(self.warm), len(self.tracks)), vectors[cold])
+        items = np.empty((len(self.tracks), self.read.items.shape[1]), np.float32)
+        order = np.concatenate([self.warm, cold])
+        items[order] = made.all_factors()
+        return np.asarray(self.read.users @ items.T, np.float32)
+
+
+def ceiling(name: str, split: Split, *, factors: int, seed: int) -> Scores:
+    """Factors trained with the plays that are asked for."""
+    read = factors_of(train(name, split.everything, factors=factors, seed=seed))
+    return np.asarray(read.users @ read.items.T, np.float32)
