@@ -58,6 +58,8 @@ class ContentFactors:
         item_factors: ArrayLike,
         plays: ArrayLike,
         artists: Sequence[str | None] | None = None,
+        *,
+        user_factors: ArrayLike | None = None,
     ) -> ContentFactors:
         """Learn the map and the artists.
 
@@ -69,6 +71,8 @@ class ContentFactors:
             How many listeners, or plays, each item has.
         artists : names, optional
             One for each item; None or "" where it is not known.
+        user_factors : (listeners, factors), optional
+            The same model's; see `FactorRegressor.fit`.
 
         Raises
         ------
@@ -78,7 +82,7 @@ class ContentFactors:
         x, y = table("embeddings", embeddings), table("item_factors", item_factors)
         weights = per_row("plays", plays, len(x))
         names = _names(artists, len(x))
-        self.regressor.fit(x, y, sample_weight=weights, groups=names)
+        self.regressor.fit(x, y, sample_weight=weights, groups=names, user_factors=user_factors)
         self.pull, self._scale, self.artist_correlation = float("inf"), 1.0, float("nan")
         self._effects: dict[str, tuple[Floats, float]] = {}
         self._weight = float(np.median(weights[weights > 0]))
@@ -123,24 +127,16 @@ class ContentFactors:
         x, y = table("embeddings", embeddings), table("item_factors", item_factors)
         weights = per_row("plays", plays, len(x))
         names = _names(artists, len(x))
-        chosen = self._chosen()
+        regressor = self.regressor
         found = np.tile(self.regressor.mean_, (len(x), 1))
-        for train, test in splits(numbered(names, len(x)), chosen.folds, chosen.random_state):
-            fold = clone(chosen).fit(x[train], y[train], sample_weight=weights[train])
+        for train, test in splits(numbered(names, len(x)), regressor.folds, regressor.random_state):
+            fold = self.regressor.refitted(x[train], y[train], weights[train])
             found[test] = fold.mean_ + fold.differences(x[test])
         return found
 
     def _effect(self, name: str) -> Floats:
         total, weight = self._effects[name]
         return total / (weight + self.pull)
-
-    def _chosen(self) -> FactorRegressor:
-        """The regressor with what it has chosen, to be fitted on parts of the items."""
-        regressor = self.regressor
-        chosen: FactorRegressor = clone(regressor).set_params(
-            kind=regressor.kind_, strength=regressor.strength_, calibrate=False
-        )
-        return chosen
 
     def _choose_pull(
         self,
@@ -151,11 +147,11 @@ class ContentFactors:
         names: Sequence[str],
     ) -> None:
         """Leave single items out, not artists, and see how far to believe the artist's others."""
-        agreement = [Agreement() for _ in PULLS]
+        agreement: list[Agreement | None] = [None] * len(PULLS)
         apart = np.arange(len(x))
-        chosen = self._chosen()
-        for train, test in splits(apart, chosen.folds, chosen.random_state):
-            fold = clone(chosen).fit(x[train], y[train], sample_weight=weights[train])
+        regressor = self.regressor
+        for train, test in splits(apart, regressor.folds, regressor.random_state):
+            fold = self.regressor.refitted(x[train], y[train], weights[train])
             missed = y[train] - fold.mean_ - fold.differences(x[train])
             inside = _by_artist([names[place] for place in train])
             rows = [place for place in test if names[place] in inside]
@@ -165,13 +161,18 @@ class ContentFactors:
             totals = np.stack([trust[train][share] @ missed[share] for share in shares])
             counts = np.array([trust[train][share].sum() for share in shares])
             truth, found = y[rows] - fold.mean_, fold.differences(x[rows])
-            for pull, sums in zip(PULLS, agreement, strict=True):
-                sums.add(truth, found + totals / (counts + pull)[:, None], trust[rows])
-        best = max(range(len(PULLS)), key=lambda place: agreement[place].correlation)
-        self.artist_correlation = agreement[best].correlation
+            for place, pull in enumerate(PULLS):
+                one = Agreement.of(truth, found + totals / (counts + pull)[:, None], trust[rows])
+                before = agreement[place]
+                agreement[place] = one if before is None else before + one
+        tried = [one for one in agreement if one is not None]
+        if not tried:
+            return
+        best = max(range(len(PULLS)), key=lambda place: tried[place].correlation)
+        self.artist_correlation = tried[best].correlation
         if PULLS[best] < PULLS[-1] and self.artist_correlation > 0:
             self.pull = PULLS[best]
-            self._scale = agreement[best].missing_width(LARGEST_SCALE)
+            self._scale = tried[best].missing_width(LARGEST_SCALE)
 
 
 def _names(artists: Sequence[str | None] | None, count: int) -> list[str]:

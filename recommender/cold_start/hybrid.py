@@ -393,7 +393,9 @@ class HybridRecommender:
             raise BadFactors("no item has both plays in user_items and a row in embeddings")
         artists = [name for name, use in zip(names, learned, strict=True) if use]
         x, y = sound[learned], self._model.items[learned]
-        self.content = ContentFactors(regressor).fit(x, y, listeners[learned], artists)
+        self.content = ContentFactors(regressor).fit(
+            x, y, listeners[learned], artists, user_factors=self._model.users
+        )
         self.handovers: dict[float, float] = {}
         if k is None:
             predicted = self.content.held_out(x, y, listeners[learned], artists)

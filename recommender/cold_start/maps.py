@@ -62,39 +62,60 @@ class Standardised:
         return (x - self.mean) / self.scale
 
 
-@dataclass
+@dataclass(frozen=True)
 class Agreement:
-    """Sums over pairs of true and predicted differences from the mean factor."""
+    """Sums over pairs of true and predicted differences from the mean factor, by column.
 
-    both: float = 0.0
-    truth: float = 0.0
-    found: float = 0.0
+    Attributes
+    ----------
+    both, truth, found : float64 (columns,)
+        Weighted sums of true times predicted, of true squared, and of predicted squared.
+    """
 
-    def add(
-        self,
-        truth: Floats,
-        found: Floats,
-        weights: Floats,
-    ) -> None:
-        """Add rows (n, factors) that were not learned from."""
-        self.both += float(weights @ np.einsum("nf,nf->n", truth, found, dtype=np.float64))
-        self.truth += float(weights @ np.einsum("nf,nf->n", truth, truth, dtype=np.float64))
-        self.found += float(weights @ np.einsum("nf,nf->n", found, found, dtype=np.float64))
+    both: NDArray[np.float64]
+    truth: NDArray[np.float64]
+    found: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, truth: Floats, found: Floats, weights: Floats) -> Agreement:
+        """Of rows (n, columns) that were not learned from."""
+        return cls(
+            *(
+                np.einsum("n,nf,nf->f", weights, one, other, dtype=np.float64)
+                for one, other in ((truth, found), (truth, truth), (found, found))
+            )
+        )
+
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(self.both + other.both, self.truth + other.truth, self.found + other.found)
+
+    @property
+    def belief(self) -> NDArray[np.float64]:
+        """What to multiply each column of predictions by for the least squared error; at least 0.
+
+        The shrinkage of Breiman & Friedman, "Predicting multivariate responses in multiple linear
+        regression", J. R. Stat. Soc. B 59, 1997 ("curds and whey").
+        """
+        return np.clip(self.both / np.maximum(self.found, 1e-300), 0.0, None)
+
+    def times(self, belief: NDArray[np.float64]) -> Agreement:
+        """Had the predictions been multiplied so."""
+        return Agreement(belief * self.both, self.truth, belief**2 * self.found)
 
     @property
     def correlation(self) -> float:
         """Cosine of all true and all predicted differences; 0 where one of them is 0."""
-        product = self.truth * self.found
-        return self.both / product**0.5 if product > 0 else 0.0
+        product = self.truth.sum() * self.found.sum()
+        return float(self.both.sum() / product**0.5) if product > 0 else 0.0
 
     def missing_width(self, largest: float) -> float:
         """The factor that makes predictions as wide as the truth.
 
         1 where they have nothing to do with it: what is only noise is not made louder.
         """
-        if self.both <= 0 or self.found <= 0:
+        if self.both.sum() <= 0 or self.found.sum() <= 0:
             return 1.0
-        return float(np.clip((self.truth / self.found) ** 0.5, 1.0, largest))
+        return float(np.clip((self.truth.sum() / self.found.sum()) ** 0.5, 1.0, largest))
 
 
 @dataclass(frozen=True)

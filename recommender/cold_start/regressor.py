@@ -10,6 +10,7 @@ recommendation", NIPS 2013).
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         Between known factors and those predicted for them by maps that had not seen them (nor
         their group), both as differences from the mean factor.
     correlations_ : dict of (kind, strength) to float
-        Of all that were compared; empty with one kind of given strength and no calibration.
+        Of all that were compared; empty where all items are of one group.
     scale_ : float
         How much wider predictions were made.
     mean_ : (factors,)
@@ -76,7 +77,11 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     Notes
     -----
     `sample_weight`, the number of plays or listeners of each item, counts as w / (w + median w):
-    the noise of a factor falls with its plays, what sound cannot say of it does not.
+    the noise of a factor falls with its plays, what sound cannot say of it does not. For that
+    reason one of scikit-learn's own checks (`check_estimator`) does not hold:
+    `check_sample_weight_equivalence_on_dense_data` wants a weight of two to be the item twice, but
+    twice the plays are one item known better; also, the folds are drawn over items. All others
+    hold, for every kind.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         groups: Sequence[object] | NDArray[Any] | None = None,
+        user_factors: ArrayLike | None = None,
     ) -> FactorRegressor:
         """Learn the map.
 
@@ -115,6 +121,9 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             Plays, or listeners, of each item; an item of weight 0 is not learned from.
         groups : (items,), optional
             The artist of each item; None or "" stands alone.
+        user_factors : (listeners, factors), optional
+            The same model's. What counts is then the error of scores, not of factors: predictions
+            are compared, and shrunk, along the directions in which listeners differ.
 
         Raises
         ------
@@ -134,18 +143,20 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
                 f"{len(x)} item(s) cannot say where {y.shape[1]} factors come from: "
                 f"n_samples={len(x)}, give at least {max(y.shape[1], 2)}"
             )
-        self._choose(kinds, x, y, weights, labels)
-        self._standardised = Standardised.of(x, weights)
-        self.mean_ = np.average(y, axis=0, weights=weights).astype(y.dtype)
-        self._map = fit_map(
-            self.kind_,
-            self.strength_,
-            self._standardised(x),
-            y - self.mean_,
-            weights,
-            seed=self.random_state,
-        )
+        directions = self._directions(user_factors, y)
+        by_scores = user_factors is not None
+        self._choose(kinds, x, y, weights, labels, directions, by_scores=by_scores)
+        self._fit_map(x, y, weights)
         return self
+
+    def refitted(self, x: Floats, y: Floats, sample_weight: Floats) -> FactorRegressor:
+        """A copy that has learned from other items, in the way that was chosen."""
+        check_is_fitted(self)
+        other = copy(self)
+        weights = self._weights(sample_weight, len(x))
+        used = weights > 0
+        other._fit_map(x[used], y[used], weights[used])  # noqa: SLF001 - a copy of itself
+        return other
 
     def predict(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's own name
         """Factors (n, factors) of embeddings (n, dim); (n,) where it learned from such.
@@ -162,7 +173,8 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
 
     def differences(self, embeddings: Floats) -> Floats:
         """Predicted differences from the mean factor as the regression has them, not widened."""
-        return self._map(self._standardised(embeddings))
+        found = self._map(self._standardised(embeddings))
+        return found if self._belief is None else np.asarray(found @ self._belief, found.dtype)
 
     def spread(self, scale: float) -> Floats:
         """What to multiply differences by: the scale, and 1 for a bias."""
@@ -206,6 +218,36 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             raise BadFactors("sample_weight is zero everywhere: there is nothing to learn from")
         return weights / (weights + np.median(weights[weights > 0]))
 
+    def _fit_map(self, x: Floats, y: Floats, weights: Floats) -> None:
+        self._standardised = Standardised.of(x, weights)
+        self.mean_ = np.average(y, axis=0, weights=weights).astype(y.dtype)
+        self._map = fit_map(
+            self.kind_,
+            self.strength_,
+            self._standardised(x),
+            y - self.mean_,
+            weights,
+            seed=self.random_state,
+        )
+
+    def _directions(self, user_factors: ArrayLike | None, y: Floats) -> Floats:
+        """D (factors, columns) such that |y D| is as long as y's scores; a bias is left out."""
+        kept = np.ones(y.shape[1], bool)
+        if self.bias_column is not None and y.shape[1] > 1:
+            kept[self.bias_column] = False
+        every = np.eye(y.shape[1])[:, kept]
+        if user_factors is None:
+            return every
+        users = _as_floats("user_factors", np.asarray(user_factors))
+        if users.ndim != 2 or users.shape[1] != y.shape[1]:
+            raise BadFactors(
+                f"user_factors has the shape {users.shape}: item_factors has {y.shape[1]} columns"
+            )
+        values, vectors = np.linalg.eigh((users[:, kept].T @ users[:, kept]).astype(np.float64))
+        # A direction in which listeners hardly differ is kept, so that there is a way back.
+        floor = max(values.max(), 1e-300) * 1e-6
+        return np.asarray(every @ (vectors * np.sqrt(np.maximum(values, floor))))
+
     def _choose(
         self,
         kinds: tuple[str, ...],
@@ -213,8 +255,12 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         y: Floats,
         weights: Floats,
         labels: NDArray[np.int64],
+        directions: Floats,
+        *,
+        by_scores: bool,
     ) -> None:
-        """Set the kind and its strength, and how much its predictions fall short in width."""
+        """Set kind and strength, how far to believe predictions, and what they lack in width."""
+        self._belief: Floats | None = None
         folds = splits(labels, self.folds, self.random_state)
         if not folds:
             # One group only, or too few items: nothing to compare by.
@@ -223,28 +269,35 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             self.correlation_, self.correlations_, self.scale_ = float("nan"), {}, 1.0
             return
         agreement: dict[tuple[str, float], Agreement] = {}
-        columns = np.ones(y.shape[1], bool)
-        if self.bias_column is not None and y.shape[1] > 1:
-            columns[self.bias_column] = False
         for train, test in folds:
             standardised = Standardised.of(x[train], weights[train])
             mean = np.average(y[train], axis=0, weights=weights[train]).astype(y.dtype)
             inside, outside = standardised(x[train]), standardised(x[test])
-            truth = (y[test] - mean)[:, columns]
+            truth = (y[test] - mean) @ directions
             for kind in kinds:
                 strengths = STRENGTHS[kind] if self.strength is None else (self.strength,)
                 predict = fit_all(
                     kind, strengths, inside, y[train] - mean, weights[train], seed=self.random_state
                 )
                 for strength, found in zip(strengths, predict(outside), strict=True):
-                    agreement.setdefault((kind, strength), Agreement()).add(
-                        truth, found[:, columns], weights[test]
-                    )
-        self.correlations_ = {name: one.correlation for name, one in agreement.items()}
+                    one = Agreement.of(truth, found @ directions, weights[test])
+                    before = agreement.get((kind, strength))
+                    agreement[kind, strength] = one if before is None else before + one
+        if by_scores:
+            believed = {name: one.times(one.belief) for name, one in agreement.items()}
+        else:
+            believed = agreement
+        self.correlations_ = {name: one.correlation for name, one in believed.items()}
         self.kind_, self.strength_ = max(self.correlations_, key=self.correlations_.__getitem__)
-        best = agreement[self.kind_, self.strength_]
+        best = believed[self.kind_, self.strength_]
         self.correlation_ = best.correlation
         self.scale_ = best.missing_width(LARGEST_SCALE) if self.calibrate else 1.0
+        if by_scores and self.correlation_ > 0:
+            belief = agreement[self.kind_, self.strength_].belief
+            back = np.linalg.pinv(directions)
+            # What is left out of the directions, a bias, stays as it is.
+            rest = np.eye(len(directions)) - directions @ back
+            self._belief = ((directions * belief) @ back + rest).astype(y.dtype)
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn's own checks must know."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ITEMS, LISTENERS, DIM, FACTORS, NEW = 240, 400, 12, 8, 40
+WARM = ITEMS - NEW
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,7 @@ def recall(scores: NDArray[np.float32], plays: NDArray[np.bool_], k: int = 10) -
     first = np.argsort(-scores[asked], axis=1)[:, :k]
     hits = np.take_along_axis(plays[asked], first, 1).sum(1)
     return float((hits / np.minimum(plays[asked].sum(1), k)).mean())
+
+
+def keys(start: int, stop: int) -> list[str]:
+    return [f"item {number}" for number in range(start, stop)]

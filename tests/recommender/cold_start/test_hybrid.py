@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
+import implicit.cpu.als
 import numpy as np
 import pytest
 from implicit.als import AlternatingLeastSquares
@@ -12,24 +14,26 @@ from threadpoolctl import threadpool_limits
 from indexer.errors import (
     AnalysisError,
     BadFactors,
-    InvalidOption,
-    QueryError,
-    UnknownListener,
     UnknownTrack,
 )
 from recommender.cold_start import FactorRegressor, HybridRecommender, Route
 from recommender.engine import Recommender
-from tests.recommender.cold_start.listeners import FACTORS, ITEMS, LISTENERS, NEW, World, recall
+from tests.recommender.catalogs import Planted, plant
+from tests.recommender.cold_start.listeners import (
+    FACTORS,
+    ITEMS,
+    LISTENERS,
+    NEW,
+    WARM,
+    World,
+    keys,
+    recall,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-WARM = ITEMS - NEW
 RIDGE = FactorRegressor("ridge")
-
-
-def keys(start: int, stop: int) -> list[str]:
-    return [f"item {number}" for number in range(start, stop)]
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +47,17 @@ def hybrid(world: World) -> HybridRecommender:
     return made
 
 
-@pytest.fixture(scope="module")
-def plain(world: World) -> HybridRecommender:
-    return HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
+@pytest.mark.parametrize(("name", "skipped"), [("recommend", 0), ("similar_items", 2)])
+def test_signatures_are_implicits(name: str, skipped: int) -> None:
+    """But for recalculate_item and item_users, which need listeners that a new item has not."""
+    theirs = inspect.signature(getattr(implicit.cpu.als.AlternatingLeastSquares, name)).parameters
+    kept = {n: p.default for n, p in theirs.items() if n not in ("recalculate_item", "item_users")}
+    assert len(kept) == len(theirs) - skipped
+    ours = inspect.signature(getattr(HybridRecommender, name)).parameters
+    assert list(ours)[: len(kept)] == list(kept)
+    for parameter in ("N", "filter_already_liked_items", "filter_items", "items"):
+        if parameter in kept:
+            assert ours[parameter].default == kept[parameter]
 
 
 def test_one_listener_and_several_get_the_same(world: World, hybrid: HybridRecommender) -> None:
@@ -195,6 +207,14 @@ def test_a_matrix_may_be_as_wide_as_the_model_or_as_all_items(
     assert new[0] not in hybrid.recommend(3, wide, N=ITEMS)[0]
 
 
+def test_plays_take_over_sooner_where_the_sound_says_nothing(world: World) -> None:
+    noise = np.random.default_rng(0).standard_normal((WARM, 12)).astype(np.float32)
+    told = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
+    deaf = HybridRecommender(world.model, world.train, noise, regressor=RIDGE)
+    assert deaf.k < told.k
+    assert set(told.handovers) == set(deaf.handovers)
+
+
 def test_bpr_keeps_its_bias(world: World) -> None:
     with threadpool_limits(1, "blas"):
         model = BayesianPersonalizedRanking(
@@ -208,193 +228,12 @@ def test_bpr_keeps_its_bias(world: World) -> None:
     assert recall(scores, truth) > 1.3 * recall(np.random.default_rng(0).random(truth.shape), truth)
 
 
-# What implicit 0.7.3 answers silently, each beside its own call.
-
-
-def lonely(world: World) -> tuple[csr_matrix, AlternatingLeastSquares]:
-    """Listener 0 has no history and item 0 was never played."""
-    train = world.train.tolil()
-    train[0] = 0
-    train[:, 0] = 0
-    train = csr_matrix(train)
-    train.eliminate_zeros()
-    with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors=FACTORS, random_state=0, num_threads=1)
-        model.fit(train, show_progress=False)
-    return train, model
-
-
-def test_a_listener_without_history_is_an_error_not_the_last_items(world: World) -> None:
-    train, model = lonely(world)
-    ids, scores = model.recommend(0, train[0], N=10)
-    assert ids.tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
-    assert (scores == 0).all()
-    made = HybridRecommender(model, train, world.embeddings[:WARM], regressor=RIDGE)
-    with pytest.raises(UnknownListener, match="nothing is known of the listeners 0"):
-        made.recommend(0, train[0])
-    ids, scores = made.recommend([0, 1], train[:2], on_missing="skip")
-    assert (ids[0] == -1).all()
-    assert np.isnan(scores[0]).all()
-    np.testing.assert_array_equal(ids[1], made.recommend(1, train[1])[0])
-    # What is liked since then counts.
-    assert len(made.recommend(0, world.train[0])[0]) == 10
-
-
-def test_an_item_without_plays_is_heard_or_refused(world: World) -> None:
-    train, model = lonely(world)
-    ids, scores = model.similar_items(0, N=10)
-    assert (scores == 0).all()
-    sound = world.embeddings[:WARM].copy()
-    made = HybridRecommender(model, train, sound, regressor=RIDGE)
-    assert made.routes([0]) == [Route.SOUND]
-    ids, scores = made.similar_items(0, N=3)
-    assert ids[0] == 0
-    assert scores[0] == pytest.approx(1.0)
-    sound[0] = np.nan
-    deaf = HybridRecommender(model, train, sound, regressor=RIDGE)
-    assert 0 not in deaf.recommend(1, train[1], N=WARM)[0]
-    with pytest.raises(UnknownTrack, match="nobody has played and that were not heard: 0"):
-        deaf.similar_items(0)
-
-
-def test_minus_one_is_not_the_last_item(world: World, plain: HybridRecommender) -> None:
-    assert world.model.similar_items(-1, N=1)[0][0] == WARM - 1
-    with pytest.raises(UnknownTrack, match="itemid names no item there is: -1"):
-        plain.similar_items(-1)
-    with pytest.raises(UnknownListener, match="userid names no listener there is: -1"):
-        plain.recommend(-1, world.train[0])
-
-
-def test_what_is_left_out_does_not_fill_the_answer(world: World, plain: HybridRecommender) -> None:
-    all_but_three = np.arange(3, WARM)
-    ids, scores = world.model.recommend(
-        5, world.train[5], N=6, filter_items=all_but_three, filter_already_liked_items=False
-    )
-    assert (scores < -3e38).sum() == 3
-    ids, scores = plain.recommend(
-        5, world.train[5], N=6, filter_items=all_but_three, filter_already_liked_items=False
-    )
-    assert set(ids) == {0, 1, 2}
-    assert np.isfinite(scores).all()
-    rows, their_scores = plain.recommend(
-        [5, 6], world.train[5:7], N=6, filter_items=all_but_three, filter_already_liked_items=False
-    )
-    assert (rows[:, 3:] == -1).all()
-    assert np.isnan(their_scores[:, 3:]).all()
-
-
-def test_nothing_is_added_past_the_end(world: World) -> None:
-    with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors=FACTORS, random_state=0, num_threads=1)
-        model.fit(world.train, show_progress=False)
-    users = csr_matrix(np.ones((1, LISTENERS), np.float32))
-    model.partial_fit_items([WARM + 5], users)
-    assert (model.item_factors[WARM : WARM + 5] == 0).all()
-    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
-    with pytest.raises(BadFactors, match=f"keys must go on with {WARM}"):
-        made.add_items([WARM + 5], world.embeddings[:1])
-    assert len(made) == WARM
-
-
-def test_an_empty_choice_is_an_error_in_a_sentence(world: World, plain: HybridRecommender) -> None:
-    with pytest.raises(IndexError):
-        world.model.recommend(5, world.train[5], items=[])
-    with pytest.raises(InvalidOption, match="items is empty"):
-        plain.recommend(5, world.train[5], items=[])
-
-
 def test_listeners_are_recalculated(world: World, plain: HybridRecommender) -> None:
     other = plain.recommend(3, world.train[8], recalculate_user=True, N=20)[0]
     own = plain.recommend(8, world.train[8], N=20)[0]
     assert len(set(other) & set(own)) >= 10
     unknown = plain.recommend(9999, world.train[8], recalculate_user=True, N=20)[0]
     np.testing.assert_array_equal(unknown, other)
-
-
-# What does not fit.
-
-
-def refused(world: World, said: str, **changed: object) -> None:
-    arguments: dict[str, object] = {
-        "model": world.model,
-        "user_items": world.train,
-        "embeddings": world.embeddings[:WARM],
-        "regressor": RIDGE,
-    }
-    with pytest.raises(BadFactors, match=said):
-        HybridRecommender(**{**arguments, **changed})  # type: ignore[arg-type] # as meant
-
-
-def test_what_cannot_be_built_on_is_refused_by_name(world: World) -> None:
-    users, items = world.model.user_factors.copy(), world.model.item_factors.copy()
-    broken = items.copy()
-    broken[[3, 8]] = np.nan
-    refused(world, "item_factors has NaN or infinity in rows 3, 8", model=(users, broken))
-    refused(world, "both must come from one model", model=(users[:, :5], items))
-    refused(world, "fewer items than factors", model=(users, items[:5]))
-    refused(world, "AlternatingLeastSquares is not fitted", model=AlternatingLeastSquares())
-    refused(world, "a dict has no factors to read", model={})
-    refused(world, "user_items has the shape", user_items=world.train[:10])
-    refused(world, "user_items must be a sparse matrix", user_items=world.train.toarray())
-    refused(world, "user_items holds no plays", user_items=csr_matrix(world.train.shape))
-    nan = world.train.copy()
-    nan.data[nan.indptr[4]] = np.nan
-    refused(world, "user_items has NaN or infinity in row 4", user_items=nan)
-    sound = world.embeddings[:WARM].copy()
-    sound[11, 2] = np.inf
-    refused(world, "embeddings has NaN or infinity in row 11", embeddings=sound)
-    refused(world, "200 rows were expected", embeddings=sound[:7])
-    refused(world, "no item has both plays", embeddings=np.full_like(sound, np.nan))
-    names = [*keys(0, WARM - 1), "item 4"]
-    refused(world, "item_keys has a key twice: 'item 4', in row 199", item_keys=names)
-    refused(
-        world, "item_keys must be str: 17 is not, in row 3", item_keys=[*names[:3], 17, *names[4:]]
-    )
-    refused(world, "item_keys must be int or str: 0.0 is not", item_keys=np.arange(WARM) * 1.0)
-    refused(world, "item_keys names 3 items of 200", item_keys=keys(0, 3))
-    refused(world, "artists names 1 items of 200", artists=["x"])
-
-
-def test_questions_that_make_no_sense_are_refused(world: World, plain: HybridRecommender) -> None:
-    row = world.train[3]
-    for said, ask in (
-        ("N is 0", lambda: plain.recommend(3, row, N=0)),
-        ("items names an item twice, in row 2", lambda: plain.recommend(3, row, items=[5, 6, 5])),
-        ("exclude each other", lambda: plain.recommend(3, row, items=[5], filter_items=[6])),
-        ("must be int", lambda: plain.recommend(3, row, items=["5"])),
-        ("must be int.*True is bool", lambda: plain.similar_items(True)),
-        ("userid must be int", lambda: plain.recommend("3", row)),
-        ("user_items must be a CSR matrix", lambda: plain.recommend(3, row.toarray())),
-        ("user_items must be a CSR matrix, not NoneType", lambda: plain.recommend(3)),
-        ("liked is empty", lambda: plain.recommend_liked([])),
-        ("on_missing is 'drop'", lambda: plain.recommend(3, row, on_missing="drop")),
-    ):
-        with pytest.raises(InvalidOption, match=said):
-            ask()
-    with pytest.raises(BadFactors, match="user_items has 2 rows for 1 listeners"):
-        plain.recommend(3, world.train[3:5])
-    with pytest.raises(BadFactors, match="columns: there are 200 items"):
-        plain.recommend(3, csr_matrix((1, 7)))
-    with pytest.raises(UnknownTrack, match="900, 901, 902, 903, 904 and 2 more"):
-        plain.recommend(3, row, items=np.arange(900, 907))
-
-
-def test_a_bad_upload_leaves_everything_as_it_was(world: World) -> None:
-    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
-    before = made.recommend(3, world.train[3])[0]
-    bad = world.embeddings[WARM : WARM + 2].copy()
-    bad[1, 0] = np.nan
-    for said, ids, sound in (
-        ("embeddings has NaN or infinity in row 1", [WARM, WARM + 1], bad),
-        ("a key twice: 3|must go on", [3], bad[:1]),
-        ("embeddings has the shape", [WARM], bad[:1, :3]),
-    ):
-        with pytest.raises(BadFactors, match=said):
-            made.add_items(ids, sound)
-    with pytest.raises(QueryError, match="nothing to hear files with"):
-        made.add_item(WARM, "song.mp3")
-    assert len(made) == WARM
-    np.testing.assert_array_equal(made.recommend(3, world.train[3])[0], before)
 
 
 def test_an_upload_is_servable_when_add_item_returns(
@@ -425,3 +264,22 @@ def test_an_upload_is_servable_when_add_item_returns(
             HybridRecommender.from_catalog(
                 model, plays, sound, item_keys=[f"x{number}" for number in range(12)]
             )
+
+
+def test_an_item_whose_file_failed_is_served_from_its_plays(tmp_path: Path) -> None:
+    """The catalog has no vector of it; others are heard."""
+    rng = np.random.default_rng(0)
+    catalog = plant(
+        tmp_path, ("loud",),
+        [Planted(f"T {n}", vector=rng.standard_normal(8).tolist()) for n in range(12)],
+    )  # fmt: skip
+    plays = csr_matrix((rng.random((30, 13)) < 0.4).astype(np.float32))
+    model = rng.standard_normal((30, 3)), rng.standard_normal((13, 3))
+    with Recommender.open(catalog) as sound:
+        names = [*(track.key for track in sound.tracks(sound.ids())), "failed.mp3"]
+        made = HybridRecommender.from_catalog(
+            model, plays, sound, item_keys=names, regressor=FactorRegressor("ridge")
+        )
+    assert made.routes(["failed.mp3"]) == [Route.PLAYS]
+    np.testing.assert_allclose(made.item_factors(["failed.mp3"])[0], model[1][12], rtol=1e-6)
+    assert made.routes(names[:1]) == [Route.BLEND]

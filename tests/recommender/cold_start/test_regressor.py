@@ -10,10 +10,8 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from indexer.errors import BadFactors, InvalidOption
-from recommender.cold_start import ContentFactors, FactorRegressor, Route
-from tests.recommender.cold_start.listeners import FACTORS, ITEMS, NEW, World, recall
-
-WARM = ITEMS - NEW
+from recommender.cold_start import ContentFactors, FactorRegressor, Route, maps
+from tests.recommender.cold_start.listeners import FACTORS, ITEMS, NEW, WARM, World, recall
 
 NOT_HELD = {
     "check_sample_weight_equivalence_on_dense_data": "a weight counts as w / (w + median w), and "
@@ -28,7 +26,8 @@ def test_scikit_learns_own_checks_hold_but_for_one(kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_scikit_learns_own_checks_hold_for_the_network() -> None:
+def test_scikit_learns_own_checks_hold_for_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maps, "EPOCHS", 15)  # there are many checks
     check_estimator(
         FactorRegressor("mlp", strength=0.1), expected_failed_checks=NOT_HELD, on_skip=None
     )
@@ -100,6 +99,26 @@ def test_noise_is_not_made_louder() -> None:
     assert regressor.correlation_ < 0.1
     spread = np.linalg.norm(regressor.predict(x) - regressor.mean_, axis=1).mean()
     assert spread < np.linalg.norm(y - y.mean(0), axis=1).mean()
+
+
+def test_directions_that_sound_does_not_tell_are_believed_less() -> None:
+    """Half of the factors follow the sound; listeners see them mixed with the others."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 10))
+    told, untold = x[:, :3], 2 * rng.standard_normal((300, 3))
+    mixing = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    y = np.hstack([told, untold]) @ mixing
+    users = rng.standard_normal((200, 6)) * [2, 1.5, 1.2, 1, 0.9, 0.8] @ mixing
+    by_scores = FactorRegressor("ridge").fit(x, y, user_factors=users)
+    by_factors = FactorRegressor("ridge").fit(x, y)
+    wrong = [
+        np.abs((one.predict(x) - one.mean_) @ mixing.T[:, 3:]).mean()
+        for one in (by_scores, by_factors)
+    ]
+    assert wrong[0] < 0.7 * wrong[1]
+    assert by_scores.correlation_ > by_factors.correlation_
+    with pytest.raises(BadFactors, match=r"user_factors has the shape \(200, 5\)"):
+        FactorRegressor("ridge").fit(x, y, user_factors=users[:, :5])
 
 
 def test_a_bias_is_predicted_but_not_widened(world: World) -> None:

@@ -1,0 +1,99 @@
+"""What does not fit is refused in a sentence, and leaves everything as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cornac.models import BPR
+from implicit.als import AlternatingLeastSquares
+from scipy.sparse import csr_matrix
+
+from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack
+from recommender.cold_start import FactorRegressor, HybridRecommender
+from tests.recommender.cold_start.listeners import WARM, World, keys
+
+RIDGE = FactorRegressor("ridge")
+
+
+def refused(world: World, said: str, **changed: object) -> None:
+    arguments: dict[str, object] = {
+        "model": world.model,
+        "user_items": world.train,
+        "embeddings": world.embeddings[:WARM],
+        "regressor": RIDGE,
+    }
+    with pytest.raises(BadFactors, match=said):
+        HybridRecommender(**{**arguments, **changed})  # type: ignore[arg-type] # as meant
+
+
+def test_what_cannot_be_built_on_is_refused_by_name(world: World) -> None:
+    users, items = world.model.user_factors.copy(), world.model.item_factors.copy()
+    broken = items.copy()
+    broken[[3, 8]] = np.nan
+    refused(world, "item_factors has NaN or infinity in rows 3, 8", model=(users, broken))
+    refused(world, "both must come from one model", model=(users[:, :5], items))
+    refused(world, "fewer items than factors", model=(users, items[:5]))
+    refused(world, "AlternatingLeastSquares is not fitted", model=AlternatingLeastSquares())
+    refused(world, "BPR is not fitted: call its fit first", model=BPR())
+    refused(world, "a dict has no factors to read", model={})
+    refused(world, "user_items has the shape", user_items=world.train[:10])
+    refused(world, "user_items must be a sparse matrix", user_items=world.train.toarray())
+    refused(world, "user_items holds no plays", user_items=csr_matrix(world.train.shape))
+    nan = world.train.copy()
+    nan.data[nan.indptr[4]] = np.nan
+    refused(world, "user_items has NaN or infinity in row 4", user_items=nan)
+    sound = world.embeddings[:WARM].copy()
+    sound[11, 2] = np.inf
+    refused(world, "embeddings has NaN or infinity in row 11", embeddings=sound)
+    refused(world, "200 rows were expected", embeddings=sound[:7])
+    refused(world, "no item has both plays", embeddings=np.full_like(sound, np.nan))
+    names = [*keys(0, WARM - 1), "item 4"]
+    refused(world, "item_keys has a key twice: 'item 4', in row 199", item_keys=names)
+    refused(
+        world, "item_keys must be str: 17 is not, in row 3", item_keys=[*names[:3], 17, *names[4:]]
+    )
+    refused(world, "item_keys must be int or str: 0.0 is not", item_keys=np.arange(WARM) * 1.0)
+    refused(world, "item_keys names 3 items of 200", item_keys=keys(0, 3))
+    refused(world, "artists names 1 items of 200", artists=["x"])
+
+
+def test_questions_that_make_no_sense_are_refused(world: World, plain: HybridRecommender) -> None:
+    row = world.train[3]
+    for said, ask in (
+        ("N is 0", lambda: plain.recommend(3, row, N=0)),
+        ("items names an item twice, in row 2", lambda: plain.recommend(3, row, items=[5, 6, 5])),
+        ("exclude each other", lambda: plain.recommend(3, row, items=[5], filter_items=[6])),
+        ("must be int", lambda: plain.recommend(3, row, items=["5"])),
+        ("must be int.*True is bool", lambda: plain.similar_items(True)),
+        ("userid must be int", lambda: plain.recommend("3", row)),
+        ("user_items must be a CSR matrix", lambda: plain.recommend(3, row.toarray())),
+        ("user_items must be a CSR matrix, not NoneType", lambda: plain.recommend(3)),
+        ("liked is empty", lambda: plain.recommend_liked([])),
+        ("on_missing is 'drop'", lambda: plain.recommend(3, row, on_missing="drop")),
+    ):
+        with pytest.raises(InvalidOption, match=said):
+            ask()
+    with pytest.raises(BadFactors, match="user_items has 2 rows for 1 listeners"):
+        plain.recommend(3, world.train[3:5])
+    with pytest.raises(BadFactors, match="columns: there are 200 items"):
+        plain.recommend(3, csr_matrix((1, 7)))
+    with pytest.raises(UnknownTrack, match="900, 901, 902, 903, 904 and 2 more"):
+        plain.recommend(3, row, items=np.arange(900, 907))
+
+
+def test_a_bad_upload_leaves_everything_as_it_was(world: World) -> None:
+    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
+    before = made.recommend(3, world.train[3])[0]
+    bad = world.embeddings[WARM : WARM + 2].copy()
+    bad[1, 0] = np.nan
+    for said, ids, sound in (
+        ("embeddings has NaN or infinity in row 1", [WARM, WARM + 1], bad),
+        ("a key twice: 3|must go on", [3], bad[:1]),
+        ("embeddings has the shape", [WARM], bad[:1, :3]),
+    ):
+        with pytest.raises(BadFactors, match=said):
+            made.add_items(ids, sound)
+    with pytest.raises(QueryError, match="nothing to hear files with"):
+        made.add_item(WARM, "song.mp3")
+    assert len(made) == WARM
+    np.testing.assert_array_equal(made.recommend(3, world.train[3])[0], before)

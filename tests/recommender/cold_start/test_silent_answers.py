@@ -1,0 +1,121 @@
+"""What implicit 0.7.3 answers silently, each beside its own call."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from implicit.als import AlternatingLeastSquares
+from implicit.ann.faiss import FaissModel
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from indexer.errors import BadFactors, InvalidOption, UnknownListener, UnknownTrack
+from recommender.cold_start import FactorRegressor, HybridRecommender, Route
+from tests.recommender.cold_start.listeners import FACTORS, LISTENERS, WARM, World
+
+RIDGE = FactorRegressor("ridge")
+
+
+def lonely(world: World) -> tuple[csr_matrix, AlternatingLeastSquares]:
+    """Listener 0 has no history and item 0 was never played."""
+    train = world.train.tolil()
+    train[0] = 0
+    train[:, 0] = 0
+    train = csr_matrix(train)
+    train.eliminate_zeros()
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(factors=FACTORS, random_state=0, num_threads=1)
+        model.fit(train, show_progress=False)
+    return train, model
+
+
+def test_a_listener_without_history_is_an_error_not_the_last_items(world: World) -> None:
+    train, model = lonely(world)
+    ids, scores = model.recommend(0, train[0], N=10)
+    assert ids.tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    assert (scores == 0).all()
+    made = HybridRecommender(model, train, world.embeddings[:WARM], regressor=RIDGE)
+    with pytest.raises(UnknownListener, match="nothing is known of the listeners 0"):
+        made.recommend(0, train[0])
+    ids, scores = made.recommend([0, 1], train[:2], on_missing="skip")
+    assert (ids[0] == -1).all()
+    assert np.isnan(scores[0]).all()
+    np.testing.assert_array_equal(ids[1], made.recommend(1, train[1])[0])
+    # What is liked since then counts.
+    assert len(made.recommend(0, world.train[0])[0]) == 10
+
+
+def test_an_item_without_plays_is_heard_or_refused(world: World) -> None:
+    train, model = lonely(world)
+    ids, scores = model.similar_items(0, N=10)
+    assert (scores == 0).all()
+    sound = world.embeddings[:WARM].copy()
+    made = HybridRecommender(model, train, sound, regressor=RIDGE)
+    assert made.routes([0]) == [Route.SOUND]
+    ids, scores = made.similar_items(0, N=3)
+    assert ids[0] == 0
+    assert scores[0] == pytest.approx(1.0)
+    sound[0] = np.nan
+    deaf = HybridRecommender(model, train, sound, regressor=RIDGE)
+    assert 0 not in deaf.recommend(1, train[1], N=WARM)[0]
+    with pytest.raises(UnknownTrack, match="nobody has played and that were not heard: 0"):
+        deaf.similar_items(0)
+
+
+def test_minus_one_is_not_the_last_item(world: World, plain: HybridRecommender) -> None:
+    assert world.model.similar_items(-1, N=1)[0][0] == WARM - 1
+    with pytest.raises(UnknownTrack, match="itemid names no item there is: -1"):
+        plain.similar_items(-1)
+    with pytest.raises(UnknownListener, match="userid names no listener there is: -1"):
+        plain.recommend(-1, world.train[0])
+
+
+def test_what_is_left_out_does_not_fill_the_answer(world: World, plain: HybridRecommender) -> None:
+    all_but_three = np.arange(3, WARM)
+    ids, scores = world.model.recommend(
+        5, world.train[5], N=6, filter_items=all_but_three, filter_already_liked_items=False
+    )
+    assert (scores < -3e38).sum() == 3
+    ids, scores = plain.recommend(
+        5, world.train[5], N=6, filter_items=all_but_three, filter_already_liked_items=False
+    )
+    assert set(ids) == {0, 1, 2}
+    assert np.isfinite(scores).all()
+    rows, their_scores = plain.recommend(
+        [5, 6], world.train[5:7], N=6, filter_items=all_but_three, filter_already_liked_items=False
+    )
+    assert (rows[:, 3:] == -1).all()
+    assert np.isnan(their_scores[:, 3:]).all()
+
+
+def test_nothing_is_added_past_the_end(world: World) -> None:
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(factors=FACTORS, random_state=0, num_threads=1)
+        model.fit(world.train, show_progress=False)
+    users = csr_matrix(np.ones((1, LISTENERS), np.float32))
+    model.partial_fit_items([WARM + 5], users)
+    assert (model.item_factors[WARM : WARM + 5] == 0).all()
+    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
+    with pytest.raises(BadFactors, match=f"keys must go on with {WARM}"):
+        made.add_items([WARM + 5], world.embeddings[:1])
+    assert len(made) == WARM
+
+
+def test_an_empty_choice_is_an_error_in_a_sentence(world: World, plain: HybridRecommender) -> None:
+    with pytest.raises(IndexError):
+        world.model.recommend(5, world.train[5], items=[])
+    with pytest.raises(InvalidOption, match="items is empty"):
+        plain.recommend(5, world.train[5], items=[])
+
+
+def test_a_listener_is_recalculated_where_the_ann_wrapper_fails(
+    world: World, plain: HybridRecommender
+) -> None:
+    """The wrapper asks the model for "+_user_factor"."""
+    model = AlternatingLeastSquares(factors=FACTORS, random_state=0, num_threads=1)
+    with threadpool_limits(1, "blas"):
+        wrapped = FaissModel(model, nlist=4, nprobe=4, use_gpu=False)
+        wrapped.fit(world.train, show_progress=False)
+    with pytest.raises(NotImplementedError, match="recalculate_user isn't supported"):
+        wrapped.recommend(3, world.train[8], recalculate_user=True)
+    assert len(plain.recommend(3, world.train[8], recalculate_user=True)[0]) == 10
