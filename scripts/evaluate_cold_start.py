@@ -1,15 +1,15 @@
 """Measure recommendations of tracks that nobody has played yet, by a simulation.
 
 The tracks, their labels and their sound are real; the listeners are made up: what they play is
-drawn by chance from tastes that follow labels and the sound as another model than the evaluated one
-hears it. So the tables compare ways with each other; they do not say what a real service would get.
+drawn by chance from tastes that follow labels and the sound, as something else than the evaluated
+model hears it. So the tables compare ways with each other; they do not say what a real service
+would get.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,13 @@ import numpy as np
 from indexer.errors import SoundalikeError
 
 if TYPE_CHECKING:
-    from cold_start.simulation import Split
+    from collections.abc import Callable
+
+    from cold_start.experiment import Setting
+    from cold_start.simulation import Habits, Tracks
     from evaluation.tables import Table
-    from numpy.typing import NDArray
 
 _STARTED = time.monotonic()
-KINDS = ("ridge", "nearest", "mlp")
 
 
 def report(line: str) -> None:
@@ -49,40 +50,62 @@ def main() -> None:
 
 @main.command()
 @click.option("--catalog", required=True, type=existing)
+@click.option("--cache", type=click.Path(path_type=Path), help="A folder to go on from.")
 @click.argument("out", type=click.Path(path_type=Path))
-def mfcc(catalog: Path, out: Path) -> None:
-    """Hear 20 MFCCs of every track of a catalog and write them to OUT (npz), for --features."""
-    from cold_start.sources import hear_mfcc
+def descriptors(catalog: Path, cache: Path | None, out: Path) -> None:
+    """Describe every track without a network: OUT (npz) is for --taste and --features MFCC=OUT."""
+    from cold_start.descriptors import hear_descriptors
 
-    report(f"{hear_mfcc(catalog, out)} tracks")
+    report(f"{hear_descriptors(catalog, out, cache=cache)} tracks")
+
+
+def tracks_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What tracks there are and how they sound, which world, what models."""
+    for option in reversed(
+        (
+            click.option(
+                "--catalog",
+                "catalogs",
+                multiple=True,
+                required=True,
+                callback=_named,
+                metavar="NAME=FILE",
+                help="A catalog of the tracks; again for another model's.",
+            ),
+            click.option("--labels", "tables", multiple=True, required=True, type=existing),
+            click.option(
+                "--taste", required=True, type=existing, help="npz of path, vector: what is liked."
+            ),
+            click.option(
+                "--features",
+                multiple=True,
+                callback=_named,
+                metavar="NAME=FILE",
+                help="More vectors to evaluate: an npz of path and NAME, or vector.",
+            ),
+            click.option(
+                "--collaborative",
+                type=click.Choice(["als", "bpr", "cornac-bpr"]),
+                default="als",
+                show_default=True,
+            ),
+            click.option("--kinds", default="ridge,nearest", show_default=True),
+            click.option("--factors", default=32, show_default=True),
+            click.option("--listeners", type=int, help="Other than those of the main world."),
+            click.option(
+                "--first", default=100, show_default=True, help="Seed of the first world."
+            ),
+            click.option("--worlds", default=3, show_default=True),
+            click.option("--json", "as_json", is_flag=True),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 @main.command()
-@click.option(
-    "--catalog",
-    "catalogs",
-    multiple=True,
-    required=True,
-    callback=_named,
-    metavar="NAME=FILE",
-    help="A catalog of the tracks; again for another model's.",
-)
-@click.option("--labels", "tables", multiple=True, required=True, type=existing)
-@click.option("--taste", required=True, type=existing, help="npz of path, vector: what is liked.")
-@click.option(
-    "--features",
-    multiple=True,
-    callback=_named,
-    metavar="NAME=FILE",
-    help="More vectors to evaluate, as npz of path and vector (MFCC).",
-)
-@click.option("--collaborative", type=click.Choice(["als", "bpr", "cornac-bpr"]), default="als")
-@click.option("--kinds", default=",".join(KINDS), show_default=True)
-@click.option("--factors", default=32, show_default=True)
-@click.option("--listeners", default=3000, show_default=True)
-@click.option("--seeds", default=3, show_default=True, help="Worlds of listeners; 0, 1, 2, ...")
+@tracks_options
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw recall against plays (PNG).")
-@click.option("--json", "as_json", is_flag=True)
 def run(
     catalogs: dict[str, Path],
     tables: tuple[Path, ...],
@@ -91,57 +114,66 @@ def run(
     collaborative: str,
     kinds: str,
     factors: int,
-    listeners: int,
-    seeds: int,
+    listeners: int | None,
+    first: int,
+    worlds: int,
     plot: Path | None,
     as_json: bool,  # noqa: FBT001 - click hands flags over by name
 ) -> None:
-    """Simulate listeners and print tables."""
-    from cold_start.handover import PLAYS, WAYS, curves, draw
-    from cold_start.simulation import Habits, listen
-    from cold_start.sources import read_tracks
-    from evaluation.tables import Figure, Table, as_markdown
-    from evaluation.tables import as_json as plain
+    """Simulate listeners of the main world and print tables."""
+    from cold_start.experiment import Experiment
+    from cold_start.handover import curves, draw
+    from cold_start.report import handover_of, tables_of
 
-    try:
-        tracks = read_tracks(catalogs, tables, taste, features)
-    except SoundalikeError as error:
-        raise click.ClickException(str(error)) from error
-    habits = Habits(listeners=listeners)
-    chosen = tuple(kinds.split(","))
-    first = next(iter(catalogs))
-    gathered: dict[str, dict[str, list[NDArray[np.float64]]]] = defaultdict(
-        lambda: defaultdict(list)
+    tracks, habits, setting = _prepared(
+        catalogs, tables, taste, features, listeners, collaborative, factors, kinds
     )
-    handed = []
-    for seed in range(seeds):
-        plays = listen(tracks, habits, seed=seed)
-        report(f"seed {seed}: {len(tracks)} tracks, {plays.shape[0]} listeners, {plays.nnz} plays")
-        for title, name, means in _measured(tracks, plays, collaborative, chosen, factors, seed):
-            gathered[title][name].append(means)
-        report(f"seed {seed}: tables")
+    measured, handed = [], []
+    for seed in range(first, first + worlds):
+        experiment = Experiment(tracks, habits, setting, seed=seed)
+        report(f"world {seed}: {len(tracks)} tracks, {experiment.world.said()}")
+        measured.append(list(experiment.tables()))
+        report(f"world {seed}: tables")
         if plot is not None:
-            handed.append(
-                curves(
-                    plays, tracks.embeddings[first], collaborative=collaborative,
-                    kind=chosen[0], factors=factors, seed=seed,
-                )
-            )  # fmt: skip
-            report(f"seed {seed}: curves")
-    shown = [_table(title, rows, seeds) for title, rows in gathered.items()]
+            handed.append(curves(experiment))
+            report(f"world {seed}: curves")
+    shown = tables_of(measured, first=experiment.first)
     if plot is not None:
-        every = np.stack(handed)
-        draw(every, plot, title=f"Simulated listeners, {collaborative}, {first}")
-        rows = tuple(
-            (f"{number} plays", tuple(Figure(round(float(x), 4)) for x in every.mean(0)[place]))
-            for place, number in enumerate(PLAYS)
-        )
-        shown.append(Table("Recall@20 against plays", WAYS, rows, f"Mean of {seeds} seeds."))
-    if as_json:
-        click.echo(json.dumps({"simulation": True, "tables": [plain(table) for table in shown]}))
-    else:
-        click.echo("A simulation: real tracks, made-up listeners.\n")
-        click.echo("\n".join(as_markdown(table) for table in shown))
+        draw(np.stack(handed), plot, title=f"Simulated listeners, {collaborative}, {worlds} worlds")
+        shown.append(handover_of(np.stack(handed)))
+    _print(shown, as_json=as_json)
+
+
+@main.command()
+@tracks_options
+def sensitivity(
+    catalogs: dict[str, Path],
+    tables: tuple[Path, ...],
+    taste: Path,
+    features: dict[str, Path],
+    collaborative: str,
+    kinds: str,
+    factors: int,
+    listeners: int | None,
+    first: int,
+    worlds: int,
+    as_json: bool,  # noqa: FBT001 - click hands flags over by name
+) -> None:
+    """The ratios of the main world, of the first catalog, with one habit changed at a time."""
+    from cold_start.experiment import Experiment
+    from cold_start.report import sensitivity_of, variations
+
+    tracks, habits, setting = _prepared(
+        catalogs, tables, taste, features, listeners, collaborative, factors, kinds
+    )
+    found: dict[str, list[dict[str, float]]] = {}
+    for name, other in variations(habits).items():
+        found[name] = [
+            Experiment(tracks, other, setting, seed=seed).ratios()
+            for seed in range(first, first + worlds)
+        ]
+        report(name)
+    _print([sensitivity_of(found, first=next(iter(catalogs)))], as_json=as_json)
 
 
 @main.command()
@@ -161,80 +193,49 @@ def speed(listeners: int, items: int, factors: int, rounds: int) -> None:
     click.echo(f"ratio {np.median(ratios):.2f}, from {ratios.min():.2f} to {ratios.max():.2f}")
 
 
-def _measured(
-    tracks: object,
-    plays: object,
+@main.command()
+@click.argument("catalog", type=existing)
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--limit-mb", default=2000, show_default=True, help="Of address space, past loading.")
+def memory(catalog: Path, out: Path, limit_mb: int) -> None:
+    """Export a catalog under a limit of memory; the ending of OUT is the format."""
+    from cold_start.memory import export_within
+
+    count, peak = export_within(catalog, out, limit_mb=limit_mb)
+    report(f"{count} tracks to {out.name}: {peak} MB resident at most")
+
+
+def _prepared(
+    catalogs: dict[str, Path],
+    tables: tuple[Path, ...],
+    taste: Path,
+    features: dict[str, Path],
+    listeners: int | None,
     collaborative: str,
-    kinds: tuple[str, ...],
     factors: int,
-    seed: int,
-) -> object:
-    """Title, name and mean of each measure."""
-    from cold_start.contenders import Mapped, baselines, ceiling
-    from cold_start.measures import long_tail, measure
-    from cold_start.simulation import split
+    kinds: str,
+) -> tuple[Tracks, Habits, Setting]:
+    from cold_start.experiment import Setting
+    from cold_start.simulation import Habits
+    from cold_start.sources import read_tracks
 
-    rng = np.random.default_rng(seed)
-    tail = long_tail(plays)
-    shuffled = rng.permutation(len(tracks))
-    for whole, title in ((True, "Cold artists"), (False, "New tracks of known artists")):
-        parts = split(
-            plays, tracks.makers, cold_share=0.25, held_share=0.2, whole_artists=whole, seed=seed
-        )
-        mapped = Mapped(collaborative, tracks, parts, factors=factors, seed=seed)
-        everything = np.ones(len(tracks), bool)
-
-        def means(
-            scores: NDArray[np.float32], candidates: NDArray[np.bool_], parts: Split = parts
-        ) -> NDArray[np.float64]:
-            return measure(scores, parts.held_out, parts.train, candidates, tail).means
-
-        ways = dict(baselines(tracks, parts, rng))
-        for name, vectors in tracks.embeddings.items():
-            for kind in kinds:
-                ways[f"{name}, {kind}"] = mapped.scores(vectors, kind)
-        vectors = next(iter(tracks.embeddings.values()))
-        first = next(iter(tracks.embeddings))
-        for kind in kinds:
-            ways[f"{first} shuffled, {kind}"] = mapped.scores(vectors[shuffled], kind)
-        if not whole:
-            ways[f"{first} and artist, {kinds[0]}"] = mapped.scores(vectors, kinds[0], artists=True)
-        top = ceiling(collaborative, parts, factors=factors, seed=seed)
-        for name, scores in {**ways, "ceiling": top}.items():
-            yield f"{title}: cold tracks", name, means(scores, parts.cold)
-        if whole:
-            both = mapped.hybrid(vectors, kinds[0])
-            alone = mapped.scores(vectors, kinds[0])
-            alone[:, parts.cold] = -1e9
-            rows = {"CF alone": alone, "hybrid": both, "ceiling": top}
-            for name, scores in rows.items():
-                yield "Warm tracks", name, means(scores, ~parts.cold)
-                yield "All tracks, old and new", name, means(scores, everything)
+    try:
+        tracks = read_tracks(catalogs, tables, taste, features)
+    except SoundalikeError as error:
+        raise click.ClickException(str(error)) from error
+    habits = Habits() if listeners is None else Habits(listeners=listeners)
+    return tracks, habits, Setting(collaborative, factors, tuple(kinds.split(",")))
 
 
-def _table(title: str, rows: dict[str, list[NDArray[np.float64]]], seeds: int) -> Table:
-    from cold_start.measures import MEASURES
-    from evaluation.tables import Figure, Table
+def _print(tables: list[Table], *, as_json: bool) -> None:
+    from evaluation.tables import as_json as plain
+    from evaluation.tables import as_markdown
 
-    shown = []
-    for name, found in rows.items():
-        mean = np.mean(found, axis=0)
-        # A 95 % interval over worlds, by Student's t.
-        t = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}.get(seeds, 2.26)
-        half = t * np.std(found, axis=0, ddof=1) / seeds**0.5 if seeds > 1 else None
-        cells = tuple(
-            Figure(round(float(value), 4))
-            if half is None
-            else Figure(
-                round(float(value), 4),
-                round(float(value - half[place]), 4),
-                round(float(value + half[place]), 4),
-            )
-            for place, value in enumerate(mean)
-        )
-        shown.append((name, cells))
-    notes = f"Simulated listeners, {seeds} seeds; in brackets the 95 % interval over seeds."
-    return Table(title, MEASURES, tuple(shown), notes)
+    if as_json:
+        click.echo(json.dumps({"simulation": True, "tables": [plain(table) for table in tables]}))
+        return
+    click.echo("A simulation: real tracks, made-up listeners.\n")
+    click.echo("\n".join(as_markdown(table) for table in tables))
 
 
 if __name__ == "__main__":

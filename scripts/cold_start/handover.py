@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from cold_start.contenders import train
-from cold_start.measures import long_tail, measure
+from cold_start.measures import measure
 from recommender.cold_start import FactorRegressor, HybridRecommender
 from recommender.cold_start.collaborative import factors_of
 
@@ -17,25 +17,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cold_start.experiment import Experiment
+
 PLAYS = (0, 1, 2, 5, 10, 50)
 WAYS = ("plays alone", "sound alone", "both")
 RECALL = 2
 
 
-def curves(
-    plays: csr_matrix,
-    vectors: NDArray[np.float32],
-    *,
-    collaborative: str,
-    kind: str,
-    factors: int,
-    seed: int,
-) -> NDArray[np.float64]:
+def curves(experiment: Experiment) -> NDArray[np.float64]:
     """Recall@20 (len(PLAYS), len(WAYS)) over tracks that are left only so many plays.
 
-    A quarter of the tracks that have at least 60 plays are thinned; the listeners left out are
-    looked for, among thinned tracks only.
+    Half of the tracks that have at least 60 plays are thinned; the listeners left out are looked
+    for, among thinned tracks only.
     """
+    plays, setting, seed = experiment.world.plays, experiment.setting, experiment.seed
+    vectors = experiment.tracks.embeddings[experiment.first]
     rng = np.random.default_rng(seed)
     counts = np.asarray(plays.sum(0)).ravel()
     often = np.flatnonzero(counts >= PLAYS[-1] + 10)
@@ -56,18 +52,19 @@ def curves(
     held_out = part(thinned[pairs.col] & (place >= PLAYS[-1]))
     for row, left in enumerate(PLAYS):
         known = part(~thinned[pairs.col] | (place < left))
-        model = train(collaborative, known, factors=factors, seed=seed)
+        model = train(setting.collaborative, known, factors=setting.factors, seed=seed)
         read = factors_of(model)
         hybrid = HybridRecommender(
             model,
             known,
             vectors,
-            regressor=FactorRegressor(kind, random_state=seed),
+            regressor=FactorRegressor(setting.kinds[0], random_state=seed),
         )
         content = hybrid.content.predict(vectors)[0]
         for column, items in enumerate((read.items, content, hybrid.all_factors())):
             scores = np.asarray(read.users @ items.T, np.float32)
-            measured = measure(scores, held_out, known, thinned, long_tail(plays))
+            rows = experiment.asked
+            measured = measure(scores[rows], held_out[rows], known[rows], thinned, experiment.tail)
             found[row, column] = measured.means[RECALL]
     return found
 

@@ -53,8 +53,10 @@ def measure(
     asked = truth.any(1)
     truth, shown = truth[asked], shown[asked]
     # Ties, as of a baseline that knows nothing, are broken by chance and not by place.
-    chance = np.random.default_rng(0).random(shown.shape)
-    order = np.lexsort((chance, -shown), axis=1)
+    places = np.tile(np.arange(shown.shape[1]), (len(shown), 1))
+    dealt = np.random.default_rng(0).permuted(places, axis=1)
+    order = np.argsort(-np.take_along_axis(shown, dealt, 1), axis=1, kind="stable")
+    order = np.take_along_axis(dealt, order, 1)
     hits = np.take_along_axis(truth, order, 1)
     possible = np.isfinite(shown).sum(1)
     number = hits.sum(1)

@@ -31,7 +31,8 @@ def read_tracks(
     catalogs : dict of name to path
         One for each model that is evaluated, of the same library.
     tables : CSV files with the columns path, artist, group and genre (or style)
-    taste, features : npz files with the arrays `path` and `vector`
+    taste : npz file with the arrays `path` and `vector`
+    features : npz files with `path` and, by the name given, or else as `vector`, vectors
 
     Raises
     ------
@@ -46,7 +47,7 @@ def read_tracks(
             ids = sound.ids()
             paths = [shown(track.path) for track in sound.tracks(ids)]
             heard[name] = dict(zip(paths, sound.vectors(ids), strict=True))
-    heard |= {name: _vectors(place) for name, place in features.items()}
+    heard |= {name: _vectors(place, name) for name, place in features.items()}
     tastes = _vectors(taste)
     everywhere = [
         path
@@ -59,41 +60,22 @@ def read_tracks(
     paths = [everywhere[place] for place in places]
     nothing = [""] * len(paths)
     own = np.stack([tastes[path] for path in paths])
-    own -= own.mean(0)
+    # Columns have units of their own.
+    own = (own - own.mean(0)) / np.maximum(own.std(0), 1e-6)
     return Tracks(
         labels.of.get("artist", nothing),
         labels.of.get("group", nothing),
         labels.of.get("genre", nothing),
         {name: np.stack([one[path] for path in paths]) for name, one in heard.items()},
-        own / np.linalg.norm(own, axis=1, keepdims=True),
+        own,
     )
 
 
-def _vectors(place: Path) -> dict[str, NDArray[np.float32]]:
+def _vectors(place: Path, name: str = "vector") -> dict[str, NDArray[np.float32]]:
     try:
         with np.load(place) as stored:
-            paths, vectors = stored["path"], stored["vector"].astype(np.float32)
+            column = name if name in stored else "vector"
+            paths, vectors = stored["path"], stored[column].astype(np.float32)
     except (OSError, KeyError, ValueError) as error:
         raise QueryError(f'{place} is no npz with "path" and "vector": {error}') from error
     return dict(zip(paths.tolist(), vectors, strict=True))
-
-
-def hear_mfcc(catalog: Path, out: Path) -> int:
-    """Mean and deviation of 20 MFCCs of every track of a catalog, as an npz; returns how many."""
-    from pathlib import Path as Place
-
-    from evaluation.hearing import Cache, Listening, hear_all
-    from evaluation.mfcc import COEFFICIENTS, mfcc_hearer
-
-    from recommender.engine import Recommender
-
-    with Recommender.open(catalog) as sound:
-        paths = [Place(shown(track.path)) for track in sound.tracks(sound.ids())]
-    heard = hear_all("mfcc", paths, mfcc_hearer(Listening(), Cache(None)), report=print)
-    rows = heard.vectors[heard.there]
-    covariances = rows[:, COEFFICIENTS:].reshape(-1, COEFFICIENTS, COEFFICIENTS)
-    deviations = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
-    vectors = np.hstack([rows[:, :COEFFICIENTS], deviations])
-    names = [str(path) for path, there in zip(paths, heard.there, strict=True) if there]
-    np.savez(out, path=np.array(names), vector=vectors)
-    return len(names)

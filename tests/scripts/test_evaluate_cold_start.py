@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import evaluate_cold_start
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from cold_start.descriptors import heard_of, intervals
 from cold_start.handover import draw
 from cold_start.measures import measure
 from cold_start.simulation import Habits, Tracks, listen, split
@@ -17,10 +20,8 @@ from indexer.paths import shown
 from recommender.engine import Recommender
 from tests.recommender.catalogs import Planted, plant
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 COUNT = 120
+ROOT = Path(__file__).parents[2]
 
 
 def tracks() -> Tracks:
@@ -37,17 +38,39 @@ def tracks() -> Tracks:
 
 def test_listeners_are_drawn_by_seed_and_favour_what_is_popular() -> None:
     habits = Habits(listeners=400, plays=8, tastes=10, popularity=1.5)
-    plays = listen(tracks(), habits, seed=1)
+    plays = listen(tracks(), habits, seed=1).plays
     assert (plays.data == 1).all()
-    assert (listen(tracks(), habits, seed=1) != plays).nnz == 0
-    assert (listen(tracks(), habits, seed=2) != plays).nnz > 0
+    assert (listen(tracks(), habits, seed=1).plays != plays).nnz == 0
+    assert (listen(tracks(), habits, seed=2).plays != plays).nnz > 0
     counts = np.sort(np.asarray(plays.sum(0)).ravel())
     assert counts[-COUNT // 5 :].sum() > 0.4 * counts.sum()
 
 
+def test_oracles_know_what_they_say_they_know() -> None:
+    """The more an oracle knows of how plays were drawn, the more plays it finds."""
+    everything = tracks()
+    world = listen(everything, Habits(listeners=300, plays=8), seed=0)
+    nothing = csr_matrix(world.plays.shape, dtype=np.float32)
+    tail = np.ones(COUNT, bool)
+    auc = [
+        measure(scores, world.plays, nothing, np.ones(COUNT, bool), tail).means[0]
+        for scores in (world.heard, world.taste, world.chances)
+    ]
+    assert 0.6 < auc[0] < auc[1] < auc[2]
+    for chances in (world.heard, world.taste, world.chances):
+        np.testing.assert_allclose(chances.sum(1), 1.0, rtol=1e-4)
+
+
+def test_labels_do_not_reach_what_can_be_heard() -> None:
+    deaf = Habits(listeners=50, artist=0.0, group=0.0, genre=0.0)
+    fans = listen(tracks(), Habits(listeners=50), seed=3)
+    np.testing.assert_array_equal(fans.heard, listen(tracks(), deaf, seed=3).heard)
+    assert not np.allclose(fans.taste, fans.heard)
+
+
 def test_whole_artists_are_held_out_and_nothing_is_lost() -> None:
     everything = tracks()
-    plays = listen(everything, Habits(listeners=100, plays=10), seed=0)
+    plays = listen(everything, Habits(listeners=100, plays=10), seed=0).plays
     parts = split(
         plays, everything.makers, cold_share=0.25, held_share=0.2, whole_artists=True, seed=0
     )
@@ -57,6 +80,10 @@ def test_whole_artists_are_held_out_and_nothing_is_lost() -> None:
     assert parts.train[:, parts.cold].nnz == 0
     assert (parts.everything != plays).nnz == 0
     assert parts.train.multiply(parts.held_out).nnz == 0
+    halves = parts.halved(seed=1)
+    assert (halves.everything != plays).nnz == 0
+    assert halves.train.multiply(halves.held_out).nnz == 0
+    assert 0.35 < halves.held_out.nnz / parts.held_out.nnz < 0.65
 
 
 def test_measures_agree_with_those_worked_out_by_hand() -> None:
@@ -79,6 +106,43 @@ def test_the_plot_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_descriptors_hear_intervals_not_keys() -> None:
+    rng = np.random.default_rng(0)
+    chroma = rng.random((50, 12))
+    np.testing.assert_allclose(intervals(chroma), intervals(np.roll(chroma, 5, axis=1)))
+    seconds = np.arange(48_000) / 16_000
+
+    def chord(*pitches: float) -> np.ndarray:
+        return sum(np.sin(2 * np.pi * pitch * seconds) for pitch in pitches)[None].astype(
+            np.float32
+        )
+
+    fifth, semitone = heard_of(chord(440, 659.3)), heard_of(chord(440, 466.2))
+    assert fifth.shape == (62,)
+    assert np.isfinite(fifth).all()
+    # After 40 of MFCC: how much of itself the chroma finds 0 to 6 semitones higher.
+    assert fifth[40 + 5] > semitone[40 + 5]
+    assert semitone[40 + 1] > fifth[40 + 1]
+
+
+def test_an_export_that_takes_too_much_memory_fails(tmp_path: Path) -> None:
+    catalog = plant(tmp_path, ("loud",), [Planted("T 1", vector=[1.0] * 8)])
+    code = (
+        "import sys; sys.path.insert(0, 'scripts')\n"
+        "from pathlib import Path\n"
+        "from cold_start.memory import export_within\n"
+        f"print(export_within(Path({str(catalog)!r}), Path({str(tmp_path / 'out.npz')!r}), "
+        "limit_mb=int(sys.argv[1]))[0])"
+    )
+    for limit, leaves in (("4000", 0), ("50", 1)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, limit], capture_output=True, text=True, cwd=ROOT
+        )
+        assert done.returncode == leaves, done.stderr
+        assert (tmp_path / "out.npz").exists()
+    assert done.stdout == ""
+
+
 @pytest.mark.slow
 def test_a_small_world_is_simulated(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
@@ -99,15 +163,22 @@ def test_a_small_world_is_simulated(tmp_path: Path) -> None:
             for number in range(COUNT)
         )
     asked = [
-        "run", "--catalog", f"own={catalog}", "--labels", tmp_path / "labels.csv",
-        "--taste", tmp_path / "taste.npz", "--kinds", "ridge", "--factors", 8,
-        "--listeners", 400, "--seeds", 1, "--json",
+        "--catalog", f"own={catalog}", "--labels", tmp_path / "labels.csv",
+        "--taste", tmp_path / "taste.npz", "--factors", 8, "--listeners", 2000, "--worlds", 1,
     ]  # fmt: skip
-    done = CliRunner().invoke(evaluate_cold_start.main, [str(word) for word in asked])
+    done = CliRunner().invoke(evaluate_cold_start.main, [str(w) for w in ("run", *asked, "--json")])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["simulation"] is True
     cold = {row["name"]: row for row in told["tables"][0]["rows"]}
     # Here taste is the sound itself, so that the map must find it.
-    assert cold["own, ridge"]["AUC"] > cold["own shuffled, ridge"]["AUC"] + 0.05
-    assert cold["ceiling"]["AUC"] > cold["own, ridge"]["AUC"]
+    assert cold["own, chosen"]["AUC"] > cold["own shuffled, chosen"]["AUC"] + 0.05
+    assert cold["ceiling"]["AUC"] > cold["own, chosen"]["AUC"]
+    titles = [table["title"] for table in told["tables"]]
+    assert titles[1:5] == [
+        "Warm tracks", "All tracks", "Cold tracks, half of their plays asked for",
+        "New tracks of known artists",
+    ]  # fmt: skip
+    ratios = {row["name"]: row["ratio"] for row in told["tables"][-1]["rows"]}
+    expected = cold["own, chosen"]["recall@20"] / cold["ceiling"]["recall@20"]
+    assert ratios["ceiling"] == pytest.approx(expected, abs=1e-3)
