@@ -4,7 +4,6 @@ import sys
 
 import numpy as np
 from cornac.eval_methods import RatioSplit
-from cornac.experiment import Experiment
 from cornac.metrics import AUC, Recall
 from cornac.models import BPR, ItemKNN
 
@@ -21,6 +20,6 @@ with Recommender.open(sys.argv[1]) as sound:
         item_feature=feature_modality(sound, keys),
     )  # fmt: skip
 print("features of", split.train_set.item_feature.features.shape, "in Cornac's own order")
-Experiment(
-    split, [BPR(k=8, seed=0), ItemKNN()], [AUC(), Recall(k=5)], verbose=False, save_dir=None
-).run()
+for model in BPR(k=8, seed=0), ItemKNN():
+    result, _ = split.evaluate(model, [AUC(), Recall(k=5)], user_based=True)
+    print(model.name, result.metric_avg_results)
