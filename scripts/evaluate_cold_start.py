@@ -81,7 +81,7 @@ def tracks_options(command: Callable[..., None]) -> Callable[..., None]:
                 multiple=True,
                 callback=_named,
                 metavar="NAME=FILE",
-                help="More vectors to evaluate: an npz of path and NAME, or vector.",
+                help="More vectors to evaluate, as npz of path and NAME.",
             ),
             click.option(
                 "--collaborative",
@@ -191,6 +191,20 @@ def speed(listeners: int, items: int, factors: int, rounds: int) -> None:
     ratios = np.array(ours) / np.array(theirs)
     click.echo(f"implicit {np.median(theirs):.3f} s, ours {np.median(ours):.3f} s (medians)")
     click.echo(f"ratio {np.median(ratios):.2f}, from {ratios.min():.2f} to {ratios.max():.2f}")
+
+
+@main.command()
+@click.argument("catalog", type=existing)
+@click.argument("file", type=existing)
+@click.option("--rounds", default=9, show_default=True)
+def upload(catalog: Path, file: Path, rounds: int) -> None:
+    """Time a file from add_item to a recommend that returns it, in a warm process."""
+    from cold_start.speed import upload as timed
+
+    seconds = timed(catalog, file, rounds=rounds)
+    click.echo(
+        f"upload to servable: {np.median(seconds):.2f} s (median), {max(seconds):.2f} s at most"
+    )
 
 
 @main.command()

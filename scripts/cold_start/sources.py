@@ -32,7 +32,7 @@ def read_tracks(
         One for each model that is evaluated, of the same library.
     tables : CSV files with the columns path, artist, group and genre (or style)
     taste : npz file with the arrays `path` and `vector`
-    features : npz files with `path` and, by the name given, or else as `vector`, vectors
+    features : npz files with `path` and vectors by the name given
 
     Raises
     ------
@@ -74,8 +74,7 @@ def read_tracks(
 def _vectors(place: Path, name: str = "vector") -> dict[str, NDArray[np.float32]]:
     try:
         with np.load(place) as stored:
-            column = name if name in stored else "vector"
-            paths, vectors = stored["path"], stored[column].astype(np.float32)
+            paths, vectors = stored["path"], stored[name].astype(np.float32)
     except (OSError, KeyError, ValueError) as error:
-        raise QueryError(f'{place} is no npz with "path" and "vector": {error}') from error
+        raise QueryError(f'{place} is no npz with "path" and "{name}": {error}') from error
     return dict(zip(paths.tolist(), vectors, strict=True))

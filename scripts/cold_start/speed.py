@@ -1,14 +1,19 @@
-"""How long a batch of recommendations takes, beside implicit's own call."""
+"""How long recommendations take beside implicit's own call, and an upload until it is served."""
 
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from implicit.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 
 from recommender.cold_start import FactorRegressor, HybridRecommender
+from recommender.engine import Recommender
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def compare(
@@ -45,3 +50,29 @@ def compare(
         theirs.append(between - began)
         ours.append(time.perf_counter() - between)
     return theirs[1:], ours[1:]
+
+
+def upload(catalog: Path, file: Path, *, rounds: int, factors: int = 8) -> list[float]:
+    """Seconds from `add_item` of a file to a `recommend` that returns it, in a warm process.
+
+    Factors and plays are random, of all tracks of the catalog; the first upload, which loads the
+    model, is not counted.
+    """
+    rng = np.random.default_rng(0)
+    seconds = []
+    with Recommender.open(catalog) as sound:
+        keys = [track.key for track in sound.tracks(sound.ids())]
+        plays = csr_matrix((rng.random((100, len(keys))) < 0.3).astype(np.float32))
+        model = rng.standard_normal((100, factors)), rng.standard_normal((len(keys), factors))
+        hybrid = HybridRecommender.from_catalog(
+            model, plays, sound, item_keys=keys, regressor=FactorRegressor("ridge"), k=10.0
+        )
+        for number in range(rounds + 1):
+            key = f"upload {number}"
+            began = time.perf_counter()
+            hybrid.add_item(key, file)
+            ids, _ = hybrid.recommend(0, plays[0], N=len(hybrid))
+            seconds.append(time.perf_counter() - began)
+            if key not in ids:
+                raise RuntimeError(f"{key} is not served")
+    return seconds[1:]

@@ -14,8 +14,11 @@ from cold_start.descriptors import heard_of, intervals
 from cold_start.handover import draw
 from cold_start.measures import measure
 from cold_start.simulation import Habits, Tracks, listen, split
+from cold_start.sources import read_tracks
+from cold_start.speed import compare, upload
 from scipy.sparse import csr_matrix
 
+from indexer.errors import QueryError
 from indexer.paths import shown
 from recommender.engine import Recommender
 from tests.recommender.catalogs import Planted, plant
@@ -141,6 +144,28 @@ def test_an_export_that_takes_too_much_memory_fails(tmp_path: Path) -> None:
         assert done.returncode == leaves, done.stderr
         assert (tmp_path / "out.npz").exists()
     assert done.stdout == ""
+
+
+def test_both_sides_of_the_speed_test_run() -> None:
+    theirs, ours = compare(listeners=20, items=300, factors=4, rounds=2)
+    assert len(theirs) == len(ours) == 2
+    assert min(theirs + ours) > 0
+
+
+@pytest.mark.slow
+def test_uploads_are_timed_until_they_are_served(
+    original_catalog: Path, original_songs: Path
+) -> None:
+    song = sorted(original_songs.rglob("*.mp3"))[0]
+    seconds = upload(original_catalog, song, rounds=2)
+    assert len(seconds) == 2
+    assert min(seconds) > 0
+
+
+def test_vectors_without_the_array_that_was_named_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "some.npz", path=np.array(["a"]), vector=np.ones((1, 3)))
+    with pytest.raises(QueryError, match='no npz with "path" and "MFCC"'):
+        read_tracks({}, [], tmp_path / "some.npz", {"MFCC": tmp_path / "some.npz"})
 
 
 @pytest.mark.slow
