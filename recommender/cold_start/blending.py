@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 HANDOVERS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """Values of k to choose from."""
+BIAS_HANDOVER = 1.0
+"""k of a bias, the logarithm of how popular an item is: c plays tell it to within a variance of
+1 / c, and it varies by about 1 between items, which no sound says."""
 THINNED = (1, 2, 5, 10, 20, 50)
 """Listeners left to an item while choosing."""
 ITEMS, ASKED, FEWEST = 200, 50, 10
@@ -43,6 +46,8 @@ def blended(
     listeners: NDArray[np.float32],
     k: float,
     spread: NDArray[np.float32],
+    *,
+    bias_column: int | None = None,
 ) -> NDArray[np.float32]:
     """Factors of items that have plays and a sound.
 
@@ -56,8 +61,12 @@ def blended(
     listeners : float32 (items,)
     spread : float32 (factors,)
         How much wider a prediction by sound alone is made.
+    bias_column : int, optional
+        Goes over to the plays after one of them, see `BIAS_HANDOVER`.
     """
-    b = share_of_plays(listeners, k)[:, None]
+    b = np.repeat(share_of_plays(listeners, k)[:, None], learned.shape[1], axis=1)
+    if bias_column is not None:
+        b[:, bias_column] = share_of_plays(listeners, min(k, BIAS_HANDOVER))
     widened = spread ** (1 - b)
     mixed = widened * b * learned + (1 - b) * (mean + widened * expected)
     return np.asarray(mixed, np.float32)

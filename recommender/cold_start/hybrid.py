@@ -412,6 +412,7 @@ class HybridRecommender:
             listeners[learned],
             self.k,
             self.content.regressor.spread(self.content.regressor.scale_),
+            bias_column=self._model.bias_column,
         )
         unplayed = heard & (listeners == 0)
         self._items.routes[listeners > 0] = places([Route.PLAYS])[0]

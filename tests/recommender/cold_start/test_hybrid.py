@@ -17,6 +17,7 @@ from indexer.errors import (
     UnknownTrack,
 )
 from recommender.cold_start import FactorRegressor, HybridRecommender, Route
+from recommender.cold_start.blending import blended
 from recommender.engine import Recommender
 from tests.recommender.catalogs import Planted, plant
 from tests.recommender.cold_start.listeners import (
@@ -213,6 +214,14 @@ def test_plays_take_over_sooner_where_the_sound_says_nothing(world: World) -> No
     deaf = HybridRecommender(world.model, world.train, noise, regressor=RIDGE)
     assert deaf.k < told.k
     assert set(told.handovers) == set(deaf.handovers)
+
+
+def test_a_bias_goes_over_to_the_plays_sooner_than_factors() -> None:
+    one = np.ones((1, 3), np.float32)
+    mixed = blended(
+        10 * one, one[0], 0 * one, np.array([9.0], np.float32), 81.0, one[0], bias_column=2
+    )
+    np.testing.assert_allclose(mixed[0], [1.9, 1.9, 9.1], rtol=1e-5)
 
 
 def test_bpr_keeps_its_bias(world: World) -> None:

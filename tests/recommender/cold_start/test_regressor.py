@@ -27,9 +27,9 @@ def test_scikit_learns_own_checks_hold_but_for_one(kind: str) -> None:
 
 @pytest.mark.slow
 def test_scikit_learns_own_checks_hold_for_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maps, "EPOCHS", 15)  # there are many checks
+    monkeypatch.setattr(maps, "EPOCHS", 6)  # there are many checks
     check_estimator(
-        FactorRegressor("mlp", strength=0.1), expected_failed_checks=NOT_HELD, on_skip=None
+        FactorRegressor("mlp", strength=0.1, folds=2), expected_failed_checks=NOT_HELD, on_skip=None
     )
 
 
@@ -39,7 +39,7 @@ def counts(world: World) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["ridge", "nearest", "mlp"])
 def test_each_kind_finds_listeners_of_items_nobody_has_played(world: World, kind: str) -> None:
-    regressor = FactorRegressor(kind).fit(
+    regressor = FactorRegressor(kind, folds=2).fit(
         world.embeddings[:WARM],
         world.model.item_factors,
         sample_weight=counts(world),
@@ -50,7 +50,7 @@ def test_each_kind_finds_listeners_of_items_nobody_has_played(world: World, kind
     truth = world.plays[:, WARM:].toarray() > 0
     found = recall(world.model.user_factors @ new.T, truth)
     shuffled = np.random.default_rng(0).permutation(ITEMS)
-    control = FactorRegressor(kind).fit(
+    control = FactorRegressor(kind, folds=2).fit(
         world.embeddings[shuffled][:WARM], world.model.item_factors, sample_weight=counts(world)
     )
     nothing = control.predict(world.embeddings[shuffled][WARM:])
@@ -146,7 +146,7 @@ def test_items_without_plays_are_not_learned_from(world: World) -> None:
 def test_a_trained_network_needs_no_torch_and_survives_pickling(
     world: World, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    regressor = FactorRegressor("mlp", strength=0.3).fit(
+    regressor = FactorRegressor("mlp", strength=0.3, folds=2).fit(
         world.embeddings[:WARM], world.model.item_factors
     )
     place = tmp_path_factory.mktemp("pickled") / "regressor"
@@ -172,7 +172,7 @@ def test_importing_the_package_loads_neither_torch_nor_scikit_learn() -> None:
 
 def test_equal_seeds_give_equal_maps(world: World) -> None:
     fits = [
-        FactorRegressor("mlp", strength=0.3, random_state=3)
+        FactorRegressor("mlp", strength=0.3, folds=2, random_state=3)
         .fit(world.embeddings[:WARM], world.model.item_factors)
         .predict(world.embeddings[WARM:])
         for _ in range(2)
