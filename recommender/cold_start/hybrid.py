@@ -57,7 +57,8 @@ class HybridRecommender:
     artists : names, optional
         One for each item, None or "" where it is not known.
     regressor : FactorRegressor, optional
-        How to learn the map, as `FactorRegressor("ridge")`.
+        How to learn the map; by default ridge or nearest, by cross-validation. A network, which
+        takes torch and minutes for a large library, is for those who ask: `FactorRegressor()`.
     k : float, optional
         Listeners after which an item's plays count as much as its sound; otherwise learned.
 
@@ -386,7 +387,7 @@ class HybridRecommender:
     ) -> None:
         """Set the map, k, and the factors and routes of the model's own items."""
         if regressor is None:
-            regressor = FactorRegressor(random_state=seed)
+            regressor = FactorRegressor(("ridge", "nearest"), random_state=seed)
         regressor = clone(regressor).set_params(bias_column=self._model.bias_column)
         learned = heard & (listeners > 0)
         if not learned.any():

@@ -216,6 +216,12 @@ def test_plays_take_over_sooner_where_the_sound_says_nothing(world: World) -> No
     assert set(told.handovers) == set(deaf.handovers)
 
 
+def test_the_map_is_chosen_without_a_network_unless_one_is_asked_for(world: World) -> None:
+    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM])
+    tried = {kind for kind, _ in made.content.regressor.correlations_}
+    assert tried == {"ridge", "nearest"}
+
+
 def test_a_bias_goes_over_to_the_plays_sooner_than_factors() -> None:
     one = np.ones((1, 3), np.float32)
     mixed = blended(
