@@ -105,13 +105,18 @@ class Mapped:
         self.counts = np.asarray(self.plays.sum(0)).ravel()
         self.makers = [tracks.makers[place] for place in self.warm]
 
-    def regressor(self, vectors: NDArray[np.float32], kind: str | Sequence[str]) -> FactorRegressor:
-        """Fitted on the warm tracks."""
+    def regressor(
+        self, vectors: NDArray[np.float32], kind: str | Sequence[str], *, most: int | None = None
+    ) -> FactorRegressor:
+        """Fitted on the warm tracks, or on so many of them, drawn at random."""
+        counts = self.counts.copy()
+        if most is not None:
+            counts[np.random.default_rng(self.seed).permutation(len(counts))[most:]] = 0
         made = FactorRegressor(kind, bias_column=self.read.bias_column, random_state=self.seed)
         return made.fit(
             vectors[self.warm],
             self.read.items,
-            sample_weight=self.counts,
+            sample_weight=counts,
             groups=self.makers,
             user_factors=self.read.users,
         )

@@ -32,6 +32,9 @@ RECALL = MEASURES.index("recall@20")
 COLD_TRACKS, WARM_TRACKS = "Cold tracks, whole artists held out", "Warm tracks"
 ALL_TRACKS, HALF = "All tracks", "Cold tracks, half of their plays asked for"
 KNOWN_ARTISTS = "New tracks of known artists"
+FEWER = "Cold tracks, learned from fewer warm tracks"
+SHARES = (1, 2, 4, 8)
+"""The map learns from the warm tracks divided by these."""
 TRUTH, TASTE, HEARD = "true chances", "true taste, no popularity", "true taste, its sound alone"
 CEILING, OTHER_PLAYS, CHOSEN = "ceiling", "ceiling, other plays", "chosen"
 
@@ -77,6 +80,7 @@ class Experiment:
             yield ALL_TRACKS, name, self.means(scores, parts, everything)
         yield from self._half(parts, ways[f"{self.first}, {CHOSEN}"])
         yield from self._known_artists()
+        yield from self._fewer(parts, mapped)
 
     def ratios(self) -> dict[str, float]:
         """Recall@20 of cold tracks that makes the four ratios, of the first embedding only."""
@@ -148,6 +152,15 @@ class Experiment:
             *self._oracles().items(),
         ):
             yield HALF, name, self.means(scores, halves, parts.cold)
+
+    def _fewer(self, parts: Split, mapped: Mapped) -> Iterator[Row]:
+        """How much more there is to learn: the same factors, known of fewer tracks."""
+        for name, vectors in self.tracks.embeddings.items():
+            for share in SHARES:
+                most = max(len(mapped.warm) // share, self.setting.factors)
+                fitted = mapped.regressor(vectors, self.setting.kinds[0], most=most)
+                scores = mapped.scores(fitted.predict(vectors[mapped.cold]))
+                yield FEWER, f"{name}, 1/{share}", self.means(scores, parts, parts.cold)
 
     def _known_artists(self) -> Iterator[Row]:
         """Single tracks held out, so that their artists have others."""
