@@ -227,7 +227,7 @@ class HybridRecommender:
         N: SupportsIndex = 10,  # noqa: N803 - implicit's own name
         filter_already_liked_items: bool = True,  # noqa: FBT001, FBT002 - implicit's signature
         filter_items: Any = None,
-        recalculate_user: bool = False,  # noqa: FBT001, FBT002
+        recalculate_user: bool = False,  # noqa: FBT001, FBT002 - implicit's signature
         items: Any = None,
         *,
         on_missing: OnMissing = "raise",

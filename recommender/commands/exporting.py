@@ -44,7 +44,7 @@ def export(
     on_missing: Literal["raise", "skip"],
     force: bool,  # noqa: FBT001 - click hands flags over by name
     catalog: str,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001 - click hands flags over by name
 ) -> None:
     """Write ids, what is known of tracks, and their vectors to FILE.
 

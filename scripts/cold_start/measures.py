@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_matrix  # noqa: TC002 - used in an annotation that is read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
 K = 20
 MEASURES = ("AUC", "mAP", "recall@20", "nDCG@20", "long tail")
