@@ -7,19 +7,18 @@ The file takes its place when it is complete: until then an older one stays as i
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
+from indexer.drafts import replacing
 from indexer.errors import ExtraMissing, InvalidOption
 from recommender.cold_start.features import METADATA, TEXTS, streamed, wanted_ids
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Sequence
 
     import pandas as pd
@@ -74,27 +73,9 @@ def export(
     wanted = wanted_ids(sound, ids, on_missing=on_missing)
     dim = sound.model.dim
     write = {"parquet": _write_parquet, "npz": _write_npz, "csv": _write_csv}[kind]
-    with _taking_its_place(place) as file:
+    with replacing(place) as file:
         write(file, streamed(sound, wanted), len(wanted), dim)
     return len(wanted)
-
-
-@contextmanager
-def _taking_its_place(place: Path) -> Iterator[BinaryIO]:
-    """A file beside the place that becomes it when all is written, and vanishes otherwise."""
-    number, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-    try:
-        with os.fdopen(number, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        os.replace(name, place)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _write_parquet(file: BinaryIO, blocks: Blocks, count: int, dim: int) -> None:

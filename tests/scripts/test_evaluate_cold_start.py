@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix
 from indexer.errors import QueryError
 from indexer.paths import shown
 from recommender.engine import Recommender
-from tests.recommender.catalogs import Planted, plant
+from tests.catalogs import Planted, plant
 
 COUNT = 120
 ROOT = Path(__file__).parents[2]

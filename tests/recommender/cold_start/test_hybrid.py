@@ -19,7 +19,7 @@ from indexer.errors import (
 from recommender.cold_start import FactorRegressor, HybridRecommender, Route
 from recommender.cold_start.blending import blended
 from recommender.engine import Recommender
-from tests.recommender.catalogs import Planted, plant
+from tests.catalogs import Planted, plant
 from tests.recommender.cold_start.listeners import (
     FACTORS,
     ITEMS,
