@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recommender.answers import clock
+from recommender.answers import MatchingWindows, clock
 from recommender.pictures.signal import (
     Signal,
     draw_chroma,
@@ -43,24 +43,6 @@ SAMPLE = 4096
 COLOURS = ("#4e79a7", "#d9772b")
 
 
-@dataclass(frozen=True)
-class WindowPair:
-    """A stretch of the first track and one of the second that sound alike.
-
-    Attributes
-    ----------
-    first_s, second_s : float
-        Where they begin, in seconds from the beginning of each file.
-    length_s : float
-    cosine : float
-    """
-
-    first_s: float
-    second_s: float
-    length_s: float
-    cosine: float
-
-
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """What two tracks have in common.
@@ -77,7 +59,7 @@ class Comparison:
         The second one's, where it is also the first one's.
     key_name : str or None
         Where it is the same.
-    pairs : tuple of WindowPair
+    pairs : tuple of MatchingWindows
         Most alike first.
     cosines : float32 (windows of the first, windows of the second)
         NaN where one of the two is silent.
@@ -90,7 +72,7 @@ class Comparison:
     tags: tuple[str, ...]
     tempo_bpm: float | None
     key_name: str | None
-    pairs: tuple[WindowPair, ...]
+    pairs: tuple[MatchingWindows, ...]
     cosines: NDArray[np.float32]
 
     def to_json(self) -> dict[str, Any]:
@@ -165,7 +147,7 @@ def best_pairs(
     *,
     length_s: float,
     count: int = PAIRS,
-) -> tuple[WindowPair, ...]:
+) -> tuple[MatchingWindows, ...]:
     """The pairs of windows that are most alike, none overlapping with a better one's.
 
     Parameters
@@ -175,12 +157,12 @@ def best_pairs(
         Where the windows begin.
     """
     left = np.where(np.isnan(cosines), -np.inf, cosines).astype(np.float64)
-    pairs: list[WindowPair] = []
+    pairs: list[MatchingWindows] = []
     while len(pairs) < count and left.size and np.isfinite(left.max()):
         row, column = np.unravel_index(int(left.argmax()), left.shape)
         at, there = float(first_s[row]), float(second_s[column])
         pairs.append(
-            WindowPair(
+            MatchingWindows(
                 round(at, 3),
                 round(there, 3),
                 length_s,
