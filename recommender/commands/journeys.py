@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from indexer.errors import QueryError
 from recommender.commands.choosing import where_options
 from recommender.commands.options import (
     as_seconds,
@@ -188,6 +189,8 @@ def _give(
 
     if out == STDOUT and as_json:
         raise click.UsageError("--out - and --json both print on stdout: choose one")
+    if out is not None and not journey:
+        raise QueryError(f"{journey.note or 'there are no tracks'}: {out} is not written")
     if out is not None:
         text = save(journey.tracks, out, relative=relative, title=journey.title, overwrite=force)
         if out == STDOUT:

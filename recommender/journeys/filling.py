@@ -92,7 +92,7 @@ def playlist_of(
         raise InvalidOption("a playlist needs something to sound like: name at least one seed")
     kept = recommender.ids(where)
     if not len(kept):
-        raise QueryError(f"the filter ({where}) keeps no track")
+        raise QueryError(f"{said_of(where)} no track")
     starts = np.array([seed.vector for seed in found])
     own = [seed.track.id for seed in found if seed.track is not None]
     own = [track_id for track_id in dict.fromkeys(own) if track_id in kept]

@@ -336,7 +336,7 @@ class Station(Iterator[Stop]):
     def _why_ended(self) -> str:
         kept = len(self._recommender.ids(self._where))
         if not kept:
-            return f"the filter ({self._where}) keeps no track"
+            return f"{said_of(self._where)} no track"
         fit = said_of(self._where)
         reasons = [f"{len(self._played)} played"]
         if self._passed:

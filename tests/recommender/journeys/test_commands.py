@@ -130,7 +130,7 @@ def test_only_force_replaces_what_is_no_playlist(run: Run, tmp_path: Path) -> No
         (("path", 1, 5, "-n", 0), 1, "0 steps"),
         (("path", 1, 5, "-n", 100), 1, "too few"),
         (("playlist", 1, "--total", "soon"), 2, "no duration"),
-        (("playlist", 1, "--total", "0"), 1, "give a time"),
+        (("playlist", 1, "--total", "0s"), 1, "give a time"),
         (("playlist", "--total", "1h"), 2, "SEED"),
         (("playlist", 1, "--total", "10m", "--out", "x.mp3"), 1, "ends neither in"),
     ],
@@ -150,3 +150,13 @@ def test_a_million_tracks_are_as_many_as_there_are(run: Run) -> None:
     assert code == 0
     assert "59 tracks, " in out
     assert "59 of 1000000 tracks" in err
+
+
+def test_an_empty_way_leaves_the_playlist_that_is_there(tmp_path: Path, run: Run) -> None:
+    mine = tmp_path / "mine.m3u8"
+    mine.write_text("#EXTM3U\n/music/favourite.mp3\n")
+    for command in (("station", 1), ("playlist", 1, "--total", "5m")):
+        code, _out, err = run(*command, "--genre", "nosuch", "--out", mine, "--force")
+        assert code == 1
+        assert "keeps no track" in err
+    assert "favourite" in mine.read_text()
