@@ -149,7 +149,10 @@ def _find_by_words(catalog: Catalog, query: str) -> Track:
         raise UnknownTrack("an empty text names no track: give an id, key, path or part of a title")
     exact: list[int] = []
     partial: list[int] = []
-    for track_id, key, artist, title in catalog.names():
+    names = catalog.names()
+    if not names:
+        raise UnknownTrack(f"{catalog.path} holds no tracks yet: run `soundalike index FOLDER`")
+    for track_id, key, artist, title in names:
         whole = folded(f"{artist} - {title}" if artist or title else key)
         if words in (whole.split(), folded(title).split()):
             exact.append(track_id)

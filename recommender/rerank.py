@@ -25,6 +25,9 @@ USUAL_COSINE = -0.04
 BACKGROUND_PAIRS = 100_000
 """Random pairs that percentiles are told from, so that 0.9999 still means something."""
 
+LEAST_PAIRS = 10
+"""Of fewer, those of five tracks, a share says nothing."""
+
 
 def maximal_marginal_relevance(
     relevance: ArrayLike, vectors: ArrayLike, n: int, *, diversity: float
@@ -166,10 +169,10 @@ class Percentiles:
         """The share of random pairs that are less alike, from 0 to 1, of the shape given.
 
         Interpolated between the pairs: 0 for the least of them or less, 1 for the largest or more;
-        NaN where there are no pairs, or for NaN.
+        NaN where there are fewer than `LEAST_PAIRS`, or for NaN.
         """
         values = np.asarray(cosines, dtype=np.float64)
-        if len(self.cosines) == 0:
+        if len(self.cosines) < LEAST_PAIRS:
             return np.full(values.shape, np.nan)
         shares: NDArray[np.float64] = np.interp(values, *self._curve, left=0.0, right=1.0)
         return shares
@@ -178,5 +181,4 @@ class Percentiles:
     def _curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Cosines and their ranks, as `np.interp` takes them without a copy."""
         count = len(self.cosines)
-        ranks = np.linspace(0.0, 1.0, count) if count > 1 else np.ones(count)
-        return self.cosines.astype(np.float64), ranks
+        return self.cosines.astype(np.float64), np.linspace(0.0, 1.0, count)
