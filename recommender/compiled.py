@@ -33,6 +33,8 @@ COMPILED = 16
 EXCLUDED_APART = 256
 """Up to so many excluded tracks are taken out of an answer rather than compiled into its filter:
 every listener has other ones."""
+STRONGEST = 0.1
+"""The part of a library that a tag without a level keeps."""
 _BETWEEN_GENRES = re.compile(r"[;/,]")
 
 
@@ -79,7 +81,11 @@ class Filters:
         index, model = self._library.index, self._library.model
         assert index is not None  # noqa: S101 - for the type checker: asked of libraries with one
         assert model is not None  # noqa: S101 - likewise
-        where = where or EVERYTHING
+        where = EVERYTHING if where is None else where
+        if not isinstance(where, Where):
+            raise InvalidOption(
+                f"{where!r} is no filter: give a Where, such as Where(year=(1990, 1999))"
+            )
         excluded = np.unique(self._resolved(where.exclude))
         if len(excluded) <= EXCLUDED_APART:
             compiled = replace(where, exclude=())
@@ -201,13 +207,19 @@ def _with_genre(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
 
 
 def _reaching(
-    tags: Sequence[tuple[str, float]], catalog: Catalog, model: StoredModel
+    tags: Sequence[tuple[str, float | None]], catalog: Catalog, model: StoredModel
 ) -> NDArray[np.int64]:
     """Ids of the tracks whose activations reach all the levels."""
     places = [tag_place(tag, model) for tag, _ in tags]
     ids, values = activation_columns(catalog, model, places)
     # As the catalog keeps them: 0.4 reaches 0.4.
-    levels = np.array([level for _, level in tags], dtype=np.float16)
+    levels = np.array(
+        [
+            np.quantile(column, 1 - STRONGEST, method="higher") if level is None else level
+            for (_, level), column in zip(tags, values.T, strict=True)
+        ],
+        dtype=np.float16,
+    )
     return ids[(values >= levels).all(axis=1)]
 
 

@@ -34,8 +34,9 @@ class Where:
         Least and most, both included; None leaves that side open. Tempo is in beats a minute.
     key : tuple of str
         Musical keys: "A minor", "Am", "Bb" (major), "F# major".
-    tags : tuple of (str, float)
-        Tags of the model with the probability that each must reach; all of them must.
+    tags : tuple of (str, float or None)
+        Tags of the model with the probability that each must reach, all of them; None: what the
+        strongest tenth of the library reaches. Some tags are never likely, however well they fit.
     added_since : float, optional
         Unix time at which a track came into the catalog, or later.
     among, exclude : tuple of ids or keys
@@ -54,7 +55,7 @@ class Where:
     duration_s: tuple[float | None, float | None] | None = None
     tempo: tuple[float | None, float | None] | None = None
     key: tuple[str, ...] = ()
-    tags: tuple[tuple[str, float], ...] = ()
+    tags: tuple[tuple[str, float | None], ...] = ()
     added_since: float | None = None
     among: tuple[int | str, ...] | None = None
     exclude: tuple[int | str, ...] = ()
@@ -69,8 +70,9 @@ class Where:
         object.__setattr__(self, "tags", tuple(_tag_level(pair) for pair in self.tags))
         for key in self.key:
             pitch_and_mode(key)
-        if self.added_since is not None and not math.isfinite(self.added_since):
-            raise InvalidOption(f"added since {self.added_since} is no time: give seconds of Unix")
+        since = self.added_since
+        if since is not None and not (isinstance(since, int | float) and math.isfinite(since)):
+            raise InvalidOption(f"added since {since!r} is no time: give seconds of Unix")
 
     def __str__(self) -> str:
         """The filter in words, such as "genre jazz, year 1990 to 1999"."""
@@ -78,7 +80,10 @@ class Where:
         parts = [f"{name} {' or '.join(values)}" for name, values in texts.items() if values]
         ranges = {name.removesuffix("_s"): getattr(self, name) for name in _RANGES}
         parts += [f"{name} {_span(*bounds)}" for name, bounds in ranges.items() if bounds]
-        parts += [f"tag {tag} at least {level:g}" for tag, level in self.tags]
+        parts += [
+            f"the tenth with most {tag}" if level is None else f"tag {tag} at least {level:g}"
+            for tag, level in self.tags
+        ]
         if self.added_since is not None:
             parts.append("added since then")
         if self.among is not None:
@@ -137,9 +142,11 @@ def _range(name: str, bounds: Any) -> tuple[float | None, float | None] | None:
     return low, high
 
 
-def _tag_level(pair: Any) -> tuple[str, float]:
+def _tag_level(pair: Any) -> tuple[str, float | None]:
     try:
         tag, level = pair
+        if level is None:
+            return str(tag), None
         if not 0.0 <= level <= 1.0:
             raise InvalidOption(f"the level {level} of tag {tag} is no probability: 0 to 1")
         return str(tag), float(level)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from recommender.commands.options import in_seconds
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-_TIME = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _LEVEL = re.compile(r"(.*?)\s*(?:>=?\s*([0-9.]+))?\s*")
-LIKELY = 0.5
-"""The level of a tag that is given without one: more likely than not."""
+_DECADE = re.compile(r"((?:19|20)?\d0)s")
+_SAME_TEMPO = 0.04
 
 
 def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,16 +53,23 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--artist", multiple=True, help="Only this artist; can be repeated."),
             click.option("--album", multiple=True, help="Only this album."),
             click.option("--genre", multiple=True, help="Only this genre of the files' own tags."),
-            click.option("--year", callback=_range, metavar="FROM-TO", help="E.g. 1990-1999."),
+            click.option(
+                "--year", callback=_years, metavar="FROM-TO", help="E.g. 1990-1999, 1994 or 90s."
+            ),
             click.option("--duration", callback=_range, metavar="FROM-TO", help="E.g. 2m-5m."),
-            click.option("--tempo", callback=_range, metavar="FROM-TO", help="BPM, e.g. 90-110."),
+            click.option(
+                "--tempo",
+                callback=_tempi,
+                metavar="FROM-TO",
+                help="BPM, e.g. 90-110; 92: 4 % around.",
+            ),
             click.option("--key", multiple=True, help='Musical key, e.g. "A minor" or Bb.'),
             click.option(
                 "--tag",
                 multiple=True,
                 metavar="TAG>LEVEL",
-                help="Only tracks that the model hears this tag in, e.g. 'piano>0.3'.  "
-                f"[default level: {LIKELY}]",
+                help="Only the tenth of the library that the model hears this tag in most, or the "
+                "tracks that reach a probability: 'piano>0.3'.",
             ),
             click.option(
                 "--added-since", callback=_since, metavar="WHEN", help="E.g. 2026-01-31, or 7d."
@@ -131,39 +138,55 @@ def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _range(
     _context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[float | None, float | None] | None:
-    """A click callback: 90-110, 90-, -110 or 90, in plain numbers or times such as 2m or 1m30s."""
+    """A click callback: 90-110, 90- or -110, in plain numbers or times such as 2m or 1:30."""
     if value is None:
         return None
     low, dash, high = value.strip().partition("-")
-    bounds = tuple(_number(part) if part.strip() else None for part in (low, high if dash else low))
-    if bounds == (None, None) or any(
-        bound is None for bound, part in zip(bounds, (low, high), strict=True) if part.strip()
-    ):
-        raise click.BadParameter(f"{value!r} is no range: write {parameter.metavar}, 5- or -5")
-    least, most = bounds
+    least, most = (_number(part) if part.strip() else None for part in (low, high))
+    unread = any(bound is None and part.strip() for bound, part in ((least, low), (most, high)))
+    if unread or not dash or (least is None and most is None):
+        raise click.BadParameter(f"{value!r} is no range: write {parameter.metavar}, FROM- or -TO")
     return least, most
+
+
+def _years(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float | None, float | None] | None:
+    """A click callback: a range of years, one year, or a decade such as 90s or 1990s."""
+    text = (value or "").strip()
+    decade = _DECADE.fullmatch(text)
+    if decade is not None:
+        first = int(decade[1])
+        first += (1900 if first > 20 else 2000) if first < 100 else 0
+        return float(first), float(first + 9)
+    if text.isdigit():
+        return float(text), float(text)
+    return _range(context, parameter, value)
+
+
+def _tempi(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float | None, float | None] | None:
+    """A click callback: a range of tempi, or what is as good as one."""
+    try:
+        around = float(value or "")
+    except ValueError:
+        return _range(context, parameter, value)
+    return around * (1 - _SAME_TEMPO), around * (1 + _SAME_TEMPO)
 
 
 def _number(text: str) -> float | None:
     text = text.strip()
     if re.fullmatch(r"\d+(?:\.\d+)?", text):
         return float(text)
-    return _seconds(text)
-
-
-def _seconds(text: str) -> float | None:
-    """A time such as 90s, 1m30s, 2h or 7d in seconds; None where it is none."""
-    parts = _TIME.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return in_seconds(text)
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
     """A click callback: a date (UTC), or how long ago, as Unix time."""
     if value is None:
         return None
-    ago = _seconds(value.strip())
+    ago = in_seconds(value.strip())
     if ago is not None:
         return max(0.0, time.time() - ago)
     try:
@@ -175,11 +198,11 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str | No
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
-def _tag_level(text: str) -> tuple[str, float]:
+def _tag_level(text: str) -> tuple[str, float | None]:
     fit = _LEVEL.fullmatch(text)
     try:
         assert fit is not None  # noqa: S101 - for the type checker: it fits any text
         tag, level = fit.groups()
-        return tag, LIKELY if level is None else float(level)
+        return tag, None if level is None else float(level)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is no tag with a level: write 'piano>0.3'") from error

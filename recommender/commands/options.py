@@ -10,6 +10,10 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]\d)")
+
 catalog_option = click.option(
     "--catalog",
     default="catalog.db",
@@ -67,11 +71,22 @@ def playlist_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def as_seconds(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> float | None:
-    """A click callback: a time such as 90, 90s, 30m, 2h or 1h30m in seconds."""
+    """A click callback: a time such as 90s, 30m, 2h, 1h30m or 3:00 in seconds."""
     if value is None:
         return None
-    fit = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", value.strip())
-    if fit is None or not any(fit.groups()):
+    seconds = in_seconds(value.strip())
+    if seconds is None:
         raise click.BadParameter(f"{value!r} is no duration: write 90s, 30m, 2h or 1h30m")
-    hours, minutes, seconds = (int(part or 0) for part in fit.groups())
-    return float(3600 * hours + 60 * minutes + seconds)
+    return seconds
+
+
+def in_seconds(text: str) -> float | None:
+    """A time such as 90s, 1m30s, 1:30, 2h or 7d in seconds; None where it is none."""
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        return float(3600 * hours + 60 * minutes + seconds)
+    parts = _TIME.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)

@@ -166,6 +166,7 @@ def test_index_says_what_was_new_and_what_failed(
         (("similar", "1", "--year", "nineties"), 2, "is no range"),
         (("similar", "1", "--year", "-"), 2, "is no range"),
         (("similar", "1", "--duration", "5x-"), 2, "is no range"),
+        (("similar", "1", "--duration", "2m"), 2, "is no range"),
         (("similar", "1", "--added-since", "lately"), 2, "is no date"),
         (("similar", "1", "--added-since", "7"), 2, "is no date"),
         (("similar", "1", "--tag", "rock>1.2.3"), 2, "is no tag with a level"),
@@ -226,7 +227,9 @@ def test_similar_takes_likes_dislikes_filters_and_a_ranking(
     assert sorted(found("1", "--artist", "band 1", "--artist", "BAND 2")) == list(range(5, 13))
     assert sorted(found("1", "--duration", "-6")) == [2]
     assert sorted(found("1", "--duration", "10s-0m13s")) == [7, 8, 9]
+    assert sorted(found("1", "--duration", "0:10-0:13")) == [7, 8, 9]
     assert found("1", "--year", "1990-") == found("1", "--tempo", "1-2") == []
+    assert 0 < len(found("1", "--tag", "rock")) < 10
     assert found("1", "--added-since", "2999-01-01") == []
     assert len(found("1", "--added-since", "1h")) == 10
     assert len(found("1", "--tag", "rock>0", "--exclude", "2", "-n", 20)) == 10

@@ -64,6 +64,9 @@ def recommender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recommende
         (Where(tags=(("piano", 0.41),)), [1, 4]),
         (Where(tags=(("piano", 0.39), ("metal", 0.5))), [4]),
         (Where(tags=(("sad songs", 0.5),)), [5]),
+        # The strongest tenth: of five tracks the strongest.
+        (Where(tags=(("piano", None),)), [1]),
+        (Where(tags=(("sad songs", None), ("metal", 0.01))), [5]),
         (Where(among=(5, "0001.mp3", 77, "no such key")), [1, 5]),
         (Where(among=()), []),
         (Where(exclude=(5, "0001.mp3", 77, "no such key")), [2, 3, 4]),
@@ -139,6 +142,11 @@ def test_a_filter_sees_what_a_writer_changes_and_is_compiled_once_until_then(
         ]
 
 
+def test_what_is_no_filter_is_refused(recommender: Recommender) -> None:
+    with pytest.raises(InvalidOption, match="is no filter: give a Where"):
+        recommender.similar_to_track(1, where={"genre": "jazz"})
+
+
 def test_many_filters_do_not_pile_up(recommender: Recommender) -> None:
     for year in range(1900, 1960):
         recommender.ids(Where(year=(year, None)))
@@ -157,6 +165,7 @@ def test_a_tag_the_model_does_not_have_is_said_with_the_closest(recommender: Rec
     [
         ({"artist": "Miles"}, "is one text"),
         ({"artist": (3,)}, "is no text"),
+        ({"added_since": "2020-01-01"}, "is no time"),
         ({"exclude": "Miles"}, "list of ids or keys"),
         ({"among": (1.5,)}, "whole number"),
         ({"year": (2000, 1990)}, "from 2000 to 1990"),
