@@ -36,7 +36,10 @@ SAME_ARTIST = 0.5
 """Added to the distance of two tracks of one artist."""
 _SPARE = 3  # candidates a track of the playlist, at first
 _USUAL_S = 180.0
-_RESERVE = 100  # candidates that the exchange looks through
+_RESERVE = 100  # candidates looked through for a time shorter than any track so far
+# Candidates a track of the playlist, and at least, that the exchange looks through: those farther
+# down fit the time and not the seeds.
+_OF_EACH, _AT_LEAST = 3, 10
 _EXCHANGES = 200_000_000  # pairs that 2-opt looks at
 
 
@@ -194,7 +197,8 @@ def _fill(
             counts.update([] if artist is None else [artist])
         elif place >= own:
             reserve.append(place)
-        if closing and len(reserve) >= _RESERVE:
+        enough = max(_AT_LEAST, _OF_EACH * len(chosen)) if chosen else _RESERVE
+        if closing and len(reserve) >= enough:
             break
     if reserve and left <= max(usual, CLOSE * wish):
         _come_nearer(chosen, reserve, left, seconds, own=own, close=CLOSE * wish)
