@@ -5,6 +5,7 @@ The vectors lie beside the catalog and are a cache: deleting them costs time and
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import logging
 import os
@@ -39,10 +40,24 @@ EMBEDDED_AT_ONCE = 64
 """Tracks whose lyrics are embedded together."""
 SAVED_AFTER = 512
 """Tracks embedded between two writes of the cache: an interruption loses no more than these."""
-_FORMAT = "soundalike lyrics 1"
+MOST_STRANGE = 0.02
+"""Share of control, private and unassigned characters that a text may have."""
+FEWEST_GUESSED = 8
+"""Bytes from which on an encoding can be guessed."""
+ENCODINGS = (
+    *("cp1252", "cp1251", "koi8_r", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
+    *("cp1250", "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256"),
+)
+"""Those that lyrics are found in: of a few dozen more, a short text reads in some as well."""
+_FORMAT = "soundalike lyrics 2"
 _DIGEST_BYTES = 16
 _STAMP = re.compile(r"\[\d{1,3}:\d{1,2}(?:[:.]\d{1,3}){0,2}\]|<\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?>")
 _MARK = re.compile(r"\[[^\]]*\]")
+_UTF_32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Western words have one or two letters in a row that ASCII has not, and signs only around them.
+_ACCENTED = "À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýœŒŠš"
+_FOREIGN = re.compile(f"[{_ACCENTED}]{{3}}|[^\\x00-\\x7f{_ACCENTED}\\xa0¡¿«»°´·©®€‘’“”„‚‹›–—…•]")
 _SUFFIXES = (b".lrc", b".txt")
 
 
@@ -274,24 +289,55 @@ def plain_lyrics(text: str) -> str:
 
 
 def decoded(content: bytes) -> str:
-    """Text in an encoding that nobody has named: never fails, and is right for most.
+    """Text in an encoding that nobody has named; nothing where it is no text in any.
 
-    A byte order mark decides; else it is UTF-8 if it reads as such, UTF-16 if half of it is zero,
-    else Windows' Western encoding, and Latin-1 where that knows a byte not.
+    It is UTF-8, UTF-16 or UTF-32, with or without a byte order mark, if it reads as such; else
+    Windows' Western encoding if that makes Western words of it; else what charset-normalizer, of
+    the extra `lyrics`, takes it for.
     """
-    if content.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
-        return content.decode("utf-32", errors="replace")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace")
-    if 0 in content[::2] or 0 in content[1::2]:
+    whole = len(content) < LARGEST_FILE
+    marks = {"utf-32": _UTF_32_MARKS, "utf-16": _UTF_16_MARKS}
+    marked = next((name for name, mark in marks.items() if content.startswith(mark)), None)
+    if marked is not None:
+        return _as_text(content, marked) or ""
+    if text := _as_text(content, "utf-8-sig", whole=whole):
+        return text
+    if 0 in content:
         high = content[::2].count(0) > content[1::2].count(0)
-        return content.decode("utf-16-be" if high else "utf-16-le", errors="replace")
-    for encoding in ("utf-8-sig", "cp1252"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return content.decode("latin-1")
+        wide = ("utf-32-le", "utf-32-be", "utf-16-be" if high else "utf-16-le")
+        return next((text for name in wide if (text := _as_text(content, name))), "")
+    western = _as_text(content, "cp1252")
+    if western and not _FOREIGN.search(western):
+        return western
+    return _guessed(content)
+
+
+def _as_text(content: bytes, encoding: str, *, whole: bool = False) -> str | None:
+    """Bytes as an encoding has them, None where it has none or makes no text of them.
+
+    Unless they are whole, they may end inside a character.
+    """
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(content, final=whole)
+    except UnicodeDecodeError:
+        return None
+    strange = sum(
+        unicodedata.category(letter) in ("Cc", "Cn", "Co") and not letter.isspace()
+        for letter in text
+    )
+    return text if strange <= MOST_STRANGE * len(text) else None
+
+
+def _guessed(content: bytes) -> str:
+    """Text in one of `ENCODINGS`, told by its letters; nothing where it is in none of them."""
+    if len(content) < FEWEST_GUESSED:
+        return ""
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError:
+        return ""
+    best = from_bytes(content, cp_isolation=list(ENCODINGS)).best()
+    return "" if best is None else _as_text(content, best.encoding) or ""
 
 
 def unit_mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

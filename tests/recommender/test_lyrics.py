@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from recommender.answers import Answer, Neighbour
 from recommender.blending import blend, blended, percentiles
 from recommender.commands.words import with_lyrics
 from recommender.lyrics import (
+    LARGEST_FILE,
     LONGEST,
     PASSAGE,
     LyricVectors,
@@ -80,12 +82,42 @@ def tracks(catalog: Path) -> list[Track]:
         ("grün".encode("utf-16-be"), "grün"),
         ("grün".encode("utf-32"), "grün"),
         ("grün – “so”".encode("cp1252"), "grün – “so”"),
-        ("grün".encode("latin-1") + b"\x81", "grün\x81"),
+        ("grün".encode("utf-32-be"), "grün"),
+        ("Белая берёза под окном".encode("cp1251"), "Белая берёза под окном"),
+        ("さくら さくら".encode("shift_jis"), "さくら さくら"),
+        ("月亮代表我的心 你问我爱你有多深".encode("gb18030"), "月亮代表我的心 你问我爱你有多深"),
+        ("Wsiąść do pociągu byle".encode("cp1250"), "Wsiąść do pociągu byle"),
         (b"", ""),
     ],
 )
 def test_encodings(content: bytes, text: str) -> None:
     assert decoded(content) == text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xd8",
+        b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0",
+        b"\xff\xfe\x00\xdc\x00\xdc",
+        b"\xff\xfe\0\0\xff\xff\xff\xff",
+        np.random.default_rng(0).bytes(1000),
+    ],
+)
+def test_what_is_no_text_has_no_lyrics(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.lrc").write_bytes(content)
+    assert lyrics_of(b"/no/such/file.mp3", [os.fsencode(tmp_path / "a.lrc")]) is None
+
+
+def test_a_letter_cut_in_two_at_the_end_is_left_out() -> None:
+    text = "a" + "я" * LARGEST_FILE
+    assert decoded(text.encode()[:LARGEST_FILE]) == text[: LARGEST_FILE // 2]
+
+
+def test_unicode_is_read_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "charset_normalizer", None)
+    assert decoded("берёза".encode()) == "берёза"
+    assert decoded("Белая берёза".encode("cp1251")) == ""
 
 
 def test_no_bytes_are_too_strange() -> None:
