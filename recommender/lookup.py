@@ -170,3 +170,8 @@ def _find_by_words(catalog: Catalog, query: str) -> Track:
             candidates=tuple(describe(shown[track_id]) for track_id in fitting[:CANDIDATES]),
         )
     return catalog.tracks(fitting)[fitting[0]]
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: "1 track", "2 tracks"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -12,6 +12,7 @@ import click
 from indexer.paths import shown
 from recommender.commands.options import catalog_option, json_option, workers_option
 from recommender.commands.output import duration, print_json, print_table, say
+from recommender.lookup import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,9 +55,10 @@ def duplicates(
     groups = [group for group in found.groups if group.sure or not sure]
     for track, why in found.failures:
         say(f"track {track.id} was not heard: {why}")
-    if found.not_heard:
+    # Who asks for none has chosen so.
+    if found.not_heard and hear:
         say(
-            f"{found.not_heard} more files look alike and were not heard: "
+            f"{counted(found.not_heard, 'more candidate')} not heard: "
             f"raise --hear to {found.heard + len(found.failures) + found.not_heard}"
         )
     if as_json:
@@ -64,7 +66,11 @@ def duplicates(
         return
     counts = [sum(group.sure for group in groups), sum(not group.sure for group in groups)]
     told = f"{counts[0]} sure" if sure else f"{counts[0]} sure, {counts[1]} likely"
-    click.echo(f"{told} groups among {found.tracks} tracks, {found.heard} files heard")
+    groups_of_all = "group" if sum(counts) == 1 else "groups"
+    click.echo(
+        f"{told} {groups_of_all} among {counted(found.tracks, 'track')}, "
+        f"{counted(found.heard, 'file')} heard"
+    )
     if groups:
         click.echo()
         print_table(

@@ -17,6 +17,7 @@ from indexer.errors import AnalysisError, BadLabels
 from recommender.genres.classifier import GenreClassifier, drawn_evenly, encode
 from recommender.genres.held_out import cross_validate
 from recommender.genres.labels import alike, artist_key, read_labels, split_genres
+from recommender.lookup import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -186,8 +187,8 @@ def enough(lessons: Lessons) -> Lessons:
         most = max(tracks, key=lambda genre: (genre not in kept, tracks[genre]))
         raise BadLabels(
             f"{len(kept)} genres of {lessons.source} have at least {MIN_TRACKS} tracks by "
-            f"{MIN_ARTISTS} artists, and it takes 2 ({most} has {_counted(tracks[most], 'track')} "
-            f"by {_counted(len(artists[most]), 'artist')}): label more tracks, or name a table "
+            f"{MIN_ARTISTS} artists, and it takes 2 ({most} has {counted(tracks[most], 'track')} "
+            f"by {counted(len(artists[most]), 'artist')}): label more tracks, or name a table "
             "with --labels"
         )
     labels = [tuple(genre for genre in genres if genre in kept) for genres in lessons.labels]
@@ -273,7 +274,3 @@ def _tracks_of(recommender: Recommender, songs: Sequence[Song], place: Path) -> 
         ]
         found.append(exact or (ends_so[0] if len(ends_so) == 1 else None))
     return found
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

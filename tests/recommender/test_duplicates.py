@@ -21,6 +21,7 @@ from indexer.descriptors import Descriptors
 from indexer.errors import AnalysisError
 from indexer.library import Library
 from indexer.melspectrogram import FrontEnd
+from indexer.outlines import Alignment
 from indexer.tags import Tags
 from recommender import duplicates
 from recommender.duplicates import (
@@ -172,24 +173,39 @@ def test_the_copies_of_a_song_are_one_sure_group(copies: dict[str, Path], tmp_pa
     assert steps[-1] == (4, 4)
 
 
-def test_what_is_close_but_sounds_otherwise_is_likely_or_nothing(
+def test_what_is_close_but_sounds_otherwise_is_likely_by_its_name_alone(
     copies: dict[str, Path], tmp_path: Path
 ) -> None:
-    third = sounds.write_audio(tmp_path / "third.wav", song(3), sample_rate=RATE)
     fourth = sounds.write_audio(tmp_path / "fourth.wav", song(4), sample_rate=RATE)
     fifth = sounds.write_audio(tmp_path / "fifth.wav", song(5), sample_rate=RATE)
     tracks = [
         Planted(copies["plain"], near=1, tempo_bpm=120.0),
         Planted(copies["other"], near=1, cosine=0.985, tempo_bpm=121.0),  # 1, close in tempo
-        Planted(third, near=1, cosine=0.984, tempo_bpm=90.0),  # close to both, another tempo
         Planted(fourth, near=2, title="Song"),
-        Planted(fifth, near=2, cosine=0.85, title="song"),  # 4 by name
+        Planted(fifth, near=2, cosine=0.85, title="song"),  # 3 by name
     ]
     with Recommender.open(plant(tmp_path, tracks)) as recommender:
         found = find_duplicates(recommender, workers=1)
-    assert [group.sure for group in found.groups] == [False, False]
-    assert [[track.id for track in group.tracks] for group in found.groups] == [[1, 2], [4, 5]]
-    assert found.groups[1].evidence[0].same_name
+    (group,) = found.groups
+    assert not group.sure
+    assert [track.id for track in group.tracks] == [3, 4]
+    assert group.evidence[0].same_name
+
+
+@pytest.mark.parametrize(("correlation", "likely"), [(0.57, False), (0.61, True)])
+def test_drones_are_no_versions_of_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, correlation: float, likely: bool
+) -> None:
+    def heard(
+        *_arguments: object,
+    ) -> tuple[dict[tuple[int, int], Alignment], dict[int, str]]:
+        return {(0, 1): Alignment(correlation, 0.0, 60.0)}, {}
+
+    monkeypatch.setattr("recommender.duplicates._listen", heard)
+    tracks = [Planted(tmp_path / "a.wav", near=1), Planted(tmp_path / "b.wav", near=1, cosine=0.95)]
+    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+        found = find_duplicates(recommender)
+    assert [[track.id for track in group.tracks] for group in found.groups] == [[1, 2]] * likely
 
 
 def test_the_same_audio_is_sure_without_being_heard(
@@ -334,6 +350,8 @@ def test_the_command_lists_groups_with_evidence(copies: dict[str, Path], tmp_pat
     )
     assert "\x1b" not in listed.stdout
     assert "track 3 was not heard" in listed.stderr
+    assert "raise --hear to 4" in soundalike("duplicates", "--catalog", catalog, "--hear", 2).stderr
+    assert soundalike("duplicates", "--catalog", catalog, "--hear", 0).stderr == ""
     sure = soundalike("duplicates", "--catalog", catalog, "--workers", 1, "--sure", "--json")
     (group,) = json.loads(sure.stdout)["groups"]
     assert [track["id"] for track in group["tracks"]] == [1, 2]
