@@ -35,6 +35,7 @@ _MINUS = re.compile(r"^[-\u2013\u2212!]+(?=\w)")
 _YEAR = re.compile(r"[12]\d{3}")
 _DECADE = re.compile(r"(?:(1\d|20)?(\d0))s")
 _BPM = re.compile(r"(\d{2,3})bpm")
+_MODE = re.compile(r"\b(?:major|minor)\b")
 _APOSTROPHES = re.compile("['\u2019\u2018`]")
 _WORD = re.compile(r"\w+")
 
@@ -86,13 +87,22 @@ class Unknown:
         False where it was to be kept away from.
     guessable : bool
         False where the word is well understood, but nothing stands for it: a piano, to a model
-        that has no tag for pianos. A guess by meaning would be another instrument.
+        that has no tag for pianos, or a musical key. A guess by meaning would be another thing.
     """
 
     text: str
     nearest: tuple[str, ...] = ()
     wanted: bool = True
     guessable: bool = True
+
+    @property
+    def hint(self) -> str:
+        """What to ask for instead."""
+        if _MODE.search(self.text):
+            return "musical keys are asked for with --key 'A minor'"
+        if self.nearest:
+            return f"the nearest known are {', '.join(self.nearest)}"
+        return "`soundalike find --list` prints what is known"
 
 
 @dataclass(frozen=True)
@@ -201,11 +211,13 @@ class Vocabulary:
         return _key(phrase) in self._concepts or _key(phrase) in map(_key, MEASURES)
 
     def decade_tags(self, first: int, last: int) -> tuple[str, ...]:
-        """The tags of a decade, such as "80s"."""
-        if last - first != 9:
-            return ()
+        """The tags of a decade, such as "80s": the 1980s, and not the 1880s."""
+        names = [f"{first}s", f"{first % 100:02}s"]
         return tuple(
-            tag for name in (f"{first % 100:02}s", f"{first}s") for tag in self._tags.get(name, [])
+            tag
+            for name in names
+            if _decade(name) == (first, last)
+            for tag in self._tags.get(name, [])
         )
 
     def _measured(self, key: str) -> Word | None:
@@ -330,7 +342,7 @@ class _Reader:
                 parts[0],
                 next((near for part in parts if (near := self._known.nearest(part))), ()),
                 self._wanted,
-                not any(self._known.has_concept(part) for part in parts),
+                not (_MODE.search(parts[0]) or any(map(self._known.has_concept, parts))),
             )
         )
         self._last_wanted, self._wanted, self._joined = self._wanted, True, False
@@ -388,22 +400,17 @@ def _same(one: Word, other: Word) -> bool:
 def _years(span: Sequence[str]) -> Years | None:
     """The years that words mean: 90s, nineties, 1994, 1990 to 1995, since 1994, before 1980."""
     if len(span) == 1:
-        decade = _decade(span[0])
-        if decade is not None:
-            return decade, decade + 9
-        return (year, year) if (year := _year(span[0])) else None
+        return _decade(span[0]) or _year(span[0])
     if len(span) == 2:
-        if span[0] in ("since", "after", "newer"):
-            start = _decade(span[1]) or _year(span[1])
-            if start is not None:
-                later = 1 if span[0] == "after" else 0
-                whole = 9 if later and _decade(span[1]) is not None else 0
-                return start + later + whole, None
-        if span[0] in ("before", "until", "till", "older"):
-            end = _decade(span[1]) or _year(span[1])
-            return (None, end - (span[0] in ("before", "older"))) if end is not None else None
+        known = _decade(span[1]) or _year(span[1])
+        if known is not None and span[0] in ("since", "newer"):
+            return known[0], None
+        if known is not None and span[0] == "after":
+            return known[1] + 1, None
+        if known is not None and span[0] in ("before", "until", "till", "older"):
+            return None, known[0] - (span[0] in ("before", "older"))
         first, last = _year(span[0]), _year(span[1])
-        return (first, last) if first and last and first <= last else None
+        return (first[0], last[0]) if first and last and first <= last else None
     if len(span) == 3 and span[1] in ("to", "until", "till", "and"):
         return _years((span[0], span[2])) if _year(span[0]) else None
     if len(span) == 4 and span[0] in ("between", "from"):
@@ -411,17 +418,19 @@ def _years(span: Sequence[str]) -> Years | None:
     return None
 
 
-def _year(token: str) -> int | None:
-    return int(token) if _YEAR.fullmatch(token) else None
+def _year(token: str) -> tuple[int, int] | None:
+    return (int(token), int(token)) if _YEAR.fullmatch(token) else None
 
 
-def _decade(token: str) -> int | None:
-    if token in DECADES:
-        return DECADES[token]
+def _decade(token: str) -> tuple[int, int] | None:
+    """First and last year of a decade, or of a century: the 1800s, but not the 2000s."""
     fit = _DECADE.fullmatch(token)
-    if fit is None:
+    if token in DECADES:
+        first = DECADES[token]
+    elif fit is None:
         return None
-    short = int(fit[2])
-    # Two digits are of the last hundred years: the 30s are the 1930s, the 20s our own.
-    century = int(fit[1]) if fit[1] else (19 if short >= 30 else 20)
-    return 100 * century + short
+    else:
+        short = int(fit[2])
+        # Two digits are of the last hundred years: the 30s are the 1930s, the 20s our own.
+        first = 100 * (int(fit[1]) if fit[1] else (19 if short >= 30 else 20)) + short
+    return first, first + (99 if first % 100 == 0 and first < 2000 else 9)

@@ -44,6 +44,8 @@ LIKENESS = 0.5
 """The cosine of two texts from which on one is taken to mean the other ..."""
 NEARLY = 0.05
 """... with all that are no further than this behind the best."""
+SUGGESTED = 0.4
+"""The cosine from which on a known word is worth naming for one that is not."""
 SHOWN = 12
 """Known words that an error lists."""
 
@@ -103,7 +105,7 @@ class Found(Sequence[Hit]):
         What of it means nothing here, and was left out.
     hits : tuple of Hit
     note : str or None
-        Why there are fewer than were asked for.
+        Why there are fewer than were asked for, and which years no track is known to be of.
     """
 
     text: str
@@ -227,7 +229,9 @@ def find(
                 None if math.isnan(sung[place]) else round(float(sung[place]), 4),
             )
         )
-    return Found(text, request.words, request.unknown, tuple(hits), _note(len(hits), n, where))
+    notes = (_undated(request.words, tracks), _note(len(hits), n, where))
+    note = "; ".join(one for one in notes if one is not None) or None
+    return Found(text, request.words, request.unknown, tuple(hits), note)
 
 
 def by_meaning(request: Request, known: Vocabulary, model: TextModel) -> Request:
@@ -246,7 +250,7 @@ def by_meaning(request: Request, known: Vocabulary, model: TextModel) -> Request
     for one, row in zip(request.unknown, cosines, strict=True):
         best = np.argsort(-row, kind="stable")[:NEAREST].tolist()
         if not one.guessable or row.max() < LIKENESS:
-            names_near = tuple(spoken[place].text for place in best)
+            names_near = tuple(spoken[place].text for place in best if row[place] >= SUGGESTED)
             unknown.append(replace(one, nearest=one.nearest or names_near))
             continue
         like = [spoken[place] for place in best if row[place] >= row.max() - NEARLY]
@@ -411,6 +415,19 @@ def _first_of_each_recording(
     return places
 
 
+def _undated(words: Sequence[Word], tracks: Sequence[Track]) -> str | None:
+    """Which years are asked for that neither a file nor the sound tells of."""
+    years = [
+        word.text
+        for word in words
+        if word.years is not None
+        and word.wanted
+        and not word.tags
+        and not any(_within(track.year, word.years) for track in tracks)
+    ]
+    return f"no track is known to be of {', '.join(years)}" if years else None
+
+
 def _note(count: int, n: int, where: Where | None) -> str | None:
     if count == n:
         return None
@@ -425,6 +442,5 @@ def _nothing_known(request: Request, known: Vocabulary) -> str:
     if not request.unknown:
         return f"say what to look for; known are, among others: {some}"
     asked = ", ".join(repr(one.text) for one in request.unknown)
-    nearest = list(dict.fromkeys(name for one in request.unknown for name in one.nearest))
-    hint = f"the nearest known are {', '.join(nearest)}" if nearest else f"known are {some}"
-    return f"no tag or genre fits {asked}: {hint} (`soundalike find --list` lists all)"
+    hints = "; ".join(dict.fromkeys(one.hint for one in request.unknown))
+    return f"no tag or genre fits {asked}: {hints}"

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from recommender.vocabulary import Vocabulary, Word
     from recommender.words import Found
 
-LISTS = "`soundalike find --list` prints what is known"
-
 
 def lyrics_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that let lyrics count."""
@@ -108,8 +106,7 @@ def find(
     elif out != STDOUT:
         _print_table(found)
     for one in found.unknown:
-        near = f"the nearest known are {', '.join(one.nearest)}" if one.nearest else LISTS
-        say(f"no tag or genre fits {one.text!r}, it was left out: {near}")
+        say(f"no tag or genre fits {one.text!r}, it was left out: {one.hint}")
     if found.note is not None:
         say(found.note)
 

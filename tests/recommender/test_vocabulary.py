@@ -129,6 +129,31 @@ def test_a_decade_is_its_tag_and_its_years() -> None:
     assert (other.tags, other.years) == ((), (1980, 1989))
 
 
+@pytest.mark.parametrize(
+    ("text", "tags", "years"),
+    [
+        ("00s", ("00s",), (2000, 2009)),
+        ("2000s", ("00s",), (2000, 2009)),
+        ("1900s", (), (1900, 1999)),
+        ("1800s", (), (1800, 1899)),
+        ("1890s", (), (1890, 1899)),
+        ("1990s", ("90s",), (1990, 1999)),
+        ("after 1800s", (), (1900, None)),
+    ],
+)
+def test_four_digits_name_their_century(
+    text: str, tags: tuple[str, ...], years: tuple[int, int | None]
+) -> None:
+    (word,) = Vocabulary(["00s", "90s"]).read(text).words
+    assert (word.tags, word.years) == (tags, years)
+
+
+def test_a_musical_key_is_not_guessed_but_said_where_to_ask_for() -> None:
+    (key,) = KNOWN.read("A minor").unknown
+    assert not key.guessable
+    assert "--key" in key.hint
+
+
 def test_tempo_where_it_is_measured() -> None:
     slow, exact = KNOWN.read("slow, 120 BPM").words
     assert (slow.measure, slow.target) == ("tempo_bpm", "low")
