@@ -9,11 +9,15 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, print_table, printable, say
+from recommender.lookup import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
+    from recommender.engine import Recommender
     from recommender.genres.answers import HeardGenres
+    from recommender.genres.classifier import GenreClassifier
     from recommender.genres.report import GenreReport, Portrait
 
 FIRST_GENRES = 5
@@ -74,6 +78,7 @@ def train(
         classifier, held_out = training.train(lessons, seed=seed, report=say)
         training.save(place, classifier, held_out, lessons, recommender)
         report = genre_report(recommender, place)
+    _say_doubt(report.evaluation)
     if lessons.unmatched:
         some = ", ".join(lessons.unmatched[:3])
         say(
@@ -111,12 +116,9 @@ def predict(
     """
     from recommender.engine import Recommender
     from recommender.genres.answers import classifier_path, genres_of, missing_genres
-    from recommender.genres.classifier import GenreClassifier
 
     with Recommender.open(catalog) as recommender:
-        found = GenreClassifier.load(
-            classifier or classifier_path(catalog), model=recommender.model
-        )
+        found = _classifier(recommender, classifier or classifier_path(catalog))
         if queries:
             _print_each(
                 [genres_of(recommender, found, query) for query in queries], as_json=as_json
@@ -170,6 +172,7 @@ def report(
             title=f"Genres heard in {figures['tracks']} tracks of artists left out: "
             f"{figures['accuracy']:.0%} right",
         )
+    _say_doubt(found.evaluation)
     if as_json:
         print_json(found.to_json())
         return
@@ -199,7 +202,6 @@ def genre(
     """
     from recommender.engine import Recommender
     from recommender.genres.answers import classifier_path, genres_by_model, genres_of
-    from recommender.genres.classifier import GenreClassifier
 
     if model and classifier:
         raise click.UsageError("--model hears without a --classifier: give one of them")
@@ -207,11 +209,25 @@ def genre(
         heard = genres_by_model(query, model)
     else:
         with Recommender.open(catalog) as recommender:
-            found = GenreClassifier.load(
-                classifier or classifier_path(catalog), model=recommender.model
-            )
+            found = _classifier(recommender, classifier or classifier_path(catalog))
             heard = genres_of(recommender, found, query)
     _print_each([heard], as_json=as_json)
+
+
+def _classifier(recommender: Recommender, place: Path) -> GenreClassifier:
+    """What was learned, with a warning if it may be nothing."""
+    from recommender.genres.classifier import read_file
+
+    found, notes, _ = read_file(place, model=recommender.model)
+    _say_doubt(notes.get("evaluation"))
+    return found
+
+
+def _say_doubt(figures: dict[str, Any] | None) -> None:
+    from recommender.genres.held_out import doubt
+
+    if figures is not None and (said := doubt(figures)):
+        say(said)
 
 
 def _print_each(heard: Sequence[HeardGenres], *, as_json: bool) -> None:
@@ -256,8 +272,8 @@ def _print_figures(report: GenreReport) -> None:
     )
     if report.unknown_artists:
         say(
-            f"{report.unknown_artists} tracks name no artist and count as artists of their own: "
-            "accuracy may flatter"
+            f"tracks that name no artist and count as artists of their own: "
+            f"{report.unknown_artists}; accuracy may flatter"
         )
     if report.left_out:
         some = ", ".join(
@@ -288,7 +304,7 @@ def _print_confusion(report: GenreReport) -> None:
 
 
 def _print_portrait(portrait: Portrait) -> None:
-    click.echo(f"\n{printable(portrait.genre)}: {portrait.tracks} tracks")
+    click.echo(f"\n{printable(portrait.genre)}: {counted(portrait.tracks, 'track')}")
     lines = [
         ("tags", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in portrait.tags)),
         ("moods", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in portrait.moods)),

@@ -23,7 +23,7 @@ from recommender.genres.classifier import (
 from recommender.genres.confusion import Confusion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -138,6 +138,17 @@ def cross_validate(
         ),
         shuffled=float((guessed == guess).mean()),
         probabilities=calibrated,
+    )
+
+
+def doubt(figures: Mapping[str, Any]) -> str | None:
+    """Say so if the figures of `HeldOut.to_json` may be those of one who does not listen."""
+    low, chance = figures["accuracy_interval"][0], figures["commonest_genre"]
+    if low > chance:
+        return None
+    return (
+        f"this classifier is not shown to be better than chance: its accuracy may be {low:.3f}, "
+        f"and always naming the commonest genre has {chance:.3f}"
     )
 
 

@@ -12,7 +12,7 @@ from indexer.checkpoint import ModelCard
 from indexer.melspectrogram import FrontEnd
 from indexer.network import NetworkConfig, build
 from tests import sounds
-from tests.catalogs import plant
+from tests.catalogs import DIM, Planted, plant
 from tests.recommender.genres.conftest import TAGS, voices
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def test_a_library_is_learned_told_of_and_filled(
     assert "learning from all tracks" in err
     assert place.exists()
 
-    code, out, _ = run("genres", "predict")
+    code, out, err = run("genres", "predict")
+    assert err == ""
     assert out.splitlines()[0].split() == ["probability", "genre", "id", "track"]
     assert "X - Nameless one" in out
     told = json.loads(run("genres", "predict", "--json")[1])["predictions"]
@@ -65,6 +66,23 @@ def test_a_library_is_learned_told_of_and_filled(
     told = json.loads(run("genres", "report", "--json")[1])
     assert told["evaluation"]["accuracy"] > 0.85
     assert [one["genre"] for one in told["genres"]] == ["Jazz", "Rock", "Techno"]
+
+
+def test_a_classifier_that_may_be_guessing_says_so(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    names = np.random.default_rng(0).permutation(["Jazz"] * 15 + ["Rock"] * 9)
+    rng = np.random.default_rng(1)
+    tracks = [
+        Planted(f"{number}", genre=genre, artist=f"{number}", vector=rng.normal(size=DIM).tolist())
+        for number, genre in enumerate(names)
+    ]
+    catalog = plant(tmp_path, TAGS, tracks)
+    for arguments in (("train",), ("report", "--json"), ("predict", "1")):
+        code, _, err = run("genres", *arguments, "--catalog", catalog)
+        assert code == 0
+        assert err.count("is not shown to be better than chance") == 1
+        assert "always naming the commonest genre has 0.625" in err
 
 
 def test_labels_that_do_not_do_are_one_sentence(
