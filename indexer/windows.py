@@ -306,9 +306,10 @@ class Track:
         return np.resize(self._resampled(piece, first - low, samples), self._window_out)
 
     def _too_short(self, samples: int) -> TooShort:
-        seconds = samples / self.facts.sample_rate
+        # Down, so that a sample less than a second is not said to be one.
+        hundredths = 100 * samples // self.facts.sample_rate
         message = (
-            f"{self._name!r} has only {seconds:.2f} s of sound; "
+            f"{self._name!r} has only {hundredths / 100:.2f} s of sound; "
             f"at least {MIN_SECONDS:g} s are needed."
         )
         return TooShort(message, stage="signal")

@@ -95,10 +95,14 @@ class Comparison:
         sentences = [f"cosine {self.cosine:.2f}{usual}"]
         if self.tempo_bpm is not None:
             sentences.append(f"tempo: both {self.tempo_bpm:.0f} BPM")
+        elif first.tempo_bpm is None and second.tempo_bpm is None:
+            sentences.append("tempo: no beat in either")
         else:
             sentences.append(f"tempo: {_tempo(first.tempo_bpm)} and {_tempo(second.tempo_bpm)}")
         if self.key_name is not None:
             sentences.append(f"key: both {self.key_name}")
+        elif first.key is None and second.key is None:
+            sentences.append("key: none clear in either")
         else:
             sentences.append(f"key: {first.key or 'none clear'} and {second.key or 'none clear'}")
         shared = ", ".join(self.tags)

@@ -128,6 +128,13 @@ def test_too_short(tmp_path: Path, seconds: float, suffix: str) -> None:
     assert isinstance(refusal(path), TooShort)
 
 
+def test_a_sample_less_than_enough_is_not_said_to_be_enough(tmp_path: Path) -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(44_100, dtype=np.float32) / 44_100)
+    assert tone[0] == 0
+    error = refusal(sounds.write_audio(tmp_path / "a.wav", tone[np.newaxis]))
+    assert "only 0.99 s of sound; at least 1 s" in str(error)
+
+
 def test_a_click_in_silence_is_too_short(tmp_path: Path) -> None:
     waveform = np.pad(sounds.music(0.5), ((0, 0), (44_100 * 3, 44_100 * 3)))
     assert isinstance(refusal(sounds.write_audio(tmp_path / "a.wav", waveform)), TooShort)

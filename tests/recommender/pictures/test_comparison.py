@@ -65,6 +65,11 @@ def test_where_they_agree_is_said(signals: tuple[Signal, Signal]) -> None:
         "key: A minor and none clear",
         "no telling tag in common",
     ]
+    beatless = [replace(signal, descriptors=quick) for signal in (one, other)]
+    assert compared(*beatless).agreement()[1:3] == [
+        "tempo: no beat in either",
+        "key: none clear in either",
+    ]
     alike = compared(one, other, tempo_bpm=80.0, key_name="A minor", score=None)
     assert alike.agreement() == [
         "cosine 0.50",

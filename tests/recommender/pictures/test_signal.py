@@ -129,6 +129,21 @@ def test_a_picture_has_five_named_parts_with_units(
     assert 1200 < height < 3000
 
 
+@pytest.mark.parametrize(
+    ("strongest", "top", "scale"), [(0.4, 1.0, "strongest = 1"), (0.01, 0.1, "all are faint")]
+)
+def test_noise_of_numbers_is_not_drawn_as_onsets(
+    signals: tuple[Signal, Signal], strongest: float, top: float, scale: str
+) -> None:
+    onsets = np.zeros_like(signals[0].heard.onsets)
+    onsets[::10] = strongest
+    figure = draw_signal(replace(signals[0], heard=replace(signals[0].heard, onsets=onsets)))
+    axes = figure.axes[3]
+    assert axes.get_ylabel() == f"onset strength\n({scale})"
+    (drawn,) = axes.collections
+    assert drawn.get_paths()[0].vertices[:, 1].max() == pytest.approx(top)
+
+
 def test_tempo_and_key_are_told(signals: tuple[Signal, Signal]) -> None:
     known = replace(signals[0].descriptors, tempo_bpm=91.6, tempo_confidence=0.5, key="A minor")
     found = replace(signals[0], descriptors=known)
