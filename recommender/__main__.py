@@ -5,22 +5,27 @@ from __future__ import annotations
 import logging
 import sys
 
-import click
+# These take some tenths of a second, in which an interrupt may come too.
+try:
+    import click
 
-from indexer.errors import AmbiguousTrack, SoundalikeError
-from recommender.commands.asking import show, similar
-from recommender.commands.clusters import clusters
-from recommender.commands.duplicates import duplicates
-from recommender.commands.evaluating import evaluate
-from recommender.commands.exporting import export
-from recommender.commands.genres import genre, genres
-from recommender.commands.indexing import add, index, remove
-from recommender.commands.journeys import path, playlist, station
-from recommender.commands.models import model
-from recommender.commands.output import printable, say
-from recommender.commands.pictures import compare, explore, library_map, picture
-from recommender.commands.upkeep import failures, rebuild, status, verify
-from recommender.commands.words import find
+    from indexer.errors import AmbiguousTrack, SoundalikeError
+    from recommender.commands.asking import show, similar
+    from recommender.commands.clusters import clusters
+    from recommender.commands.duplicates import duplicates
+    from recommender.commands.evaluating import evaluate
+    from recommender.commands.exporting import export
+    from recommender.commands.genres import genre, genres
+    from recommender.commands.indexing import add, index, remove
+    from recommender.commands.journeys import path, playlist, station
+    from recommender.commands.models import model
+    from recommender.commands.output import printable, say
+    from recommender.commands.pictures import compare, explore, library_map, picture
+    from recommender.commands.upkeep import failures, rebuild, status, verify
+    from recommender.commands.words import find
+except KeyboardInterrupt:
+    sys.stderr.write("soundalike: interrupted\n")
+    sys.exit(130)
 
 
 @click.group(

@@ -305,6 +305,22 @@ def test_control_characters_do_not_reach_the_terminal(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("module", ["numpy", "recommender.commands.asking"])
+def test_an_interrupt_while_modules_are_imported_is_said_in_a_sentence(module: str) -> None:
+    code = (
+        "import runpy, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "sys.argv = ['soundalike', 'similar', '1']\n"
+        "runpy.run_module('recommender', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.strip() == "soundalike: interrupted"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_cleanly_and_says_how_to_go_on(
     tmp_path: Path, original_songs: Path, musicnn_models: Path, number: signal.Signals
