@@ -18,7 +18,7 @@ import numpy as np
 from indexer.errors import InvalidOption, QueryError
 from recommender.blending import blended, check_weight, percentiles
 from recommender.genres.labels import genre_key, split_genres
-from recommender.lookup import whole_number
+from recommender.lookup import counted, whole_number
 from recommender.vocabulary import (
     NEAREST,
     Request,
@@ -434,7 +434,7 @@ def _note(count: int, n: int, where: Where | None) -> str | None:
     if where is not None and str(where):
         kept = "no track" if count == 0 else f"only {count} of the {n} tracks asked for"
         return f"the filter ({where}) keeps {kept}"
-    return f"the catalog holds no more than these {count} recordings"
+    return f"the catalog holds no more than {counted(count, 'recording')}"
 
 
 def _nothing_known(request: Request, known: Vocabulary) -> str:

@@ -10,6 +10,7 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, print_table, say
+from recommender.lookup import counted
 
 if TYPE_CHECKING:
     from recommender.clusters import Cluster, Clusters
@@ -86,7 +87,8 @@ def _print(found: Clusters) -> None:
         ],
     )
     if found.method == "hdbscan":
-        click.echo(f"{len(found.noise)} tracks lie between the clusters")
+        lie = "lies" if len(found.noise) == 1 else "lie"
+        click.echo(f"{counted(len(found.noise), 'track')} {lie} between the clusters")
     if found.silhouette is not None:
         click.echo(f"silhouette {found.silhouette:.2f} (1: far apart, 0: they touch)")
 

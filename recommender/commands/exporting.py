@@ -8,6 +8,7 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, say
+from recommender.lookup import counted
 
 if TYPE_CHECKING:
     from recommender.cold_start.ids import Key
@@ -71,4 +72,4 @@ def export(
         )  # fmt: skip
         return
     left_out = f", {skipped} unknown left out" if skipped else ""
-    say(f"{file}: {count} tracks, {model.dim} numbers each ({model.name}){left_out}")
+    say(f"{file}: {counted(count, 'track')}, {model.dim} numbers each ({model.name}){left_out}")

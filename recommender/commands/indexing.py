@@ -21,6 +21,7 @@ from recommender.commands.options import (
     workers_option,
 )
 from recommender.commands.output import duration, print_answer, print_json, say
+from recommender.lookup import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,7 +206,8 @@ def _tell(summary: Summary, *, as_json: bool) -> None:
         state = (
             f"cannot be reached ({why})" if why else "is empty (--empty-is-gone if it really is)"
         )
-        say(f"{name} {state}: its {count} tracks are left as they are")
+        left = "is left as it is" if count == 1 else "are left as they are"
+        say(f"{name} {state}: its {counted(count, 'track')} {left}")
     if summary.other_windows is not None:
         heard = summary.other_windows or "all"
         say(f"tracks that were indexed before keep the {heard} windows they were heard through")

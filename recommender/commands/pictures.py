@@ -9,6 +9,7 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, print_table, printable, say
+from recommender.lookup import counted
 
 out_type = click.Path(dir_okay=False, path_type=Path)
 seed_option = click.option("--seed", default=0, show_default=True, help="Of the map's draws.")
@@ -138,4 +139,4 @@ def explore(out: Path, title: str, seed: int, catalog: str, as_json: bool) -> No
     if as_json:
         print_json({"report": str(out), **found.to_json()})
         return
-    click.echo(printable(f"{found.totals['tracks']} tracks: {out}"))
+    click.echo(printable(f"{counted(found.totals['tracks'], 'track')}: {out}"))

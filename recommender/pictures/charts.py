@@ -90,7 +90,10 @@ def histogram(found: Histogram, *, caption: str, unit: str, divide: float = 1.0)
     columns = []
     for place, count in enumerate(found.counts):
         height = tall * count / largest
-        said = f"{edges[place]:g} to {edges[place + 1]:g} {unit}".rstrip() + f": {count:,} tracks"
+        said = (
+            f"{edges[place]:g} to {edges[place + 1]:g} {unit}".rstrip()
+            + f": {tracks_in_words(count)}"
+        )
         columns.append(
             f'<rect x="{place * wide + 0.5:.1f}" y="{_HEAD + tall - height:.1f}" '
             f'width="{max(1.0, wide - 1):.1f}" height="{height:.1f}">'
@@ -104,11 +107,12 @@ def histogram(found: Histogram, *, caption: str, unit: str, divide: float = 1.0)
     )
     told = [*([f"in {unit}"] if unit else []), f"median {_short((found.median or 0) / divide)}"]
     if found.unknown:
-        told.append(f"{found.unknown:,} tracks without")
+        told.append(f"{tracks_in_words(found.unknown)} without")
     return (
         f'<figure><figcaption>{text(caption)}</figcaption><svg class="histogram" role="img" '
-        f'viewBox="-16 0 {_WIDTH + 32} {_HEIGHT}" aria-label="{text(caption)}: {known:,} tracks, '
-        f'{text("; ".join(told))}"><text class="top" x="0" y="10">{largest:,} tracks</text>'
+        f'viewBox="-16 0 {_WIDTH + 32} {_HEIGHT}" aria-label="{text(caption)}: '
+        f"{tracks_in_words(known)}, "
+        f'{text("; ".join(told))}"><text class="top" x="0" y="10">{tracks_in_words(largest)}</text>'
         f'{"".join(columns)}<line x1="0" x2="{_WIDTH}" y1="{_HEAD + tall}" y2="{_HEAD + tall}"/>'
         f'{ticks}</svg><p class="note">{text("; ".join(told))}</p></figure>'
     )
@@ -167,6 +171,11 @@ def colour(grouping: Grouping, group: int) -> str:
     if group < 0:
         return "n"
     return str(group) if group < grouping.coloured else "x"
+
+
+def tracks_in_words(count: int) -> str:
+    """How many tracks: "1 track", "1,291 tracks"."""
+    return f"{count:,} track{'' if count == 1 else 's'}"
 
 
 def _short(value: float) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from indexer.errors import InvalidOption, QueryError
 from recommender.clusters import clusters_of
 from recommender.genres.labels import alike, artist_key, split_genres
-from recommender.lookup import name
+from recommender.lookup import counted, name
 from recommender.pictures.style import (
     FAINT,
     GROUP_COLOURS,
@@ -66,7 +66,7 @@ class Grouping:
     kind : str
         One of `KINDS`.
     names : tuple of str
-        Largest group first, equal ones in the order of their first track.
+        Largest group first, equal ones by alphabet.
     group_of : int64 (n,)
         Place in `names` of each track's group; `NO_GROUP` where it has none.
     """
@@ -160,8 +160,7 @@ def map_library(recommender: Recommender, *, by: str | None = None, seed: int = 
     vectors = recommender.vectors(ids)
     if len(ids) < FEWEST:
         raise QueryError(
-            f"the catalog holds {len(ids)} track{'s' if len(ids) > 1 else ''}: "
-            f"a map needs at least {FEWEST}"
+            f"the catalog holds {counted(len(ids), 'track')}: a map needs at least {FEWEST}"
         )
     tracks = recommender.tracks(ids)
     grouping = group_tracks(recommender, tracks, by or "genre", seed=seed)
@@ -362,8 +361,8 @@ def _none(groups: Grouping) -> str:
 
 
 def _grouping(kind: str, labels: Sequence[str]) -> Grouping:
-    # `Counter` keeps the order in which equal counts have come.
-    names = [label for label, _ in Counter(labels).most_common() if label]
+    counts = Counter(label for label in labels if label)
+    names = sorted(counts, key=lambda label: (-counts[label], label.casefold(), label))
     place = {label: number for number, label in enumerate(names)}
     group_of = np.array([place.get(label, NO_GROUP) for label in labels], dtype=np.int64)
     return Grouping(kind, tuple(names), group_of)

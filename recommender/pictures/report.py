@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 
 from indexer.paths import shown
 from recommender.answers import clock
-from recommender.pictures.charts import bar, bars, histogram, legend, map_svg, table, text
+from recommender.pictures.charts import (
+    bar,
+    bars,
+    histogram,
+    legend,
+    map_svg,
+    table,
+    text,
+    tracks_in_words,
+)
 from recommender.pictures.style import GROUP_COLOURS
 from recommender.pictures.survey import K
 
@@ -63,8 +72,8 @@ def write_page(found: Survey, *, title: str, today: date) -> bytes:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{text(title)}</title><style>{style}</style></head><body>"
-        f"<header><h1>{text(title)}</h1><p>{found.totals['tracks']:,} tracks as the model "
-        f"{text(found.model)} hears them. Made by soundalike on {today.isoformat()}.</p>"
+        f"<header><h1>{text(title)}</h1><p>{tracks_in_words(found.totals['tracks'])} as heard by "
+        f"the model {text(found.model)}. Made by soundalike on {today.isoformat()}.</p>"
         f'<nav aria-label="Parts of the report"><ul>{links}</ul></nav></header>'
         f"<main>{body}</main><footer>Sound alone was compared; names, genres and years are what "
         "the files say of themselves. This page loads nothing from anywhere.</footer>"

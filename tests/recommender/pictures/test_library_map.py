@@ -86,6 +86,17 @@ def test_beyond_the_landmarks_tracks_are_placed_among_them(monkeypatch: pytest.M
     assert np.array_equal(places, lay_out(vectors))
 
 
+def test_the_largest_groups_have_colours_and_equal_ones_go_by_alphabet(tmp_path: Path) -> None:
+    artists = [*"zzz", "y", "b", "A", *"xx", *"cdefghijk"]
+    tracks = [Planted(f"{number}", artist=artist) for number, artist in enumerate(artists)]
+    with Recommender.open(plant(tmp_path, ("loud",), tracks)) as recommender:
+        found = library_map.group_tracks(
+            recommender, recommender.tracks(recommender.ids()), "artist"
+        )
+    assert found.names[: found.coloured] == ("z", "x", "A", *"bcdefgh")[: found.coloured]
+    assert found.coloured == len(GROUP_COLOURS) < len(found.names)
+
+
 @pytest.mark.parametrize("count", [2, 3, 9, 10, 12])
 def test_few_tracks_and_equal_tracks_have_places(count: int) -> None:
     same = np.repeat(heaps(1, 1), count, axis=0)

@@ -19,6 +19,8 @@ from indexer.catalog_writer import SeenFile
 from indexer.errors import NotAudio
 from indexer.library import Library
 from recommender.engine import Recommender
+from recommender.lookup import counted
+from recommender.pictures.charts import tracks_in_words
 from recommender.pictures.survey import survey
 from tests.catalogs import DIM, Planted, plant
 
@@ -184,7 +186,7 @@ def test_few_tracks_make_a_report(
 ) -> None:
     place = plant(tmp_path, ("loud",), [Planted(f"Song {number}") for number in range(count)])
     code, out, _ = run("explore", "--catalog", place)
-    assert (code, out) == (0, f"{count} tracks: report.html\n")
+    assert (code, out) == (0, f"{counted(count, 'track')}: report.html\n")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert page.open == []
     assert bool(page.all("circle")) == (count >= 3)
@@ -237,3 +239,9 @@ def test_a_browser_runs_the_page_and_nothing_else(
     assert "hidden" not in controls, "the page's own script did not run"
     assert "CONSOLE" not in done.stderr, "the policy refused a part of the page, or a script failed"
     assert len(page.all("script")) == 1
+
+
+def test_one_track_is_no_tracks() -> None:
+    assert [tracks_in_words(count) for count in (0, 1, 1291)] == [
+        *("0 tracks", "1 track", "1,291 tracks")
+    ]
