@@ -42,7 +42,7 @@ def duplicates(
     """List near-duplicates in groups, with the evidence; nothing is changed or deleted.
 
     Sure ones are one recording: copied, encoded again, cut, louder or softer. Likely ones are
-    other versions: another mix, a cover, a live recording. Candidates are told from the catalog,
+    other versions: another mix, another take. Candidates are told from the catalog,
     then their files are listened to and aligned.
     """
     from recommender.duplicates import find_duplicates

@@ -23,7 +23,7 @@ import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
 from recommender.journeys.stop import Candidates, Journey, present, said_of
-from recommender.lookup import name, whole_number
+from recommender.lookup import counted, name, whole_number
 from recommender.versions import Facts, collapse
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def path_between(
             return Journey.along(title, tracks, field.vectors[places], vectors[:1])
         if width >= kept + len(ends):
             raise QueryError(
-                f"a path of {count} steps goes over {count - 1} different recordings between its "
+                f"a path of {count} steps goes over {counted(count - 1, 'recording')} between its "
                 f"ends, and {said_of(where)} too few ({kept} tracks): take fewer steps"
             )
         width *= 4

@@ -29,7 +29,7 @@ from recommender.filters import Where
 from recommender.journeys.chance import drawn
 from recommender.journeys.heard import Heard
 from recommender.journeys.stop import Candidates, Journey, Stop, present, said_of, seed_of
-from recommender.lookup import whole_number
+from recommender.lookup import counted, whole_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -345,7 +345,7 @@ class Station(Iterator[Stop]):
             reasons.append(f"{len(self._disliked)} disliked or skipped")
         if self.seed.track is not None:
             reasons.append("the seed is not played")
-        return f"nothing is left of the {kept} tracks that {fit} ({', '.join(reasons)})"
+        return f"nothing is left of the {counted(kept, 'track')} that {fit} ({', '.join(reasons)})"
 
 
 def _unit(vector: NDArray[Any], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:
