@@ -276,7 +276,11 @@ class HybridRecommender:
             )
         with self._lock:
             queries, known = self._listeners.asked(
-                rows, liked, self._items.factors, recalculate=recalculate_user
+                rows,
+                liked,
+                self._items.factors,
+                self._items.routes >= 0,
+                recalculate=recalculate_user,
             )
             if not known.all() and on_missing == "raise":
                 _refuse_listeners(asked, rows, known)

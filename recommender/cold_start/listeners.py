@@ -52,6 +52,7 @@ class Listeners:
         rows: NDArray[np.int64],
         liked: csr_matrix | None,
         factors: NDArray[np.float32],
+        telling: NDArray[np.bool_],
         *,
         recalculate: bool,
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -61,6 +62,8 @@ class Listeners:
         ----------
         liked : csr (len(rows), items), optional
             What they have played by now.
+        telling : bool (items,)
+            Items that have factors: the others say nothing of who has played them.
         recalculate : bool
             Take them for that rather than for what the model has learned.
         """
@@ -69,10 +72,20 @@ class Listeners:
         # Who had played nothing when the model was fitted may have by now.
         fresh = np.full(len(rows), recalculate) | ((rows >= 0) & ~known)
         if liked is not None and fresh.any():
-            fresh &= np.diff(liked.indptr) > 0
-            queries[fresh] = self.who_like(liked[fresh], factors)
+            told = _only(liked, telling)
+            fresh &= np.diff(told.indptr) > 0
+            queries[fresh] = self.who_like(told[fresh], factors)
             known = fresh if recalculate else known | fresh
         return queries, known
+
+
+def _only(liked: csr_matrix, telling: NDArray[np.bool_]) -> csr_matrix:
+    """Without the plays of other items."""
+    kept = telling[liked.indices]
+    if kept.all():
+        return liked
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return csr_matrix((liked.data[kept], liked.indices[kept], before[liked.indptr]), liked.shape)
 
 
 def _means(liked: csr_matrix, factors: NDArray[np.float32]) -> NDArray[np.float32]:

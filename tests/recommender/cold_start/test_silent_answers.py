@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from implicit.als import AlternatingLeastSquares
 from implicit.ann.faiss import FaissModel
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 from threadpoolctl import threadpool_limits
 
 from indexer.errors import BadFactors, InvalidOption, UnknownListener, UnknownTrack
@@ -119,3 +119,23 @@ def test_a_listener_is_recalculated_where_the_ann_wrapper_fails(
     with pytest.raises(NotImplementedError, match="recalculate_user isn't supported"):
         wrapped.recommend(3, world.train[8], recalculate_user=True)
     assert len(plain.recommend(3, world.train[8], recalculate_user=True)[0]) == 10
+
+
+def test_plays_of_an_item_that_nothing_is_known_of_say_nothing(world: World) -> None:
+    train, model = lonely(world)
+    played = csr_matrix(([1.0], [0], [0, 1]), (1, WARM))
+    ids, scores = model.recommend(0, played, N=5, recalculate_user=True)
+    assert (scores == 0).all()
+    sound = world.embeddings[:WARM].copy()
+    sound[0] = np.nan
+    made = HybridRecommender(model, train, sound, regressor=RIDGE)
+    for listener, recalculate in ((0, False), (3, True), (9999, True)):
+        with pytest.raises(UnknownListener, match=f"listeners? .*{listener}"):
+            made.recommend(listener, played, recalculate_user=recalculate)
+    ids, scores = made.recommend([0, 1], vstack([played, train[1]]).tocsr(), on_missing="skip")
+    assert (ids[0] == -1).all()
+    assert (ids[1] >= 0).all()
+    liked = csr_matrix(([1.0, 1.0, 1.0], [0, 4, 7], [0, 3]), (1, WARM))
+    known = csr_matrix(([1.0, 1.0], [4, 7], [0, 2]), (1, WARM))
+    _, diluted = made.recommend(0, liked)
+    np.testing.assert_array_equal(diluted, made.recommend(0, known)[1])
