@@ -60,7 +60,7 @@ def export(
     UnknownTrack, BadFactors
         Of ids; nothing is written.
     InvalidOption
-        No such format, or the file is there.
+        No such format, the file is there, its folder is not, or no ids are left.
     ExtraMissing
         pyarrow, for Parquet, is not installed.
     """
@@ -70,7 +70,11 @@ def export(
         raise InvalidOption(f"{place} has no known format: choose of {', '.join(FORMATS)}")
     if place.is_dir() or (place.exists() and not replace):
         raise InvalidOption(f"{place} is there already: choose another name, or let it be replaced")
+    if not place.parent.is_dir():
+        raise InvalidOption(f"the folder {place.parent} is missing: make it first")
     wanted = wanted_ids(sound, ids, on_missing=on_missing)
+    if ids is not None and len(wanted) == 0:
+        raise InvalidOption(f"ids names no track of the catalog: {place} is not written")
     dim = sound.model.dim
     write = {"parquet": _write_parquet, "npz": _write_npz, "csv": _write_csv}[kind]
     with replacing(place) as file:

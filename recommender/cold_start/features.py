@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from indexer.errors import ExtraMissing, InvalidOption, UnknownTrack
 from recommender.cold_start.arguments import at_least_one, listed
 from recommender.cold_start.ids import Ids
+from recommender.lookup import LARGEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -216,11 +217,12 @@ def looked_up(
     BadFactors, InvalidOption
         Keys are there twice, or neither all int nor all str.
     """
-    names = Ids("item", keys, len(keys), argument=argument)
+    names = Ids("track", keys, len(keys), argument=argument)
     if names.kind is int:
-        ids = np.asarray(keys, np.int64)
+        # Numbers past SQLite's integers are no track's id.
+        ids = np.array([key if abs(int(key)) <= LARGEST_ID else -1 for key in keys], np.int64)
         return np.where(np.isin(ids, sound.ids()), ids, -1)
-    found = sound.ids_of_keys([str(key) for key in keys])
+    found = sound.ids_of_keys([str(key) for key in keys if _is_unicode(str(key))])
     return np.array([found.get(str(key), -1) for key in keys], dtype=np.int64)
 
 
@@ -246,6 +248,11 @@ def wanted_ids(
         names = [repr(_shown(ids[place])) for place in missing]
         raise UnknownTrack(f"the catalog has no track {listed(names)}")
     return found[found >= 0]
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a catalog can have it as a key."""
+    return _written(text) == text
 
 
 def _shown(key: Any) -> Any:

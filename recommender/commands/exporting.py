@@ -11,7 +11,7 @@ from recommender.commands.output import print_json, say
 from recommender.lookup import counted
 
 if TYPE_CHECKING:
-    from recommender.cold_start.ids import Key
+    from recommender.engine import Recommender
 
 
 @click.command(epilog="Example: soundalike export library.parquet")
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--ids",
     "wanted",
-    type=click.File(encoding="utf-8"),
+    type=click.File("rb"),
     help="Export only these tracks: a file with an id or a key on each line; - reads stdin.",
 )
 @click.option(
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def export(
     file: str,
     kind: str | None,
-    wanted: IO[str] | None,
+    wanted: IO[bytes] | None,
     on_missing: Literal["raise", "skip"],
     force: bool,  # noqa: FBT001 - click hands flags over by name
     catalog: str,
@@ -52,19 +52,18 @@ def export(
     Parquet has the vectors in one column of lists, npz as one array, CSV in columns v0, v1, ...
     A library of any size takes little memory.
     """
+    from indexer.errors import InvalidOption
     from recommender.cold_start.export import export as write
     from recommender.engine import Recommender
 
-    ids: list[Key] | None = None
-    if wanted is not None:
-        lines = [line.rstrip("\r\n") for line in wanted]
-        named = [line for line in lines if line]
-        numbers = all(name.isascii() and name.isdigit() for name in named)
-        ids = [int(name) for name in named] if numbers else [*named]
+    if file == "-":
+        raise InvalidOption("export writes to a file, not to stdout: name one, as library.csv")
+    lines = None if wanted is None else _lines(wanted)
     with Recommender.open(catalog) as sound:
-        count = write(sound, file, kind=kind, ids=ids, on_missing=on_missing, replace=force)
+        ids = None if lines is None else _named(sound, lines, on_missing=on_missing)
+        count = write(sound, file, kind=kind, ids=ids, replace=force)
         model = sound.model
-    skipped = 0 if ids is None else len(ids) - count
+    skipped = 0 if lines is None else len(lines) - count
     if as_json:
         print_json(
             {"file": file, "tracks": count, "skipped": skipped, "model": model.name,
@@ -73,3 +72,52 @@ def export(
         return
     left_out = f", {skipped} unknown left out" if skipped else ""
     say(f"{file}: {counted(count, 'track')}, {model.dim} numbers each ({model.name}){left_out}")
+
+
+def _lines(file: IO[bytes]) -> list[str]:
+    """The lines that say something.
+
+    Raises
+    ------
+    InvalidOption
+        The file is no text.
+    """
+    from indexer.errors import InvalidOption
+
+    try:
+        # Programs of Windows begin a text with a byte order mark.
+        text = file.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidOption(
+            f"--ids takes a text in UTF-8 with an id or a key on each line: {error}"
+        ) from error
+    return [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
+
+
+def _named(
+    sound: Recommender, lines: list[str], *, on_missing: Literal["raise", "skip"]
+) -> list[int]:
+    """Ids of the tracks that lines name, each by its key or else by its id.
+
+    Raises
+    ------
+    UnknownTrack
+        Some name none and are not to be skipped.
+    """
+    from indexer.errors import UnknownTrack
+    from recommender.cold_start.arguments import listed
+    from recommender.lookup import is_id
+
+    bare = [line.strip() for line in lines]
+    keys = sound.ids_of_keys(list({*lines, *bare}))
+    there = set(sound.ids().tolist())
+    found, unknown = [], []
+    for line, name in zip(lines, bare, strict=True):
+        number = keys.get(line, keys.get(name, int(name) if is_id(name) else None))
+        if number is not None and number in there:
+            found.append(number)
+        else:
+            unknown.append(name)
+    if unknown and on_missing == "raise":
+        raise UnknownTrack(f"the catalog has no track {listed(map(repr, unknown))}")
+    return found

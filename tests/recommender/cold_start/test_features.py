@@ -204,3 +204,59 @@ def test_the_command_exports_some_tracks(
     assert "there already" in err
     code, out, err = run(*asked, "--on-missing", "skip", "--force")
     assert "2 tracks, 8 numbers each (planted), 1 unknown left out" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "ids", "skipped"),
+    [
+        (b"id\n1\n5\n", [1, 5], 1),
+        (b"\xef\xbb\xbf5\r\n1\r\n", [5, 1], 0),
+        (b"5 \n\n \n\t1", [5, 1], 0),
+        (b"1,\n5\n99999999999999999999\n", [5], 2),
+        (b"0003.mp3\n1\n", [3, 1], 0),
+    ],
+)
+def test_each_line_is_an_id_or_a_key(
+    catalog: Path,
+    tmp_path: Path,
+    run: Callable[..., tuple[int, str, str]],
+    text: bytes,
+    ids: list[int],
+    skipped: int,
+) -> None:
+    wanted, place = tmp_path / "wanted.txt", tmp_path / "some.csv"
+    wanted.write_bytes(text)
+    asked = ("export", place, "--ids", wanted, "--catalog", catalog, "--json")
+    code, out, _ = run(*asked, "--on-missing", "skip")
+    told = json.loads(out)
+    assert (code, told["tracks"], told["skipped"]) == (0, len(ids), skipped)
+    assert pd.read_csv(place)["id"].tolist() == ids
+    if skipped:
+        code, _, err = run(*asked, "--force")
+        assert code == 1
+        assert "the catalog has no track" in err
+
+
+def test_an_export_that_cannot_be_is_told_in_a_sentence(
+    catalog: Path, sound: Recommender, tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    wanted, place = tmp_path / "wanted.txt", tmp_path / "some.csv"
+    asked = ("export", place, "--ids", wanted, "--catalog", catalog, "--on-missing", "skip")
+    for text, said in (
+        (b"\xff\xfe\x00\x9c", "takes a text in UTF-8"),
+        (b"nothing\n", "ids names no track of the catalog"),
+        (b"", "ids names no track of the catalog"),
+    ):
+        wanted.write_bytes(text)
+        code, _, err = run(*asked)
+        assert code == 1
+        assert said in err
+    code, _, err = run("export", "-", "--format", "csv", "--catalog", catalog)
+    assert code == 1
+    assert "not to stdout" in err
+    with pytest.raises(InvalidOption, match=r"the folder .*nodir is missing"):
+        export(sound, tmp_path / "nodir" / "o.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["wanted.txt"]
+    for ids in ([2**63], ["\udc80.mp3"]):
+        with pytest.raises(UnknownTrack, match="the catalog has no track"):
+            frame(sound, ids)
