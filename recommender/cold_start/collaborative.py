@@ -72,9 +72,10 @@ def factors_of(model: Any) -> Collaborative:
         )
     if len(users) > 1 and (users[:, -1] == 1.0).all():
         bias_column = items.shape[1] - 1
+    # Copies: a model that is fitted anew must not change half of what was learned from it.
     return Collaborative(
-        np.ascontiguousarray(users),
-        np.ascontiguousarray(items),
+        np.array(users, order="C"),
+        np.array(items, order="C"),
         bias_column,
         _number(model, "alpha", 1.0),
         _number(model, "regularization", 0.01),

@@ -12,6 +12,7 @@ that wrap around, answers padded with items that were to be left out), this rais
 from __future__ import annotations
 
 import threading
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
@@ -159,9 +160,19 @@ class HybridRecommender:
         made._sound = sound
         return made
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock and the catalog, which belong to one process."""
+        with self._lock:
+            return {**vars(self), "_items": deepcopy(self._items), "_lock": None, "_sound": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """With a lock of its own; `add_items` works, `add_item` wants a catalog."""
+        vars(self).update(state, _lock=threading.RLock())
+
     def __len__(self) -> int:
         """How many items can be answers."""
-        return int((self._items.routes >= 0).sum())
+        with self._lock:
+            return int((self._items.routes >= 0).sum())
 
     def add_item(
         self, key: Key, path: str | bytes | os.PathLike[str], *, artist: str | None = None
@@ -182,11 +193,13 @@ class HybridRecommender:
         BadFactors
             The key is taken, or of another type than the others.
         QueryError
-            The recommender was not made by `from_catalog`.
+            The recommender was not made by `from_catalog`, or was pickled or copied since.
         """
         if self._sound is None:
             raise QueryError(
-                "there is nothing to hear files with: use from_catalog, or add_items with vectors"
+                "add_item needs a catalog to hear files with, and there is none (one that was "
+                "pickled or copied has left its own behind): use from_catalog, or add_items with "
+                "vectors"
             )
         self._items.ids.check_new([key], argument="key")
         heard = self._sound.hear(path)
@@ -352,6 +365,7 @@ class HybridRecommender:
                 without=None,
                 filter_items=filter_items,
                 items=items,
+                first=rows,
                 one=one,
             )
 
@@ -362,7 +376,8 @@ class HybridRecommender:
         ------
         UnknownTrack
         """
-        return list(ROUTES[self._items.routes[self._items.ids.rows(ids, argument="ids")]])
+        with self._lock:
+            return list(ROUTES[self._items.routes[self._items.ids.rows(ids, argument="ids")]])
 
     def item_factors(self, ids: Sequence[Key] | NDArray[Any]) -> NDArray[np.float32]:
         """The factors (n, factors) that items are ranked by.
@@ -371,7 +386,8 @@ class HybridRecommender:
         ------
         UnknownTrack
         """
-        return self._items.factors[self._items.servable(ids, argument="ids")]
+        with self._lock:
+            return self._items.factors[self._items.servable(ids, argument="ids")]
 
     def all_factors(self) -> NDArray[np.float32]:
         """A copy of the factors of all items (items, factors), in the order they were added."""

@@ -82,6 +82,10 @@ class Ids:
                 f"{argument} must be {expected}: {new[wrong[0] if wrong else 0]!r} is not, in row "
                 f"{listed(wrong or [0])}"
             )
+        if self.what == "item" and -1 in new:
+            raise BadFactors(
+                f"{argument} has -1 in row {new.index(-1)}: in answers it says that there is none"
+            )
         seen: set[Key] = set()
         twice = [
             row

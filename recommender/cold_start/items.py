@@ -83,6 +83,7 @@ class Items:
         filter_items: Any,
         items: Any,
         answered: NDArray[np.bool_] | None = None,
+        first: NDArray[np.int64] | None = None,
         one: bool,
     ) -> Ranked:
         """The best items for each query.
@@ -98,6 +99,8 @@ class Items:
             Items to leave out, or the only ones to rank.
         answered : bool, optional
             Which of the questions the queries belong to; the others get rows of nothing.
+        first : int64 (q,), optional
+            The item that comes before others of the same score, where it may be an answer.
 
         Raises
         ------
@@ -114,16 +117,36 @@ class Items:
             few = self._chosen(items)
             inside = None if without is None else without[:, few]
             rows, scores = best(queries, factors[few], n, without=inside)
-            rows = np.where(rows < 0, -1, few[rows] if len(few) else -1)
+            rows = np.where(rows < 0, -1, few[rows])
+            hidden = np.isin(np.arange(len(hidden)), few, invert=True)
+        if first is not None:
+            _put_first(rows, scores, first, ~hidden[first])
         asked = np.ones(len(queries), bool) if answered is None else answered
         return ranked(rows, scores, items=self.ids, routes=self.routes, asked=asked, one=one)
 
     def _chosen(self, items: Any) -> NDArray[np.int64]:
-        rows = self.ids.rows(items, argument="items")
+        rows = self.servable(items, argument="items")
         if len(rows) == 0:
             raise InvalidOption("items is empty: name the items to rank, or leave it out")
         distinct, first = np.unique(rows, return_index=True)
         if len(distinct) < len(rows):
             twice = np.setdiff1d(np.arange(len(rows)), first)
             raise InvalidOption(f"items names an item twice, in row {listed(twice)}")
-        return distinct[self.routes[distinct] >= 0]
+        return distinct
+
+
+def _put_first(
+    rows: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    items: NDArray[np.int64],
+    allowed: NDArray[np.bool_],
+) -> None:
+    """Put an item at the head of each row; others as near as itself may have crowded it out."""
+    there = rows == items[:, None]
+    last = np.where(there.any(1), there.argmax(1), rows.shape[1] - 1)[allowed, None]
+    columns = np.arange(rows.shape[1])
+    before = np.where(columns == 0, last, columns - (columns <= last))
+    nearest = scores[allowed, 0]
+    rows[allowed] = np.take_along_axis(rows[allowed], before, 1)
+    scores[allowed] = np.take_along_axis(scores[allowed], before, 1)
+    rows[allowed, 0], scores[allowed, 0] = items[allowed], nearest

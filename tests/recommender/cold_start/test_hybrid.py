@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import inspect
+import pickle
+import sys
+import threading
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import implicit.cpu.als
@@ -14,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from indexer.errors import (
     AnalysisError,
     BadFactors,
+    QueryError,
     UnknownTrack,
 )
 from recommender.cold_start import FactorRegressor, HybridRecommender, Route
@@ -32,6 +37,7 @@ from tests.recommender.cold_start.listeners import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 RIDGE = FactorRegressor("ridge")
@@ -298,3 +304,82 @@ def test_an_item_whose_file_failed_is_served_from_its_plays(tmp_path: Path) -> N
     assert made.routes(["failed.mp3"]) == [Route.PLAYS]
     np.testing.assert_allclose(made.item_factors(["failed.mp3"])[0], model[1][12], rtol=1e-6)
     assert made.routes(names[:1]) == [Route.BLEND]
+
+
+def test_a_model_fitted_anew_changes_nothing(world: World) -> None:
+    users, items = world.model.user_factors.copy(), world.model.item_factors.copy()
+    made = HybridRecommender(
+        (users, items), world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
+    )
+    before = made.recommend([3, 4], world.train[3:5])
+    users[:], items[:] = 1.0, 1.0
+    after = made.recommend([3, 4], world.train[3:5])
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_array_equal(after[1], before[1])
+
+
+def pickled(made: HybridRecommender) -> HybridRecommender:
+    copied: HybridRecommender = pickle.loads(pickle.dumps(made))  # noqa: S301 - its own bytes
+    return copied
+
+
+@pytest.mark.parametrize("copied", [deepcopy, pickled])
+def test_a_copy_answers_as_the_original_and_takes_new_items(
+    world: World, copied: Callable[[HybridRecommender], HybridRecommender]
+) -> None:
+    made = HybridRecommender(
+        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
+    )
+    other = copied(made)
+    np.testing.assert_array_equal(
+        other.recommend(3, world.train[3])[1], made.recommend(3, world.train[3])[1]
+    )
+    other.add_items([WARM], world.embeddings[WARM : WARM + 1])
+    assert (len(other), len(made)) == (WARM + 1, WARM)
+    with pytest.raises(QueryError, match="add_item needs a catalog"):
+        other.add_item(WARM + 1, "song.mp3")
+
+
+def test_an_item_comes_first_among_those_that_sound_the_same(world: World) -> None:
+    made = HybridRecommender(
+        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
+    )
+    made.add_items(range(WARM, WARM + 5), np.repeat(world.embeddings[WARM : WARM + 1], 5, axis=0))
+    asked = np.arange(WARM, WARM + 5)
+    for count in (1, 3, 8):
+        ids, scores = made.similar_items(asked, N=count)
+        np.testing.assert_array_equal(ids[:, 0], asked)
+        assert (np.diff(scores, axis=1) <= 0).all()
+        assert all(len(set(row)) == count for row in ids.tolist())
+    ids, _ = made.similar_items(WARM + 3, N=2, items=[WARM + 1, WARM + 3])
+    assert ids.tolist() == [WARM + 3, WARM + 1]
+    ids, _ = made.similar_items(WARM + 3, N=4, filter_items=[WARM + 3])
+    assert set(ids) == {WARM, WARM + 1, WARM + 2, WARM + 4}
+
+
+def test_questions_while_another_thread_adds(world: World) -> None:
+    made = HybridRecommender(
+        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
+    )
+    done = threading.Event()
+
+    def add() -> None:
+        for number in range(WARM, WARM + 300):
+            made.add_items([number], world.embeddings[:1])
+        done.set()
+
+    adding = threading.Thread(target=add)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        adding.start()
+        while not done.is_set():
+            try:
+                made.routes([len(made)])
+                made.item_factors([len(made)])
+            except UnknownTrack:
+                continue
+    finally:
+        adding.join()
+        sys.setswitchinterval(interval)
+    assert len(made) == WARM + 300

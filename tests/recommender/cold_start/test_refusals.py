@@ -53,6 +53,7 @@ def test_what_cannot_be_built_on_is_refused_by_name(world: World) -> None:
         world, "item_keys must be str: 17 is not, in row 3", item_keys=[*names[:3], 17, *names[4:]]
     )
     refused(world, "item_keys must be int or str: 0.0 is not", item_keys=np.arange(WARM) * 1.0)
+    refused(world, "item_keys has -1 in row 1", item_keys=[7, -1, *range(100, WARM + 98)])
     refused(world, "item_keys names 3 items of 200", item_keys=keys(0, 3))
     refused(world, "artists names 1 items of 200", artists=["x"])
 
@@ -93,7 +94,7 @@ def test_a_bad_upload_leaves_everything_as_it_was(world: World) -> None:
     ):
         with pytest.raises(BadFactors, match=said):
             made.add_items(ids, sound)
-    with pytest.raises(QueryError, match="nothing to hear files with"):
+    with pytest.raises(QueryError, match="add_item needs a catalog"):
         made.add_item(WARM, "song.mp3")
     assert len(made) == WARM
     np.testing.assert_array_equal(made.recommend(3, world.train[3])[0], before)

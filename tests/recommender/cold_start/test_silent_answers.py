@@ -60,6 +60,9 @@ def test_an_item_without_plays_is_heard_or_refused(world: World) -> None:
     assert 0 not in deaf.recommend(1, train[1], N=WARM)[0]
     with pytest.raises(UnknownTrack, match="nobody has played and that were not heard: 0"):
         deaf.similar_items(0)
+    for items in ([0], [3, 4, 0]):
+        with pytest.raises(UnknownTrack, match="items names items that nobody has played"):
+            deaf.recommend(3, train[3], items=items)
 
 
 def test_minus_one_is_not_the_last_item(world: World, plain: HybridRecommender) -> None:
