@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
@@ -10,8 +11,6 @@ from indexer.errors import BadFactors, InvalidOption
 from recommender.lookup import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import ArrayLike, NDArray
 
 SHOWN = 5
@@ -99,6 +98,33 @@ def sound_of(embeddings: ArrayLike, count: int) -> tuple[NDArray[np.float32], ND
     array[unheard] = 0.0
     refuse_rows("embeddings", "NaN or infinity", ~np.isfinite(array).all(axis=1))
     return array, ~unheard
+
+
+def name_each(argument: str, values: Iterable[object] | None, count: int) -> list[object | None]:
+    """A name for each of so many rows; None where none is known: None, NaN, pandas' NA, or "".
+
+    Raises
+    ------
+    BadFactors
+    """
+    if values is None:
+        return [None] * count
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise BadFactors(f"{argument} must be a sequence of {count} names, not {values!r:.40}")
+    every = list(values)
+    if len(every) != count:
+        raise BadFactors(f"{argument} names {len(every)} items of {count}: name each once")
+    return [None if _is_unknown(name) else name for name in every]
+
+
+def _is_unknown(name: Any) -> bool:
+    if name is None or (isinstance(name, str) and not name.strip()):
+        return True
+    try:
+        return bool(name != name)  # as NaN is
+    except TypeError:
+        # pandas' NA is neither equal nor unequal.
+        return True
 
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import clone
 
-from indexer.errors import BadFactors
-from recommender.cold_start.arguments import per_row, table
+from recommender.cold_start.arguments import name_each, per_row, table
 from recommender.cold_start.folds import numbered, splits
 from recommender.cold_start.maps import Agreement
 from recommender.cold_start.ranked import Route
@@ -176,10 +175,8 @@ class ContentFactors:
 
 
 def _names(artists: Sequence[str | None] | None, count: int) -> list[str]:
-    names = [""] * count if artists is None else [name or "" for name in artists]
-    if len(names) != count:
-        raise BadFactors(f"artists names {len(names)} items of {count}: name each once")
-    return [name.strip().casefold() for name in names]
+    given = name_each("artists", artists, count)
+    return ["" if name is None else str(name).strip().casefold() for name in given]
 
 
 def _by_artist(names: Sequence[str]) -> dict[str, NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold
 
-from indexer.errors import BadFactors
+from recommender.cold_start.arguments import name_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,17 +22,13 @@ CHOOSING_ITEMS = 20_000
 
 def numbered(groups: Sequence[object] | NDArray[Any] | None, count: int) -> NDArray[np.int64]:
     """A number for each group; items of no group have numbers of their own."""
-    if groups is None:
-        return np.arange(count)
-    names = list(groups)
-    if len(names) != count:
-        raise BadFactors(f"groups names {len(names)} items of {count}: name each once")
     numbers: dict[object, int] = {}
     return np.array(
         [
-            numbers.setdefault(("alone", place) if name in (None, "") else name, len(numbers))
-            for place, name in enumerate(names)
-        ]
+            numbers.setdefault(("alone", place) if name is None else name, len(numbers))
+            for place, name in enumerate(name_each("groups", groups, count))
+        ],
+        dtype=np.int64,
     )
 
 

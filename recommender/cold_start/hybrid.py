@@ -20,7 +20,7 @@ from sklearn.base import clone
 
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
 from recommender.cold_start import blending
-from recommender.cold_start.arguments import at_least_one, listed, sound_of, table
+from recommender.cold_start.arguments import at_least_one, listed, name_each, sound_of, table
 from recommender.cold_start.collaborative import factors_of
 from recommender.cold_start.content import ContentFactors
 from recommender.cold_start.ids import Ids, is_one
@@ -96,13 +96,11 @@ class HybridRecommender:
         ids = Ids("item", item_keys, count, argument="item_keys")
         self._users = Ids("listener", user_keys, plays.shape[0], argument="user_keys")
         sound, heard = sound_of(embeddings, count)
-        names = [""] * count if artists is None else [artist or "" for artist in artists]
-        if len(names) != count:
-            raise BadFactors(f"artists names {len(names)} items of {count}: name each once")
+        makers = name_each("artists", artists, count)
         self._dim = sound.shape[1]
         listeners = np.bincount(plays.indices, minlength=count).astype(np.float32)
         self._items = Items(ids, self._model.items.copy(), np.full(count, -1, np.int8))
-        self._learn(sound, heard, names, listeners, plays, regressor, k, random_state)
+        self._learn(sound, heard, makers, listeners, plays, regressor, k, random_state)
         self._listeners = Listeners(self._model, plays, self._items.factors)
         self._lock = threading.RLock()
         self._sound: Recommender | None = None
@@ -398,7 +396,7 @@ class HybridRecommender:
         self,
         sound: NDArray[np.float32],
         heard: NDArray[np.bool_],
-        names: list[str],
+        makers: Sequence[Any],
         listeners: NDArray[np.float32],
         plays: csr_matrix,
         regressor: FactorRegressor | None,
@@ -412,7 +410,7 @@ class HybridRecommender:
         learned = heard & (listeners > 0)
         if not learned.any():
             raise BadFactors("no item has both plays in user_items and a row in embeddings")
-        artists = [name for name, use in zip(names, learned, strict=True) if use]
+        artists = [name for name, use in zip(makers, learned, strict=True) if use]
         x, y = sound[learned], self._model.items[learned]
         self.content = ContentFactors(regressor).fit(
             x, y, listeners[learned], artists, user_factors=self._model.users
@@ -439,7 +437,7 @@ class HybridRecommender:
         self._items.routes[listeners > 0] = places([Route.PLAYS])[0]
         self._items.routes[learned] = places([Route.BLEND])[0]
         if unplayed.any():
-            unknown = [name for name, use in zip(names, unplayed, strict=True) if use]
+            unknown = [name for name, use in zip(makers, unplayed, strict=True) if use]
             self._items.factors[unplayed], routes = self.content.predict(sound[unplayed], unknown)
             self._items.routes[unplayed] = places(routes)
 

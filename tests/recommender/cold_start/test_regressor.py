@@ -4,14 +4,20 @@ import pickle
 import re
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from indexer.errors import BadFactors, InvalidOption
 from recommender.cold_start import ContentFactors, FactorRegressor, Route, maps
+from recommender.cold_start.folds import numbered
 from tests.recommender.cold_start.listeners import FACTORS, ITEMS, NEW, WARM, World, recall
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NOT_HELD = {
     "check_sample_weight_equivalence_on_dense_data": "a weight counts as w / (w + median w), and "
@@ -253,3 +259,31 @@ def test_artists_that_say_nothing_are_not_listened_to() -> None:
     content = ContentFactors(FactorRegressor("ridge")).fit(x, y, np.full(300, 50), names)
     effects = content.predict(x, names)[0] - content.predict(x)[0]
     assert np.linalg.norm(effects) < 0.3 * np.linalg.norm(y)
+
+
+def test_what_has_no_name_is_a_group_of_its_own() -> None:
+    unknown = [float("nan"), float("nan"), "a", None, None, "", pd.NA, "a", np.float64("nan")]
+    assert numbered(unknown, 9).tolist() == [0, 1, 2, 3, 4, 5, 6, 2, 7]
+    text = pd.Series(["a", None, "a", pd.NA], dtype="string")
+    assert numbered(text, 4).tolist() == [0, 1, 0, 2]
+    for lone in ("x" * 9, b"x" * 9, 9):
+        with pytest.raises(BadFactors, match="groups must be a sequence of 9 names, not"):
+            numbered(lone, 9)  # type: ignore[arg-type] # as meant
+
+
+def test_artists_may_be_a_column_of_pandas(world: World) -> None:
+    def predicted(artists: object) -> NDArray[np.float32]:
+        made = ContentFactors(FactorRegressor("ridge")).fit(
+            world.embeddings[:WARM],
+            world.model.item_factors,
+            np.ones(WARM),
+            artists,  # type: ignore[arg-type] # what callers have
+        )
+        return made.predict(world.embeddings[WARM:])[0]
+
+    names = ["a", None] * (WARM // 2)
+    expected = predicted(names)
+    for column in (pd.Series(names), pd.Series(names, dtype="string")):
+        np.testing.assert_array_equal(predicted(column), expected)
+    with pytest.raises(BadFactors, match="artists must be a sequence"):
+        predicted("x" * WARM)
