@@ -255,7 +255,9 @@ class HybridRecommender:
             Items to leave out, or the only ones to rank; not both.
         recalculate_user : bool
             Take listeners for what `user_items` says rather than for what the model has learned;
-            these may be new ones, with any id.
+            these may be new ones, with any id. An item counts as often as it was played; where
+            the model's own step would let many plays of one item count for less, take their
+            logarithm. Plays must not be below 0.
         on_missing : {"raise", "skip"}
             What of listeners that are unknown or have played nothing: an error, or an empty row.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from recommender.cold_start.arguments import refuse_rows
 from recommender.cold_start.maps import fit_ridge
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ LEARNED_FROM = 20_000
 
 class Listeners:
     """The listeners of a model, and a linear map from the mean factor of what is liked.
+
+    An item counts as often in the mean as it was played.
 
     Parameters
     ----------
@@ -66,6 +69,11 @@ class Listeners:
             Items that have factors: the others say nothing of who has played them.
         recalculate : bool
             Take them for that rather than for what the model has learned.
+
+        Raises
+        ------
+        BadFactors
+            A listener is to be known by plays that are below 0 or no numbers.
         """
         known = (rows >= 0) & self.have_plays[rows]
         queries = self._model.users[np.where(known, rows, 0)]
@@ -74,6 +82,7 @@ class Listeners:
         if liked is not None and fresh.any():
             told = _only(liked, telling)
             fresh &= np.diff(told.indptr) > 0
+            _refuse_dislikes(told, fresh)
             queries[fresh] = self.who_like(told[fresh], factors)
             known = fresh if recalculate else known | fresh
         return queries, known
@@ -89,7 +98,21 @@ def _only(liked: csr_matrix, telling: NDArray[np.bool_]) -> csr_matrix:
 
 
 def _means(liked: csr_matrix, factors: NDArray[np.float32]) -> NDArray[np.float32]:
-    numbers = np.maximum(np.diff(liked.indptr), 1)[:, None]
-    ones = csr_matrix((np.ones(liked.nnz, np.float32), liked.indices, liked.indptr), liked.shape)
-    sums: NDArray[np.float32] = np.asarray(ones @ factors[: liked.shape[1]])
-    return np.asarray(sums / numbers, np.float32)
+    # A model may have been fitted on dislikes, below 0: they say little of what is liked.
+    plays = np.maximum(liked.data.astype(np.float64), 0)
+    listener = np.repeat(np.arange(liked.shape[0]), np.diff(liked.indptr))
+    totals = np.bincount(listener, plays, minlength=liked.shape[0])
+    shares = (plays / np.maximum(totals, 1e-300)[listener]).astype(np.float32)
+    shared = csr_matrix((shares, liked.indices, liked.indptr), liked.shape)
+    return np.asarray(shared @ factors[: liked.shape[1]], np.float32)
+
+
+def _refuse_dislikes(liked: csr_matrix, asked: NDArray[np.bool_]) -> None:
+    listener = np.repeat(np.arange(liked.shape[0]), np.diff(liked.indptr))
+    for what, wrong in (
+        ("NaN or infinity", ~np.isfinite(liked.data)),
+        ("a number below 0, which says nothing of what is liked,", liked.data < 0),
+    ):
+        there = np.zeros(liked.shape[0], bool)
+        there[listener[wrong]] = True
+        refuse_rows("user_items", what, there & asked)

@@ -383,3 +383,29 @@ def test_questions_while_another_thread_adds(world: World) -> None:
         adding.join()
         sys.setswitchinterval(interval)
     assert len(made) == WARM + 300
+
+
+def test_what_was_played_more_says_more_of_a_listener(
+    world: World, plain: HybridRecommender
+) -> None:
+    def row(*plays: float) -> csr_matrix:
+        return csr_matrix((plays, [5, 60], [0, 2]), (1, WARM))
+
+    def scores(*plays: float) -> np.ndarray:
+        ids, found = plain.recommend(
+            3, row(*plays), N=WARM, filter_already_liked_items=False, recalculate_user=True
+        )
+        return found[np.argsort(ids)]
+
+    alone = csr_matrix(([1.0], [5], [0, 1]), (1, WARM))
+    ids, found = plain.recommend(
+        3, alone, N=WARM, filter_already_liked_items=False, recalculate_user=True
+    )
+    np.testing.assert_allclose(scores(1e6, 1.0), found[np.argsort(ids)], atol=1e-4)
+    assert np.abs(scores(1000.0, 1.0) - scores(1.0, 1000.0)).max() > 0.1
+    np.testing.assert_allclose(scores(7.0, 7.0), scores(1.0, 1.0), atol=1e-5)
+    for plays, said in (((-1.0, 2.0), "a number below 0"), ((1.0, np.nan), "NaN or infinity")):
+        with pytest.raises(BadFactors, match=f"user_items has {said}.* in row 0"):
+            plain.recommend(3, row(*plays), recalculate_user=True)
+        # Where they only say what to leave out they may be anything.
+        assert not {5, 60} & set(plain.recommend(3, row(*plays), N=WARM)[0])
