@@ -81,6 +81,9 @@ def item_features(
 def feature_modality(sound: Recommender, ids: Sequence[Key] | NDArray[Any]) -> Any:
     """Cornac's `FeatureModality` of items: hand it to a split as `item_feature`.
 
+    Of Cornac's models some read other modalities: VBPR wants an `ImageModality` of the same
+    `features` and `ids` as `item_image`, BPR reads none; scripts/examples/ has a program.
+
     Raises
     ------
     ExtraMissing

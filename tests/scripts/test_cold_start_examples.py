@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from cornac.data import ImageModality
+from cornac.eval_methods import RatioSplit
+from cornac.models import VBPR
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "scripts" / "examples"
@@ -53,7 +57,26 @@ def test_lightfm_features_are_made(original_catalog: Path, tmp_path: Path) -> No
 def test_cornac_runs_with_the_modality(original_catalog: Path, tmp_path: Path) -> None:
     out = run(tmp_path, "cornac_modality.py", original_catalog)
     assert "features of (12, " in out
-    assert "BPR" in out
+    assert "\nVBPR " in out
+    assert "what VBPR makes of each item's sound: (12, 8)" in out
+
+
+@pytest.mark.slow
+def test_cornacs_model_hears_what_it_is_given() -> None:
+    """As the example hands it over: other features, other scores."""
+    rng = np.random.default_rng(0)
+    keys = [f"{number}.mp3" for number in range(12)]
+    plays = [(str(n), key, 1.0) for n in range(30) for key in keys if rng.random() < 0.3]
+
+    def scores(features: np.ndarray) -> np.ndarray:
+        image = ImageModality(features=features, ids=keys, normalized=False)
+        split = RatioSplit(plays, exclude_unknowns=True, seed=0, item_image=image)
+        model = VBPR(k=4, k2=4, n_epochs=2, batch_size=50, seed=0, verbose=False)
+        return np.asarray(model.fit(split.train_set).score(0))
+
+    heard = rng.standard_normal((12, 8)).astype(np.float32)
+    np.testing.assert_allclose(scores(heard), scores(heard), rtol=1e-5)
+    assert np.abs(scores(heard) - scores(heard[::-1])).max() > 1e-3
 
 
 def test_spark_gets_a_parquet_file(original_catalog: Path, tmp_path: Path) -> None:
