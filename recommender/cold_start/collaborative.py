@@ -45,12 +45,15 @@ class Collaborative:
 def factors_of(model: Any) -> Collaborative:
     """Read a model of implicit, LightFM or Cornac, or a pair (user_factors, item_factors).
 
+    Of implicit's ANN indexes, the model that they stand before.
+
     Raises
     ------
     BadFactors
         The model is not fitted, its factors hold NaN or infinity, do not match, or there are fewer
         items than factors.
     """
+    model = _behind_index(model)
     users, items, biases = _parts(model)
     users, items = table("user_factors", users), table("item_factors", items)
     bias_column = None
@@ -80,6 +83,11 @@ def factors_of(model: Any) -> Collaborative:
         _number(model, "alpha", 1.0),
         _number(model, "regularization", 0.01),
     )
+
+
+def _behind_index(model: Any) -> Any:
+    """The model that an ANN index of implicit stands before."""
+    return model.model if hasattr(model, "recommend_index") else model
 
 
 def _parts(model: Any) -> tuple[Any, Any, Any]:
