@@ -73,6 +73,9 @@ def factors_of(model: Any) -> Collaborative:
             f"item_factors has {len(items)} items of {items.shape[1]} factors: fewer items than "
             "factors say nothing, train with fewer factors"
         )
+    if items.shape[1] > 2 and (users[:, -2] == 1.0).all() and (items[:, -1] == 1.0).all():
+        # implicit's logistic factors: the last, a listener's own bias, ranks nothing.
+        users, items = users[:, :-1], items[:, :-1]
     if len(users) > 1 and (users[:, -1] == 1.0).all():
         bias_column = items.shape[1] - 1
     # Copies: a model that is fitted anew must not change half of what was learned from it.

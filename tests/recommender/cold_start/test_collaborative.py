@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 from cornac.data import Dataset
 from cornac.models import BPR
+from implicit.lmf import LogisticMatrixFactorization
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from recommender.cold_start import FactorRegressor, HybridRecommender
 from recommender.cold_start.collaborative import factors_of
@@ -62,3 +64,19 @@ def test_lightfms_scores_but_for_the_listeners_bias_come_out_of_its_factors() ->
     read = factors_of(model)
     by_hand = model.user_embeddings @ model.item_embeddings.T + model.item_biases
     np.testing.assert_allclose(read.users @ read.items.T, by_hand, rtol=1e-5)
+
+
+def test_implicits_logistic_factors_keep_the_bias_of_items(world: World) -> None:
+    with threadpool_limits(1, "blas"):
+        model = LogisticMatrixFactorization(factors=4, iterations=5, random_state=0, num_threads=1)
+        model.fit(world.train, show_progress=False)
+    read = factors_of(model)
+    assert read.bias_column == 4
+    assert (read.users[:, 4] == 1).all()
+    plain = HybridRecommender(
+        model, world.train, world.embeddings[:WARM], regressor=FactorRegressor("ridge"), k=0.0
+    )
+    theirs, their_scores = model.recommend(3, world.train[3])
+    ids, scores = plain.recommend(3, world.train[3])
+    np.testing.assert_array_equal(ids, theirs)
+    np.testing.assert_allclose(scores + model.user_factors[3, 5], their_scores, atol=1e-4)
