@@ -13,6 +13,8 @@ from recommender.lookup import whole_number
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+LARGEST, LONGEST = 1e9, 10
+"""Numbers that float32 can square and add up; of embeddings, times the usual length."""
 SHOWN = 5
 """Rows or ids that a message lists at most."""
 
@@ -36,8 +38,31 @@ def table(name: str, values: ArrayLike) -> NDArray[np.float32]:
         raise BadFactors(f"{name} must have rows and columns, not the shape {array.shape}")
     if array.shape[1] == 0:
         raise BadFactors(f"{name} has no columns")
-    refuse_rows(name, "NaN or infinity", ~np.isfinite(array).all(axis=1))
+    refuse_numbers(name, array)
     return array
+
+
+def refuse_numbers(name: str, array: NDArray[Any]) -> None:
+    """Refuse rows with NaN, infinity, or numbers whose squares and products are lost.
+
+    Raises
+    ------
+    BadFactors
+    """
+    refuse_rows(name, "NaN or infinity", ~np.isfinite(array).all(axis=1))
+    refuse_rows(name, f"a number beyond {LARGEST:g}", (np.abs(array) > LARGEST).any(axis=1))
+
+
+def refuse_long(embeddings: NDArray[np.float32], usual: float) -> None:
+    """Refuse rows that are no embeddings of the same model: scores grow with their length.
+
+    Raises
+    ------
+    BadFactors
+    """
+    lengths = np.linalg.norm(embeddings.astype(np.float64), axis=1)
+    what = f"a length of more than {LONGEST} times the usual {usual:.3g}"
+    refuse_rows("embeddings", what, (lengths > LONGEST * usual) & (usual > 0))
 
 
 def per_row(name: str, values: ArrayLike, rows: int) -> NDArray[np.float32]:
@@ -88,7 +113,7 @@ def sound_of(embeddings: ArrayLike, count: int) -> tuple[NDArray[np.float32], ND
     ------
     BadFactors
     """
-    array = np.array(embeddings, dtype=np.float32)
+    array = _numbers("embeddings", embeddings).copy()
     if array.ndim != 2 or len(array) != count:
         raise BadFactors(
             f"embeddings has the shape {array.shape}: {count} rows were expected, one for each "
@@ -96,7 +121,7 @@ def sound_of(embeddings: ArrayLike, count: int) -> tuple[NDArray[np.float32], ND
         )
     unheard: NDArray[np.bool_] = np.asarray(np.isnan(array).all(axis=1))
     array[unheard] = 0.0
-    refuse_rows("embeddings", "NaN or infinity", ~np.isfinite(array).all(axis=1))
+    refuse_numbers("embeddings", array)
     return array, ~unheard
 
 
@@ -128,7 +153,10 @@ def _is_unknown(name: Any) -> bool:
 
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
-    array: NDArray[Any] = np.asarray(values)
+    try:
+        array: NDArray[Any] = np.asarray(values)
+    except ValueError as error:
+        raise BadFactors(f"{name} is no array of numbers: {error}") from error
     if array.dtype == object or not np.issubdtype(array.dtype, np.number):
         try:
             array = array.astype(np.float64)
@@ -136,4 +164,5 @@ def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
             raise BadFactors(f"{name} holds something that is no number: {error}") from error
     if np.iscomplexobj(array):
         raise BadFactors(f"{name} holds complex numbers")
-    return np.asarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        return np.asarray(array, dtype=np.float32)

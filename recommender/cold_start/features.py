@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from indexer.errors import ExtraMissing, InvalidOption, UnknownTrack
 from recommender.cold_start.arguments import at_least_one, listed
-from recommender.cold_start.ids import Ids
+from recommender.cold_start.ids import Ids, given_keys
 from recommender.lookup import LARGEST_ID
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def feature_modality(sound: Recommender, ids: Sequence[Key] | NDArray[Any]) -> A
         from cornac.data import FeatureModality
     except ImportError as error:
         raise ExtraMissing("Cornac is not installed: `pip install cornac`") from error
-    names = Ids("item", list(ids), len(ids), argument="ids").names(np.arange(len(ids)))
-    return FeatureModality(features=item_features(sound, ids), ids=names.tolist(), normalized=False)
+    keys = given_keys(ids, argument="ids")
+    return FeatureModality(features=item_features(sound, keys), ids=keys, normalized=False)
 
 
 def frame(
@@ -220,6 +220,7 @@ def looked_up(
     BadFactors, InvalidOption
         Keys are there twice, or neither all int nor all str.
     """
+    keys = given_keys(keys, argument=argument)
     names = Ids("track", keys, len(keys), argument=argument)
     if names.kind is int:
         # Numbers past SQLite's integers are no track's id.
@@ -245,10 +246,11 @@ def wanted_ids(
         return sound.ids()
     if on_missing not in ("raise", "skip"):
         raise InvalidOption(f"on_missing is {on_missing!r}: choose raise or skip")
-    found = looked_up(sound, ids, argument="ids")
+    keys = given_keys(ids, argument="ids")
+    found = looked_up(sound, keys, argument="ids")
     missing = np.flatnonzero(found < 0).tolist()
     if missing and on_missing == "raise":
-        names = [repr(_shown(ids[place])) for place in missing]
+        names = [repr(keys[place]) for place in missing]
         raise UnknownTrack(f"the catalog has no track {listed(names)}")
     return found[found >= 0]
 
@@ -256,10 +258,6 @@ def wanted_ids(
 def _is_unicode(text: str) -> bool:
     """Whether a catalog can have it as a key."""
     return _written(text) == text
-
-
-def _shown(key: Any) -> Any:
-    return key.item() if isinstance(key, np.generic) else key
 
 
 def _columns(vectors: NDArray[np.float32]) -> list[str]:

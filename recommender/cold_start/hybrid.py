@@ -11,8 +11,10 @@ that wrap around, answers padded with items that were to be left out), this rais
 
 from __future__ import annotations
 
+import os
 import threading
 from copy import deepcopy
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
@@ -20,10 +22,17 @@ from sklearn.base import clone
 
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
 from recommender.cold_start import blending
-from recommender.cold_start.arguments import at_least_one, listed, name_each, sound_of, table
+from recommender.cold_start.arguments import (
+    at_least_one,
+    listed,
+    name_each,
+    refuse_long,
+    sound_of,
+    table,
+)
 from recommender.cold_start.collaborative import factors_of
 from recommender.cold_start.content import ContentFactors
-from recommender.cold_start.ids import Ids, is_one
+from recommender.cold_start.ids import Ids, asked_keys, given_keys, is_one
 from recommender.cold_start.items import Items
 from recommender.cold_start.listeners import Listeners
 from recommender.cold_start.plays import checked_plays, liked_rows, row_of
@@ -31,7 +40,6 @@ from recommender.cold_start.ranked import ROUTES, Ranked, Route, places
 from recommender.cold_start.regressor import FactorRegressor
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
@@ -90,6 +98,7 @@ class HybridRecommender:
         k: float | None = None,
         random_state: int = 0,
     ) -> None:
+        _refuse_options(regressor, k)
         self._model = factors_of(model)
         plays = checked_plays(user_items, self._model.users, self._model.items)
         count = len(self._model.items)
@@ -97,7 +106,9 @@ class HybridRecommender:
         self._users = Ids("listener", user_keys, plays.shape[0], argument="user_keys")
         sound, heard = sound_of(embeddings, count)
         makers = name_each("artists", artists, count)
-        self._dim = sound.shape[1]
+        lengths = np.linalg.norm(sound[heard], axis=1)
+        self._dim, self._length = sound.shape[1], float(np.median(lengths)) if heard.any() else 0.0
+        refuse_long(sound, self._length)
         listeners = np.bincount(plays.indices, minlength=count).astype(np.float32)
         self._items = Items(ids, self._model.items.copy(), np.full(count, -1, np.int8))
         self._learn(sound, heard, makers, listeners, plays, regressor, k, random_state)
@@ -134,6 +145,7 @@ class HybridRecommender:
         """
         from recommender.cold_start.features import looked_up
 
+        item_keys = given_keys(item_keys, argument="item_keys")
         ids = looked_up(sound, item_keys, argument="item_keys")
         known = ids >= 0
         if not known.any():
@@ -200,6 +212,8 @@ class HybridRecommender:
                 "vectors"
             )
         self._items.ids.check_new([key], argument="key")
+        if not isinstance(path, (str, bytes, os.PathLike)):
+            raise InvalidOption(f"path is a file's name, not {path!r}")
         heard = self._sound.hear(path)
         if heard.embedding is None:
             raise QueryError(f"{path!r} was not heard")
@@ -220,12 +234,16 @@ class HybridRecommender:
         ------
         BadFactors
         """
+        keys = given_keys(keys, argument="keys")
         sound = table("embeddings", embeddings)
         if sound.shape != (len(keys), self._dim):
             raise BadFactors(
                 f"embeddings has the shape {sound.shape}: {len(keys)} keys of dimension "
                 f"{self._dim} were to be added"
             )
+        refuse_long(sound, self._length)
+        if not keys:
+            return []
         factors, routes = self.content.predict(sound, artists)
         with self._lock:
             self._items.add(keys, factors.astype(np.float32), places(routes))
@@ -274,7 +292,7 @@ class HybridRecommender:
         UnknownTrack, InvalidOption, BadFactors
         """
         one = is_one(userid)
-        asked = [userid] if one else userid
+        asked = asked_keys(userid)
         count = at_least_one("N", N)
         if on_missing not in ("raise", "skip"):
             raise InvalidOption(f"on_missing is {on_missing!r}: choose raise or skip")
@@ -296,7 +314,7 @@ class HybridRecommender:
                 recalculate=recalculate_user,
             )
             if not known.all() and on_missing == "raise":
-                _refuse_listeners(asked, rows, known)
+                _refuse_listeners(asked, (rows >= 0) | recalculate_user, known)
             return self._items.best(
                 queries[known],
                 self._items.factors,
@@ -423,8 +441,6 @@ class HybridRecommender:
             k, self.handovers = blending.learned_handover(
                 self._model, plays, np.flatnonzero(learned), predicted, seed=seed
             )
-        if not k >= 0 or not np.isfinite(k):
-            raise InvalidOption(f"k is {k}: a number of listeners, at least 0")
         self.k = float(k)
         self._items.factors[learned] = blending.blended(
             y,
@@ -444,12 +460,27 @@ class HybridRecommender:
             self._items.routes[unplayed] = places(routes)
 
 
-def _refuse_listeners(asked: Any, rows: NDArray[np.int64], known: NDArray[np.bool_]) -> None:
-    names = asked if isinstance(asked, list) else np.asarray(asked).tolist()
-    bad = [repr(name) for name, there in zip(names, known, strict=True) if not there]
-    if (rows[~known] < 0).all():
-        raise UnknownListener(f"userid names no listener there is: {listed(bad)}")
-    raise UnknownListener(
-        f"nothing is known of the listeners {listed(bad)}, who have played nothing: use "
-        "recommend_liked, or on_missing='skip'"
-    )
+def _refuse_options(regressor: Any, k: Any) -> None:
+    if regressor is not None and not isinstance(regressor, FactorRegressor):
+        raise InvalidOption(f"regressor is a FactorRegressor, not {regressor!r}")
+    if k is None:
+        return
+    if isinstance(k, bool) or not isinstance(k, Real) or not 0 <= float(k) < float("inf"):
+        raise InvalidOption(f"k is {k!r}: a number of listeners, at least 0")
+
+
+def _refuse_listeners(asked: list[Any], there: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
+    """Name those that do not exist, and those that do but have played nothing."""
+    answered = zip(asked, there.tolist(), known.tolist(), strict=True)
+    missing = [(repr(name), exists) for name, exists, told in answered if not told]
+    unknown = [name for name, exists in missing if not exists]
+    silent = [name for name, exists in missing if exists]
+    said = []
+    if unknown:
+        said.append(f"userid names no listener there is: {listed(unknown)}")
+    if silent:
+        said.append(
+            f"nothing is known of the listeners {listed(silent)}, who have played nothing that is "
+            "known: use recommend_liked, or on_missing='skip'"
+        )
+    raise UnknownListener("; ".join(said))

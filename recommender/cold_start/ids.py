@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListene
 from recommender.cold_start.arguments import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -46,9 +47,10 @@ class Ids:
         if keys is None:
             self.add(range(count), argument=argument)
             return
-        if len(keys) != count:
-            raise BadFactors(f"{argument} names {len(keys)} {what}s of {count}: name each once")
-        self.add(keys, argument=argument)
+        given = given_keys(keys, argument=argument)
+        if len(given) != count:
+            raise BadFactors(f"{argument} names {len(given)} {what}s of {count}: name each once")
+        self.add(given, argument=argument)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -86,6 +88,12 @@ class Ids:
             raise BadFactors(
                 f"{argument} has -1 in row {new.index(-1)}: in answers it says that there is none"
             )
+        if kind is int and self.what != "track":
+            huge = [row for row, key in enumerate(new) if not -(2**63) <= int(key) < 2**63]
+            if huge:
+                raise BadFactors(
+                    f"{argument} has a number of more than 64 bits in row {listed(huge)}: use text"
+                )
         seen: set[Key] = set()
         twice = [
             row
@@ -113,9 +121,10 @@ class Ids:
         InvalidOption
             Ids of another type.
         """
-        found = self.known_rows(ids, argument=argument)
+        keys = asked_keys(ids)
+        found = self.known_rows(keys, argument=argument)
         if (found < 0).any():
-            unknown = [key for key, row in zip(_listed(ids), found, strict=True) if row < 0]
+            unknown = [key for key, row in zip(keys, found, strict=True) if row < 0]
             error: type[QueryError] = UnknownTrack if self.what == "item" else UnknownListener
             raise error(f"{argument} names no {self.what} there is: {listed(map(repr, unknown))}")
         return found
@@ -127,7 +136,7 @@ class Ids:
         ------
         InvalidOption
         """
-        keys = _listed(ids)
+        keys = asked_keys(ids)
         for key in keys:
             if type(key) is not self.kind:
                 raise InvalidOption(
@@ -150,13 +159,32 @@ class Ids:
 
 def is_one(value: Any) -> bool:
     """Whether it is one id rather than several."""
-    return isinstance(value, (str, bytes)) or np.ndim(value) == 0
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0
+    return isinstance(value, (str, bytes)) or not isinstance(value, Iterable)
 
 
-def _listed(ids: Any) -> list[Any]:
+def asked_keys(ids: Any) -> list[Any]:
+    """One id or several as a list."""
     if isinstance(ids, np.ndarray):
         return list(ids.ravel().tolist())
-    return [_plain(key) for key in ids]
+    return [_plain(ids)] if is_one(ids) else [_plain(key) for key in ids]
+
+
+def given_keys(keys: Any, *, argument: str) -> list[Any]:
+    """Keys that name rows, in order.
+
+    Raises
+    ------
+    BadFactors
+        No sequence.
+    """
+    if is_one(keys) or isinstance(keys, (set, frozenset)):
+        raise BadFactors(
+            f"{argument} must be a sequence of keys, one for each row in order, not a "
+            f"{type(keys).__name__}"
+        )
+    return [_plain(key) for key in keys]
 
 
 def _plain(key: Any) -> Any:

@@ -34,6 +34,7 @@ def checked_plays(
             f"user_items has the shape {user_items.shape}, the model {expected}: give the plays "
             "that it was fitted on"
         )
+    _refuse_broken(user_items)
     plays = csr_matrix(user_items, dtype=np.float32, copy=True)
     listener = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
     bad = np.zeros(plays.shape[0], bool)
@@ -76,11 +77,22 @@ def liked_rows(user_items: Any, listeners: int, *, model_items: int, items: int)
             f"user_items has {user_items.shape[1]} columns: there are {model_items} items in "
             f"the model and {items} with the new ones"
         )
+    _refuse_broken(user_items)
     matrix = csr_matrix(user_items)
     if (matrix.data == 0).any():
         matrix = matrix.copy()
         matrix.eliminate_zeros()
     return csr_matrix((matrix.data, matrix.indices, matrix.indptr), (listeners, items))
+
+
+def _refuse_broken(matrix: Any) -> None:
+    """Refuse indices that lead out of the matrix, which scipy does not look at by itself."""
+    if not hasattr(matrix, "check_format"):
+        return
+    try:
+        matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise BadFactors(f"user_items is a broken sparse matrix: {error}") from error
 
 
 def row_of(items: NDArray[np.int64], count: int) -> csr_matrix:

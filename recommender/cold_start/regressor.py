@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from indexer.errors import BadFactors, InvalidOption
-from recommender.cold_start.arguments import per_row, refuse_rows
+from recommender.cold_start.arguments import per_row, refuse_numbers
 from recommender.cold_start.folds import numbered, splits
 from recommender.cold_start.maps import (
     STRENGTHS,
@@ -313,5 +313,5 @@ _UNCHECKED: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": False}
 def _as_floats(name: str, values: NDArray[Any]) -> Floats:
     single = values.dtype in (np.float16, np.float32)
     array: Floats = np.asarray(values, dtype=np.float32 if single else np.float64)
-    refuse_rows(name, "NaN or infinity", ~np.isfinite(array).all(axis=1))
+    refuse_numbers(name, array)
     return array

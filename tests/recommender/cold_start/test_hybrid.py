@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from indexer.errors import (
     AnalysisError,
     BadFactors,
+    InvalidOption,
     QueryError,
     UnknownTrack,
 )
@@ -274,6 +275,10 @@ def test_an_upload_is_servable_when_add_item_returns(
         assert route in (Route.SOUND, Route.ARTIST)
         ids, _ = made.recommend(0, plays[0], N=13, filter_already_liked_items=False)
         assert "upload-7" in ids
+        with pytest.raises(InvalidOption, match="path is a file's name, not None"):
+            made.add_item("upload-8", None)  # type: ignore[arg-type] # as meant
+        with pytest.raises(BadFactors, match="item_keys must be a sequence of keys"):
+            HybridRecommender.from_catalog(model, plays, sound, item_keys=None)  # type: ignore[arg-type] # as meant
         (tmp_path / "text.mp3").write_text("no sound")
         with pytest.raises(AnalysisError):
             made.add_item("upload-8", tmp_path / "text.mp3")

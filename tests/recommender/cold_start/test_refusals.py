@@ -7,8 +7,9 @@ import pytest
 from cornac.models import BPR
 from implicit.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
+from sklearn.linear_model import Ridge
 
-from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack
+from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
 from recommender.cold_start import FactorRegressor, HybridRecommender
 from tests.recommender.cold_start.listeners import WARM, World, keys
 
@@ -56,6 +57,80 @@ def test_what_cannot_be_built_on_is_refused_by_name(world: World) -> None:
     refused(world, "item_keys has -1 in row 1", item_keys=[7, -1, *range(100, WARM + 98)])
     refused(world, "item_keys names 3 items of 200", item_keys=keys(0, 3))
     refused(world, "artists names 1 items of 200", artists=["x"])
+    for lone in (set(range(WARM)), "text", 5):
+        refused(world, "item_keys must be a sequence of keys", item_keys=lone)
+    refused(world, "more than 64 bits in row 1", item_keys=[5, 2**63, *range(10, WARM + 8)])
+    refused(world, "embeddings holds something that is no number", embeddings=[["a"]] * WARM)
+    refused(world, "embeddings is no array of numbers", embeddings=[[1.0], [1.0, 2.0]])
+    for index in (-1, WARM):
+        broken = world.train.copy()
+        broken.indices[3] = index
+        refused(world, "user_items is a broken sparse matrix", user_items=broken)
+
+
+def test_what_is_absurdly_long_is_refused(world: World) -> None:
+    users, items = world.model.user_factors.copy(), world.model.item_factors.copy()
+    items[7] = 1e30
+    refused(world, r"item_factors has a number beyond 1e\+09 in row 7", model=(users, items))
+    sound = world.embeddings[:WARM].copy()
+    sound[3] *= 1e4
+    refused(world, "embeddings has a length of more than 10 times .* in row 3", embeddings=sound)
+    sound[3] = 1e30
+    refused(world, "embeddings has a number beyond", embeddings=sound)
+    refused(world, "embeddings has NaN or infinity", embeddings=np.full((WARM, 2), 1e300))
+    made = HybridRecommender(
+        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
+    )
+    with pytest.raises(BadFactors, match="more than 10 times the usual"):
+        made.add_items([WARM], 1e4 * world.embeddings[:1])
+    assert made.add_items([], world.embeddings[:0]) == []
+    assert len(made) == WARM
+
+
+def test_options_of_a_hybrid_that_make_no_sense_are_refused(world: World) -> None:
+    for said, options in (
+        ("k is '5'", {"k": "5"}),
+        ("k is nan", {"k": float("nan")}),
+        ("k is True", {"k": True}),
+        ("regressor is a FactorRegressor, not Ridge", {"regressor": Ridge()}),
+    ):
+        with pytest.raises(InvalidOption, match=said):
+            HybridRecommender(world.model, world.train, world.embeddings[:WARM], **options)  # type: ignore[arg-type] # as meant
+
+
+def test_one_id_is_as_good_as_a_list_of_one(world: World) -> None:
+    made = HybridRecommender(
+        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0,
+        item_keys=(name for name in keys(0, WARM)),  # type: ignore[arg-type] # any iterable is taken
+    )  # fmt: skip
+    row = world.train[3]
+    assert made.routes("item 3") == made.routes(["item 3"])
+    for one, several in (
+        (made.recommend_liked("item 3"), made.recommend_liked(["item 3"])),
+        (made.recommend(3, row, filter_items="item 3"),
+         made.recommend(3, row, filter_items=["item 3"])),
+        (made.recommend(3, row, items="item 4"), made.recommend(3, row, items=["item 4"])),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(one[0], several[0])
+    for ask in (
+        lambda: made.routes(name for name in ("item 3", "nothing")),
+        lambda: made.similar_items(iter(["nothing"])),
+        lambda: made.recommend_liked("nothing"),
+    ):
+        with pytest.raises(UnknownTrack, match="names no item there is: 'nothing'"):
+            ask()
+    with pytest.raises(InvalidOption, match="filter_items must be str"):
+        made.recommend(3, row, filter_items=3)
+
+
+def test_who_does_not_exist_and_who_played_nothing_are_told_apart(world: World) -> None:
+    train = world.train.tolil()
+    train[0] = 0
+    train = csr_matrix(train)
+    made = HybridRecommender(world.model, train, world.embeddings[:WARM], regressor=RIDGE, k=1.0)
+    said = "names no listener there is: 9999; nothing is known of the listeners 0, who"
+    with pytest.raises(UnknownListener, match=said):
+        made.recommend([3, 9999, 0], train[[3, 0, 0]])
 
 
 def test_questions_that_make_no_sense_are_refused(world: World, plain: HybridRecommender) -> None:
