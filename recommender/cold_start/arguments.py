@@ -60,7 +60,7 @@ def refuse_long(embeddings: NDArray[np.float32], usual: float) -> None:
     ------
     BadFactors
     """
-    lengths = np.linalg.norm(embeddings.astype(np.float64), axis=1)
+    lengths = np.linalg.norm(embeddings, axis=1)
     what = f"a length of more than {LONGEST} times the usual {usual:.3g}"
     refuse_rows("embeddings", what, (lengths > LONGEST * usual) & (usual > 0))
 
