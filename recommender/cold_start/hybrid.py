@@ -292,7 +292,7 @@ class HybridRecommender:
         UnknownTrack, InvalidOption, BadFactors
         """
         one = is_one(userid)
-        asked = asked_keys(userid)
+        asked = asked_keys(userid) if one else given_keys(userid, argument="userid")
         count = at_least_one("N", N)
         if on_missing not in ("raise", "skip"):
             raise InvalidOption(f"on_missing is {on_missing!r}: choose raise or skip")
@@ -374,7 +374,8 @@ class HybridRecommender:
         count = at_least_one("N", N)
         one = is_one(itemid)
         with self._lock:
-            rows = self._items.servable([itemid] if one else itemid, argument="itemid")
+            asked = asked_keys(itemid) if one else given_keys(itemid, argument="itemid")
+            rows = self._items.servable(asked, argument="itemid")
             unit = self._items.unit()
             return self._items.best(
                 unit[rows],

@@ -119,6 +119,13 @@ def test_one_id_is_as_good_as_a_list_of_one(world: World) -> None:
     ):
         with pytest.raises(UnknownTrack, match="names no item there is: 'nothing'"):
             ask()
+    # Rows of an answer follow those of the question, which in a set have no order.
+    for ask in (
+        lambda: made.recommend({3, 4}, world.train[3:5]),
+        lambda: made.similar_items({"item 3", "item 4"}),
+    ):
+        with pytest.raises(BadFactors, match=r"must be a sequence of keys.*, not a set"):
+            ask()
     with pytest.raises(InvalidOption, match="filter_items must be str"):
         made.recommend(3, row, filter_items=3)
 
