@@ -15,7 +15,7 @@ from recommender.ranking import Candidates, Ranked, Ranking, ranked
 from recommender.reasons import shared_key, shared_tags, shared_tempo
 from recommender.search import MARGIN
 from recommender.seeds import descriptors_of
-from recommender.versions import Facts, one_recording
+from recommender.versions import Facts, lowest, one_recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,15 +128,18 @@ class Answering:
     def _are_seeds(
         self, tracks: Sequence[Track], vectors: NDArray[np.float32], seeds: Sequence[Seed]
     ) -> NDArray[np.bool_]:
-        facts = Facts.of([*tracks, *seeds])
+        recordings = np.array([track.recording_id for track in tracks], dtype=np.int64)
+        least = lowest(self.usual_cosine)
         are = np.zeros(len(tracks), dtype=bool)
-        for place, seed in enumerate(seeds, start=len(tracks)):
-            are |= one_recording(
-                scores(vectors, seed.vector),
-                facts.at(slice(len(tracks))),
-                facts.at(place),
-                usual=self.usual_cosine,
-            )
+        for seed in seeds:
+            cosines = scores(vectors, seed.vector)
+            # Most answers are none: what is known of a track is not gathered in vain.
+            (may_be,) = np.nonzero((cosines >= least) | (recordings == seed.recording))
+            if len(may_be):
+                facts = Facts.of([*(tracks[place] for place in may_be.tolist()), seed])
+                are[may_be] |= one_recording(
+                    cosines[may_be], facts.at(slice(-1)), facts.at(-1), usual=self.usual_cosine
+                )
         return are
 
     @staticmethod

@@ -11,7 +11,7 @@ import numpy as np
 from indexer.errors import InvalidOption
 from recommender.lookup import folded, whole_number
 from recommender.rerank import capped, maximal_marginal_relevance
-from recommender.versions import Facts, collapse
+from recommender.versions import Facts, all_apart, collapse
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -164,10 +164,18 @@ def _fold(
     for start in range(0, len(order), FOLDED_TOGETHER):
         places = order[start : start + FOLDED_TOGETHER]
         tracks = [candidates.tracks[place] for place in places.tolist()]
+        vectors = np.concatenate(
+            [*(seed.vector[np.newaxis] for seed in seeds), candidates.vectors[places]]
+        )
+        recordings = [
+            *(seed.recording for seed in seeds),
+            *(track.recording_id for track in tracks),
+        ]
+        if all_apart(vectors, recordings, usual=candidates.usual):
+            represented += places.tolist()
+            continue
         heads = collapse(
-            np.concatenate(
-                [*(seed.vector[np.newaxis] for seed in seeds), candidates.vectors[places]]
-            ),
+            vectors,
             Facts.of([*seeds, *tracks]),
             usual=candidates.usual,
         )[len(seeds) :]

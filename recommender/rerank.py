@@ -160,7 +160,7 @@ class Percentiles:
                 cosines[part] = np.einsum("nd,nd->n", rows[one[part]], rows[other[part]])
         return cls(np.sort(cosines))
 
-    @property
+    @cached_property
     def median(self) -> float:
         """The usual cosine of two tracks; `USUAL_COSINE` where there are no pairs."""
         return float(np.median(self.cosines)) if len(self.cosines) else USUAL_COSINE

@@ -115,6 +115,22 @@ def lowest(usual: float) -> float:
     return min(level(COPY_COSINE, usual), level(VERSION_COSINE, usual), SAME_COSINE)
 
 
+def all_apart(vectors: NDArray[np.float32], recordings: Sequence[int], *, usual: float) -> bool:
+    """Whether no two of some tracks can be versions of each other, told without `Facts`.
+
+    Parameters
+    ----------
+    vectors : float32 (n, dim), unit length
+    recordings : n ints
+        Negative where unknown.
+    """
+    known = [recording for recording in recordings if recording >= 0]
+    if len(set(known)) < len(known):
+        return False
+    alike = vectors @ vectors.T >= lowest(usual)
+    return int(alike.sum()) <= len(vectors)
+
+
 def measured_alike(one: Facts, other: Facts) -> NDArray[np.bool_]:
     """Whether key, tempo and brightness of pairs agree; not where brightness is unknown."""
     octaves = np.log2(one.tempi_bpm / other.tempi_bpm)
