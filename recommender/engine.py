@@ -17,7 +17,6 @@ import numpy as np
 from indexer.errors import InvalidOption, QueryError, UnknownTrack
 from indexer.vectors.base import checked_vectors
 from recommender.answering import Answering
-from recommender.compiled import Filters
 from recommender.hearing import Hearing
 from recommender.lookup import find_track, whole_number
 from recommender.ranking import PLAIN
@@ -52,6 +51,9 @@ class Recommender:
     """
 
     def __init__(self, library: Library) -> None:
+        # SQLAlchemy comes with the first catalog, not with the import.
+        from recommender.compiled import Filters
+
         self._library = library
         self._hearing = Hearing(library)
         self._seeds = Seeds(library, self._hearing.hear)

@@ -146,10 +146,11 @@ def test_audio_knows_no_database_and_the_database_no_audio(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["recommender", "indexer", "recommender.__main__", "recommender.cold_start"]
+    "package",
+    ["recommender.engine", "indexer", "recommender.__main__", "recommender.cold_start"],
 )
 def test_importing_loads_no_heavy_package(package: str) -> None:
-    heavy = ("torch", "librosa", "matplotlib", "sklearn", "pandas")
+    heavy = ("torch", "librosa", "matplotlib", "sklearn", "pandas", "sqlalchemy", "faiss")
     code = f"import sys, {package}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
