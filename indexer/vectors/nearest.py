@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from indexer.vectors.inverted_lists import InvertedLists, ListSubset
 
 _SPARE = 22  # more than k, because float32 sums can swap neighbours near the k-th place
-_ONE_CORE_UP_TO = 20_000  # vectors, 1 ms: on a busy machine, waiting for a second core costs more
+# Vectors, some 5 ms: a second core saves half of that where it is idle, and costs six times as much
+# where it is not (4.7 and 32 ms a question of a million tracks, with one other process at work).
+_ONE_CORE_UP_TO = 100_000
 
 
 @dataclass(frozen=True)
