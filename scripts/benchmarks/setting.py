@@ -47,7 +47,7 @@ class Sizes:
     long_formats: tuple[str, ...] = ("mp3", "m4a", "opus")
     memory_runs: int = 3
     index_counts: tuple[int, ...] = (10_000, 100_000, 1_000_000)
-    catalog_counts: tuple[int, ...] = (10_000, 100_000)
+    catalog_counts: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     queries: int = 500
     rescan_files: int = 10_000
     start_runs: int = 7
@@ -63,6 +63,7 @@ QUICK = replace(
     long_formats=("mp3",),
     memory_runs=1,
     index_counts=(10_000, 100_000),
+    catalog_counts=(10_000, 100_000),
     queries=200,
     start_runs=3,
 )
