@@ -94,11 +94,11 @@ class Ids:
                 raise BadFactors(
                     f"{argument} has a number of more than 64 bits in row {listed(huge)}: use text"
                 )
-        seen: set[Key] = set()
+        first: dict[Key, int] = {}
         twice = [
             row
             for row, key in enumerate(new)
-            if key in self._rows or key in seen or seen.add(key)  # type: ignore[func-returns-value] # add gives None
+            if key in self._rows or first.setdefault(key, row) != row
         ]
         if twice:
             raise BadFactors(
