@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LEVEL = re.compile(r"(.*?)\s*(?:>=?\s*([0-9.]+))?\s*")
 _DECADE = re.compile(r"((?:19|20)?\d0)s")
+_YEARS = re.compile(r"(\d{1,4})?(?:\s*(-)\s*(\d{1,4})?)?", re.ASCII)
 _SAME_TEMPO = 0.04
 
 
@@ -29,7 +30,7 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def with_where(
         *args: Any,
-        year: tuple[float | None, float | None] | None,
+        year: tuple[int | None, int | None] | None,
         duration: tuple[float | None, float | None] | None,
         tag: tuple[str, ...],
         **options: Any,
@@ -39,7 +40,7 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = {name: options.pop(name) for name in ("artist", "album", "genre", "exclude")}
         where = Where(
             **given,
-            year=year,  # type: ignore[arg-type]  # years come as whole floats
+            year=year,
             duration_s=duration,
             tempo=options.pop("tempo"),
             key=options.pop("key"),
@@ -150,27 +151,30 @@ def _range(
 
 
 def _years(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[float | None, float | None] | None:
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> tuple[int | None, int | None] | None:
     """A click callback: a range of years, one year, or a decade such as 90s or 1990s."""
-    text = (value or "").strip()
-    decade = _DECADE.fullmatch(text)
+    if value is None:
+        return None
+    decade = _DECADE.fullmatch(value.strip())
     if decade is not None:
         first = int(decade[1])
         first += (1900 if first > 20 else 2000) if first < 100 else 0
-        return float(first), float(first + 9)
-    if text.isdigit():
-        return float(text), float(text)
-    return _range(context, parameter, value)
+        return first, first + 9
+    years = _YEARS.fullmatch(value.strip())
+    if years is None or not (years[1] or years[3]):
+        raise click.BadParameter(f"{value!r} is no range: write 1990-1999, 1990-, -1999 or 90s")
+    low = int(years[1]) if years[1] else None
+    high = int(years[3]) if years[3] else None
+    return low, high if years[2] else low
 
 
 def _tempi(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[float | None, float | None] | None:
     """A click callback: a range of tempi, or what is as good as one."""
-    try:
-        around = float(value or "")
-    except ValueError:
+    around = None if value is None else _number(value)
+    if around is None:
         return _range(context, parameter, value)
     return around * (1 - _SAME_TEMPO), around * (1 + _SAME_TEMPO)
 

@@ -32,7 +32,10 @@ def show(where: Where) -> None:
         ("--duration", "-1:30", (None, 90.0)),
         ("--duration", "200-", (200.0, None)),
         ("--tempo", "90-110", (90.0, 110.0)),
+        ("--year", "-1959", (None, 1959)),
+        ("--year", "1960 -", (1960, None)),
         ("--tempo", "100", (96.0, 104.0)),
+        ("--tempo", "-110", (None, 110.0)),
     ],
 )
 def test_ranges_are_read_as_people_write_them(
@@ -41,6 +44,16 @@ def test_ranges_are_read_as_people_write_them(
     done = CliRunner().invoke(show, [option, text])
     place = ("--year", "--duration", "--tempo").index(option)
     assert ast.literal_eval(done.output)[place] == said
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("--year", "²"), ("--year", "2m"), ("--year", ""), ("--tempo", "nan"), ("--tempo", "-")],
+)
+def test_what_is_no_range_is_refused(option: str, text: str) -> None:
+    done = CliRunner().invoke(show, [option, text])
+    assert done.exit_code == 2
+    assert "is no range" in done.output
 
 
 @pytest.mark.parametrize(
