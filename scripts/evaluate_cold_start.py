@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -106,28 +106,13 @@ def tracks_options(command: Callable[..., None]) -> Callable[..., None]:
 @main.command()
 @tracks_options
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw recall against plays (PNG).")
-def run(
-    catalogs: dict[str, Path],
-    tables: tuple[Path, ...],
-    taste: Path,
-    features: dict[str, Path],
-    collaborative: str,
-    kinds: str,
-    factors: int,
-    listeners: int | None,
-    first: int,
-    worlds: int,
-    plot: Path | None,
-    as_json: bool,  # noqa: FBT001 - click hands flags over by name
-) -> None:
+def run(first: int, worlds: int, plot: Path | None, *, as_json: bool, **world: Any) -> None:
     """Simulate listeners of the main world and print tables."""
     from cold_start.experiment import Experiment
     from cold_start.handover import curves, draw
     from cold_start.report import handover_of, tables_of
 
-    tracks, habits, setting = _prepared(
-        catalogs, tables, taste, features, listeners, collaborative, factors, kinds
-    )
+    tracks, habits, setting = _prepared(**world)
     measured, handed = [], []
     for seed in range(first, first + worlds):
         experiment = Experiment(tracks, habits, setting, seed=seed)
@@ -139,33 +124,23 @@ def run(
             report(f"world {seed}: curves")
     shown = tables_of(measured, first=experiment.first)
     if plot is not None:
-        draw(np.stack(handed), plot, title=f"Simulated listeners, {collaborative}, {worlds} worlds")
+        draw(
+            np.stack(handed),
+            plot,
+            title=f"Simulated listeners, {setting.collaborative}, {worlds} worlds",
+        )
         shown.append(handover_of(np.stack(handed)))
     _print(shown, as_json=as_json)
 
 
 @main.command()
 @tracks_options
-def sensitivity(
-    catalogs: dict[str, Path],
-    tables: tuple[Path, ...],
-    taste: Path,
-    features: dict[str, Path],
-    collaborative: str,
-    kinds: str,
-    factors: int,
-    listeners: int | None,
-    first: int,
-    worlds: int,
-    as_json: bool,  # noqa: FBT001 - click hands flags over by name
-) -> None:
+def sensitivity(first: int, worlds: int, *, as_json: bool, **world: Any) -> None:
     """The ratios of the main world, of the first catalog, with one habit changed at a time."""
     from cold_start.experiment import Experiment
     from cold_start.report import sensitivity_of, variations
 
-    tracks, habits, setting = _prepared(
-        catalogs, tables, taste, features, listeners, collaborative, factors, kinds
-    )
+    tracks, habits, setting = _prepared(**world)
     found: dict[str, list[dict[str, float]]] = {}
     for name, other in variations(habits).items():
         found[name] = [
@@ -173,7 +148,7 @@ def sensitivity(
             for seed in range(first, first + worlds)
         ]
         report(name)
-    _print([sensitivity_of(found, first=next(iter(catalogs)))], as_json=as_json)
+    _print([sensitivity_of(found, first=next(iter(tracks.embeddings)))], as_json=as_json)
 
 
 @main.command()
@@ -220,6 +195,7 @@ def memory(catalog: Path, out: Path, limit_mb: int) -> None:
 
 
 def _prepared(
+    *,
     catalogs: dict[str, Path],
     tables: tuple[Path, ...],
     taste: Path,
