@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.catalog import Catalog, StoredModel
+from indexer.catalog.reader import Catalog, StoredModel
 from indexer.errors import IndexFileError
 from indexer.vectors.base import Stamp, VectorIndex
 

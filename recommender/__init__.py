@@ -7,20 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recommender.answers import Answer, Neighbour
     from recommender.engine import Recommender
-    from recommender.filters import Where
-    from recommender.ranking import Ranking
+    from recommender.retrieval.answers import Answer, Neighbour
+    from recommender.retrieval.ranking import Ranking
+    from recommender.retrieval.where import Where
 
 __all__ = ["Answer", "Neighbour", "Ranking", "Recommender", "Where"]
 
 if not TYPE_CHECKING:
     _MODULES = {
-        "Answer": "answers",
-        "Neighbour": "answers",
-        "Ranking": "ranking",
+        "Answer": "retrieval.answers",
+        "Neighbour": "retrieval.answers",
+        "Ranking": "retrieval.ranking",
         "Recommender": "engine",
-        "Where": "filters",
+        "Where": "retrieval.where",
     }
 
     def __getattr__(name: str) -> Any:

@@ -10,19 +10,19 @@ try:
     import click
 
     from indexer.errors import AmbiguousTrack, SoundalikeError
-    from recommender.commands.asking import show, similar
     from recommender.commands.clusters import clusters
     from recommender.commands.duplicates import duplicates
-    from recommender.commands.evaluating import evaluate
-    from recommender.commands.exporting import export
+    from recommender.commands.evaluate import evaluate
+    from recommender.commands.export import export
+    from recommender.commands.find import find
     from recommender.commands.genres import genre, genres
-    from recommender.commands.indexing import add, index, remove
-    from recommender.commands.journeys import path, playlist, station
+    from recommender.commands.index import add, index, remove
+    from recommender.commands.maintenance import failures, rebuild, status, verify
     from recommender.commands.models import model
     from recommender.commands.output import printable, say
-    from recommender.commands.pictures import compare, explore, library_map, picture
-    from recommender.commands.upkeep import failures, rebuild, status, verify
-    from recommender.commands.words import find
+    from recommender.commands.playlists import path, playlist, station
+    from recommender.commands.plots import compare, explore, library_map, picture
+    from recommender.commands.similar import show, similar
 except KeyboardInterrupt:
     sys.stderr.write("soundalike: interrupted\n")
     sys.exit(130)

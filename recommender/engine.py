@@ -16,12 +16,12 @@ import numpy as np
 
 from indexer.errors import InvalidOption, QueryError, UnknownTrack
 from indexer.vectors.base import checked_vectors
-from recommender.answering import Answering
-from recommender.hearing import Hearing
-from recommender.lookup import find_track, whole_number
-from recommender.ranking import PLAIN
-from recommender.search import Own, nearest_but_same, table
-from recommender.seeds import Seeds, Taste, nothing_in, several
+from recommender.retrieval.candidates import Own, nearest_but_same, table
+from recommender.retrieval.lookup import find_track, whole_number
+from recommender.retrieval.on_demand import Hearing
+from recommender.retrieval.ranking import PLAIN
+from recommender.retrieval.retriever import Answering
+from recommender.retrieval.seeds import Seeds, Taste, nothing_in, several
 
 if TYPE_CHECKING:
     import os
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from indexer.analysis import TrackAnalysis
-    from indexer.catalog import StoredModel, Track
+    from indexer.analysis.track_analysis import TrackAnalysis
+    from indexer.catalog.reader import StoredModel, Track
     from indexer.library import Library
     from indexer.vectors.base import VectorIndex
-    from recommender.answers import Answer, MatchingWindows, Reasons
-    from recommender.filters import Where
-    from recommender.ranking import Ranking
-    from recommender.seeds import Seed, SeedLike, Strategy
+    from recommender.retrieval.answers import Answer, MatchingWindows, Reasons
+    from recommender.retrieval.ranking import Ranking
+    from recommender.retrieval.seeds import Seed, SeedLike, Strategy
+    from recommender.retrieval.where import Where
 
 
 class Recommender:
@@ -52,7 +52,7 @@ class Recommender:
 
     def __init__(self, library: Library) -> None:
         # SQLAlchemy comes with the first catalog, not with the import.
-        from recommender.compiled import Filters
+        from recommender.retrieval.filters import Filters
 
         self._library = library
         self._hearing = Hearing(library)
@@ -115,14 +115,14 @@ class Recommender:
         strategy : {"average", "best_score"}
             `average` looks around the mean of the likes: q = unit(unit(mean L) - 0.5 unit(mean D)),
             relevance(x) = q . x. `best_score` takes each candidate by its nearest like:
-            relevance(x) = max_l l . x - 0.5 max_d d . x. See `recommender.seeds`.
+            relevance(x) = max_l l . x - 0.5 max_d d . x. See `recommender.retrieval.seeds`.
         where : Where, optional
             Which tracks may be answers. The seeds need not be among them.
         ranking : Ranking, optional
             Diversity, caps per artist and album, versions folded or not, least score.
         include_same : bool
             Whether the seeds themselves and other encodings of their recordings may be answers.
-            How they are told is said in `recommender.versions`.
+            How they are told is said in `recommender.retrieval.near_duplicates`.
         why : bool or "windows"
             Whether each neighbour says what it has in common with the seed; "windows": also which
             seconds of both sound most alike, for which both are heard again (some 0.2 s a track).

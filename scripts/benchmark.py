@@ -26,7 +26,7 @@ from benchmarks.setting import FULL, QUICK, Setting, Sizes
 from benchmarks.table import plain_text
 
 from indexer.errors import SoundalikeError
-from indexer.model import model_info
+from indexer.models.registry import model_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from indexer.catalog import Catalog
+from indexer.catalog.reader import Catalog
 from recommender import Recommender
 
 mpl.use("Agg")

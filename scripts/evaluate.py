@@ -88,7 +88,7 @@ def _listening(windows: int | None, stretches: int | None = None) -> Listening:
 
 
 def _models(names: tuple[str, ...]) -> tuple[str, ...]:
-    from indexer.model import DEFAULT_MODEL
+    from indexer.models.registry import DEFAULT_MODEL
 
     return names or (DEFAULT_MODEL,)
 

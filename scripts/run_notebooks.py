@@ -51,8 +51,8 @@ def prepare(folder: Path, demo: Path) -> Path:
     Path
         What `SOUNDALIKE_DEMO` is to be.
     """
+    from indexer.indexing.pipeline import index_places
     from indexer.library import Library
-    from indexer.pipeline import index_places
 
     link = folder / "demo"
     link.symlink_to(demo.resolve(), target_is_directory=True)

@@ -129,7 +129,7 @@ def distill(
     from training.distill import save
     from training.prepare import open_prepared
 
-    from indexer.model import load_model
+    from indexer.models.registry import load_model
 
     torch.set_num_threads(threads)
     network, config = run_distillation(
@@ -173,7 +173,7 @@ def ablate(
     from training.classes import class_numbers
     from training.prepare import open_prepared
 
-    from indexer.model import load_model
+    from indexer.models.registry import load_model
 
     torch.set_num_threads(threads)
     rows = run_ablation(
@@ -204,7 +204,7 @@ def export(run: Path, out: Path, *, name: str, musicnn: str) -> None:
     from training.distill import open_saved
     from training.export import export as write
 
-    from indexer.model import model_info
+    from indexer.models.registry import model_info
 
     network, config = open_saved(run)
     info = write(network, config, out, name=name, musicnn=model_info(musicnn))

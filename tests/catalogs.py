@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer import catalog_writer as writer
-from indexer.analysis import TrackAnalysis
-from indexer.audio import AudioFacts
-from indexer.catalog_writer import SeenFile
-from indexer.checkpoint import ModelInfo, NetworkConfig
-from indexer.descriptors import Descriptors
+from indexer.analysis.track_analysis import TrackAnalysis
+from indexer.audio.tags import Tags
+from indexer.audio.track import AudioFacts
+from indexer.catalog import writer
+from indexer.catalog.file_queries import SeenFile
+from indexer.features.descriptors import Descriptors
+from indexer.features.melspectrogram import FrontEnd
 from indexer.library import Library
-from indexer.melspectrogram import FrontEnd
-from indexer.tags import Tags
+from indexer.models.checkpoint import ModelInfo, NetworkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.catalog_writer import Stored
+from indexer.analysis.pools import AnalysisPool
+from indexer.catalog.writer import Stored
 from indexer.errors import ModelError
+from indexer.indexing.pipeline import index_places
 from indexer.library import Library
-from indexer.model import DEFAULT_MODEL, fetch_model, load_model, model_folder, model_info
-from indexer.pipeline import index_places
-from indexer.workers import AnalysisPool
+from indexer.models.registry import DEFAULT_MODEL, fetch_model, load_model, model_folder, model_info
 from tests import sounds
 
 if TYPE_CHECKING:

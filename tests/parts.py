@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from indexer import checkpoint, efficientat, fcn
-from indexer.checkpoint import ModelCard, ModelInfo, NetworkConfig
-from indexer.melspectrogram import FrontEnd
-from indexer.network import build
+from indexer.features.melspectrogram import FrontEnd
+from indexer.models import checkpoint, efficientat, fcn
+from indexer.models.checkpoint import ModelCard, ModelInfo, NetworkConfig
+from indexer.models.network import build
 
 if TYPE_CHECKING:
     from pathlib import Path

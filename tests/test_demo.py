@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from indexer.indexing.pipeline import index_places
 from indexer.library import Library
-from indexer.pipeline import index_places
 from recommender import Recommender
 
 if TYPE_CHECKING:
-    from indexer.workers import AnalysisPool
+    from indexer.analysis.pools import AnalysisPool
 
 ROOT = Path(__file__).parents[1]
 PIECES = 3

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from indexer.drafts import replacing, to_disk
 from indexer.errors import IndexFileError
+from indexer.filesystem import replacing, to_disk
 from indexer.vectors.base import Stamp
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import clone
 
-from recommender.cold_start.arguments import name_each, per_row, table
 from recommender.cold_start.folds import numbered, splits
 from recommender.cold_start.maps import Agreement
 from recommender.cold_start.ranked import Route
 from recommender.cold_start.regressor import LARGEST_SCALE, FactorRegressor
+from recommender.cold_start.validation import name_each, per_row, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

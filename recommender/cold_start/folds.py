@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold
 
-from recommender.cold_start.arguments import name_each
+from recommender.cold_start.validation import name_each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,23 +21,25 @@ import numpy as np
 from sklearn.base import clone
 
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
-from recommender.cold_start import blending
-from recommender.cold_start.arguments import (
+from recommender.cold_start import handover
+from recommender.cold_start.content import ContentFactors
+from recommender.cold_start.factors import factors_of
+from recommender.cold_start.ids import Ids, asked_keys, given_keys, is_one
+from recommender.cold_start.items import Items
+from recommender.cold_start.ranked import ROUTES, Ranked, Route, places
+from recommender.cold_start.regressor import FactorRegressor
+from recommender.cold_start.users import Listeners
+from recommender.cold_start.validation import (
     at_least_one,
+    checked_plays,
+    liked_rows,
     listed,
     name_each,
     refuse_long,
+    row_of,
     sound_of,
     table,
 )
-from recommender.cold_start.collaborative import factors_of
-from recommender.cold_start.content import ContentFactors
-from recommender.cold_start.ids import Ids, asked_keys, given_keys, is_one
-from recommender.cold_start.items import Items
-from recommender.cold_start.listeners import Listeners
-from recommender.cold_start.plays import checked_plays, liked_rows, row_of
-from recommender.cold_start.ranked import ROUTES, Ranked, Route, places
-from recommender.cold_start.regressor import FactorRegressor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +78,7 @@ class HybridRecommender:
     content : ContentFactors
     k : float
     handovers : dict of float to float
-        How well other values of k did, where it was learned; see `blending.learned_handover`.
+        How well other values of k did, where it was learned; see `handover.learned_handover`.
 
     Raises
     ------
@@ -143,7 +145,7 @@ class HybridRecommender:
             The catalog knows none of the items.
         BadFactors
         """
-        from recommender.cold_start.features import looked_up
+        from recommender.cold_start.item_features import looked_up
 
         item_keys = given_keys(item_keys, argument="item_keys")
         ids = looked_up(sound, item_keys, argument="item_keys")
@@ -439,11 +441,11 @@ class HybridRecommender:
         self.handovers: dict[float, float] = {}
         if k is None:
             predicted = self.content.held_out(x, y, listeners[learned], artists)
-            k, self.handovers = blending.learned_handover(
+            k, self.handovers = handover.learned_handover(
                 self._model, plays, np.flatnonzero(learned), predicted, seed=seed
             )
         self.k = float(k)
-        self._items.factors[learned] = blending.blended(
+        self._items.factors[learned] = handover.blended(
             y,
             self.content.regressor.mean_,
             self.content.regressor.differences(x),

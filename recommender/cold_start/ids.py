@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
-from recommender.cold_start.arguments import listed
+from recommender.cold_start.validation import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

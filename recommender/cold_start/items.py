@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import InvalidOption, UnknownTrack
-from recommender.cold_start.arguments import listed
 from recommender.cold_start.ranked import Ranked, ranked
-from recommender.cold_start.scoring import best
+from recommender.cold_start.top_n import best
+from recommender.cold_start.validation import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,6 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from indexer.errors import BadFactors, InvalidOption
-from recommender.cold_start.arguments import per_row, refuse_numbers
 from recommender.cold_start.folds import numbered, splits
 from recommender.cold_start.maps import (
     STRENGTHS,
@@ -28,6 +27,7 @@ from recommender.cold_start.maps import (
     fit_all,
     fit_map,
 )
+from recommender.cold_start.validation import per_row, refuse_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

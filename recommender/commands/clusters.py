@@ -10,10 +10,10 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, print_table, say
-from recommender.lookup import counted
+from recommender.retrieval.lookup import counted
 
 if TYPE_CHECKING:
-    from recommender.clusters import Cluster, Clusters
+    from recommender.collection.clusters import Cluster, Clusters
 
 TAGS = 4
 CENTRAL = 3
@@ -49,13 +49,13 @@ def clusters(
     as_json: bool,  # noqa: FBT001 - click hands flags over by name
 ) -> None:
     """Sort the library into groups that sound alike, named by what sets each apart."""
-    from recommender.clusters import clusters_of
+    from recommender.collection.clusters import clusters_of
     from recommender.engine import Recommender
 
     with Recommender.open(catalog) as recommender:
         found = clusters_of(recommender, method=method, count=count, seed=seed)
         if playlists:
-            from recommender.playlists import write_m3u8
+            from recommender.playlists.files import write_m3u8
 
             playlists.mkdir(parents=True, exist_ok=True)
             for cluster in found.clusters:

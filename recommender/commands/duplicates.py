@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from indexer.paths import shown
+from indexer.filesystem import shown
 from recommender.commands.options import catalog_option, json_option, workers_option
 from recommender.commands.output import duration, print_json, print_table, say
-from recommender.lookup import counted
+from recommender.retrieval.lookup import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from recommender.duplicates import Duplicates, Evidence, Group
+    from recommender.collection.duplicates import Duplicates, Evidence, Group
 
 
 @click.command(epilog="Example: soundalike duplicates --sure --json > duplicates.json")
@@ -45,7 +45,7 @@ def duplicates(
     other versions: another mix, another take. Candidates are told from the catalog,
     then their files are listened to and aligned.
     """
-    from recommender.duplicates import find_duplicates
+    from recommender.collection.duplicates import find_duplicates
     from recommender.engine import Recommender
 
     with Recommender.open(catalog) as recommender, _progress() as on_progress:

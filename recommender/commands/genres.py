@@ -9,7 +9,7 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, print_table, printable, say
-from recommender.lookup import counted
+from recommender.retrieval.lookup import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +158,8 @@ def report(
     from recommender.engine import Recommender
     from recommender.genres.answers import classifier_path
     from recommender.genres.report import genre_report
-    from recommender.pictures.style import check_target, need_matplotlib
+    from recommender.plots.confusion import draw_confusion
+    from recommender.plots.style import check_target, need_matplotlib
 
     if png:
         need_matplotlib()
@@ -167,7 +168,8 @@ def report(
         found = genre_report(recommender, classifier or classifier_path(catalog))
     if png:
         figures = found.evaluation
-        found.confusion.draw(
+        draw_confusion(
+            found.confusion,
             png,
             title=f"Genres heard in {figures['tracks']} tracks of artists left out: "
             f"{figures['accuracy']:.0%} right",

@@ -12,7 +12,7 @@ from recommender.commands.options import json_option
 from recommender.commands.output import print_json, print_table, printable, say
 
 if TYPE_CHECKING:
-    from indexer.model import ModelInfo
+    from indexer.models.registry import ModelInfo
 
 
 @click.group(epilog="Example: soundalike model fetch musicnn")
@@ -30,7 +30,7 @@ def model() -> None:
 )
 def fetch(name: str, wheel: Path | None) -> None:
     """Bring a published model to this machine, checked against its SHA-256."""
-    from indexer.model import fetch_model
+    from indexer.models.registry import fetch_model
 
     _ready(fetch_model(name, report=say, wheel=wheel))
 
@@ -46,7 +46,7 @@ def import_file(file: Path, name: str | None) -> None:
     which becomes the model mn04, and Won's FCN for the Million Song Dataset, which becomes fcn.
     Together, and with musicnn, they are the model `ensemble`.
     """
-    from indexer.model import import_model
+    from indexer.models.registry import import_model
 
     _ready(import_model(file, report=say, name=name))
 
@@ -59,7 +59,7 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over
     Shipped models come with soundalike; a file of the same name in the model folder is not used.
     """
     from indexer.errors import ModelMissing
-    from indexer.model import (
+    from indexer.models.registry import (
         ENSEMBLE,
         FETCHABLE_MODELS,
         PUBLISHED,

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recommender.answers import Answer
+    from recommender.retrieval.answers import Answer
 
 
 def printable(text: str) -> str:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import AnalysisError
-from indexer.paths import shown
+from indexer.filesystem import shown
 from recommender.genres.labels import split_genres
-from recommender.lookup import name
+from recommender.retrieval.lookup import name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from indexer.analysis import TrackAnalysis
-    from indexer.catalog import Track
+    from indexer.analysis.track_analysis import TrackAnalysis
+    from indexer.catalog.reader import Track
     from recommender.engine import Recommender
     from recommender.genres.classifier import GenreClassifier
 
@@ -115,8 +115,8 @@ def genres_by_model(path: str | os.PathLike[str], model: str) -> HeardGenres:
         The file has no usable sound.
     ModelMissing, ModelCorrupt
     """
-    from indexer.model import verified_info
-    from indexer.workers import AnalysisPool, Task
+    from indexer.analysis.pools import AnalysisPool, Task
+    from indexer.models.registry import verified_info
 
     info = verified_info(model)
     pool = AnalysisPool(model, info.fingerprint)

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from indexer.drafts import replacing
 from indexer.errors import BadLabels, BadVector, ModelMismatch, NoClassifier
+from indexer.filesystem import replacing
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from indexer.catalog import StoredModel
+    from indexer.catalog.reader import StoredModel
 
 Floats: TypeAlias = "NDArray[np.float64]"
 Label: TypeAlias = str | Sequence[str]

@@ -1,4 +1,4 @@
-"""A confusion matrix: how many tracks of each genre were heard as which, in text and as a picture.
+"""A confusion matrix: how many tracks of each genre were heard as which.
 
 Accuracy is the share of tracks heard as what they are; balanced accuracy is the mean over the
 genres of the share of each one's tracks (its recall), so that a genre of few tracks counts as much
@@ -12,18 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recommender.pictures.style import drawing, in_a_line, need_matplotlib, save
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from matplotlib.axes import Axes
     from numpy.typing import NDArray
-
-_LONGEST_NAME = 24
-_DARK = 0.55
-"""Share whose colour takes white numbers."""
 
 
 @dataclass(frozen=True)
@@ -95,49 +87,9 @@ class Confusion:
             for genre, counts, recall in zip(self.genres, self.counts, self.recall, strict=True)
         ]
 
-    def draw(self, path: Path, *, title: str) -> None:
-        """Write the matrix as a PNG: colours are shares of each genre's tracks, numbers counts.
-
-        Raises
-        ------
-        ExtraMissing
-            matplotlib is not installed.
-        InvalidOption
-            The place cannot hold the file, or holds something that is no picture.
-        """
-        need_matplotlib()
-        from matplotlib.figure import Figure
-
-        with drawing():
-            side = max(4.4, 2.6 + 0.46 * len(self.genres))
-            figure = Figure(figsize=(side + 1.2, side), layout="constrained")
-            axes = figure.subplots()
-            shares = self.table / np.maximum(self.table.sum(axis=1, keepdims=True), 1)
-            image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-            for (row, column), count in np.ndenumerate(self.table):
-                if count:
-                    shade = "white" if shares[row, column] > _DARK else "black"
-                    axes.text(column, row, str(count), ha="center", va="center", color=shade)
-            _name_axes(axes, [in_a_line(genre, longest=_LONGEST_NAME) for genre in self.genres])
-            axes.set_title(title, wrap=True)
-            bar = figure.colorbar(image, ax=axes, shrink=0.8)
-            bar.set_label("share of the genre's tracks")
-        save(figure, path)
-
     def to_json(self) -> dict[str, Any]:
         """Plain values: genres and counts."""
         return {"genres": list(self.genres), "counts": [list(row) for row in self.counts]}
-
-
-def _name_axes(axes: Axes, names: list[str]) -> None:
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="#d8dde3", linewidth=0.6)
-    axes.tick_params(which="both", length=0)
-    axes.set_xlabel("heard as")
-    axes.set_ylabel("genre")
 
 
 def _shares(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:

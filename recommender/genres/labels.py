@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from indexer.audio.tags import read_tags
+from indexer.audio.track import AUDIO_SUFFIXES
 from indexer.errors import BadLabels
-from indexer.scan import AUDIO_SUFFIXES
-from indexer.tags import read_tags
-from recommender.lookup import folded
+from recommender.retrieval.lookup import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

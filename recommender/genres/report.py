@@ -12,8 +12,8 @@ import numpy as np
 
 from recommender.genres.classifier import read_file
 from recommender.genres.confusion import Confusion
-from recommender.lookup import name
-from recommender.tag_profile import GroupTag, library_tags, telling_tags
+from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
+from recommender.retrieval.lookup import name
 
 if TYPE_CHECKING:
     import os

@@ -17,7 +17,7 @@ from indexer.errors import AnalysisError, BadLabels
 from recommender.genres.classifier import GenreClassifier, drawn_evenly, encode
 from recommender.genres.held_out import cross_validate
 from recommender.genres.labels import alike, artist_key, read_labels, split_genres
-from recommender.lookup import counted
+from recommender.retrieval.lookup import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.catalog import Track
+    from indexer.catalog.reader import Track
     from recommender.engine import Recommender
     from recommender.genres.held_out import HeldOut
     from recommender.genres.labels import Song

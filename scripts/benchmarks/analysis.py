@@ -15,9 +15,9 @@ import soxr
 from benchmarks import sounds
 from benchmarks.stages import CNN, DECODE, DEMUX, RESAMPLE, STAGES, timed_stages
 from benchmarks.table import Cell, Result, Table
-from indexer.analysis import DEFAULT_WINDOWS, analyse
-from indexer.model import load_model
-from indexer.samples import mono
+from indexer.analysis.track_analysis import DEFAULT_WINDOWS, analyse
+from indexer.audio.decoding import mono
+from indexer.models.registry import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from benchmarks.setting import Setting
     from benchmarks.sounds import Format
-    from indexer.model import Model
+    from indexer.models.registry import Model
 
 TOTAL, WHOLE, WHOLE_RESAMPLED = "total", "decode all", "decode + resample all"
 INPUT = (DEMUX, DECODE, RESAMPLE)
@@ -96,7 +96,7 @@ def _table(rows: list[tuple[Cell, ...]], *, runs: int) -> Table:
         rows=tuple(rows),
         notes=f"Medians, runs: {runs}. {DEFAULT_WINDOWS} windows of 3 s are asked for, of which "
         "fewer fit into a short file.\n"
-        "Stages: indexer.analysis.analyse as a worker calls it, with timers around open_file "
+        "Stages: `analyse` as a worker calls it, with timers around open_file "
         "(demux + hash), Track.windows (decode), soxr.resample, log_mel and Model.embed_windows "
         "(CNN), each less what runs inside it. Total: all of analyse. Input: demux + hash + "
         "decode + resample.\n"

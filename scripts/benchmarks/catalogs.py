@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import insert, update
 
-from indexer.analysis import DEFAULT_WINDOWS
-from indexer.catalog_writer import add_root, record_model
+from indexer.analysis.track_analysis import DEFAULT_WINDOWS
+from indexer.catalog.schema import CatalogRow, EmbeddingRow, RecordingRow, TrackRow
+from indexer.catalog.status import TrackStatus
+from indexer.catalog.writer import add_root, record_model
 from indexer.library import Library
-from indexer.model import model_info
-from indexer.schema import CatalogRow, EmbeddingRow, RecordingRow, TrackRow
-from indexer.track_status import TrackStatus
+from indexer.models.registry import model_info
 from indexer.vectors.half_precision import to_half
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.catalog_writer import SeenFile
+    from indexer.catalog.file_queries import SeenFile
 
 _STYLES = 40
 _TRACKS_PER_ARTIST = 20

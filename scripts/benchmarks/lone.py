@@ -58,8 +58,8 @@ def child_environment() -> dict[str, str]:
 def _main(paths: Sequence[str]) -> None:
     import torch
 
-    from indexer.analysis import analyse
-    from indexer.model import load_model
+    from indexer.analysis.track_analysis import analyse
+    from indexer.models.registry import load_model
 
     torch.set_num_threads(1)
     model = load_model()

@@ -16,12 +16,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 from benchmarks import lone
 from benchmarks.catalogs import clustered, make_catalog
 from benchmarks.table import Cell, Result, Table
-from indexer.catalog_writer import SeenFile
-from indexer.model import model_info
+from indexer.catalog.file_queries import SeenFile
+from indexer.models.registry import model_info
 from indexer.vectors.faiss_index import FaissIndex
 from recommender import Ranking, Recommender, Where
-from recommender.journeys import Station
-from recommender.rerank import maximal_marginal_relevance
+from recommender.playlists import Station
+from recommender.retrieval.rerank import maximal_marginal_relevance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

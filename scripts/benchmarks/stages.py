@@ -16,15 +16,17 @@ from unittest.mock import patch
 
 import soxr
 
-from indexer import analysis, audio, melspectrogram
-from indexer.audio import Track
-from indexer.demux import open_file
-from indexer.model import Model
+from indexer.analysis import track_analysis
+from indexer.audio import track
+from indexer.audio.container import open_file
+from indexer.audio.track import Track
+from indexer.features import melspectrogram
+from indexer.models.registry import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from indexer.demux import AnyPath, OpenFile
+    from indexer.audio.container import AnyPath, OpenFile
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,13 +85,13 @@ def timed_stages() -> Iterator[StageClock]:
             yield file
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(audio, "open_file", timed_open_file))
+        stack.enter_context(patch.object(track, "open_file", timed_open_file))
         for owner, name, stage in (
             (Track, "windows", DECODE),
             (soxr, "resample", RESAMPLE),
             (melspectrogram, "log_mel", MEL),
             (Model, "embed_windows", CNN),
-            (analysis, "read_tags", TAGS),
+            (track_analysis, "read_tags", TAGS),
         ):
             timed = clock.timed(stage, getattr(owner, name))
             stack.enter_context(patch.object(owner, name, timed))

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.catalogs import clustered, make_catalog
 from benchmarks.table import Cell, Result, Table
+from indexer.indexing.pipeline import index_places
+from indexer.indexing.scan import scan
 from indexer.library import Library
-from indexer.model import model_info
-from indexer.pipeline import index_places
-from indexer.scan import scan
+from indexer.models.registry import model_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from benchmarks.setting import Setting
-    from indexer.catalog_writer import SeenFile
+    from indexer.catalog.file_queries import SeenFile
 
 _FILES_PER_FOLDER = 100
 _BARE_PYTHON = "[a] python -c pass"

@@ -13,11 +13,11 @@ import numpy as np
 from benchmarks import lone, sounds
 from benchmarks.machine import usable_cores
 from benchmarks.table import Result, Table
-from indexer.catalog_writer import Stored
+from indexer.analysis.pools import AnalysisPool
+from indexer.catalog.writer import Stored
+from indexer.indexing.pipeline import Options, index_places
 from indexer.library import Library
-from indexer.model import DEFAULT_MODEL, model_info
-from indexer.pipeline import Options, index_places
-from indexer.workers import AnalysisPool
+from indexer.models.registry import DEFAULT_MODEL, model_info
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pebble import ProcessFuture
 
     from benchmarks.setting import Setting
-    from indexer.workers import Outcome, Task
+    from indexer.analysis.pools import Outcome, Task
 
 _RUN_IN = 3
 

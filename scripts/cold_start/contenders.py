@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from cold_start.simulation import same
 from recommender.cold_start import ContentFactors, FactorRegressor, HybridRecommender
-from recommender.cold_start.collaborative import factors_of
+from recommender.cold_start.factors import factors_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from evaluation.hearing import Cache, Listening, hear_all
 
-from indexer.paths import shown
+from indexer.filesystem import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evaluation.hearing import Arrays
     from numpy.typing import NDArray
 
-    from indexer.catalog import Track
+    from indexer.catalog.reader import Track
 
 RATE, WINDOW_SAMPLES = 16_000, 48_000
 N_FFT, HOP = 2048, 1024

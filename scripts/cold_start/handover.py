@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from cold_start.contenders import train
 from cold_start.measures import measure
 from recommender.cold_start import FactorRegressor, HybridRecommender
-from recommender.cold_start.collaborative import factors_of
+from recommender.cold_start.factors import factors_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from typing import TYPE_CHECKING
 
-from recommender.cold_start.export import export
+from recommender.collection.export import export
 from recommender.engine import Recommender
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from evaluation.labels import from_tables
 
 from cold_start.simulation import Tracks
 from indexer.errors import QueryError
-from indexer.paths import shown
+from indexer.filesystem import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.tables import HUB_COLUMNS, Cell, Table, figures_of, figures_of_hubs
-from recommender.evaluation import FIRST, KS, cosines, hubness, nearest, paired, retrieval
-from recommender.hubs import LocalScale
+from recommender.evaluation.metrics import FIRST, KS, cosines, hubness, nearest, paired, retrieval
+from recommender.retrieval.local_scaling import LocalScale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from recommender.evaluation import Question, Scores, Similarity
+    from recommender.evaluation.metrics import Question, Scores, Similarity
 
 COLUMNS = ("seeds", "chance", *(f"P@{k}" for k in KS), "mAP")
 

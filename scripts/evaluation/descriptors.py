@@ -15,12 +15,12 @@ import soxr
 
 from evaluation.hearing import one_thread
 from evaluation.tables import Figure, Table
-from indexer.audio import SAMPLE_RATE, WINDOW_SAMPLES, Windows, read_windows
-from indexer.demux import open_file
-from indexer.descriptors import Descriptors, describe, measure
+from indexer.audio.container import open_file
+from indexer.audio.decoding import reader
+from indexer.audio.track import SAMPLE_RATE, WINDOW_SAMPLES, Windows, read_windows
 from indexer.errors import QueryError
-from indexer.key import KEYS, parse_key
-from indexer.samples import reader
+from indexer.features.descriptors import Descriptors, describe, measure
+from indexer.features.key import KEYS, parse_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

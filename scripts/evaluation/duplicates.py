@@ -18,21 +18,28 @@ import numpy as np
 
 from evaluation.tables import Cell, Figure, Table
 from indexer.errors import AnalysisError
+from indexer.indexing.pipeline import Options, index_places
 from indexer.library import Library, index_path
-from indexer.pipeline import Options, index_places
-from recommender.copies import Kind, louder, read_sound, softer, without_beginning, write_copy
-from recommender.duplicates import find_duplicates
+from recommender.collection.duplicates import find_duplicates
 from recommender.engine import Recommender
-from recommender.evaluation import interval
-from recommender.lookup import name
-from recommender.versions import Facts, collapse
+from recommender.evaluation.degradations import (
+    Kind,
+    louder,
+    read_sound,
+    softer,
+    without_beginning,
+    write_copy,
+)
+from recommender.evaluation.metrics import interval
+from recommender.retrieval.lookup import name
+from recommender.retrieval.near_duplicates import Facts, collapse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from indexer.catalog import Track
-    from recommender.copies import Sound
-    from recommender.duplicates import Duplicates, Evidence
+    from indexer.catalog.reader import Track
+    from recommender.collection.duplicates import Duplicates, Evidence
+    from recommender.evaluation.degradations import Sound
 
     Report = Callable[[str], None]
 

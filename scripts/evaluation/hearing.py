@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.analysis import ALL_WINDOWS, DEFAULT_WINDOWS, analyse
-from indexer.audio import open_track
-from indexer.drafts import replacing
+from indexer.analysis.track_analysis import ALL_WINDOWS, DEFAULT_WINDOWS, analyse
+from indexer.audio.track import open_track
 from indexer.errors import AnalysisError, QueryError
-from indexer.model import Model, load_model
+from indexer.filesystem import replacing
+from indexer.models.registry import Model, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

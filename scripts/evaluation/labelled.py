@@ -16,8 +16,8 @@ from evaluation.comparison import at_random, compare, shuffled, tamed
 from evaluation.hearing import hear_all, one_thread
 from indexer.errors import QueryError
 from recommender.engine import Recommender
-from recommender.evaluation import Question, cosines, same_for_all
-from recommender.versions import Facts, collapse
+from recommender.evaluation.metrics import Question, cosines, same_for_all
+from recommender.retrieval.near_duplicates import Facts, collapse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from evaluation.hearing import Cache, Listening, Report
     from evaluation.labels import Labels
     from evaluation.tables import Table
-    from indexer.catalog import Track
-    from recommender.evaluation import Similarity
+    from indexer.catalog.reader import Track
+    from recommender.evaluation.metrics import Similarity
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer.errors import QueryError
-from indexer.paths import shown
+from indexer.filesystem import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from indexer.catalog import Track
+    from indexer.catalog.reader import Track
 
 KINDS = ("genre", "artist", "album", "group")
 """Labels in the order of the report; `group` is any other column of what belongs together."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evaluation.hearing import Arrays, Cache, Listening
-    from recommender.evaluation import Similarity
+    from recommender.evaluation.metrics import Similarity
 
 NAME = "20 MFCC, Gaussian"
 COEFFICIENTS = 20

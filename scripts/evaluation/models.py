@@ -12,8 +12,8 @@ from evaluation.comparison import compare, shuffled
 from evaluation.hearing import hear_all, hearer, load_models, one_thread
 from evaluation.music import collections_of, questions_of, read_eval
 from evaluation.tables import Cell, Figure, Table, figures_of
-from indexer.melspectrogram import FrontEnd
-from recommender.evaluation import Question, cosines, retrieval, standardised, unit
+from indexer.features.melspectrogram import FrontEnd
+from recommender.evaluation.metrics import Question, cosines, retrieval, standardised, unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evaluation.hearing import Cache, Heard, Listening, Report
-    from indexer.model import Model
+    from indexer.models.registry import Model
 
 DEV_K = 4
 """Each genre of `genre_dev.npz` has five clips: four are to be found."""

@@ -9,7 +9,7 @@ import numpy as np
 from training.corpus import read_tables
 
 from indexer.errors import QueryError
-from recommender.evaluation import Question
+from recommender.evaluation.metrics import Question
 
 if TYPE_CHECKING:
     from pathlib import Path

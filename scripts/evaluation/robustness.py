@@ -11,10 +11,10 @@ from training.corpus import SUFFIXES
 
 from evaluation.hearing import Cache, hear_all, hearer, load_models, one_thread
 from evaluation.tables import Cell, Figure, Table
-from indexer.audio import read_facts
+from indexer.audio.track import read_facts
 from indexer.errors import QueryError
-from recommender.copies import KINDS, LONGEST_S, Kind, read_sound, write_copy
-from recommender.evaluation import interval
+from recommender.evaluation.degradations import KINDS, LONGEST_S, Kind, read_sound, write_copy
+from recommender.evaluation.metrics import interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evaluation.hearing import Arrays, Heard, Listening, Report
-    from indexer.model import Model
+    from indexer.models.registry import Model
 
 COLUMNS = ("tries", "median cosine", "least", "nearest is its original")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from recommender.evaluation import Hubness, Scores
+    from recommender.evaluation.metrics import Hubness, Scores
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from evaluation.hearing import Heard, Listening, hear_all, hearer, load_models, one_thread
 from evaluation.music import collections_of, questions_of, read_eval
 from evaluation.tables import Cell, Figure, Table
-from indexer.analysis import ALL_WINDOWS
-from recommender.evaluation import cosines, interval, retrieval
+from indexer.analysis.track_analysis import ALL_WINDOWS
+from recommender.evaluation.metrics import cosines, interval, retrieval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

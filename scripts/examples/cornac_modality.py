@@ -9,7 +9,7 @@ from cornac.metrics import AUC, Recall
 from cornac.models import BPR, VBPR
 
 from recommender import Recommender
-from recommender.cold_start.features import feature_modality
+from recommender.cold_start.item_features import feature_modality
 
 with Recommender.open(sys.argv[1]) as sound:
     keys = [track.key for track in sound.tracks(sound.ids())]  # your items: the catalog's keys

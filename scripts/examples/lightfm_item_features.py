@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 
 from recommender import Recommender
-from recommender.cold_start.features import item_features
+from recommender.cold_start.item_features import item_features
 
 with Recommender.open(sys.argv[1]) as sound:
     ids = sound.ids()  # your items: ids or keys of the catalog

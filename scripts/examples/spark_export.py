@@ -8,7 +8,7 @@ import sys
 import pyarrow.parquet as pq
 
 from recommender import Recommender
-from recommender.cold_start.export import export
+from recommender.collection.export import export
 
 catalog, out = sys.argv[1:3]
 with Recommender.open(catalog) as sound:

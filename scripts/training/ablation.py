@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.evaluation import Question, Scores, cosines, retrieval
+from recommender.evaluation.metrics import Question, Scores, cosines, retrieval
 from training.distill import DIM
 from training.features import heard_at_levels, heard_by, plain_network
 from training.head import fit_teachers, targets_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.embedding import Model
+    from indexer.models.base import Model
     from training.prepare import Prepared
 
     Array = NDArray[np.float32]

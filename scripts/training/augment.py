@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
-from recommender import copies
-from recommender.copies import MP3, OPUS, read_sound, write_copy
+from recommender.evaluation import degradations
+from recommender.evaluation.degradations import MP3, OPUS, read_sound, write_copy
 from training.corpus import RATE
 
 if TYPE_CHECKING:
@@ -103,11 +103,13 @@ def reverberate(sound: Sound, rng: np.random.Generator) -> Sound:
     return mix(sound, wet[: len(sound)].astype(np.float32), 10.0 ** (rng.uniform(-12.0, 0.0) / 20))
 
 
-def encode(sound: Sound, kind: copies.Kind) -> Sound:
+def encode(sound: Sound, kind: degradations.Kind) -> Sound:
     """Encoded and decoded again, of the same length."""
     loud = max(float(np.abs(sound).max()), 1.0)
     with TemporaryDirectory() as folder:
-        copy = write_copy(Path(folder), "copy", copies.Sound(sound[np.newaxis] / loud, RATE), kind)
+        copy = write_copy(
+            Path(folder), "copy", degradations.Sound(sound[np.newaxis] / loud, RATE), kind
+        )
         heard = read_sound(copy)
     mono = soxr.resample(heard.samples.mean(0), heard.rate, RATE, quality="HQ")
     return np.resize(mono * loud, len(sound)).astype(np.float32)

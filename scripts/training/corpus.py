@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.audio import open_track
+from indexer.audio.tags import read_tags
+from indexer.audio.track import open_track
 from indexer.errors import AnalysisError
-from indexer.tags import read_tags
 from training.files import save_array
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from indexer.network import NetworkConfig, Soundalike, build
+from indexer.models.network import NetworkConfig, Soundalike, build
 from training.features import heard_at_levels, heard_by, plain_network
 from training.files import read_json, save_json
 from training.head import Affine, fit_tags, fit_teachers, targets_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from indexer.embedding import Model
+    from indexer.models.base import Model
     from training.prepare import Prepared
 
 DIM = 192

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors.numpy import save_file
 
-from indexer.ensemble import PARTS
-from recommender.evaluation import unit
+from indexer.models.ensemble import PARTS
+from recommender.evaluation.metrics import unit
 from training.targets import TEACHERS
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def fit(
 
 
 def write_constants(embeddings: Mapping[str, Array], path: Path, *, dim: int) -> None:
-    """Write what `indexer.ensemble` needs to bring its parts into one space.
+    """Write what `indexer.models.ensemble` needs to bring its parts into one space.
 
     Parameters
     ----------

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer import checkpoint
-from indexer.checkpoint import ModelCard, ModelInfo
+from indexer.models import checkpoint
+from indexer.models.checkpoint import ModelCard, ModelInfo
 from training.classes import CLASSES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from indexer.network import NetworkConfig, Soundalike
+    from indexer.models.network import NetworkConfig, Soundalike
 
 LICENCE = (
     "MIT for the head, which this project trained. The ear has the weights of MusiCNN under the "

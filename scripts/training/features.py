@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.embedding import Model
+    from indexer.models.base import Model
     from training.prepare import Prepared
 
     Array = NDArray[np.float32]
@@ -41,7 +41,7 @@ def heard_by(
 
     Parameters
     ----------
-    ear : indexer.network.MusicalEar
+    ear : indexer.models.network.MusicalEar
     folder : Path
         Gets one file a chunk; those already there are kept.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.drafts import replacing
+from indexer.filesystem import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from indexer.network import NetworkConfig, ResidualNet, build
+from indexer.models.network import NetworkConfig, ResidualNet, build
 from training.spectrograms import alter_windows
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer import checkpoint
-from indexer.checkpoint import ModelCard
 from indexer.errors import BadLabels
-from indexer.melspectrogram import FrontEnd
+from indexer.features.melspectrogram import FrontEnd
+from indexer.models import checkpoint
+from indexer.models.checkpoint import ModelCard
 from recommender.genres.confusion import Confusion
 from recommender.genres.held_out import calibration_error
+from recommender.plots.confusion import draw_confusion
 from training.files import save_json
 from training.genre import (
     draw_curves,
@@ -100,7 +101,8 @@ def run_genre(
         "confusion": table.to_json(),
     }
     save_json(out / "figures.json", figures)
-    table.draw(
+    draw_confusion(
+        table,
         out / "confusion.png",
         title=f"{len(songs)} songs of artists left out: {table.accuracy:.0%} right",
     )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from indexer.audio import open_track
+from indexer.audio.track import open_track
 from indexer.errors import AnalysisError
-from indexer.melspectrogram import FrontEnd, log_mel
+from indexer.features.melspectrogram import FrontEnd, log_mel
 from recommender.genres.classifier import artist_folds, encode
 from recommender.genres.labels import artist_key
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from indexer.melspectrogram import LOG_GAIN
+from indexer.features.melspectrogram import LOG_GAIN
 from training.files import open_chunk
 from training.prepare import is_original
 

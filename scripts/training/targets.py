@@ -1,8 +1,8 @@
 """What the teachers say about pieces of sound, stored for the student.
 
-Three published taggers: MusiCNN (`indexer.musicnn`), EfficientAT's mn04 (`indexer.efficientat`) and
-the fully convolutional network of Won (`indexer.fcn`). The published files of the last two are in a
-folder of their own that is not part of this project.
+Three published taggers: MusiCNN (`indexer.models.musicnn_weights`), EfficientAT's mn04
+(`indexer.models.efficientat`) and the fully convolutional network of Won (`indexer.models.fcn`).
+The published files of the last two are in a folder of their own that is not part of this project.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 import soxr
 import torch
 
-from indexer import efficientat, fcn
-from indexer.melspectrogram import FrontEnd, log_mel
-from indexer.model import load_model
+from indexer.features.melspectrogram import FrontEnd, log_mel
+from indexer.models import efficientat, fcn
+from indexer.models.registry import load_model
 from training.augment import alter
 from training.corpus import RATE
 from training.files import save_chunk

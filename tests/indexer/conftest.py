@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.musicnn import REQUIREMENT
+from indexer.models.musicnn_weights import REQUIREMENT
 
 TEACHERS = Path(__file__).parents[3] / "shared" / "teachers"
 

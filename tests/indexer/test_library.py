@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer import catalog_writer as writer
+from indexer.catalog import writer
+from indexer.catalog.status import TrackStatus
 from indexer.errors import CatalogFull, CatalogLocked
+from indexer.indexing.pipeline import index_places
 from indexer.library import Library, index_path
-from indexer.pipeline import index_places
-from indexer.track_status import TrackStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from indexer.workers import AnalysisPool
+    from indexer.analysis.pools import AnalysisPool
 
 
 def answers(catalog: Path) -> tuple[list[int], np.ndarray]:

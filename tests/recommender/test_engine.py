@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer import catalog_writer as writer
+from indexer.catalog import writer
+from indexer.catalog.status import TrackStatus
 from indexer.errors import (
     AmbiguousTrack,
     BadVector,
@@ -18,10 +19,9 @@ from indexer.errors import (
     TooShort,
     UnknownTrack,
 )
+from indexer.indexing.pipeline import index_places
 from indexer.library import Library
-from indexer.model import model_info
-from indexer.pipeline import index_places
-from indexer.track_status import TrackStatus
+from indexer.models.registry import model_info
 from recommender import Neighbour, Ranking, Recommender, Where
 from tests import sounds
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from indexer.workers import AnalysisPool
+    from indexer.analysis.pools import AnalysisPool
 
 
 DIM = model_info().dim

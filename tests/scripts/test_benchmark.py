@@ -18,8 +18,8 @@ from benchmarks import analysis, catalogs, machine, sounds, stages, targets
 from benchmarks.setting import Setting, Sizes
 from benchmarks.table import Table, plain_text
 
-from indexer.audio import read_facts
-from indexer.demux import open_file
+from indexer.audio.container import open_file
+from indexer.audio.track import read_facts
 
 TINY = Sizes(
     clip_s=4,
@@ -182,7 +182,7 @@ def test_an_unknown_table_and_a_missing_model_are_said(
         benchmark.main(["disks"])
     assert ended.value.code == 2
     assert "disks" in capsys.readouterr().err
-    monkeypatch.setattr("indexer.model.SHIPPED", tmp_path)
+    monkeypatch.setattr("indexer.models.registry.SHIPPED", tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     assert benchmark.main(["start", "--quick"]) == 1
     assert "the model soundalike is not on this machine" in capsys.readouterr().err

@@ -17,8 +17,8 @@ from evaluation.models import embed_log_mels
 from evaluation.tables import Figure, Table, as_json, as_markdown
 
 from indexer.errors import QueryError
-from indexer.melspectrogram import FrontEnd, log_mel
-from indexer.model import load_model
+from indexer.features.melspectrogram import FrontEnd, log_mel
+from indexer.models.registry import load_model
 from tests import sounds
 from tests.catalogs import DIM, Planted, plant
 

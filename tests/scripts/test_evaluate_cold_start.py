@@ -19,7 +19,7 @@ from cold_start.speed import compare, upload
 from scipy.sparse import csr_matrix
 
 from indexer.errors import QueryError
-from indexer.paths import shown
+from indexer.filesystem import shown
 from recommender.engine import Recommender
 from tests.catalogs import Planted, plant
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from evaluation.descriptors import Method, Piece, _click_track, _ours, _tempo_row, mirex
 
-from indexer.key import KEYS
+from indexer.features.key import KEYS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,7 @@ from indexer.errors import (
     UnknownTrack,
 )
 from recommender.cold_start import FactorRegressor, HybridRecommender, Route
-from recommender.cold_start.blending import blended
+from recommender.cold_start.handover import blended
 from recommender.engine import Recommender
 from tests.catalogs import Planted, plant
 from tests.recommender.cold_start.listeners import (

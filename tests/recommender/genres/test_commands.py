@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer import checkpoint
-from indexer.checkpoint import ModelCard
-from indexer.melspectrogram import FrontEnd
-from indexer.network import NetworkConfig, build
+from indexer.features.melspectrogram import FrontEnd
+from indexer.models import checkpoint
+from indexer.models.checkpoint import ModelCard
+from indexer.models.network import NetworkConfig, build
 from tests import sounds
 from tests.catalogs import DIM, Planted, plant
 from tests.recommender.genres.conftest import TAGS, voices

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from recommender.genres.confusion import Confusion
+from recommender.plots.confusion import draw_confusion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,5 +30,5 @@ def test_rows_are_what_is_columns_what_was_heard(confusion: Confusion) -> None:
 
 
 def test_it_is_drawn(confusion: Confusion, tmp_path: Path) -> None:
-    confusion.draw(tmp_path / "c.png", title="Of $ and genres")
+    draw_confusion(confusion, tmp_path / "c.png", title="Of $ and genres")
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")

@@ -8,8 +8,8 @@ import torch
 from training.corpus import read_folder
 from training.prepare import Prepared, open_prepared, prepare
 
-from indexer.melspectrogram import FrontEnd, log_mel
-from indexer.network import NetworkConfig, build
+from indexer.features.melspectrogram import FrontEnd, log_mel
+from indexer.models.network import NetworkConfig, build
 from tests import sounds
 
 if TYPE_CHECKING:

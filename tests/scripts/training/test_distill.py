@@ -16,18 +16,18 @@ from training.ridge import Regression
 from training.spectrograms import Spectrograms, louder
 from training.targets import TEACHERS, windows_of
 
-from indexer.checkpoint import ModelCard, NetworkConfig
-from indexer.checkpoint import write as write_model
-from indexer.melspectrogram import FrontEnd, log_mel
-from indexer.model import load_model
-from recommender.evaluation import unit
+from indexer.features.melspectrogram import FrontEnd, log_mel
+from indexer.models.checkpoint import ModelCard, NetworkConfig
+from indexer.models.checkpoint import write as write_model
+from indexer.models.registry import load_model
+from recommender.evaluation.metrics import unit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from training.prepare import Prepared
 
-    from indexer.embedding import Model
+    from indexer.models.base import Model
 
 Musicnn = tuple[torch.nn.Module, NetworkConfig]
 CLASSES = list(range(50))

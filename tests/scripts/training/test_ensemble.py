@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from training.ensemble import fit, write_constants
 
-from indexer import ensemble
+from indexer.models import ensemble
 
 if TYPE_CHECKING:
     from pathlib import Path

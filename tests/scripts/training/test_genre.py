@@ -9,7 +9,7 @@ from training.genre_run import run_genre
 from training.labelled import folds_by_artist
 
 from indexer.errors import BadLabels
-from indexer.model import load_model
+from indexer.models.registry import load_model
 from recommender.genres.labels import Song, from_folders
 from tests import sounds
 

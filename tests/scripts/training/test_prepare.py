@@ -9,7 +9,7 @@ from training.augment import alter, change_speed, encode, mix, reverberate
 from training.corpus import PIECE_SAMPLES, read_tables
 from training.files import open_chunk
 
-from recommender.copies import MP3, OPUS, Kind
+from recommender.evaluation.degradations import MP3, OPUS, Kind
 from tests import sounds
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""One file of sound to a `TrackAnalysis`, in worker processes under limits."""

@@ -1,0 +1,244 @@
+"""Worker processes that open untrusted files under limits of memory, CPU and wall time.
+
+A file that makes its worker die, hang or ask for too much costs that file only: it is answered
+with an `AnalysisError` and the others go on. What a worker does with a file is given by functions.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import types
+from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied, WorkersFailed
+from indexer.filesystem import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pebble import ProcessFuture
+
+State = TypeVar("State")
+Answer = TypeVar("Answer")
+Details = ParamSpec("Details")
+
+TRIES = 3
+"""How often a file is given to a new pool when the pool itself has broken."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one file may cost a worker.
+
+    Attributes
+    ----------
+    wall_s : float
+        Seconds from start to answer.
+    cpu_s : int
+        CPU seconds of the worker process.
+    memory_bytes : int
+        Address space beyond what the worker holds when it is prepared.
+    """
+
+    wall_s: float = 300.0
+    cpu_s: int = 240
+    memory_bytes: int = 1 << 30
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Sandbox(Generic[State, Answer, Details]):
+    """Worker processes, started with the first file and kept until `close`.
+
+    Parameters
+    ----------
+    work : function of what `prepare` gave, a path, and details
+        Done in a worker for each file; raises `AnalysisError` for what is wrong with it.
+    prepare : function
+        Called once in each worker before the limit of memory holds. Both must be importable.
+    workers : int
+        How many processes.
+    """
+
+    def __init__(
+        self,
+        work: Callable[Concatenate[State, bytes, Details], Answer],
+        prepare: Callable[[], State],
+        *,
+        workers: int = 1,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._work = work
+        self._prepare = prepare
+        self._workers = workers
+        self._limits = limits
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._workers,
+            context=_WorkerContext(),
+            initializer=_begin,
+            initargs=(self._prepare, self._limits),
+        )
+
+    def submit(
+        self, path: bytes, *details: Details.args, **named: Details.kwargs
+    ) -> ProcessFuture[Answer | AnalysisError]:
+        """Queue a file; give the future to `result`."""
+        return self._pool.schedule(
+            _do,
+            args=[self._work, self._limits.cpu_s, path, details, named],
+            timeout=self._limits.wall_s,
+        )
+
+    def result(
+        self,
+        future: ProcessFuture[Answer | AnalysisError],
+        path: bytes,
+        *details: Details.args,
+        **named: Details.kwargs,
+    ) -> Answer | AnalysisError:
+        """Wait for the answer of a submitted file. Nothing that a file does is raised here.
+
+        Raises
+        ------
+        WorkersFailed
+            No worker starts.
+        """
+        for _ in range(TRIES):
+            try:
+                answer: Answer | AnalysisError = future.result()
+            except BrokenProcessPool:
+                # A worker was killed between two files, or while it started: pebble gives up the
+                # pool and every task in it, none of which is to blame.
+                if not self._pool.active:
+                    self._pool = self._start()
+                future = self.submit(path, *details, **named)
+                continue
+            except FutureTimeout:
+                return TimedOut(
+                    f"{shown(path)} took longer than {self._limits.wall_s:g} s: it may be damaged, "
+                    "or cut it shorter",
+                    stage="worker",
+                )
+            except ProcessExpired as error:
+                return WorkerDied(
+                    f"{shown(path)} ended its worker ({_death(error.exitcode)}): it may be damaged",
+                    stage="worker",
+                )
+            return answer
+        least = " (`--workers 1` takes least)" if self._workers > 1 else ""
+        raise WorkersFailed(f"no worker process starts: is there enough memory for them?{least}")
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End the workers, after their queue is done or at once."""
+        if at_once:
+            self._pool.stop()
+        else:
+            self._pool.close()
+        self._pool.join()
+
+
+_prepared: list[Any] = []
+"""In a worker process: the one thing that `prepare` gave."""
+
+
+def _begin(prepare: Callable[[], object], limits: Limits) -> None:
+    _die_with_parent()
+    _prepared[:] = [prepare()]
+    if sys.platform == "linux":
+        memory = _address_space() + limits.memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
+
+
+def _do(
+    work: Callable[..., Answer],
+    cpu_s: int,
+    path: bytes,
+    details: tuple[Any, ...],
+    named: dict[str, Any],
+) -> Answer | AnalysisError:
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = int(spent.ru_utime + spent.ru_stime) + cpu_s
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, resource.RLIM_INFINITY))
+    try:
+        return work(_prepared[0], path, *details, **named)
+    except AnalysisError as error:
+        return error
+    except MemoryError:
+        return OutOfMemory(
+            f"{shown(path)} asked for more memory than a worker may have: it may be damaged",
+            stage="decode",
+        )
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def _die_with_parent() -> None:
+    """Leave when the process that started us is gone, however it went."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _death(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return signal.Signals(-exit_code).name
+    return f"exit status {exit_code}"
+
+
+class _WorkerProcess(SpawnProcess):
+    """A process that neither runs the caller's script again nor hears its Ctrl-C."""
+
+    def start(self) -> None:
+        """Start with the caller's `__main__` out of sight and SIGINT blocked."""
+        with _without_main(), _without_interrupts():
+            super().start()
+
+
+class _WorkerContext(SpawnContext):
+    Process = _WorkerProcess
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    # A spawned child imports the parent's script to find its functions. Ours are importable, and
+    # a script without `if __name__ == "__main__"` would start itself again and again.
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    # The mask of this thread is inherited; a terminal's Ctrl-C then reaches the parent only.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,1 @@
+"""A file to windows of sound: containers, decoding, windows, tags."""

@@ -1,0 +1,114 @@
+"""An audio file becomes windows of sound: mono, 16 kHz, float32, as the network takes them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from indexer.audio.container import AnyPath, AudioFacts, open_file
+from indexer.audio.decoding import reader
+from indexer.audio.windows import MIN_SECONDS, SILENCE, Grid, Track, Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+AUDIO_SUFFIXES = frozenset(
+    b"3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi caf dff dsf dts eac3 f4a flac flv gsm m2ts "
+    b"m4a m4b m4r m4v mka mkv mov mp+ mp1 mp2 mp3 mp4 mpc mpeg mpg mts oga ogg ogv ogx opus ra rm "
+    b"shn snd spx tak tta vob voc w64 wav wave weba webm wma wmv wv".split()
+)
+"""Endings of files that may hold sound. Others are counted, not opened, unless named themselves."""
+
+__all__ = [
+    "MIN_SECONDS",
+    "SILENCE",
+    "AudioFacts",
+    "Track",
+    "Windows",
+    "open_track",
+    "read_facts",
+    "read_windows",
+    "stream_windows",
+]
+
+SAMPLE_RATE = 16_000
+WINDOW_SAMPLES = 48_000
+
+
+@contextmanager
+def open_track(
+    path: AnyPath, *, sample_rate: int = SAMPLE_RATE, window_samples: int = WINDOW_SAMPLES
+) -> Iterator[Track]:
+    """Open a track and demux it: its facts are known, nothing is decoded yet.
+
+    Raises
+    ------
+    Unreadable, NotAudio, NoAudioStream, Corrupt, TooShort, OutOfMemory
+        As their names say; the stage is "open" or "demux".
+    """
+    with open_file(path) as file:
+        grid = Grid(file.facts.sample_rate, sample_rate)
+        yield Track(file.facts, file.name, reader(file), grid, window_samples)
+
+
+def read_facts(path: AnyPath) -> AudioFacts:
+    """Demux a file without decoding it: its facts and the hash of its audio.
+
+    Raises
+    ------
+    Unreadable, NotAudio, NoAudioStream, Corrupt, TooShort, OutOfMemory
+        As `open_track`.
+    """
+    with open_file(path) as file:
+        return file.facts
+
+
+def read_windows(
+    path: AnyPath,
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    window_samples: int = WINDOW_SAMPLES,
+    count: int = 12,
+    skip_if: Callable[[bytes], bool] | None = None,
+) -> Windows | AudioFacts:
+    """Windows spread over a track, or its facts alone if its audio is known.
+
+    Parameters
+    ----------
+    path : bytes, str or path
+        Any name the file system has.
+    sample_rate, window_samples : int
+        Of the windows: what the network's front end takes.
+    count : int
+        At most so many windows; see `Track.windows`.
+    skip_if : callable, optional
+        Is given the `audio_hash`; if it answers True nothing is decoded.
+
+    Raises
+    ------
+    AnalysisError
+        The subclass says why the file has no windows.
+    """
+    with open_track(path, sample_rate=sample_rate, window_samples=window_samples) as track:
+        if skip_if is not None and skip_if(track.facts.audio_hash):
+            return track.facts
+        return track.windows(count)
+
+
+def stream_windows(
+    path: AnyPath, *, sample_rate: int = SAMPLE_RATE, window_samples: int = WINDOW_SAMPLES
+) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    """All windows of a track, one after the other; see `Track.stream`.
+
+    Holds a few seconds of sound at a time, however long the track is.
+
+    Raises
+    ------
+    AnalysisError
+        The subclass says why the file has no windows, some only once the stream has begun.
+    """
+    with open_track(path, sample_rate=sample_rate, window_samples=window_samples) as track:
+        yield from track.stream()

@@ -1,0 +1,341 @@
+"""Windows of sound: where they lie in a track, and how each is cut from it.
+
+Windows lie between the first and the last sound of a track, where a sound is a sample above
+`SILENCE` in the mean of the channels. Each is decoded and resampled alone, with a margin on both
+sides, and equals the same stretch of the whole track decoded and resampled at once.
+
+Damage: packets that do not decode are stepped over, as players do, and leave zeros in their place;
+a window that lacks more than `MAX_MISSING` of its samples is not used. A file without any usable
+window is `Corrupt`; one that was cut short is taken for as long as it lasts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soxr
+
+from indexer.audio.container import AudioFacts, reasons
+from indexer.errors import Corrupt, Silent, TooShort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from indexer.audio.decoding import Mono, Reader
+
+# Less sound than this says too little, however often it is repeated to fill a window.
+MIN_SECONDS = 1.0
+# -70 dB below full scale: above the dither of 16 bits (-84) and what lossy coders leave of silence,
+# below the quietest passages that recordings have (about -60).
+SILENCE = 10 ** (-70 / 20)
+MAX_MISSING = 0.1
+# Where the first and the last sound are looked for before all of the track is decoded for them.
+_EDGE_S = 60.0
+# soxr's HQ filter is 40 ms long at most when it halves and thirds the rate.
+_MARGIN_S = 0.1
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one track.
+
+    Attributes
+    ----------
+    facts : AudioFacts
+        Of the file.
+    waveforms : ndarray, float32 (windows, window_samples)
+        Mono, in the order of the track.
+    starts_s : ndarray, float64 (windows,)
+        Where each begins, in seconds from the first sample.
+    """
+
+    facts: AudioFacts
+    waveforms: NDArray[np.float32]
+    starts_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The instants at which a sample of the file and one of the resampled sound coincide.
+
+    A window that begins on the grid is made of the very samples that resampling the whole track
+    would give. At 44.1 kHz the grid has a step of 441 samples (10 ms) for 160 at 16 kHz.
+
+    Attributes
+    ----------
+    rate_in, rate_out : int
+        Sample rates of the file and of the resampled sound, in Hz.
+    """
+
+    rate_in: int
+    rate_out: int
+
+    @property
+    def step_in(self) -> int:
+        """From one instant to the next, in samples of the file."""
+        return self.rate_in // math.gcd(self.rate_in, self.rate_out)
+
+    @property
+    def step_out(self) -> int:
+        """From one instant to the next, in samples of the resampled sound."""
+        return self.rate_out // math.gcd(self.rate_in, self.rate_out)
+
+    def floor(self, sample: float) -> int:
+        """The last instant at or before a sample of the file, as a sample of the file."""
+        return int(sample // self.step_in) * self.step_in
+
+    def inside(self, samples_out: int) -> int:
+        """How many samples of the file make `samples_out` resampled ones, rounded up."""
+        return -(-samples_out * self.rate_in // self.rate_out)
+
+
+@dataclass
+class Track:
+    """An open track; made by `open_track`.
+
+    Attributes
+    ----------
+    facts : AudioFacts
+        Known without decoding.
+    """
+
+    facts: AudioFacts
+    _name: str
+    _reader: Reader
+    _grid: Grid
+    _window_out: int
+
+    def __post_init__(self) -> None:
+        self._window = self._grid.inside(self._window_out)
+        self._step = max(self._window, self.facts.sample_rate)
+
+    @property
+    def spread(self) -> float:
+        """How wide the sound is that was decoded so far; see `Reader.spread`."""
+        return self._reader.spread
+
+    def windows(self, count: int) -> Windows:
+        """At most `count` windows, spread evenly between the first and the last sound.
+
+        The stretch is cut into equal parts, each with a window in its middle; windows never
+        overlap, so a stretch of 7 s gives two however many are asked for. Less than one window of
+        sound is repeated until the window is full. Windows that are silent are left out; if that
+        is more than half of them, the track is decoded through, and its sounding windows are
+        chosen from evenly.
+
+        Raises
+        ------
+        TooShort, Silent, Corrupt, NotFinite, OutOfMemory, Unreadable
+            As their names say.
+        """
+        if count < 1:
+            raise ValueError("count must be at least 1")
+        with reasons(self._name, stage="decode"):
+            first, last = self._edges()
+            if last - first < self._window:
+                starts, waveforms = [first], [self._repeated(first, last)]
+            else:
+                starts, waveforms = self._read(self._spread(first, last, count))
+        return Windows(
+            facts=self.facts,
+            waveforms=np.stack(waveforms),
+            starts_s=np.array(starts, np.float64) / self.facts.sample_rate,
+        )
+
+    def stream(self) -> Iterator[tuple[float, NDArray[np.float32]]]:
+        """All windows from the first sound on, one after the other, silent ones left out.
+
+        Yields
+        ------
+        start_s : float
+            Where the window begins, in seconds.
+        waveform : ndarray, float32 (window_samples,)
+
+        Raises
+        ------
+        TooShort, Silent, Corrupt, NotFinite, OutOfMemory, Unreadable
+            As `windows`, some only once the stream has begun.
+        """
+        with reasons(self._name, stage="decode"):
+            first, last = self._edges()
+            if last - first < self._window:
+                yield first / self.facts.sample_rate, self._repeated(first, last)
+                return
+            some = False
+            for start, waveform in self._consecutive(first, last):
+                some = True
+                yield start / self.facts.sample_rate, waveform
+            if not some:
+                raise self._no_window()
+
+    def _edges(self) -> tuple[int, int]:
+        """The first sound's sample, down to the grid, and the one after the last sound."""
+        length = self._reader.length
+        if length is not None and length < MIN_SECONDS * self.facts.sample_rate:
+            raise self._too_short(length)
+        edge = int(_EDGE_S * self.facts.sample_rate)
+        first = last = None
+        if length is not None:
+            first = self._first_sound(min(length, edge))
+            last = None if first is None else self._last_sound(length, max(first, length - edge))
+        if first is None or last is None:
+            first, last, decoded = self._all_sound()
+            if not decoded:
+                raise self._nothing_decoded()
+            if decoded < MIN_SECONDS * self.facts.sample_rate:
+                raise self._too_short(decoded)
+            if last <= first:
+                raise self._silent()
+        if last - first < MIN_SECONDS * self.facts.sample_rate:
+            raise self._too_short(last - first)
+        return self._grid.floor(first), last
+
+    def _first_sound(self, stop: int) -> int | None:
+        for start in range(0, stop, self._step):
+            piece, _ = self._reader.read(start, min(start + self._step, stop))
+            loud = _loud(piece)
+            if loud is not None:
+                return start + loud[0]
+        return None
+
+    def _last_sound(self, length: int, first: int) -> int | None:
+        stop, step = length, self._step
+        while stop > first:
+            start = max(first, stop - step)
+            piece, _ = self._reader.read(start, stop)
+            loud = _loud(piece)
+            if loud is not None:
+                return start + loud[1] + 1
+            stop, step = start, 2 * step
+        return None
+
+    def _all_sound(self) -> tuple[int, int, int]:
+        """First and last sound and the number of decoded samples, by decoding all of it."""
+        first, last, total, start = -1, -1, 0, 0
+        length = self._reader.length
+        while length is None or start < length:
+            piece, decoded = self._reader.read(start, start + self._step)
+            loud = _loud(piece)
+            if loud is not None:
+                first = start + loud[0] if first < 0 else first
+                last = start + loud[1] + 1
+            total += decoded
+            if length is None and decoded < self._step:
+                break
+            start += self._step
+        return first, last, total
+
+    def _spread(self, first: int, last: int, count: int) -> list[int]:
+        count = min(count, (last - first) // self._window)
+        part = (last - first) / count
+        middles = [first + (number + 0.5) * part for number in range(count)]
+        return [max(first, self._grid.floor(middle - self._window / 2)) for middle in middles]
+
+    def _read(self, wanted: Sequence[int]) -> tuple[list[int], list[Mono]]:
+        starts, waveforms = self._sounding(wanted)
+        if 2 * len(starts) >= len(wanted):
+            return starts, waveforms
+        first, last, _ = self._all_sound()
+        candidates = [start for start, _ in self._consecutive(self._grid.floor(first), last)]
+        if not candidates:
+            raise self._no_window()
+        count = min(len(wanted), len(candidates))
+        # The middles of `count` equal parts of the list.
+        middles = [(2 * part + 1) * len(candidates) // (2 * count) for part in range(count)]
+        starts, waveforms = self._sounding([candidates[middle] for middle in middles])
+        if not starts:
+            raise self._no_window()
+        return starts, waveforms
+
+    def _sounding(self, wanted: Sequence[int]) -> tuple[list[int], list[Mono]]:
+        found = [(start, self._window_at(start)) for start in wanted]
+        sounding = [(at, sound) for at, sound in found if sound is not None and _sounds(sound)]
+        return [at for at, _ in sounding], [sound for _, sound in sounding]
+
+    def _window_at(self, start: int) -> Mono | None:
+        """The window that begins at a sample on the grid; None if too much of it is missing."""
+        low, high = self._with_margin(start, start + self._window)
+        piece, decoded = self._reader.read(low, high)
+        if high - low - decoded > MAX_MISSING * self._window:
+            return None
+        return self._resampled(piece, start - low, self._window_out)
+
+    def _consecutive(self, first: int, last: int) -> Iterator[tuple[int, Mono]]:
+        """All windows that sound between two samples, the first of them on the grid."""
+        margin = self._with_margin(first, first)[1] - first
+        low = max(0, first - margin)
+        held, decoded = self._reader.read(low, first + margin)
+        missing = first + margin - low - decoded
+        for start in range(first, last - self._window + 1, self._window):
+            piece, decoded = self._reader.read(start + margin, start + self._window + margin)
+            lost, missing = missing, len(piece) - decoded
+            held = np.concatenate([held, piece])
+            if max(lost, missing) <= MAX_MISSING * self._window:
+                waveform = self._resampled(held, start - low, self._window_out)
+                if _sounds(waveform):
+                    yield start, waveform
+            keep = start + self._window - margin
+            held, low = held[max(0, keep - low) :], max(low, keep)
+
+    def _with_margin(self, low: int, high: int) -> tuple[int, int]:
+        steps = math.ceil(_MARGIN_S * self.facts.sample_rate / self._grid.step_in)
+        margin = steps * self._grid.step_in
+        return max(0, low - margin), high + margin
+
+    def _resampled(self, piece: Mono, skip: int, samples: int) -> Mono:
+        grid = self._grid
+        if grid.rate_in != grid.rate_out:
+            piece = soxr.resample(piece, grid.rate_in, grid.rate_out, quality="HQ")
+        offset = skip // grid.step_in * grid.step_out
+        waveform = np.zeros(samples, np.float32)
+        part = piece[offset : offset + samples]
+        waveform[: len(part)] = part
+        return waveform
+
+    def _repeated(self, first: int, last: int) -> Mono:
+        low, high = self._with_margin(first, last)
+        piece, decoded = self._reader.read(low, high)
+        if (last - first) - decoded > MAX_MISSING * (last - first):
+            raise self._nothing_decoded()
+        samples = (last - first) * self._grid.rate_out // self._grid.rate_in
+        return np.resize(self._resampled(piece, first - low, samples), self._window_out)
+
+    def _too_short(self, samples: int) -> TooShort:
+        # Down, so that a sample less than a second is not said to be one.
+        hundredths = 100 * samples // self.facts.sample_rate
+        message = (
+            f"{self._name!r} has only {hundredths / 100:.2f} s of sound; "
+            f"at least {MIN_SECONDS:g} s are needed."
+        )
+        return TooShort(message, stage="signal")
+
+    def _no_window(self) -> Silent | Corrupt:
+        first, last, decoded = self._all_sound()
+        return self._silent() if 2 * decoded > last - first else self._nothing_decoded()
+
+    def _silent(self) -> Silent:
+        message = f"{self._name!r} is silent (almost) all through; there is nothing to compare."
+        return Silent(message, stage="signal")
+
+    def _nothing_decoded(self) -> Corrupt:
+        message = f"The sound of {self._name!r} cannot be decoded; replace it by a good copy."
+        return Corrupt(message, stage="decode")
+
+
+def _loud(piece: Mono) -> tuple[int, int] | None:
+    """The first and the last sample above `SILENCE`."""
+    loud = np.flatnonzero(np.abs(piece) > SILENCE)
+    return (int(loud[0]), int(loud[-1])) if len(loud) else None
+
+
+def _sounds(waveform: Mono) -> bool:
+    """Whether a window has sound in at least a tenth of its thirty parts.
+
+    One sample is not enough: a resampler rings into the silence next to a sound.
+    """
+    return sum(_loud(part) is not None for part in np.array_split(waveform, 30)) >= 3

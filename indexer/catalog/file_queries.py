@@ -1,0 +1,103 @@
+"""What the catalog knows of files on disk: what a run of indexing compares them with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import func, select
+
+from indexer.catalog.schema import DescriptorsRow, EmbeddingRow, FailureRow, RecordingRow, TrackRow
+from indexer.catalog.status import TrackStatus
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from indexer.catalog.reader import Catalog, StoredModel
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A file as the scan found it; `root` is the folder its key is counted from."""
+
+    path: bytes
+    root: bytes
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What the last run saw of a file."""
+
+    track_id: int
+    size: int
+    mtime_ns: int
+    status: str
+
+
+def known_files(catalog: Catalog) -> dict[bytes, KnownFile]:
+    """Every file of the catalog by its path."""
+    query = select(TrackRow.path, TrackRow.id, TrackRow.size, TrackRow.mtime_ns, TrackRow.status)
+    with catalog.reading() as connection:
+        # Straight from the driver: a rescan of a large library spends its time here.
+        rows = connection.connection.cursor().execute(str(query)).fetchall()
+    return {row[0]: KnownFile(*row[1:]) for row in rows}
+
+
+def failed_files(catalog: Catalog) -> dict[bytes, tuple[int, int]]:
+    """Size and mtime of each file at its last failure."""
+    query = select(FailureRow.path, FailureRow.size, FailureRow.mtime_ns)
+    with catalog.reading() as connection:
+        return {row.path: (row.size, row.mtime_ns) for row in connection.execute(query)}
+
+
+def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:
+    """The first 8 bytes of the hash of each recording the model has heard, sorted."""
+    query = (
+        select(func.substr(RecordingRow.audio_hash, 1, 8))
+        .join(EmbeddingRow)
+        .where(EmbeddingRow.model_id == model_id)
+    )
+    with catalog.reading() as connection:
+        joined = b"".join(connection.execute(query).scalars())
+    return np.sort(np.frombuffer(joined, dtype=">u8").astype(np.uint64))
+
+
+def unheard_files(catalog: Catalog, model: StoredModel) -> list[tuple[bytes, int, int]]:
+    """Path, size and mtime of each present track whose recording the model has not heard."""
+    heard = (
+        select(EmbeddingRow.recording_id)
+        .where(
+            EmbeddingRow.recording_id == TrackRow.recording_id,
+            EmbeddingRow.model_id == model.id,
+        )
+        .exists()
+    )
+    query = (
+        select(TrackRow.path, TrackRow.size, TrackRow.mtime_ns)
+        .where(TrackRow.status == TrackStatus.PRESENT, ~heard)
+        .order_by(TrackRow.path)
+    )
+    with catalog.reading() as connection:
+        return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
+def undescribed_files(catalog: Catalog) -> list[tuple[bytes, int, int]]:
+    """Path, size and mtime of each present track without descriptors.
+
+    Tracks that were indexed before the catalog had such a table.
+    """
+    described = (
+        select(DescriptorsRow.recording_id)
+        .where(DescriptorsRow.recording_id == TrackRow.recording_id)
+        .exists()
+    )
+    query = (
+        select(TrackRow.path, TrackRow.size, TrackRow.mtime_ns)
+        .where(TrackRow.status == TrackStatus.PRESENT, ~described)
+        .order_by(TrackRow.path)
+    )
+    with catalog.reading() as connection:
+        return [(row[0], row[1], row[2]) for row in connection.execute(query)]

@@ -1,0 +1,124 @@
+"""Queries of a filter: values of a column, ids of the tracks that fit, tag activations."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from sqlalchemy import func, or_, select
+
+from indexer.catalog.schema import DescriptorsRow, RecordingRow, TrackRow
+from indexer.catalog.status import TrackStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from sqlalchemy import ColumnElement
+
+    from indexer.catalog.reader import Catalog, StoredModel
+
+Range: TypeAlias = tuple[float | None, float | None]
+
+
+def activation_columns(
+    catalog: Catalog, model: StoredModel, columns: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    """Ids (n,) of the present tracks, and their activations of some tags (n, len(columns))."""
+    # A float16 each; SQLite counts bytes from 1.
+    tags = ", ".join(f"substr(e.activations, {2 * column + 1:d}, 2)" for column in columns)
+    query = (
+        f"SELECT t.id, {tags} FROM tracks t JOIN embeddings e "  # noqa: S608 - integers
+        f"ON e.recording_id = t.recording_id AND e.model_id = {model.id:d} "
+        "WHERE t.status = ?"
+    )
+    with catalog.reading() as connection:
+        rows = connection.exec_driver_sql(query, (str(TrackStatus.PRESENT),)).cursor.fetchall()
+    ids = np.array([row[0] for row in rows], dtype=np.int64)
+    stored = np.frombuffer(b"".join(b"".join(row[1:]) for row in rows), dtype="<f2")
+    return ids, stored.reshape(len(ids), len(columns))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackFilter:
+    """What must hold of a track: all fields, of several values of one field any.
+
+    Attributes
+    ----------
+    artist, album, genre, musical_key : sequence of str or None
+        Texts exactly as the catalog holds them (see `distinct_values`); an artist is a track's
+        artist or its album artist. None: any, also none.
+    year, duration_s, tempo : tuple of two numbers or None
+        Least and most, both included; None leaves that side open, (None, None) keeps what is known.
+    added_since : float or None
+        Unix time.
+    """
+
+    artist: Sequence[str] | None = None
+    album: Sequence[str] | None = None
+    genre: Sequence[str] | None = None
+    musical_key: Sequence[str] | None = None
+    year: Range | None = None
+    duration_s: Range | None = None
+    tempo: Range | None = None
+    added_since: float | None = None
+
+
+def distinct_values(
+    catalog: Catalog, column: Literal["artist", "album_artist", "album", "genre", "musical_key"]
+) -> list[str]:
+    """Every text that a column holds, once."""
+    source = DescriptorsRow.key_name if column == "musical_key" else getattr(TrackRow, column)
+    query = select(source).distinct().where(source.is_not(None))
+    with catalog.reading() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def matching_ids(catalog: Catalog, wanted: TrackFilter) -> NDArray[np.int64]:
+    """Ids of the present tracks that a filter keeps, in any order."""
+    query = select(TrackRow.id).where(TrackRow.status == TrackStatus.PRESENT, *_conditions(wanted))
+    with catalog.reading() as connection:
+        return np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
+
+
+def _conditions(wanted: TrackFilter) -> Iterator[ColumnElement[bool]]:
+    """A filter as SQL over tracks, recordings and descriptors, joined where they are needed."""
+    if wanted.artist is not None:
+        yield or_(
+            _one_of(TrackRow.artist, wanted.artist), _one_of(TrackRow.album_artist, wanted.artist)
+        )
+    if wanted.album is not None:
+        yield _one_of(TrackRow.album, wanted.album)
+    if wanted.genre is not None:
+        yield _one_of(TrackRow.genre, wanted.genre)
+    if wanted.year is not None:
+        yield from _within(TrackRow.year, *wanted.year)
+    if wanted.added_since is not None:
+        yield TrackRow.added_at >= wanted.added_since
+    if wanted.duration_s is not None:
+        yield TrackRow.recording_id == RecordingRow.id
+        yield from _within(RecordingRow.duration_s, *wanted.duration_s)
+    if wanted.tempo is not None or wanted.musical_key is not None:
+        yield TrackRow.recording_id == DescriptorsRow.recording_id
+    if wanted.tempo is not None:
+        yield from _within(DescriptorsRow.tempo_bpm, *wanted.tempo)
+    if wanted.musical_key is not None:
+        yield _one_of(DescriptorsRow.key_name, wanted.musical_key)
+
+
+def _one_of(column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    # One parameter for all of them: a genre can be spelt in more ways than SQLite has parameters.
+    table = func.json_each(json.dumps(list(values))).table_valued("value")
+    condition: ColumnElement[bool] = column.in_(select(table.c.value))
+    return condition
+
+
+def _within(column: Any, low: float | None, high: float | None) -> Iterator[ColumnElement[bool]]:
+    if low is not None:
+        yield column >= low
+    if high is not None:
+        yield column <= high
+    if low is None and high is None:
+        yield column.is_not(None)

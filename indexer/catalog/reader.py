@@ -1,0 +1,437 @@
+"""The catalog: one SQLite file that holds every track, its embedding and its failures.
+
+It knows no audio: it is handed facts and vectors. Reading never waits for the one writer (WAL),
+and a writer's batch is on disk when `store` and its sisters return (`synchronous=FULL`).
+Vectors are kept as float16 and handed out as unit float32, the same numbers every time.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    func,
+    select,
+    text,
+)
+
+from indexer.catalog.connection import (
+    bring_up_to_date,
+    check_header,
+    check_revision,
+    connect,
+    explained,
+    no_catalog,
+    revision_of,
+)
+from indexer.catalog.lock import WriterLock
+from indexer.catalog.schema import (
+    CatalogRow,
+    DescriptorsRow,
+    EmbeddingRow,
+    FailureRow,
+    ModelRow,
+    RecordingRow,
+    RootRow,
+    TrackRow,
+)
+from indexer.catalog.status import TrackStatus
+from indexer.errors import (
+    CatalogError,
+    CatalogMissing,
+)
+from indexer.vectors.half_precision import to_unit
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+Item = TypeVar("Item")
+
+IN_BATCH = 10_000
+"""Ids per SQL statement: SQLite takes 32,766 parameters."""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model as the catalog knows it: enough to refuse another one."""
+
+    id: int
+    name: str
+    fingerprint: str
+    dim: int
+    tag_names: tuple[str, ...]
+    windows: int
+
+
+@dataclass(frozen=True)
+class Track:
+    """Everything the catalog knows of one track but its vector.
+
+    The last six are those of `indexer.features.descriptors.Descriptors`; None in a track that was
+    indexed before there were any, until `index` has filled them in.
+    """
+
+    id: int
+    key: str
+    path: bytes
+    status: str
+    title: str | None
+    artist: str | None
+    album: str | None
+    album_artist: str | None
+    genre: str | None
+    year: int | None
+    track_number: int | None
+    added_at: float
+    recording_id: int
+    duration_s: float
+    container: str
+    codec: str
+    sample_rate: int
+    channels: int
+    bit_rate: int | None
+    tempo_bpm: float | None
+    tempo_confidence: float | None
+    key_name: str | None
+    key_confidence: float | None
+    loudness_lufs: float | None
+    brightness_hz: float | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be analysed."""
+
+    path: bytes
+    stage: str
+    reason: str
+    message: str
+    tries: int
+    failed_at: float
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Answerable vectors that have come, changed or gone since a change number."""
+
+    ids: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    gone: NDArray[np.int64]
+
+
+class Catalog:
+    """An open catalog. Made by `open_for_reading` and `open_for_writing`; close it with `close`."""
+
+    def __init__(self, path: Path, engine: Engine, lock: WriterLock | None) -> None:
+        self.path = path
+        self.engine = engine
+        self._lock = lock
+        with self.reading() as connection:
+            self.uuid: str = connection.execute(select(CatalogRow.uuid)).scalar_one()
+        self._watch = engine.raw_connection()
+
+    @classmethod
+    def open_for_reading(cls, path: str | os.PathLike[str]) -> Catalog:
+        """Open an existing catalog without ever blocking, or being blocked by, its writer.
+
+        Raises
+        ------
+        CatalogMissing, NotACatalog, CatalogTooNew
+        """
+        place = Path(path)
+        if not place.exists():
+            raise CatalogMissing(no_catalog(place))
+        place = place.resolve()
+        check_header(place)
+        engine = connect(place, read_only=True)
+        with explained(place):
+            check_revision(place, revision_of(engine))
+            return cls(place, engine, None)
+
+    @classmethod
+    def open_for_writing(cls, path: str | os.PathLike[str], *, create: bool = False) -> Catalog:
+        """Open a catalog as its only writer, bringing its tables up to date.
+
+        Raises
+        ------
+        CatalogMissing
+            There is none and `create` is false.
+        CatalogLocked
+            Another process is writing it.
+        NotACatalog, CatalogTooNew, CatalogFull
+        """
+        place = Path(path)
+        # A file of no bytes is what an interrupted first run leaves behind.
+        if place.exists() and place.stat().st_size > 0:
+            check_header(place)
+        elif not create:
+            raise CatalogMissing(no_catalog(place))
+        if not place.parent.is_dir():
+            raise CatalogMissing(f"the folder {place.parent} for the catalog does not exist")
+        place = place.resolve()
+        lock = WriterLock(place)
+        try:
+            engine = connect(place, read_only=False)
+            with explained(place):
+                bring_up_to_date(place, engine)
+                return cls(place, engine, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def writable(self) -> bool:
+        """Whether this process is the catalog's writer."""
+        return self._lock is not None
+
+    def close(self) -> None:
+        """Let go of the file and, for a writer, of the lock."""
+        self._watch.close()
+        self.engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the catalog."""
+        with explained(self.path), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction: all of it on disk afterwards, or none of it."""
+        if not self.writable:
+            raise CatalogError(f"{self.path} was opened for reading only")
+        with explained(self.path), self.engine.begin() as connection:
+            yield connection
+
+    def data_version(self) -> int:
+        """A number that changes whenever anything is written; takes microseconds."""
+        with explained(self.path):
+            (version,) = self._watch.cursor().execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def change(self) -> int:
+        """The number of the last change to what can be answered."""
+        with self.reading() as connection:
+            return connection.execute(select(CatalogRow.change)).scalar_one()
+
+    def active_model(self) -> StoredModel | None:
+        """The model that answers come from; None in a catalog that was never indexed."""
+        with self.reading() as connection:
+            row = connection.execute(
+                select(ModelRow).join(CatalogRow, CatalogRow.active_model_id == ModelRow.id)
+            ).first()
+        if row is None:
+            return None
+        return StoredModel(
+            row.id, row.name, row.fingerprint, row.dim, tuple(row.tag_names), row.windows
+        )
+
+    def roots(self) -> list[bytes]:
+        """Every folder that was indexed, sorted."""
+        with self.reading() as connection:
+            return list(connection.execute(select(RootRow.path).order_by(RootRow.path)).scalars())
+
+    def failures(self) -> list[Failure]:
+        """Every file that could not be analysed, by path."""
+        with self.reading() as connection:
+            rows = connection.execute(_failure_query().order_by(FailureRow.path))
+            return [Failure(*row) for row in rows]
+
+    def failure_of(self, path: bytes) -> Failure | None:
+        """The failure of one file, by its absolute path."""
+        with self.reading() as connection:
+            row = connection.execute(_failure_query().where(FailureRow.path == path)).first()
+        return None if row is None else Failure(*row)
+
+    def tracks(self, ids: Iterable[int]) -> dict[int, Track]:
+        """The tracks with these ids; unknown ids are left out."""
+        return {row[0]: Track(*row) for row in self._rows_of(_tracks_by_id(), list(ids))}
+
+    def track_by_key(self, key: str) -> Track | None:
+        """The track with exactly this key."""
+        return self._one(_track_query().where(TrackRow.key == key))
+
+    def track_by_path(self, path: bytes) -> Track | None:
+        """The track with exactly this absolute path."""
+        return self._one(_track_query().where(TrackRow.path == path))
+
+    def names(self) -> list[tuple[int, str, str, str]]:
+        """Id, key, artist and title ("" where unknown) of each present track, by id."""
+        query = (
+            select(
+                TrackRow.id,
+                TrackRow.key,
+                func.coalesce(TrackRow.artist, ""),
+                func.coalesce(TrackRow.title, ""),
+            )
+            .where(TrackRow.status == TrackStatus.PRESENT)
+            .order_by(TrackRow.id)
+        )
+        with self.reading() as connection:
+            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+
+    def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
+        """Ids of the present tracks with these keys; unknown keys are left out."""
+        found: dict[str, int] = {}
+        with self.reading() as connection:
+            for batch in _batches(list(keys)):
+                query = select(TrackRow.key, TrackRow.id).where(
+                    TrackRow.key.in_(batch), TrackRow.status == TrackStatus.PRESENT
+                )
+                found.update({row.key: row.id for row in connection.execute(query)})
+        return found
+
+    def recording_id(self, audio_hash: bytes) -> int | None:
+        """The recording with this hash of its encoded audio."""
+        query = select(RecordingRow.id).where(RecordingRow.audio_hash == audio_hash)
+        with self.reading() as connection:
+            return connection.execute(query).scalar()
+
+    def labels(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
+        """Key, title and artist of each track; unknown ids are left out."""
+        query = "SELECT id, key, title, artist FROM tracks WHERE id IN "
+        return {row[0]: (row[1], row[2], row[3]) for row in self._rows_of(query, ids)}
+
+    def _rows_of(self, query: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        # Straight from the driver: building the statement and its result's description would take
+        # longer than a query may.
+        with self.reading() as connection:
+            cursor = connection.connection.cursor()
+            for batch in _batches(list(ids)):
+                marks = ",".join("?" * len(batch))
+                yield from cursor.execute(f"{query}({marks})", batch)
+
+    def activations(self, track_id: int, model_id: int) -> NDArray[np.float32] | None:
+        """The tag activations (tags,) of a track."""
+        query = (
+            select(EmbeddingRow.activations)
+            .join(TrackRow, TrackRow.recording_id == EmbeddingRow.recording_id)
+            .where(TrackRow.id == track_id, EmbeddingRow.model_id == model_id)
+        )
+        with self.reading() as connection:
+            blob = connection.execute(query).scalar()
+        return None if blob is None else np.frombuffer(blob, dtype="<f2").astype(np.float32)
+
+    def activations_of(self, ids: Sequence[int], model: StoredModel) -> NDArray[np.float32]:
+        """The tag activations (len(ids), tags) of tracks; NaN in rows of unknown ids."""
+        query = (
+            "SELECT t.id, e.activations FROM tracks t JOIN embeddings e "  # noqa: S608 - an integer
+            f"ON e.recording_id = t.recording_id AND e.model_id = {model.id:d} WHERE t.id IN "
+        )
+        found = dict(self._rows_of(query, ids))
+        absent = np.full(len(model.tag_names), np.nan, dtype="<f2").tobytes()
+        stored = b"".join(found.get(track_id, absent) for track_id in ids)
+        rows = np.frombuffer(stored, dtype="<f2").reshape(len(ids), len(model.tag_names))
+        return rows.astype(np.float32)
+
+    def changes_since(self, change: int, model: StoredModel) -> Iterator[Changes]:
+        """What an index that has seen `change` must still learn, oldest first, in batches."""
+        query = (
+            select(TrackRow.id, TrackRow.status, EmbeddingRow.vector)
+            .outerjoin(
+                EmbeddingRow,
+                (EmbeddingRow.recording_id == TrackRow.recording_id)
+                & (EmbeddingRow.model_id == model.id),
+            )
+            .where(TrackRow.change > change)
+            .order_by(TrackRow.change, TrackRow.id)
+        )
+        with self.reading() as connection:
+            for rows in (
+                connection.execution_options(yield_per=IN_BATCH).execute(query).partitions()
+            ):
+                alive = [r for r in rows if r[1] == TrackStatus.PRESENT and r[2] is not None]
+                gone = [r[0] for r in rows if r[1] != TrackStatus.PRESENT or r[2] is None]
+                stored = np.frombuffer(b"".join(r[2] for r in alive), dtype="<f2")
+                yield Changes(
+                    ids=np.array([r[0] for r in alive], dtype=np.int64),
+                    vectors=to_unit(stored.reshape(len(alive), model.dim)),
+                    gone=np.array(gone, dtype=np.int64),
+                )
+
+    def counts(self) -> dict[str, int]:
+        """How many tracks there are of each status, and how many failures and recordings."""
+        by_status = select(TrackRow.status, func.count()).group_by(TrackRow.status)
+        with self.reading() as connection:
+            counts = {str(status): 0 for status in TrackStatus}
+            counts.update({row[0]: row[1] for row in connection.execute(by_status)})
+            for name, table in (("failures", FailureRow), ("recordings", RecordingRow)):
+                counts[name] = connection.execute(
+                    select(func.count()).select_from(table)
+                ).scalar_one()
+        return counts
+
+    def count_missing(self, ids: Sequence[int]) -> int:
+        """How many of these tracks are missing."""
+        with self.reading() as connection:
+            return sum(
+                connection.execute(
+                    select(func.count())
+                    .select_from(TrackRow)
+                    .where(TrackRow.id.in_(batch), TrackRow.status == TrackStatus.MISSING)
+                ).scalar_one()
+                for batch in _batches(list(ids))
+            )
+
+    def played_seconds(self) -> float:
+        """The present tracks' durations, added up."""
+        query = (
+            select(func.coalesce(func.sum(RecordingRow.duration_s), 0.0))
+            .join(TrackRow)
+            .where(TrackRow.status == TrackStatus.PRESENT)
+        )
+        with self.reading() as connection:
+            return float(connection.execute(query).scalar_one())
+
+    def damage(self) -> list[str]:
+        """What SQLite's own full check of the file finds; empty when it is sound."""
+        with self.reading() as connection:
+            found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
+            broken = connection.execute(text("PRAGMA foreign_key_check")).fetchall()
+        return [line for line in found if line != "ok"] + [f"dangling row {row}" for row in broken]
+
+    def _one(self, query: Select[Any]) -> Track | None:
+        with self.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else Track(*row)
+
+
+@cache
+def _tracks_by_id() -> str:
+    return f"{_track_query()} WHERE tracks.id IN "
+
+
+def _track_query() -> Select[Any]:
+    tables = (TrackRow, RecordingRow, DescriptorsRow)
+    columns = [
+        next(getattr(table, name) for table in tables if hasattr(table, name))
+        for name in Track.__dataclass_fields__
+    ]
+    return (
+        select(*columns)
+        .select_from(TrackRow)
+        .join(RecordingRow, TrackRow.recording_id == RecordingRow.id)
+        .outerjoin(DescriptorsRow, TrackRow.recording_id == DescriptorsRow.recording_id)
+    )
+
+
+def _failure_query() -> Select[Any]:
+    return select(*[getattr(FailureRow, name) for name in Failure.__dataclass_fields__])
+
+
+def _batches(items: list[Item]) -> Iterator[list[Item]]:
+    for start in range(0, len(items), IN_BATCH):
+        yield items[start : start + IN_BATCH]

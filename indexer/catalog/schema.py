@@ -1,0 +1,164 @@
+"""The tables of a catalog, as SQLAlchemy models. What they hold is the truth; all else is cache."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+APPLICATION_ID = 0x534C4B31
+"""SQLite's application id of a catalog ("SLK1"), at byte 68 of the file."""
+
+REVISIONS = ("0001", "0002")
+"""Every schema this program knows, oldest first; the last one is written."""
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can name them too."""
+
+    type_annotation_map = {float: Double}  # noqa: RUF012 - SQLAlchemy's own attribute
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class CatalogRow(Base):
+    """The one row that says which catalog this is and where its change counter stands."""
+
+    __tablename__ = "catalog"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(36))
+    change: Mapped[int] = mapped_column(BigInteger)
+    active_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
+    created_at: Mapped[float]
+
+
+class ModelRow(Base):
+    """A model whose embeddings the catalog holds."""
+
+    __tablename__ = "models"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
+    dim: Mapped[int]
+    tag_names: Mapped[list[str]] = mapped_column(JSON)
+    windows: Mapped[int]
+    """Windows a track is heard through; 0: all of it."""
+
+
+class RootRow(Base):
+    """A folder that was indexed; a later `index` without arguments goes through all of them."""
+
+    __tablename__ = "roots"
+
+    path: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+
+
+class RecordingRow(Base):
+    """What is heard, known by the hash of its encoded audio."""
+
+    __tablename__ = "recordings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    audio_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    duration_s: Mapped[float]
+    container: Mapped[str] = mapped_column(Text)
+    codec: Mapped[str] = mapped_column(Text)
+    sample_rate: Mapped[int]
+    channels: Mapped[int]
+    bit_rate: Mapped[int | None]
+
+
+class EmbeddingRow(Base):
+    """What one model hears in one recording; both blobs are little-endian float16."""
+
+    __tablename__ = "embeddings"
+
+    recording_id: Mapped[int] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    activations: Mapped[bytes] = mapped_column(LargeBinary)
+    windows: Mapped[int]
+
+
+class DescriptorsRow(Base):
+    """What is measured in a recording's sound; see `indexer.features.descriptors`.
+
+    A recording that was measured has a row, also where a measure found nothing to say.
+    """
+
+    __tablename__ = "descriptors"
+
+    recording_id: Mapped[int] = mapped_column(
+        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
+    )
+    tempo_bpm: Mapped[float | None]
+    tempo_confidence: Mapped[float]
+    key_name: Mapped[str | None] = mapped_column(String(8))
+    key_confidence: Mapped[float]
+    loudness_lufs: Mapped[float | None]
+    brightness_hz: Mapped[float | None]
+
+
+class TrackRow(Base):
+    """A file in the catalog. Rows are never deleted, so an id never means another track."""
+
+    __tablename__ = "tracks"
+    __table_args__ = (
+        Index("ix_tracks_change", "change"),
+        Index("ix_tracks_recording_id", "recording_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(Text, unique=True)
+    key_given: Mapped[bool]
+    """Whether the caller named the track; otherwise the key follows the path."""
+    path: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    recording_id: Mapped[int | None] = mapped_column(ForeignKey("recordings.id"))
+    status: Mapped[str] = mapped_column(String(8))
+    change: Mapped[int] = mapped_column(BigInteger)
+    """The catalog's change counter when this track's answerable vector last changed."""
+    title: Mapped[str | None] = mapped_column(Text)
+    artist: Mapped[str | None] = mapped_column(Text)
+    album: Mapped[str | None] = mapped_column(Text)
+    album_artist: Mapped[str | None] = mapped_column(Text)
+    genre: Mapped[str | None] = mapped_column(Text)
+    year: Mapped[int | None]
+    track_number: Mapped[int | None]
+    added_at: Mapped[float]
+
+
+class FailureRow(Base):
+    """A file that could not be analysed: where, why, and how often it was tried."""
+
+    __tablename__ = "failures"
+
+    path: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    stage: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(32))
+    message: Mapped[str] = mapped_column(Text)
+    tries: Mapped[int]
+    failed_at: Mapped[float]

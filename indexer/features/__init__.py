@@ -1,0 +1,1 @@
+"""Arrays of sound to log-mel spectrograms, tempo, key, loudness and alignments."""

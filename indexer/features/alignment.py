@@ -1,0 +1,150 @@
+"""Outlines of sounds: coarse log-mel spectrograms, and how well two of them coincide.
+
+Two encodings of one recording have nearly the same outline, whatever their loudness, and a cut has
+a part of it: the lag at which two outlines correlate best says where the one lies in the other.
+Arrays and files only; knows no catalog.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.audio.track import open_track
+from indexer.features.melspectrogram import mel_basis
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SAMPLE_RATE = 8000
+FRAME = 1024
+HOP = 384
+BANDS = 24
+FRAMES_PER_S = SAMPLE_RATE / HOP
+LONGEST_S = 60.0
+"""So much of a file is heard, from its first sound on."""
+FLOOR = 1e-4
+"""Power below the loudest frame's (-40 dB) that is no sound: what lossy coders change most."""
+LEAST_OVERLAP_S = 8.0
+"""Two long sounds that share less than this are not compared at that lag ..."""
+LEAST_OVERLAP = 0.5
+"""... nor two that share less than this of the shorter one."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where two sounds coincide best.
+
+    Attributes
+    ----------
+    correlation : float
+        Of their outlines where they overlap, from -1 to 1; 1 is one sound twice.
+    lag_s : float
+        How much later the common sound begins in the first than in the second, in seconds.
+    overlap_s : float
+        How long both last at this lag.
+    """
+
+    correlation: float
+    lag_s: float
+    overlap_s: float
+
+
+def hear_outline(path: bytes) -> NDArray[np.float16]:
+    """Decode a file's first `LONGEST_S` of sound and draw its outline.
+
+    Raises
+    ------
+    AnalysisError
+        The file has no usable sound; its kind says why.
+    """
+    pieces: list[NDArray[np.float32]] = []
+    heard = end = 0
+    with open_track(path, sample_rate=SAMPLE_RATE, window_samples=SAMPLE_RATE) as track:
+        for start_s, waveform in track.stream():
+            at = round(start_s * SAMPLE_RATE)
+            # Silence was left out of the stream; a short one keeps its time in the outline.
+            gap = np.zeros(min(max(0, at - end), round(LONGEST_S * SAMPLE_RATE)), np.float32)
+            pieces += [gap, waveform]
+            heard += len(waveform)
+            end = at + len(waveform)
+            if heard >= LONGEST_S * SAMPLE_RATE:
+                break
+    return outline(np.concatenate(pieces))
+
+
+def outline(waveform: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Draw the outline of a sound.
+
+    The logarithm of the power in mel bands, less what loudness, equalisation and coders change: the
+    mean of each frame over its bands, then the mean of each band over time.
+
+    Parameters
+    ----------
+    waveform : float32 (samples,)
+        At `SAMPLE_RATE`, `FRAME` samples or more.
+
+    Returns
+    -------
+    float16 (frames, `BANDS`), `FRAMES_PER_S` frames a second
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME)[::HOP]
+    hann = np.hanning(FRAME + 1)[:-1].astype(np.float32)
+    basis = mel_basis(
+        sample_rate=SAMPLE_RATE, n_fft=FRAME, n_mels=BANDS, fmin=60.0, fmax=SAMPLE_RATE / 2
+    )
+    power = np.empty((len(frames), BANDS), np.float32)
+    for start in range(0, len(frames), 256):
+        spectrum = np.fft.rfft(frames[start : start + 256] * hann)
+        power[start : start + 256] = (np.abs(spectrum) ** 2).astype(np.float32) @ basis.T
+    drawn = np.log10(power + FLOOR * power.max())
+    drawn -= drawn.mean(axis=1, keepdims=True)
+    drawn -= drawn.mean(axis=0)
+    return np.asarray(drawn, dtype=np.float16)
+
+
+def align(first: NDArray[np.float16], second: NDArray[np.float16]) -> Alignment:
+    """Find the lag at which two outlines (frames, `BANDS`) correlate best.
+
+    For each lag the correlation over the overlap, each band less its mean there; the products of
+    all lags come from one Fourier transform.
+    """
+    one, other = first.astype(np.float64), second.astype(np.float64)
+    # The next power of two after the sum of the lengths, so that nothing wraps around.
+    size = 1 << (len(one) + len(other)).bit_length()
+    spectra = np.fft.rfft(one, size, axis=0) * np.fft.rfft(other, size, axis=0).conj()
+    lags = np.arange(1 - len(other), len(one))
+    start, stop = np.maximum(lags, 0), np.minimum(len(one), len(other) + lags)
+    frames = stop - start
+    one_sum, one_energy = _between(one, start, stop, frames)
+    other_sum, other_energy = _between(other, start - lags, stop - lags, frames)
+    products = np.fft.irfft(spectra.sum(axis=1), size)[lags % size]
+    products -= np.einsum("lb,lb->l", one_sum, other_sum) / frames
+    energy = one_energy * other_energy
+    shorter = min(len(one), len(other))
+    least = min(shorter, max(LEAST_OVERLAP * shorter, LEAST_OVERLAP_S * FRAMES_PER_S))
+    correlations = np.full(len(lags), -1.0)
+    fits = (frames >= least) & (energy > 0)
+    correlations[fits] = products[fits] / np.sqrt(energy[fits])
+    best = int(np.argmax(correlations))
+    return Alignment(
+        float(np.clip(correlations[best], -1, 1)),
+        float(lags[best] / FRAMES_PER_S),
+        float(frames[best] / FRAMES_PER_S),
+    )
+
+
+def _between(
+    rows: NDArray[np.float64],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    frames: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For stretches of frames: the sum of each band, and the energy about the bands' means."""
+    sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])
+    energy = np.concatenate([[0.0], np.cumsum(np.einsum("fb,fb->f", rows, rows))])
+    total = sums[stop] - sums[start]
+    about = energy[stop] - energy[start] - np.einsum("lb,lb->l", total, total) / frames
+    return total, np.maximum(about, 0.0)

@@ -1,0 +1,83 @@
+"""Paths of audio files, which are bytes, and atomic writes of files."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def shown(path: bytes) -> str:
+    """A path as it can be shown: bytes that are not UTF-8 are escaped."""
+    return path.decode("utf-8", errors="backslashreplace")
+
+
+def inside(folder: bytes) -> bytes:
+    """What every path below a folder begins with."""
+    return folder.rstrip(b"/") + b"/"
+
+
+def settled(path: str | bytes | os.PathLike[str]) -> bytes:
+    """The absolute path of a file or folder named by a person, links on the way to it resolved."""
+    whole = os.path.abspath(os.fsencode(path))
+    if os.path.isdir(whole):
+        return os.path.realpath(whole)
+    folder, name = os.path.split(whole)
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def has_vanished(path: bytes) -> bool:
+    """Whether a file is gone from a folder that can be looked into."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return os.path.isdir(os.path.dirname(path))
+    except OSError:
+        return False
+    return False
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str], *, draft: Path | None = None) -> Iterator[BinaryIO]:
+    """A file to write into that takes a place when all of it is on disk, and else vanishes.
+
+    Who reads the place meanwhile sees the old file or the new one. A file that is replaced leaves
+    its permissions to the new one; of a link, the file it leads to is replaced.
+
+    Parameters
+    ----------
+    draft : Path, optional
+        Where it is written, in the same folder; by default under a name of this process.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; the place is as it was.
+    """
+    place = Path(os.path.realpath(path))
+    draft = draft or place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            yield file
+            to_disk(file)
+        with suppress(FileNotFoundError):
+            draft.chmod(place.stat().st_mode & 0o777)
+        draft.replace(place)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+    folder = os.open(place.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def to_disk(file: BinaryIO) -> None:
+    """Wait until what was written is on disk."""
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Bringing a catalog up to date with files on disk: scan, worker processes, one writer."""

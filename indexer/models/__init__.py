@@ -1,0 +1,1 @@
+"""The networks, their weights, and how they are found by name."""

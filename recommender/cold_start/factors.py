@@ -1,0 +1,126 @@
+"""Factors of a fitted collaborative-filtering model, whichever library it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from indexer.errors import BadFactors
+from recommender.cold_start.validation import table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NAMES = (
+    ("user_factors", "item_factors", None),  # implicit; Spark's, collected
+    ("u_factors", "i_factors", "i_biases"),  # Cornac: MF, BPR, PMF
+    ("U", "V", None),  # Cornac: WMF
+)
+"""What models call the factors of listeners and of items, and the biases of items."""
+
+
+@dataclass(frozen=True)
+class Collaborative:
+    """A score is the inner product of a listener's and an item's row.
+
+    Attributes
+    ----------
+    users : float32 (listeners, factors)
+    items : float32 (items, factors)
+    bias_column : int or None
+        The column that is 1 for every listener and the bias of an item.
+    alpha, regularization : float
+        Of implicit's alternating least squares; 1 and 0.01 where the model has none.
+    """
+
+    users: NDArray[np.float32]
+    items: NDArray[np.float32]
+    bias_column: int | None = None
+    alpha: float = 1.0
+    regularization: float = 0.01
+
+
+def factors_of(model: Any) -> Collaborative:
+    """Read a model of implicit, LightFM or Cornac, or a pair (user_factors, item_factors).
+
+    Of implicit's ANN indexes, the model that they stand before.
+
+    Raises
+    ------
+    BadFactors
+        The model is not fitted, its factors hold NaN or infinity, do not match, or there are fewer
+        items than factors.
+    """
+    model = _behind_index(model)
+    users, items, biases = _parts(model)
+    users, items = table("user_factors", users), table("item_factors", items)
+    bias_column = None
+    if biases is not None:
+        column = table("item_biases", np.reshape(biases, (-1, 1)))
+        if len(column) != len(items):
+            raise BadFactors(f"item_biases has {len(column)} rows, item_factors {len(items)}")
+        items = np.hstack([items, column])
+        users = np.hstack([users, np.ones((len(users), 1), np.float32)])
+    if users.shape[1] != items.shape[1]:
+        raise BadFactors(
+            f"user_factors has {users.shape[1]} columns and item_factors {items.shape[1]}: both "
+            "must come from one model"
+        )
+    if len(items) < items.shape[1]:
+        raise BadFactors(
+            f"item_factors has {len(items)} items of {items.shape[1]} factors: fewer items than "
+            "factors say nothing, train with fewer factors"
+        )
+    if items.shape[1] > 2 and (users[:, -2] == 1.0).all() and (items[:, -1] == 1.0).all():
+        # implicit's logistic factors: the last, a listener's own bias, ranks nothing.
+        users, items = users[:, :-1], items[:, :-1]
+    if len(users) > 1 and (users[:, -1] == 1.0).all():
+        bias_column = items.shape[1] - 1
+    # Copies: a model that is fitted anew must not change half of what was learned from it.
+    return Collaborative(
+        np.array(users, order="C"),
+        np.array(items, order="C"),
+        bias_column,
+        _number(model, "alpha", 1.0),
+        _number(model, "regularization", 0.01),
+    )
+
+
+def _behind_index(model: Any) -> Any:
+    """The model that an ANN index of implicit stands before."""
+    return model.model if hasattr(model, "recommend_index") else model
+
+
+def _parts(model: Any) -> tuple[Any, Any, Any]:
+    if isinstance(model, tuple) and len(model) == 2:
+        return model[0], model[1], None
+    name = type(model).__name__
+    if hasattr(model, "get_item_representations"):  # LightFM
+        if getattr(model, "item_embeddings", None) is None:
+            raise BadFactors(f"the {name} is not fitted: call its fit first")
+        biases, items = model.get_item_representations()
+        return model.get_user_representations()[1], items, biases
+    for user_name, item_name, bias_name in NAMES:
+        if hasattr(model, user_name) and hasattr(model, item_name):
+            users, items = getattr(model, user_name), getattr(model, item_name)
+            if users is None or items is None:
+                raise BadFactors(f"the {name} is not fitted: call its fit first")
+            biases = getattr(model, bias_name, None) if bias_name else None
+            return _on_host(users), _on_host(items), biases
+    raise BadFactors(
+        f"a {name} has no factors to read (user_factors and item_factors): hand over a fitted "
+        "model of implicit, LightFM or Cornac, or the pair of arrays"
+    )
+
+
+def _on_host(factors: Any) -> Any:
+    """Factors of implicit's GPU models live on the device."""
+    return factors.to_numpy() if hasattr(factors, "to_numpy") else factors
+
+
+def _number(model: Any, name: str, otherwise: float) -> float:
+    value = getattr(model, name, otherwise)
+    usable = isinstance(value, (int, float)) and np.isfinite(value) and value >= 0
+    return float(value) if usable else otherwise

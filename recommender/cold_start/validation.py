@@ -1,0 +1,256 @@
+"""Arrays that callers hand over, refused with the name of the argument and the rows at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
+from scipy.sparse import csr_matrix, issparse
+
+from indexer.errors import BadFactors, InvalidOption
+from recommender.retrieval.lookup import whole_number
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+LARGEST, LONGEST = 1e9, 10
+"""Numbers that float32 can square and add up; of embeddings, times the usual length."""
+SHOWN = 5
+"""Rows or ids that a message lists at most."""
+
+
+def listed(values: Iterable[object]) -> str:
+    """Up to five of them, and how many more there are."""
+    every = list(values)
+    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+    return ", ".join(str(value) for value in every[:SHOWN]) + more
+
+
+def table(name: str, values: ArrayLike) -> NDArray[np.float32]:
+    """Numbers as float32 (rows, columns), all finite.
+
+    Raises
+    ------
+    BadFactors
+    """
+    array = _numbers(name, values)
+    if array.ndim != 2:
+        raise BadFactors(f"{name} must have rows and columns, not the shape {array.shape}")
+    if array.shape[1] == 0:
+        raise BadFactors(f"{name} has no columns")
+    refuse_numbers(name, array)
+    return array
+
+
+def refuse_numbers(name: str, array: NDArray[Any]) -> None:
+    """Refuse rows with NaN, infinity, or numbers whose squares and products are lost.
+
+    Raises
+    ------
+    BadFactors
+    """
+    refuse_rows(name, "NaN or infinity", ~np.isfinite(array).all(axis=1))
+    refuse_rows(name, f"a number beyond {LARGEST:g}", (np.abs(array) > LARGEST).any(axis=1))
+
+
+def refuse_long(embeddings: NDArray[np.float32], usual: float) -> None:
+    """Refuse rows that are no embeddings of the same model: scores grow with their length.
+
+    Raises
+    ------
+    BadFactors
+    """
+    lengths = np.linalg.norm(embeddings, axis=1)
+    what = f"a length of more than {LONGEST} times the usual {usual:.3g}"
+    refuse_rows("embeddings", what, (lengths > LONGEST * usual) & (usual > 0))
+
+
+def per_row(name: str, values: ArrayLike, rows: int) -> NDArray[np.float32]:
+    """One finite number of at least 0 for each row, as float32 (rows,).
+
+    Raises
+    ------
+    BadFactors
+    """
+    array = _numbers(name, values)
+    if array.shape != (rows,):
+        raise BadFactors(f"{name} must be one number for each of {rows} rows, not {array.shape}")
+    refuse_rows(name, "NaN or infinity", ~np.isfinite(array))
+    refuse_rows(name, "a number below 0", array < 0)
+    return array
+
+
+def refuse_rows(name: str, what: str, bad: NDArray[np.bool_] | np.bool_) -> None:
+    """Name the rows that have something they must not have.
+
+    Raises
+    ------
+    BadFactors
+    """
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        plural = "row" if len(rows) == 1 else "rows"
+        raise BadFactors(f"{name} has {what} in {plural} {listed(rows)}")
+
+
+def at_least_one(name: str, value: SupportsIndex) -> int:
+    """A whole number of at least 1.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    number = whole_number(value, name)
+    if number < 1:
+        raise InvalidOption(f"{name} is {number}: ask for at least one")
+    return number
+
+
+def sound_of(embeddings: ArrayLike, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Embeddings with zeros where a row is all NaN, and which rows are not.
+
+    Raises
+    ------
+    BadFactors
+    """
+    array = _numbers("embeddings", embeddings).copy()
+    if array.ndim != 2 or len(array) != count:
+        raise BadFactors(
+            f"embeddings has the shape {array.shape}: {count} rows were expected, one for each "
+            "item, NaN where an item was not heard"
+        )
+    unheard: NDArray[np.bool_] = np.asarray(np.isnan(array).all(axis=1))
+    array[unheard] = 0.0
+    refuse_numbers("embeddings", array)
+    return array, ~unheard
+
+
+def name_each(argument: str, values: Iterable[object] | None, count: int) -> list[object | None]:
+    """A name for each of so many rows; None where none is known: None, NaN, pandas' NA, or "".
+
+    Raises
+    ------
+    BadFactors
+    """
+    if values is None:
+        return [None] * count
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise BadFactors(f"{argument} must be a sequence of {count} names, not {values!r:.40}")
+    every = list(values)
+    if len(every) != count:
+        raise BadFactors(f"{argument} names {len(every)} items of {count}: name each once")
+    return [None if _is_unknown(name) else name for name in every]
+
+
+def _is_unknown(name: Any) -> bool:
+    if name is None or (isinstance(name, str) and not name.strip()):
+        return True
+    try:
+        return bool(name != name)  # as NaN is
+    except TypeError:
+        # pandas' NA is neither equal nor unequal.
+        return True
+
+
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
+    try:
+        array: NDArray[Any] = np.asarray(values)
+    except ValueError as error:
+        raise BadFactors(f"{name} is no array of numbers: {error}") from error
+    if array.dtype == object or not np.issubdtype(array.dtype, np.number):
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise BadFactors(f"{name} holds something that is no number: {error}") from error
+    if np.iscomplexobj(array):
+        raise BadFactors(f"{name} holds complex numbers")
+    with np.errstate(over="ignore"):
+        return np.asarray(array, dtype=np.float32)
+
+
+def checked_plays(
+    user_items: Any, users: NDArray[np.float32], items: NDArray[np.float32]
+) -> csr_matrix:
+    """The plays that a model was fitted on, as CSR without zeros.
+
+    Raises
+    ------
+    BadFactors
+        No sparse matrix, not of the size of the model, NaN or infinity, or no plays at all.
+    """
+    if not issparse(user_items):
+        raise BadFactors(
+            f"user_items must be a sparse matrix of plays, not {type(user_items).__name__}"
+        )
+    expected = (len(users), len(items))
+    if user_items.shape != expected:
+        raise BadFactors(
+            f"user_items has the shape {user_items.shape}, the model {expected}: give the plays "
+            "that it was fitted on"
+        )
+    _refuse_broken(user_items)
+    plays = csr_matrix(user_items, dtype=np.float32, copy=True)
+    listener = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
+    bad = np.zeros(plays.shape[0], bool)
+    bad[listener[~np.isfinite(plays.data)]] = True
+    refuse_rows("user_items", "NaN or infinity", bad)
+    plays.sum_duplicates()
+    plays.eliminate_zeros()
+    if plays.nnz == 0:
+        raise BadFactors("user_items holds no plays: there is nothing to learn from")
+    return plays
+
+
+def liked_rows(user_items: Any, listeners: int, *, model_items: int, items: int) -> csr_matrix:
+    """What listeners who are asked for have played, over all items there are now.
+
+    Parameters
+    ----------
+    user_items : csr (listeners, columns)
+        As many columns as the model has items, or as many as there are with the new ones.
+
+    Raises
+    ------
+    InvalidOption
+        No CSR matrix.
+    BadFactors
+        Of another shape.
+    """
+    if not issparse(user_items) or user_items.format != "csr":
+        raise InvalidOption(
+            f"user_items must be a CSR matrix, not {type(user_items).__name__}: it is needed "
+            "to filter what a listener has played, or to recalculate the listener"
+        )
+    if user_items.shape[0] != listeners:
+        raise BadFactors(
+            f"user_items has {user_items.shape[0]} rows for {listeners} listeners: give one for "
+            "each, as user_items[userid]"
+        )
+    if not model_items <= user_items.shape[1] <= items:
+        raise BadFactors(
+            f"user_items has {user_items.shape[1]} columns: there are {model_items} items in "
+            f"the model and {items} with the new ones"
+        )
+    _refuse_broken(user_items)
+    matrix = csr_matrix(user_items)
+    if (matrix.data == 0).any():
+        matrix = matrix.copy()
+        matrix.eliminate_zeros()
+    return csr_matrix((matrix.data, matrix.indices, matrix.indptr), (listeners, items))
+
+
+def _refuse_broken(matrix: Any) -> None:
+    """Refuse indices that lead out of the matrix, which scipy does not look at by itself."""
+    if not hasattr(matrix, "check_format"):
+        return
+    try:
+        matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise BadFactors(f"user_items is a broken sparse matrix: {error}") from error
+
+
+def row_of(items: NDArray[np.int64], count: int) -> csr_matrix:
+    """One listener who has played these items of so many."""
+    ones = np.ones(len(items), np.float32)
+    return csr_matrix((ones, items, [0, len(items)]), shape=(1, count))

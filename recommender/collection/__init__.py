@@ -1,0 +1,1 @@
+"""A whole library: clusters, duplicates, survey, map coordinates, export."""

@@ -1,0 +1,286 @@
+"""Groups of tracks that sound alike, found without labels, and named by what sets them apart.
+
+*k-means* on the unit embeddings puts every track into one of k groups. Where k is not given, the
+one with the best silhouette (Rousseeuw 1987) is taken, from about the fourth root of the library
+upwards: silhouettes of music fall steadily, and two halves of a library say little about it.
+
+*HDBSCAN* (Campello, Moulavi & Sander 2013) on the first 10 principal components finds the dense
+places only, and leaves the tracks between them as noise. Of more than 20,000 tracks it sees so many
+drawn ones; each other track goes where the nearest drawn one went.
+
+A cluster is named by its telling tags (`tag_profile`) and shown by its most central tracks. The
+same library and seed give the same clusters under the same names, the largest first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from indexer.errors import InvalidOption
+from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
+from recommender.retrieval.lookup import name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from recommender.engine import Recommender
+
+Vectors: TypeAlias = "NDArray[np.float32]"
+
+METHODS = ("kmeans", "hdbscan")
+MOST_CLUSTERS = 30
+"""Tried at most when k is chosen."""
+NOISE = -1
+
+_CENTRAL = 5
+_TAGS = 8
+_IN_A_NAME = 2
+_SILHOUETTE_TRACKS = 2_000
+_CHOICE_TRACKS = 5_000
+_STARTS = 4
+_COMPONENTS = 10
+_HDBSCAN_TRACKS = 20_000
+_BLOCK = 2_000
+_STEM = 5
+
+
+@dataclass(frozen=True)
+class CentralTrack:
+    """A track with the cosine between it and the centre of its cluster."""
+
+    id: int
+    name: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Tracks that sound alike.
+
+    Attributes
+    ----------
+    number : int
+        From 1, the largest cluster first.
+    name : str
+        Its most telling tags; no two clusters have the same.
+    tags : tuple of GroupTag
+        Most telling first.
+    moods : tuple of GroupTag
+        Those of all its telling tags that say how it feels.
+    central : tuple of CentralTrack
+    ids : tuple of int
+        All its tracks, most central first.
+    """
+
+    number: int
+    name: str
+    tags: tuple[GroupTag, ...]
+    moods: tuple[GroupTag, ...]
+    central: tuple[CentralTrack, ...]
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The clusters of a library.
+
+    Attributes
+    ----------
+    noise : tuple of int
+        Tracks in none of them, ascending.
+    silhouette : float or None
+        Mean silhouette of the tracks in clusters, of up to 2,000; None of one cluster.
+    """
+
+    method: str
+    clusters: tuple[Cluster, ...]
+    noise: tuple[int, ...]
+    silhouette: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def clusters_of(
+    recommender: Recommender, *, method: str = "kmeans", count: int | None = None, seed: int = 0
+) -> Clusters:
+    """Cluster the tracks of a library.
+
+    Parameters
+    ----------
+    method : str
+        One of `METHODS`.
+    count : int, optional
+        How many clusters k-means shall make; without, chosen by silhouette.
+
+    Raises
+    ------
+    InvalidOption
+        Another method, a count that HDBSCAN cannot take, fewer than 2, or more than tracks.
+    QueryError
+        The catalog holds no tracks.
+    """
+    if method not in METHODS:
+        raise InvalidOption(f"there is no method {method}: take {' or '.join(METHODS)}")
+    if method == "hdbscan" and count is not None:
+        raise InvalidOption("HDBSCAN finds out itself how many clusters there are: leave count out")
+    ids = recommender.ids()
+    vectors = recommender.vectors(ids)
+    if count is not None and not 1 <= count <= len(ids):
+        raise InvalidOption(f"{count} clusters of {len(ids)} tracks: ask for 1 to {len(ids)}")
+    labels = (
+        kmeans(vectors, count, seed=seed) if method == "kmeans" else hdbscan(vectors, seed=seed)
+    )
+    return Clusters(
+        method,
+        _described(recommender, ids, vectors, labels),
+        tuple(ids[labels == NOISE].tolist()),
+        silhouette(vectors, labels, seed=seed),
+    )
+
+
+def kmeans(vectors: Vectors, count: int | None = None, *, seed: int = 0) -> NDArray[np.int64]:
+    """Number of the cluster of each unit vector (n, dim), from 0."""
+    if count is None:
+        count = _best_count(vectors, seed=seed)
+    return _kmeans(vectors, count, seed=seed)
+
+
+def hdbscan(vectors: Vectors, *, seed: int = 0) -> NDArray[np.int64]:
+    """Number of the cluster of each unit vector (n, dim), from 0; `NOISE` for those in none.
+
+    The smallest cluster has a third of the root of n tracks, but at least 3.
+    """
+    from sklearn.cluster import HDBSCAN
+    from sklearn.decomposition import PCA
+
+    if len(vectors) < 4:
+        return np.full(len(vectors), NOISE, dtype=np.int64)
+    drawn = _draw(len(vectors), _HDBSCAN_TRACKS, seed=seed)
+    components = min(_COMPONENTS, len(drawn), vectors.shape[1])
+    with np.errstate(invalid="ignore"):
+        # Tracks that are all the same have no variance to divide by.
+        reduction = PCA(components, random_state=seed).fit(vectors[drawn])
+    points = reduction.transform(vectors[drawn])
+    smallest = max(3, int(len(drawn) ** 0.5 / 3))
+    found: NDArray[np.int64] = HDBSCAN(
+        min_cluster_size=smallest, min_samples=min(5, smallest), copy=True
+    ).fit_predict(points)
+    if len(drawn) == len(vectors):
+        return found.astype(np.int64)
+    from sklearn.neighbors import KNeighborsClassifier
+
+    nearest = KNeighborsClassifier(1, algorithm="kd_tree").fit(points, found)
+    labels = [
+        nearest.predict(reduction.transform(vectors[start : start + _BLOCK]))
+        for start in range(0, len(vectors), _BLOCK)
+    ]
+    return np.concatenate(labels).astype(np.int64)
+
+
+def silhouette(vectors: Vectors, labels: NDArray[np.int64], *, seed: int = 0) -> float | None:
+    """Mean silhouette over the tracks in clusters; None where it is not defined."""
+    from sklearn.metrics import silhouette_score
+
+    inside = np.flatnonzero(labels != NOISE)
+    some = inside[_draw(len(inside), _SILHOUETTE_TRACKS, seed=seed)]
+    if not 2 <= len(np.unique(labels[some])) < len(some):
+        return None
+    return round(float(silhouette_score(vectors[some], labels[some], metric="euclidean")), 4)
+
+
+def _best_count(vectors: Vectors, *, seed: int) -> int:
+    some = vectors[_draw(len(vectors), _CHOICE_TRACKS, seed=seed)]
+    least = max(2, round(len(vectors) ** 0.25))
+    most = min(MOST_CLUSTERS, len(some) // 3)
+    scores = {
+        count: silhouette(some, _kmeans(some, count, seed=seed), seed=seed)
+        for count in range(least, most + 1)
+    }
+    known = {count: score for count, score in scores.items() if score is not None}
+    return max(known, key=lambda count: known[count]) if known else 1
+
+
+def _kmeans(vectors: Vectors, count: int, *, seed: int) -> NDArray[np.int64]:
+    import warnings
+
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        # Fewer different tracks than clusters: some stay empty.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found: NDArray[np.int32] = KMeans(count, n_init=_STARTS, random_state=seed).fit_predict(
+            vectors
+        )
+    return found.astype(np.int64)
+
+
+def _draw(count: int, most: int, *, seed: int) -> NDArray[np.int64]:
+    """Places of at most so many of count, ascending."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+
+
+def _described(
+    recommender: Recommender,
+    ids: NDArray[np.int64],
+    vectors: Vectors,
+    labels: NDArray[np.int64],
+) -> tuple[Cluster, ...]:
+    background = library_tags(recommender)
+    tag_names = recommender.model.tag_names
+    groups = [np.flatnonzero(labels == number) for number in np.unique(labels[labels != NOISE])]
+    # Equal sizes in the order of their first track, so that names stay.
+    groups.sort(key=lambda places: (-len(places), places[0]))
+    taken: set[str] = set()
+    found = []
+    for number, places in enumerate(groups, start=1):
+        centre = vectors[places].mean(axis=0)
+        cosines = vectors[places] @ (centre / max(float(np.linalg.norm(centre)), 1e-12))
+        order = np.argsort(-cosines, kind="stable")
+        tags = telling_tags(recommender.activations(ids[places]), background, tag_names)
+        central = order[:_CENTRAL]
+        tracks = recommender.tracks(ids[places[central]])
+        found.append(
+            Cluster(
+                number,
+                _name(tags, taken),
+                tuple(tags[:_TAGS]),
+                tuple(tag for tag in tags if tag.is_mood)[:_TAGS],
+                tuple(
+                    CentralTrack(track.id, name(track), round(float(cosine), 3))
+                    for track, cosine in zip(tracks, cosines[central], strict=True)
+                ),
+                tuple(ids[places[order]].tolist()),
+            )
+        )
+    return tuple(found)
+
+
+def _name(tags: list[GroupTag], taken: set[str]) -> str:
+    """Two tags, or more where a larger cluster has the same two; at last with a number."""
+    words = _apart([tag.tag for tag in tags]) or ["average"]
+    least = min(_IN_A_NAME, len(words))
+    options = [", ".join(words[:length]) for length in range(least, len(words) + 1)]
+    options += [f"{', '.join(words[:_IN_A_NAME])} {number}" for number in range(1, len(taken) + 3)]
+    fresh = next(option for option in options if option not in taken)
+    taken.add(fresh)
+    return fresh
+
+
+def _apart(words: list[str]) -> list[str]:
+    """Tags without those that say again what one before them said: rock, but no indie rock."""
+    kept: list[str] = []
+    said: set[str] = set()
+    for words_of_tag, tag in ((word.casefold().split(), word) for word in words):
+        stems = {word[:_STEM] for word in words_of_tag}
+        if not stems & said:
+            kept.append(tag)
+        said |= stems
+    return kept

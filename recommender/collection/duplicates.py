@@ -1,0 +1,380 @@
+"""Near-duplicates of a whole library: a recording twice, a cut, another version.
+
+Vectors and durations propose pairs, and the sound decides: the outlines of both files are aligned.
+What correlates is sure; what correlates less, or is close and has the same name, is likely another
+version. Of what could not be heard closeness and durations tell. Tracks are grouped and shown with
+the evidence; nothing is ever deleted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.analysis.pools import Listeners
+from indexer.errors import AnalysisError
+from indexer.features.alignment import Alignment, align
+from recommender.retrieval.near_duplicates import Facts, grouped, level, one_recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from indexer.analysis.pools import Outline
+    from indexer.catalog.reader import Track
+    from recommender.engine import Recommender
+
+CANDIDATES = ((1.0, 0.75), (15.0, 0.85), (np.inf, 0.92))
+"""Seconds that durations may differ by, and the cosine from which such a pair is a candidate."""
+NAMED_COSINE = 0.7
+"""The cosine from which two tracks of one artist and title are candidates."""
+TIED_S = 0.2
+"""Models hear loudness and bad coders, which leave durations alone: so near they are a tie ..."""
+TIED_COSINE = 0.4
+"""... and such a pair is a candidate from this cosine on."""
+MOST_TIED = 50_000
+"""Candidates by their durations alone at most, the likeliest: some minutes to align them."""
+MOST_TIES = 20_000_000
+"""Ties that are looked at for them: in a library of excerpts all durations are equal."""
+COMPARED_WHOLE = 50
+"""Of so many tracks all pairs are candidates: what is usual cannot be told from a few."""
+PARTNERS = 8
+"""Candidates a track has at most, the closest."""
+MOST_HEARD = 20_000
+"""Files heard at most, those of the closest pairs: some two hours on one core."""
+SURE_CORRELATION = 0.85
+"""Outlines that correlate this well are of one recording ..."""
+LIKELY_CORRELATION = 0.6
+"""... and these share much: another mix, other words, a longer version. Drones reach 0.57."""
+_BLOCK = 1024
+_PART = 100_000
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for two tracks being near-duplicates.
+
+    Attributes
+    ----------
+    first, second : int
+        Track ids.
+    same_audio : bool
+        The files hold the same encoded audio, bit for bit.
+    alignment : Alignment or None
+        Of their outlines; None where the same audio made it needless or a file could not be heard.
+    sure : bool
+        The same recording: same audio, or a correlation of at least `SURE_CORRELATION`.
+    """
+
+    first: int
+    second: int
+    cosine: float
+    same_audio: bool
+    same_name: bool
+    alignment: Alignment | None
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tracks that are near-duplicates of each other, by id, with the evidence that links them."""
+
+    sure: bool
+    tracks: tuple[Track, ...]
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """The near-duplicates of a library.
+
+    Attributes
+    ----------
+    groups : tuple of Group
+        The sure ones first, each kind in the order of their ids.
+    tracks : int
+        How many were compared.
+    candidates : int
+        Pairs that were looked into.
+    heard : int
+        Files that were listened to.
+    not_heard : int
+        Files that were not, because more than the limit were candidates.
+    failures : tuple of (Track, str)
+        Tracks whose files could not be heard, and why.
+    """
+
+    groups: tuple[Group, ...]
+    tracks: int
+    candidates: int
+    heard: int
+    not_heard: int
+    failures: tuple[tuple[Track, str], ...]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of places, closest first: first < second, int64 (pairs,); cosines float32 (pairs,)."""
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    cosines: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Count the pairs."""
+        return len(self.first)
+
+    def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
+        """Those at places."""
+        return Candidates(self.first[places], self.second[places], self.cosines[places])
+
+
+_NONE = Candidates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+def find_duplicates(
+    recommender: Recommender,
+    *,
+    most_heard: int = MOST_HEARD,
+    workers: int = 0,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Duplicates:
+    """Group the near-duplicates of a library, listening to the candidates.
+
+    Parameters
+    ----------
+    most_heard : int
+        Files to listen to at most; 0 tells from vectors, durations and names alone.
+    workers : int
+        Processes that listen; 0 means one for each processor.
+    on_progress : callable
+        Is told how many files were heard, of how many.
+
+    Raises
+    ------
+    QueryError
+        The catalog holds no tracks yet.
+    WorkersFailed
+    """
+    ids = recommender.ids()
+    vectors = recommender.vectors(ids)
+    tracks = recommender.tracks(ids)
+    facts = Facts.of(tracks)
+    usual = recommender.usual_cosine
+    pairs = (
+        _all_pairs(vectors)
+        if len(ids) <= COMPARED_WHOLE
+        else candidates(vectors, facts, usual=usual)
+    )
+    same_audio = facts.recordings[pairs.first] == facts.recordings[pairs.second]
+    looks_same = one_recording(
+        pairs.cosines, facts.at(pairs.first), facts.at(pairs.second), usual=usual
+    )
+    audible = _within(pairs, ~same_audio, most_heard)
+    heard, failures = _listen(
+        tracks, pairs.first[audible], pairs.second[audible], workers, on_progress
+    )
+    evidence = []
+    for place in range(len(pairs)):
+        one, other = int(pairs.first[place]), int(pairs.second[place])
+        found = Evidence(
+            first=tracks[one].id,
+            second=tracks[other].id,
+            cosine=round(float(pairs.cosines[place]), 4),
+            same_audio=bool(same_audio[place]),
+            same_name=bool(facts.names[one] == facts.names[other] >= 0),
+            alignment=heard.get((one, other)),
+            sure=bool(same_audio[place]) or _aligned(heard.get((one, other)), SURE_CORRELATION),
+        )
+        if found.sure or (
+            looks_same[place]
+            if found.alignment is None and not found.same_name
+            else found.same_name or _aligned(found.alignment, LIKELY_CORRELATION)
+        ):
+            evidence.append(found)
+    all_places = np.union1d(pairs.first[~same_audio], pairs.second[~same_audio])
+    listened = np.union1d(pairs.first[audible], pairs.second[audible])
+    return Duplicates(
+        groups=_groups({track.id: track for track in tracks}, evidence),
+        tracks=len(tracks),
+        candidates=len(pairs),
+        heard=len(listened) - len(failures),
+        not_heard=len(all_places) - len(listened),
+        failures=tuple((tracks[place], why) for place, why in failures.items()),
+    )
+
+
+def candidates(vectors: ArrayLike, facts: Facts, *, usual: float) -> Candidates:
+    """Propose pairs that may be near-duplicates: `CANDIDATES`, the same name, ties of duration.
+
+    All pairs are compared, in blocks; a track keeps its `PARTNERS` closest. Ties come on top of
+    these, up to `MOST_TIED`; if there are more, those of one key first, then the closest.
+
+    Parameters
+    ----------
+    vectors : float32 (n, dim)
+        Unit length.
+    facts : Facts (n,)
+    usual : float
+        The median cosine of random pairs.
+    """
+    rows = np.asarray(vectors, dtype=np.float32)
+    lowest = level(min(NAMED_COSINE, *(cosine for _, cosine in CANDIDATES)), usual)
+    found = [_NONE]
+    for start in range(0, len(rows), _BLOCK):
+        cosines = rows[start : start + _BLOCK] @ rows[start:].T
+        first, second = np.nonzero(np.triu(cosines >= lowest, 1))
+        close = cosines[first, second]
+        first, second = first + start, second + start
+        one, other = facts.at(first), facts.at(second)
+        apart = np.abs(one.durations_s - other.durations_s)
+        fits = (one.names == other.names) & (one.names >= 0)
+        fits &= close >= level(NAMED_COSINE, usual)
+        for most_apart, cosine in CANDIDATES:
+            fits |= (apart <= most_apart) & (close >= level(cosine, usual))
+        found.append(Candidates(first[fits], second[fits], close[fits]))
+    near = _joined(found)
+    near = near.at(_closest(near))
+    tied = _tied(rows, facts, level(TIED_COSINE, usual))
+    new = ~np.isin(tied.first * len(rows) + tied.second, near.first * len(rows) + near.second)
+    return _joined([near, tied.at(new)])
+
+
+def _all_pairs(vectors: NDArray[np.float32]) -> Candidates:
+    first, second = np.triu_indices(len(vectors), 1)
+    return _joined([Candidates(first, second, (vectors @ vectors.T)[first, second])])
+
+
+def _joined(parts: Sequence[Candidates]) -> Candidates:
+    """All of them, closest first."""
+    first, second = (np.concatenate([getattr(p, n) for p in parts]) for n in ("first", "second"))
+    close = np.concatenate([part.cosines for part in parts])
+    order = np.lexsort((second, first, -close))
+    return Candidates(first[order], second[order], close[order])
+
+
+def _tied(rows: NDArray[np.float32], facts: Facts, lowest: float) -> Candidates:
+    """Pairs of about one duration that are not far from each other."""
+    order = np.argsort(facts.durations_s, kind="stable")
+    seconds = facts.durations_s[order]
+    found = [_NONE]
+    looked_at = 0
+    # Tracks next to each other by duration, then those with one between them, and so on.
+    for step in range(1, len(order)):
+        (near,) = np.nonzero(seconds[step:] - seconds[:-step] <= TIED_S)
+        looked_at += len(near)
+        if not len(near) or looked_at > MOST_TIES:
+            break
+        for part in np.array_split(near, len(near) // _PART + 1):
+            one, other = order[part], order[part + step]
+            cosines = np.einsum("pd,pd->p", rows[one], rows[other])
+            fits = cosines >= lowest
+            first, second = np.sort([one[fits], other[fits]], axis=0)
+            found.append(Candidates(first, second, cosines[fits]))
+    tied = _joined(found)
+    if len(tied) > MOST_TIED:
+        same_key = facts.keys[tied.first] == facts.keys[tied.second]
+        tied = tied.at(np.argsort(~same_key, kind="stable")[:MOST_TIED])
+    return tied
+
+
+def _closest(pairs: Candidates) -> NDArray[np.int64]:
+    """The places of pairs to keep: a track has `PARTNERS` partners, or is one of another."""
+    kept = []
+    count: Counter[int] = Counter()
+    for place, pair in enumerate(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)):
+        if any(count[one] < PARTNERS for one in pair):
+            kept.append(place)
+            count.update(pair)
+    return np.array(kept, dtype=np.int64)
+
+
+def _within(pairs: Candidates, wanted: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
+    """The places of the closest wanted pairs that need no more than `most` tracks."""
+    tracks: set[int] = set()
+    kept = []
+    for place in np.flatnonzero(wanted).tolist():
+        more = tracks | {int(pairs.first[place]), int(pairs.second[place])}
+        if len(more) > most:
+            break
+        tracks = more
+        kept.append(place)
+    return np.array(kept, dtype=np.int64)
+
+
+def _listen(
+    tracks: Sequence[Track],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    workers: int,
+    on_progress: Callable[[int, int], None],
+) -> tuple[dict[tuple[int, int], Alignment], dict[int, str]]:
+    """Alignments of pairs of places, and why some places could not be heard."""
+    partners: dict[int, set[int]] = defaultdict(set)
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        partners[one].add(other)
+        partners[other].add(one)
+    # Group after group and by duration, so that an outline's pairs are soon done and it is let go.
+    head = grouped(len(tracks), first, second)
+    order = sorted(partners, key=lambda place: (head[place], tracks[place].duration_s))
+    outlines: dict[int, Outline] = {}
+    alignments: dict[tuple[int, int], Alignment] = {}
+    failures: dict[int, str] = {}
+    if not order:
+        return alignments, failures
+    with Listeners(min(workers or os.cpu_count() or 1, len(order))) as listeners:
+        heard = listeners.outlines(tracks[place].path for place in order)
+        for number, (place, outline) in enumerate(zip(order, heard, strict=True)):
+            on_progress(number, len(order))
+            if isinstance(outline, AnalysisError):
+                failures[place] = str(outline)
+            else:
+                outlines[place] = outline
+            for partner in partners[place] & (outlines.keys() | failures.keys()) - {place}:
+                pair = (min(place, partner), max(place, partner))
+                if place in outlines and partner in outlines:
+                    alignments[pair] = align(outlines[pair[0]], outlines[pair[1]])
+                for one, done in ((place, partner), (partner, place)):
+                    partners[one].discard(done)
+                    if not partners[one]:
+                        outlines.pop(one, None)
+    on_progress(len(order), len(order))
+    return alignments, failures
+
+
+def _aligned(alignment: Alignment | None, correlation: float) -> bool:
+    return alignment is not None and alignment.correlation >= correlation
+
+
+def _groups(tracks: dict[int, Track], evidence: Sequence[Evidence]) -> tuple[Group, ...]:
+    place = {track_id: number for number, track_id in enumerate(tracks)}
+    ids = list(tracks)
+
+    def components(links: Sequence[Evidence]) -> NDArray[np.int64]:
+        return grouped(
+            len(ids), [place[one.first] for one in links], [place[one.second] for one in links]
+        )
+
+    recordings = components([one for one in evidence if one.sure])
+    groups = []
+    for sure in (True, False):
+        links = [
+            one
+            for one in evidence
+            if one.sure == sure
+            # What is sure already needs no likelihood.
+            and (sure or recordings[place[one.first]] != recordings[place[one.second]])
+        ]
+        heads = components(links)
+        by_head: dict[int, list[Evidence]] = defaultdict(list)
+        for link in links:
+            by_head[int(heads[place[link.first]])].append(link)
+        for _head, found in sorted(by_head.items()):
+            members = sorted({one for link in found for one in (link.first, link.second)})
+            groups.append(Group(sure, tuple(tracks[one] for one in members), tuple(found)))
+    return tuple(groups)

@@ -1,0 +1,147 @@
+"""A library as a file for other systems: ids, what is known of tracks, and vectors, streamed.
+
+    export(sound, "library.parquet")
+
+The file takes its place when it is complete: until then an older one stays as it is.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+import numpy as np
+
+from indexer.errors import ExtraMissing, InvalidOption
+from indexer.filesystem import replacing
+from recommender.cold_start.item_features import METADATA, TEXTS, streamed, wanted_ids
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from recommender.cold_start.ids import Key
+    from recommender.engine import Recommender
+
+    Blocks = Iterator[tuple[pd.DataFrame, NDArray[np.float32]]]
+
+FORMATS = ("parquet", "npz", "csv")
+
+
+def export(
+    sound: Recommender,
+    path: str | os.PathLike[str],
+    *,
+    kind: str | None = None,
+    ids: Sequence[Key] | NDArray[Any] | None = None,
+    on_missing: Literal["raise", "skip"] = "raise",
+    replace: bool = False,
+) -> int:
+    """Write a library, or some tracks of it, to a file; returns how many tracks.
+
+    Parameters
+    ----------
+    kind : {"parquet", "npz", "csv"}, optional
+        By default what the path ends with. Parquet has a column `vector` of lists of float32; npz
+        an array `vectors` (tracks, dim) float32 and one array for each column; CSV has v0, v1, ...
+    ids : sequence of int or str, optional
+        Ids or keys of tracks; all tracks by default.
+    on_missing : {"raise", "skip"}
+        What of ids that the catalog does not know.
+    replace : bool
+        Whether a file of that name may be replaced.
+
+    Raises
+    ------
+    UnknownTrack, BadFactors
+        Of ids; nothing is written.
+    InvalidOption
+        No such format, the file is there, its folder is not, or no ids are left.
+    ExtraMissing
+        pyarrow, for Parquet, is not installed.
+    """
+    place = Path(path)
+    kind = kind or place.suffix.removeprefix(".").lower()
+    if kind not in FORMATS:
+        raise InvalidOption(f"{place} has no known format: choose of {', '.join(FORMATS)}")
+    if place.is_dir() or (place.exists() and not replace):
+        raise InvalidOption(f"{place} is there already: choose another name, or let it be replaced")
+    if not place.parent.is_dir():
+        raise InvalidOption(f"the folder {place.parent} is missing: make it first")
+    wanted = wanted_ids(sound, ids, on_missing=on_missing)
+    if ids is not None and len(wanted) == 0:
+        raise InvalidOption(f"ids names no track of the catalog: {place} is not written")
+    dim = sound.model.dim
+    write = {"parquet": _write_parquet, "npz": _write_npz, "csv": _write_csv}[kind]
+    with replacing(place) as file:
+        write(file, streamed(sound, wanted), len(wanted), dim)
+    return len(wanted)
+
+
+def _write_parquet(file: BinaryIO, blocks: Blocks, count: int, dim: int) -> None:
+    del count
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise ExtraMissing(
+            "pyarrow is not installed: `pip install soundalike[parquet]`, or choose npz or csv"
+        ) from error
+    numbers = {"year": pa.int64(), "id": pa.int64()}
+    schema = pa.schema(
+        [
+            *(
+                (name, numbers.get(name, pa.string() if name in TEXTS else pa.float64()))
+                for name in ("id", *METADATA)
+            ),
+            ("vector", pa.list_(pa.float32())),
+        ]
+    )
+    with pq.ParquetWriter(file, schema) as writer:
+        for rows, vectors in blocks:
+            offsets = np.arange(0, vectors.size + 1, dim, dtype=np.int32)
+            lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(vectors.ravel()))
+            columns = pa.Table.from_pandas(rows, preserve_index=False)
+            writer.write_table(columns.append_column("vector", lists).cast(schema))
+
+
+def _write_npz(file: BinaryIO, blocks: Blocks, count: int, dim: int) -> None:
+    known: dict[str, list[NDArray[Any]]] = {name: [] for name in ("id", *METADATA)}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (count, dim)}
+        with archive.open("vectors.npy", "w", force_zip64=True) as entry:
+            np.lib.format.write_array_header_2_0(entry, header)
+            for rows, vectors in blocks:
+                entry.write(np.ascontiguousarray(vectors, "<f4").data)
+                for name, parts in known.items():
+                    parts.append(_as_array(name, rows[name]))
+        for name, parts in known.items():
+            column = np.concatenate(parts or [np.empty(0)])
+            with archive.open(f"{'ids' if name == 'id' else name}.npy", "w", force_zip64=True) as e:
+                np.lib.format.write_array(e, column, allow_pickle=False)
+            parts.clear()
+
+
+def _as_array(name: str, column: pd.Series[Any]) -> NDArray[Any]:
+    """A column of numbers, NaN where unknown, or of text, "" where unknown."""
+    if name == "id":
+        return column.to_numpy(np.int64)
+    if name in TEXTS:
+        return np.array(column.fillna("").tolist(), dtype=np.str_)
+    return column.to_numpy(np.float64, na_value=np.nan)
+
+
+def _write_csv(file: BinaryIO, blocks: Blocks, count: int, dim: int) -> None:
+    del count
+    import pandas as pd
+
+    names = [f"v{number}" for number in range(dim)]
+    header = pd.DataFrame(columns=["id", *METADATA, *names])
+    file.write(header.to_csv(index=False).encode())
+    for rows, vectors in blocks:
+        table = pd.concat([rows, pd.DataFrame(vectors, columns=names)], axis=1)
+        file.write(table.to_csv(index=False, header=False).encode())

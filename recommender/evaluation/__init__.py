@@ -1,0 +1,1 @@
+"""How good answers are: metrics, a check of a library, robustness to degradations."""

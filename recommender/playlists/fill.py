@@ -1,0 +1,262 @@
+"""A playlist of a duration: what sounds like the seeds, ordered so that one leads to the next.
+
+Candidates are ranked by their cosine to the nearest seed, drawn with more or less variety, by turns
+for each seed, until the wished duration is nearly reached; one addition or exchange then brings the
+sum as near to it as it can. The order is a short open tour from the first seed: nearest neighbour,
+then 2-opt (Croes, 1958), where two tracks of one artist in a row cost as much as a long stride.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.errors import InvalidOption, QueryError
+from recommender.playlists.playlist import Candidates, Journey, said_of, seed_of
+from recommender.playlists.sampling import drawn
+from recommender.retrieval.lookup import whole_number
+from recommender.retrieval.near_duplicates import Facts, collapse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from recommender.engine import Recommender
+    from recommender.retrieval.seeds import SeedLike
+    from recommender.retrieval.where import Where
+
+MAX_TRACKS = 1000
+CLOSE = 0.01
+"""No exchange is sought when the sum is within this part of the wish."""
+SAME_ARTIST = 0.5
+"""Added to the distance of two tracks of one artist."""
+_SPARE = 3  # candidates a track of the playlist, at first
+_USUAL_S = 180.0
+_RESERVE = 100  # candidates looked through for a time shorter than any track so far
+# Candidates a track of the playlist, and at least, that the exchange looks through: those farther
+# down fit the time and not the seeds.
+_OF_EACH, _AT_LEAST = 3, 10
+_EXCHANGES = 200_000_000  # pairs that 2-opt looks at
+
+
+def playlist_of(
+    recommender: Recommender,
+    seeds: Sequence[SeedLike],
+    duration_s: float,
+    *,
+    where: Where | None = None,
+    per_artist: int = 3,
+    variety: float = 0.1,
+    random_seed: int = 0,
+) -> Journey:
+    """Music for a time.
+
+    Parameters
+    ----------
+    recommender : Recommender
+    seeds : one or more of what `seed_of` takes
+        Those that are tracks, and fit the filter and the time, are part of the playlist.
+    duration_s : float
+        Seconds. The tracks' sum is nearer to it than half a track is long, mostly within 1 %.
+    where : Where, optional
+        Which tracks may be part of it.
+    per_artist : int
+        Tracks of one artist at most; those without an artist are not counted.
+    variety : float
+        0 takes the nearest tracks; more draws from farther around.
+    random_seed : int
+        The same one draws the same tracks.
+
+    Returns
+    -------
+    Journey
+        Its note says so when too few tracks fit.
+
+    Raises
+    ------
+    UnknownTrack, AmbiguousTrack, AnalysisError, BadVector, InvalidOption
+    QueryError
+        The filter keeps no track.
+    """
+    if not 0 < duration_s < np.inf:
+        raise InvalidOption(f"a playlist of {duration_s} seconds: give a time, such as 45m")
+    if whole_number(per_artist, "tracks per artist") < 1:
+        raise InvalidOption(f"{per_artist} tracks per artist leave nothing: allow at least one")
+    if not 0 <= variety < np.inf:
+        raise InvalidOption(f"variety is {variety}: it is 0 or more")
+    if whole_number(random_seed, "the random seed") < 0:
+        raise InvalidOption(f"the random seed is {random_seed}: it is 0 or more")
+    found = [seed_of(recommender, seed) for seed in seeds]
+    if not found:
+        raise InvalidOption("a playlist needs something to sound like: name at least one seed")
+    kept = recommender.ids(where)
+    if not len(kept):
+        raise QueryError(f"{said_of(where)} no track")
+    starts = np.array([seed.vector for seed in found])
+    own = [seed.track.id for seed in found if seed.track is not None]
+    own = [track_id for track_id in dict.fromkeys(own) if track_id in kept]
+    width = _SPARE * (int(duration_s / _USUAL_S / len(found)) + 16)
+    while True:
+        candidates = _candidates(recommender, starts, own, width, where)
+        cosines = candidates.vectors @ starts.T
+        order = _by_turns(cosines, len(own), variety, np.random.default_rng(random_seed))
+        filled = _fill(candidates, order, duration_s, per_artist, len(own))
+        if filled.full or width >= len(kept):
+            break
+        width *= 4
+    # From the first seed, or from what is nearest to it.
+    nearness = candidates.vectors[filled.places] @ starts[0]
+    ranked = np.array(filled.places)[np.argsort(-nearness, kind="stable")]
+    artists = candidates.artists
+    flowing = tour(candidates.vectors[ranked], [artists[place] for place in ranked])
+    places: list[int] = ranked[flowing].tolist()
+    total = sum(candidates.tracks[place].duration_s for place in places)
+    note = None
+    if not filled.full and total < (1 - CLOSE) * duration_s:
+        note = f"only {total:.0f} of {duration_s:.0f} seconds: {said_of(where)} {len(kept)} tracks"
+        if filled.capped:
+            note += f", of which at most {per_artist} of one artist leaves {filled.capped} out"
+    return Journey.along(
+        "sounds like " + ", ".join(seed.said for seed in found),
+        [candidates.tracks[place] for place in places],
+        candidates.vectors[places],
+        starts,
+        note,
+    )
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """Places chosen, whether they fill the time, and how many the cap has left out."""
+
+    places: list[int]
+    full: bool
+    capped: int
+
+
+def _candidates(
+    recommender: Recommender,
+    starts: NDArray[np.float32],
+    own: list[int],
+    width: int,
+    where: Where | None,
+) -> Candidates:
+    """Tracks near the seeds, the seeds' own first; of copies the nearest only."""
+    ids, cosines = recommender.nearest(starts, width, where=where)
+    there = (ids >= 0) & ~np.isin(ids, own)
+    order = np.argsort(-cosines[there], kind="stable")
+    near = ids[there][order]
+    _, first = np.unique(near, return_index=True)
+    near = near[np.sort(first)]
+    found = Candidates.of(recommender, np.concatenate([np.array(own, np.int64), near]))
+    of = collapse(found.vectors, Facts.of(found.tracks), usual=recommender.usual_cosine)
+    kept = np.flatnonzero((of == np.arange(len(of))) | (np.arange(len(of)) < len(own)))
+    return Candidates([found.tracks[place] for place in kept], found.vectors[kept])
+
+
+def _by_turns(
+    cosines: NDArray[np.float32], own: int, variety: float, rng: np.random.Generator
+) -> list[int]:
+    """Places in the order they are taken: the seeds' own, then by turns what is near each seed.
+
+    Each candidate, of cosines (c, seeds), belongs to its nearest seed, and is drawn among that
+    seed's. By turns, or a seed that has many tracks close around it would leave the others nothing.
+    """
+    nearest, scores = cosines.argmax(axis=1), cosines.max(axis=1)
+    turns: list[tuple[int, int, int]] = []
+    for seed in range(cosines.shape[1]):
+        (mine,) = np.nonzero(nearest == seed)
+        mine = mine[mine >= own]
+        order = mine[drawn(scores[mine], variety, rng)].tolist()
+        turns += [(turn, seed, place) for turn, place in enumerate(order)]
+    return [*range(own), *(place for _, _, place in sorted(turns))]
+
+
+def _fill(
+    candidates: Candidates, order: list[int], wish: float, per_artist: int, own: int
+) -> _Filled:
+    """Take tracks until less than a usual one is left, then come as near to the wish as one can."""
+    seconds, artists = candidates.durations_s, candidates.artists
+    usual = float(np.median(seconds))
+    chosen: list[int] = []
+    reserve: list[int] = []
+    counts: Counter[str] = Counter()
+    left, capped = wish, 0
+    for place in order:
+        artist = artists[place]
+        closing = left <= usual or len(chosen) == MAX_TRACKS
+        if artist is not None and counts[artist] >= per_artist:
+            capped += 1
+        elif seconds[place] <= left and (place < own or not closing):
+            chosen.append(place)
+            left -= float(seconds[place])
+            counts.update([] if artist is None else [artist])
+        elif place >= own:
+            reserve.append(place)
+        enough = max(_AT_LEAST, _OF_EACH * len(chosen)) if chosen else _RESERVE
+        if closing and len(reserve) >= enough:
+            break
+    if reserve and left <= max(usual, CLOSE * wish):
+        _come_nearer(chosen, reserve, left, seconds, own=own, close=CLOSE * wish)
+    return _Filled(chosen, left <= usual, capped)
+
+
+def _come_nearer(
+    chosen: list[int],
+    reserve: list[int],
+    left: float,
+    seconds: NDArray[np.float64],
+    *,
+    own: int,
+    close: float,
+) -> None:
+    """Add one track of the reserve, or exchange one for it, so that less time is left or over."""
+    out = [place for place in chosen if place >= own]
+    freed = np.array([0.0, *seconds[out]])
+    after = np.abs(left + freed[:, np.newaxis] - seconds[reserve])
+    reached = after.min(axis=0)
+    (enough,) = np.nonzero(reached <= close)
+    # The best ranked of those that are near enough; else the one that comes nearest.
+    new = int(enough[0] if len(enough) else np.argmin(reached))
+    if chosen and (abs(left) <= close or reached[new] >= abs(left)):
+        return
+    old = int(np.argmin(after[:, new]))
+    if old > 0:
+        chosen.remove(out[old - 1])
+    chosen.append(reserve[new])
+
+
+def tour(vectors: NDArray[np.float32], artists: Sequence[str | None]) -> NDArray[np.int64]:
+    """Places of tracks (n, dim) in the order of a short open tour from the first.
+
+    Two of one artist in a row count as `SAME_ARTIST` farther apart.
+    """
+    count = len(vectors)
+    number = {artist: place for place, artist in enumerate(artists) if artist is not None}
+    label = np.array([-1 if artist is None else number[artist] for artist in artists])
+    apart = 1 - vectors @ vectors.T
+    apart += SAME_ARTIST * ((label[:, np.newaxis] == label) & (label >= 0))
+    way = np.zeros(count, np.int64)
+    left = np.ones(count, dtype=bool)
+    for stop in range(1, count):
+        left[way[stop - 1]] = False
+        way[stop] = np.argmin(np.where(left, apart[way[stop - 1]], np.inf))
+    if count < 3:
+        return way
+    # A bound for long playlists: each exchange looks at all pairs.
+    for _ in range(min(10 * count, _EXCHANGES // count**2 + 1)):
+        legs = apart[np.ix_(way, way)]
+        ahead = np.append(np.diagonal(legs, 1), 0.0)
+        # Turning round the stops i ... j: the legs to i and from j are exchanged for two others.
+        beyond = np.column_stack([legs[:, 1:], np.zeros(count)])
+        gain = ahead[:-1, np.newaxis] + ahead - legs[:-1] - beyond[1:]
+        gain = np.where(np.tri(count - 1, count, dtype=bool), 0.0, gain)
+        first, last = np.unravel_index(np.argmax(gain), gain.shape)
+        if gain[first, last] < 1e-6:
+            break
+        way[first + 1 : last + 1] = way[first + 1 : last + 1][::-1].copy()
+    return way

@@ -1,0 +1,89 @@
+"""What a station has played: so that nothing comes twice, in whatever encoding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recommender.playlists.playlist import artist_of
+from recommender.retrieval.near_duplicates import Facts, lowest, one_piece
+from recommender.retrieval.seeds import Seed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from indexer.catalog.reader import Track
+
+_FIRST_ROWS = 64
+
+
+class Heard:
+    """Tracks in the order they were heard, the seed before all of them.
+
+    Attributes
+    ----------
+    ids : set of int
+        The seed's is among them, if it is a track.
+    """
+
+    def __init__(self, seed: Seed) -> None:
+        self.ids: set[int] = set()
+        self._vectors = np.empty((_FIRST_ROWS, len(seed.vector)), np.float32)
+        self._heard: list[Track | Seed] = []
+        self._ago: dict[str, int] = {}  # by artist: how many had been heard then
+        self._add(seed if seed.track is None else seed.track, seed.vector)
+
+    def __len__(self) -> int:
+        """How many tracks have been heard, without the seed."""
+        return len(self._heard) - 1
+
+    def add(self, track: Track, vector: NDArray[np.float32]) -> None:
+        """Note that a track with a vector (dim,) is heard now."""
+        self._add(track, vector)
+
+    def _add(self, one: Track | Seed, vector: NDArray[np.float32]) -> None:
+        row = len(self._heard)
+        if row == len(self._vectors):
+            self._vectors = np.concatenate([self._vectors, np.empty_like(self._vectors)])
+        self._vectors[row] = vector
+        self._heard.append(one)
+        if not isinstance(one, Seed):
+            self.ids.add(one.id)
+            artist = artist_of(one)
+            if artist is not None:
+                self._ago[artist] = row
+
+    @property
+    def last(self) -> NDArray[np.float32] | None:
+        """The vector (dim,) of the track heard last; None before the first."""
+        return self._vectors[len(self)] if len(self) else None
+
+    def latest(self, count: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Id and vector of the tracks heard last, newest first, without the seed."""
+        for row in range(len(self), max(0, len(self) - count), -1):
+            track = self._heard[row]
+            if not isinstance(track, Seed):
+                yield track.id, self._vectors[row]
+
+    def since(self, artist: str | None) -> float:
+        """How many tracks have been heard since one by an artist; infinity if none was."""
+        if artist is None or artist not in self._ago:
+            return np.inf
+        return len(self) - self._ago[artist]
+
+    def holds(self, track: Track, vector: NDArray[np.float32], *, usual: float) -> bool:
+        """Whether a track, or another encoding, cut or version of it, has been heard.
+
+        Parameters
+        ----------
+        usual : float
+            The median cosine of random pairs.
+        """
+        cosines = self._vectors[: len(self._heard)] @ vector
+        (near,) = np.nonzero(cosines >= lowest(usual))
+        facts = Facts.of([*(self._heard[row] for row in near.tolist()), track])
+        same = one_piece(cosines[near], facts.at(slice(-1)), facts.at(-1), usual=usual)
+        return bool(same.any())

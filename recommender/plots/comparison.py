@@ -1,0 +1,328 @@
+"""Two tracks side by side: where they agree, and which seconds of one are like which of the other.
+
+Every window of the first is compared with every window of the second. The best pairs are taken one
+after the other; no stretch of either track is told twice, so that one that is like everything does
+not hide the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recommender.genres.tag_profile import library_tags
+from recommender.plots.signal import (
+    Signal,
+    draw_chroma,
+    draw_spectrogram,
+    draw_waveform,
+    hear_signals,
+    in_words,
+    label_time,
+)
+from recommender.plots.style import FAINT, drawing, in_a_line, new_figure
+from recommender.retrieval.answers import MatchingWindows, clock
+from recommender.retrieval.explanations import shared_key, shared_tags, shared_tempo
+from recommender.retrieval.rerank import Percentiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from recommender.engine import Recommender
+    from recommender.plots.signal_analysis import Heard
+
+PAIRS = 5
+"""Pairs of windows told at most."""
+TAGS = 8
+SAMPLE = 4096
+"""Tracks drawn to tell how alike random pairs are."""
+COLOURS = ("#4e79a7", "#d9772b")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What two tracks have in common.
+
+    Attributes
+    ----------
+    cosine : float
+        Of the embeddings of the whole tracks.
+    score : float or None
+        Share of random pairs of the catalog that are less alike; None where there are none.
+    tags : tuple of str
+        That both have and most tracks have not, the most telling first.
+    tempo_bpm : float or None
+        The second one's, where it is also the first one's.
+    key_name : str or None
+        Where it is the same.
+    pairs : tuple of MatchingWindows
+        Most alike first.
+    cosines : float32 (windows of the first, windows of the second)
+        NaN where one of the two is silent.
+    """
+
+    first: Signal
+    second: Signal
+    cosine: float
+    score: float | None
+    tags: tuple[str, ...]
+    tempo_bpm: float | None
+    key_name: str | None
+    pairs: tuple[MatchingWindows, ...]
+    cosines: NDArray[np.float32]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, without the matrix."""
+        return {
+            "first": self.first.to_json(),
+            "second": self.second.to_json(),
+            "cosine": round(self.cosine, 4),
+            "score": None if self.score is None else round(self.score, 4),
+            "shared_tags": list(self.tags),
+            "shared_tempo_bpm": self.tempo_bpm,
+            "shared_key": self.key_name,
+            "pairs": [asdict(pair) for pair in self.pairs],
+        }
+
+    def agreement(self) -> list[str]:
+        """Where they agree, and where not, a sentence each."""
+        usual = "" if self.score is None else f", {_among_pairs(self.score)} of the library"
+        first, second = self.first.descriptors, self.second.descriptors
+        sentences = [f"cosine {self.cosine:.2f}{usual}"]
+        if self.tempo_bpm is not None:
+            sentences.append(f"tempo: both {self.tempo_bpm:.0f} BPM")
+        elif first.tempo_bpm is None and second.tempo_bpm is None:
+            sentences.append("tempo: no beat in either")
+        else:
+            sentences.append(f"tempo: {_tempo(first.tempo_bpm)} and {_tempo(second.tempo_bpm)}")
+        if self.key_name is not None:
+            sentences.append(f"key: both {self.key_name}")
+        elif first.key is None and second.key is None:
+            sentences.append("key: none clear in either")
+        else:
+            sentences.append(f"key: {first.key or 'none clear'} and {second.key or 'none clear'}")
+        shared = ", ".join(self.tags)
+        sentences.append(f"tags of both: {shared}" if shared else "no telling tag in common")
+        return sentences
+
+
+def compare(recommender: Recommender, first: str | int, second: str | int) -> Comparison:
+    """Hear two tracks or files and compare them; some seconds each.
+
+    Raises
+    ------
+    UnknownTrack, AmbiguousTrack, AnalysisError
+    QueryError, ModelMissing, ModelMismatch, WorkersFailed
+    """
+    one, other = hear_signals(recommender, [first, second])
+    ids = recommender.ids()
+    drawn = ids[np.random.default_rng(0).permutation(len(ids))[:SAMPLE]]
+    percentiles = Percentiles.from_vectors(recommender.vectors(drawn))
+    cosine = float(one.vector @ other.vector)
+    cosines = one.heard.vectors @ other.heard.vectors.T
+    return Comparison(
+        one,
+        other,
+        cosine,
+        float(percentiles.percentile([cosine])[0]) if len(percentiles.cosines) else None,
+        shared_tags(
+            one.activations,
+            other.activations,
+            library_tags(recommender).astype(np.float32),
+            one.tag_names,
+        ),
+        shared_tempo(one.descriptors, other.descriptors),
+        shared_key(one.descriptors, other.descriptors),
+        best_pairs(
+            cosines, one.heard.windows_s, other.heard.windows_s, length_s=one.heard.window_s
+        ),
+        cosines,
+    )
+
+
+def best_pairs(
+    cosines: NDArray[np.floating],
+    first_s: NDArray[np.float64],
+    second_s: NDArray[np.float64],
+    *,
+    length_s: float,
+    count: int = PAIRS,
+) -> tuple[MatchingWindows, ...]:
+    """The pairs of windows that are most alike, none overlapping with a better one's.
+
+    Parameters
+    ----------
+    cosines : (a, b), NaN where there is nothing to compare
+    first_s, second_s : float64 (a,), (b,)
+        Where the windows begin.
+    """
+    left = np.where(np.isnan(cosines), -np.inf, cosines).astype(np.float64)
+    pairs: list[MatchingWindows] = []
+    while len(pairs) < count and left.size and np.isfinite(left.max()):
+        row, column = np.unravel_index(int(left.argmax()), left.shape)
+        at, there = float(first_s[row]), float(second_s[column])
+        pairs.append(
+            MatchingWindows(
+                round(at, 3),
+                round(there, 3),
+                length_s,
+                round(min(1.0, float(cosines[row, column])), 4),
+            )
+        )
+        left[np.abs(first_s - at) < length_s] = -np.inf
+        left[:, np.abs(second_s - there) < length_s] = -np.inf
+    return tuple(pairs)
+
+
+def draw_comparison(found: Comparison) -> Figure:
+    """A figure with the sounds side by side, their tags, and the matrix of their windows."""
+    with drawing():
+        figure = new_figure(13, 13.5, h_pad=0.06, hspace=0.04, rect=(0, 0, 1, 0.928))
+        grid = figure.add_gridspec(
+            4, 3, width_ratios=(1, 1, 0.02), height_ratios=(0.8, 1.5, 1.1, 3.2)
+        )
+        for column, signal in enumerate((found.first, found.second)):
+            top, middle, low = (figure.add_subplot(grid[row, column]) for row in range(3))
+            draw_waveform(top, signal.heard)
+            letter = "AB"[column]
+            figure.text(
+                0.012,
+                0.984 - 0.024 * column,
+                f"{letter}   {in_a_line(signal.name, longest=52)}",
+                size=13,
+                weight="bold",
+                color=COLOURS[column],
+                va="center",
+            )
+            figure.text(
+                0.988,
+                0.984 - 0.024 * column,
+                in_words(signal).replace("   ·   ", " · "),
+                size=9,
+                color=FAINT,
+                va="center",
+                ha="right",
+            )
+            top.set_title(f"{letter}: waveform")
+            levels = draw_spectrogram(middle, signal.heard)
+            chroma = draw_chroma(low, signal.heard)
+            for axes in (top, middle, low):
+                axes.set_xlim(signal.heard.start_s, signal.heard.end_s)
+                if column:
+                    axes.set_ylabel("")
+            for axes in (top, middle):
+                axes.tick_params(labelbottom=False)
+            label_time(low, signal.heard)
+        figure.colorbar(levels, cax=figure.add_subplot(grid[1, 2]), label="dB below the loudest")
+        figure.colorbar(chroma, cax=figure.add_subplot(grid[2, 2]), label="of the strongest")
+        _draw_tags(figure.add_subplot(grid[3, 0]), found)
+        _draw_matrix(figure, figure.add_subplot(grid[3, 1]), figure.add_subplot(grid[3, 2]), found)
+        figure.text(
+            0.012, 0.938, "   ·   ".join(in_a_line(line, longest=80) for line in found.agreement())
+        )
+        return figure
+
+
+def _draw_tags(axes: Axes, found: Comparison) -> None:
+    first, second = found.first.activations, found.second.activations
+    order = np.argsort(-np.maximum(first, second), kind="stable")[:TAGS]
+    order = order[np.argsort(-(first + second)[order], kind="stable")]
+    rows = np.arange(len(order))
+    for shift, values, letter, colour in zip(
+        (-0.2, 0.2), (first, second), "AB", COLOURS, strict=True
+    ):
+        axes.barh(rows + shift, values[order], 0.36, color=colour, label=letter)
+        for row, value in zip(rows, values[order], strict=True):
+            axes.annotate(
+                f"{value:.2f}",
+                (value, row + shift),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                size=8,
+                color=FAINT,
+            )
+    names = [in_a_line(found.first.tag_names[place], longest=20) for place in order]
+    axes.set_yticks(rows, names)
+    axes.set_ylim(len(order) - 0.4, -0.6)
+    axes.set_xlim(0, 1.15 * max(0.1, float(np.maximum(first, second)[order].max(initial=0))))
+    axes.set_xlabel("probability over the whole track")
+    axes.set_title("Strongest tags")
+    axes.legend(loc="lower right")
+
+
+def _draw_matrix(figure: Figure, axes: Axes, bar: Axes, found: Comparison) -> None:
+    one, other = found.first.heard, found.second.heard
+    values = found.cosines[np.isfinite(found.cosines)]
+    image = axes.imshow(
+        np.ma.masked_invalid(found.cosines),
+        origin="lower",
+        aspect="auto",
+        cmap="viridis",
+        vmin=float(np.percentile(values, 2)) if len(values) else 0,
+        vmax=max(float(values.max()), 0.01) if len(values) else 1,
+        interpolation="nearest",
+        extent=(*_middles(other.windows_s, other), *_middles(one.windows_s, one)),
+    )
+    half = one.window_s / 2
+    for number, pair in enumerate(found.pairs, start=1):
+        axes.annotate(
+            str(number),
+            (pair.second_s + half, pair.first_s + half),
+            ha="center",
+            va="center",
+            size=9,
+            weight="bold",
+            color="white",
+            bbox={
+                "boxstyle": "circle,pad=0.25",
+                "facecolor": "#c0392b",
+                "edgecolor": "white",
+                "linewidth": 1,
+            },
+        )
+    label_time(axes, other)
+    axes.set_xlabel(axes.get_xlabel().replace("time", "B, time"))
+    _label_first(axes, found)
+    best = found.pairs[0] if found.pairs else None
+    told = (
+        ""
+        if best is None
+        else f"; most alike: A {clock(best.first_s)}, B {clock(best.second_s)} ({best.cosine:.2f})"
+    )
+    axes.set_title(f"Which seconds are alike{told}")
+    figure.colorbar(image, cax=bar, label="cosine of windows")
+
+
+def _label_first(axes: Axes, found: Comparison) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    heard = found.first.heard
+    if heard.end_s - heard.start_s < 90:
+        axes.set_ylabel("A, time in s")
+        return
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _place: clock(at)))
+    axes.set_ylabel("A, time in min:s")
+
+
+def _middles(starts_s: NDArray[np.float64], heard: Heard) -> tuple[float, float]:
+    """Where the image of windows begins and ends, each drawn around its middle."""
+    first = float(starts_s[0]) + (heard.window_s - heard.window_hop_s) / 2
+    return first, first + len(starts_s) * heard.window_hop_s
+
+
+def _among_pairs(score: float) -> str:
+    if score > 0.9995:
+        return "closer than 999 of 1,000 random pairs"
+    if score < 0.005:
+        return "farther apart than nearly all random pairs"
+    share = f"{100 * score:.1f}" if score > 0.99 else f"{100 * score:.0f}"
+    return f"closer than {share} % of random pairs"
+
+
+def _tempo(bpm: float | None) -> str:
+    return "no beat" if bpm is None else f"{bpm:.0f} BPM"

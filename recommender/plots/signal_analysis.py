@@ -1,0 +1,245 @@
+"""A sound heard from its beginning on, in a worker: what pictures of it are made of.
+
+Files are untrusted, so they are decoded where indexing decodes them: in a worker process with
+limits of memory, CPU and wall time. What comes back are finite arrays of a bounded size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.analysis.pools import load_for_worker
+from indexer.analysis.sandbox import Sandbox
+from indexer.audio.tags import Tags, read_tags
+from indexer.audio.track import SILENCE, AudioFacts, open_track
+from indexer.errors import AnalysisError, ModelMismatch, Silent
+from indexer.features.descriptors import Descriptors, describe, measure
+from indexer.features.melspectrogram import LOG_GAIN, FrontEnd, log_mel
+from indexer.filesystem import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from indexer.catalog.reader import StoredModel
+    from indexer.models.registry import Model
+
+LONGEST_S = 600.0
+"""So much of a file is heard, from its first sound on."""
+MOST_WINDOWS = 180
+"""Windows follow one another at whole seconds, as many as make at most so many windows."""
+HOP_S = 0.016
+"""From one frame of `decibels` and `onsets` to the next."""
+MEL_BANDS = 128
+_FLOOR = 1e-9
+_FRAME_S = 0.064
+_PIECE_S = 60.0
+# A frame of the spectrogram, and one that pitches are measured by, begin and end within it.
+_MARGIN_FRAMES = 24
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A sound as arrays.
+
+    Attributes
+    ----------
+    facts, tags
+        Of the file.
+    sample_rate : int
+        Of `samples`, in Hz: the model's.
+    start_s : float
+        Where in the file `samples` begin: at the first sound.
+    samples : float32 (n,)
+        Mono, in whole seconds; zeros where the file is silent or cannot be decoded.
+    decibels : float16 (frames, MEL_BANDS)
+        Mel power, `HOP_S` apart, on a scale of its own.
+    onsets : float32 (frames - 1,)
+        Onset strength, `HOP_S` apart.
+    windows_s : float64 (w,)
+        Where in the file each window begins.
+    window_s, window_hop_s : float
+    vectors : float32 (w, dim)
+        Unit embedding of each window; NaN where it is silent.
+    activations : float32 (w, tags)
+        Probability of each tag; NaN where it is silent.
+    vector : float32 (dim,), unit length
+        Of all the windows together.
+    descriptors : Descriptors
+    """
+
+    facts: AudioFacts
+    tags: Tags
+    sample_rate: int
+    start_s: float
+    samples: NDArray[np.float32]
+    decibels: NDArray[np.float16]
+    onsets: NDArray[np.float32]
+    windows_s: NDArray[np.float64]
+    window_s: float
+    window_hop_s: float
+    vectors: NDArray[np.float32]
+    activations: NDArray[np.float32]
+    vector: NDArray[np.float32]
+    descriptors: Descriptors
+
+    @property
+    def end_s(self) -> float:
+        """Where in the file `samples` end."""
+        return self.start_s + len(self.samples) / self.sample_rate
+
+
+def listen(path: bytes, model: Model) -> Heard:
+    """Hear a file from its first sound on, up to `LONGEST_S`.
+
+    Raises
+    ------
+    AnalysisError
+        The file has no usable sound; its kind and stage say why.
+    """
+    rate = model.info.front_end.sample_rate
+    # Pieces of one second: windows can begin at any of them, and at most one is lost at the
+    # end. A second is a whole number of samples at any rate.
+    with open_track(path, sample_rate=rate, window_samples=rate) as track:
+        pieces: list[tuple[float, NDArray[np.float32]]] = []
+        for start_s, piece in track.stream():
+            if pieces and start_s - pieces[0][0] > LONGEST_S - 0.5:
+                break
+            pieces.append((start_s, piece))
+    return _heard(path, track.facts, pieces, model, spread=track.spread)
+
+
+def listen_all(paths: Sequence[bytes], model: StoredModel) -> list[Heard]:
+    """Hear files with a catalog's model, in a worker under limits.
+
+    Raises
+    ------
+    AnalysisError
+        Of the first file that has no usable sound.
+    ModelMissing, ModelMismatch, WorkersFailed
+    """
+    from indexer.models.registry import model_info
+
+    if model_info(model.name).fingerprint != model.fingerprint:
+        raise ModelMismatch(
+            f"the model {model.name} on this machine is not the one that made the catalog: "
+            "index the library again with it"
+        )
+    sandbox = Sandbox(_listen, partial(load_for_worker, model.name, model.fingerprint))
+    found: list[Heard] = []
+    try:
+        for path in paths:
+            heard = sandbox.result(sandbox.submit(path), path)
+            if isinstance(heard, AnalysisError):
+                raise heard
+            found.append(heard)
+    finally:
+        sandbox.close(at_once=True)
+    return found
+
+
+def _listen(model: Model, path: bytes) -> Heard:
+    return listen(path, model)
+
+
+def _heard(
+    path: bytes,
+    facts: AudioFacts,
+    pieces: list[tuple[float, NDArray[np.float32]]],
+    model: Model,
+    *,
+    spread: float,
+) -> Heard:
+    rate, size = model.info.front_end.sample_rate, model.info.front_end.window_samples
+    start_s = pieces[0][0]
+    places = [round((at - start_s) * rate) for at, _ in pieces]
+    samples = np.zeros(places[-1] + rate, np.float32)
+    for place, (_, piece) in zip(places, pieces, strict=True):
+        samples[place : place + rate] = piece
+    hop = max(1, math.ceil(len(samples) / rate / MOST_WINDOWS)) * rate
+    starts = np.arange(0, max(1, len(samples) - size + 1), hop)
+    if len(samples) < size:
+        windows = np.resize(samples, (1, size))
+    else:
+        windows = np.stack([samples[start : start + size] for start in starts.tolist()])
+    sounding = np.abs(windows).max(axis=1) > SILENCE
+    if not sounding.any():
+        raise Silent(f"{shown(path)} is silent (almost) all through", stage="signal")
+    embeddings, active = model.embed_windows(windows[sounding])
+    vectors = np.full((len(windows), model.info.dim), np.nan, np.float32)
+    # Each pooled by itself, so that it lies where the vectors of whole tracks lie.
+    vectors[sounding] = [
+        model.pool(embeddings[row : row + 1], active[row : row + 1])[0]
+        for row in range(len(active))
+    ]
+    activations = np.full((len(windows), active.shape[1]), np.nan, np.float32)
+    activations[sounding] = active
+    every = max(1, -(-size // hop))
+    apart = windows[::every][sounding[::every]]
+    return Heard(
+        facts,
+        read_tags(path),
+        rate,
+        start_s,
+        samples,
+        _decibels(samples, rate),
+        _onsets(samples, rate),
+        start_s + starts / rate,
+        size / rate,
+        hop / rate,
+        vectors,
+        activations,
+        model.pool(embeddings, active)[0],
+        describe(
+            [measure(apart if len(apart) else windows[sounding], sample_rate=rate)],
+            spread=spread,
+        ),
+    )
+
+
+def _decibels(samples: NDArray[np.float32], rate: int) -> NDArray[np.float16]:
+    import torch
+
+    front_end = FrontEnd(
+        sample_rate=rate,
+        n_fft=round(_FRAME_S * rate),
+        hop_length=round(HOP_S * rate),
+        n_mels=MEL_BANDS,
+        fmax=rate / 2,
+    )
+
+    def decibels(piece: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            levels = log_mel(torch.from_numpy(piece), front_end=front_end).numpy()
+        power = (10.0**levels - 1.0) / LOG_GAIN
+        return np.asarray(10.0 * np.log10(np.maximum(power, _FLOOR)))
+
+    return _by_frames(decibels, samples, rate).astype(np.float16)
+
+
+def _onsets(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    return _by_frames(
+        lambda piece: measure(piece[np.newaxis], sample_rate=rate).onsets[0], samples, rate
+    )
+
+
+def _by_frames(
+    of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    samples: NDArray[np.float32],
+    rate: int,
+) -> NDArray[np.float32]:
+    """What a function makes of each frame, piece by piece: the spectra of all would not fit."""
+    hop = round(HOP_S * rate)
+    margin, step = _MARGIN_FRAMES * hop, round(_PIECE_S / HOP_S) * hop
+    kept = []
+    for start in range(0, len(samples), step):
+        low = max(0, start - margin)
+        found = of(samples[low : start + step + margin])
+        kept.append(found[(start - low) // hop :][: step // hop])
+    return np.concatenate(kept)

@@ -1,0 +1,223 @@
+"""A `Where`, compiled once to the tracks that the vector index searches."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.catalog.filter_queries import (
+    TrackFilter,
+    activation_columns,
+    distinct_values,
+    matching_ids,
+)
+from indexer.errors import InvalidOption
+from recommender.retrieval.lookup import LARGEST_ID, folded, is_id
+from recommender.retrieval.where import EVERYTHING, Where, pitch_and_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from indexer.catalog.reader import Catalog, StoredModel
+    from indexer.library import Library
+    from indexer.vectors.base import Subset
+
+COMPILED = 16
+"""Filters kept ready, the latest used ones; each takes up to 10 MB in a catalog of a million."""
+EXCLUDED_APART = 256
+"""Up to so many excluded tracks are taken out of an answer rather than compiled into its filter:
+every listener has other ones."""
+STRONGEST = 0.1
+"""The part of a library that a tag without a level keeps."""
+_BETWEEN_GENRES = re.compile(r"[;/,]")
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What a filter keeps of an index.
+
+    Attributes
+    ----------
+    where : Where
+    subset : Subset or None
+        The tracks to search; None: all.
+    excluded : int64, ascending
+        Those of them to leave out of the answer.
+    count : int
+        How many tracks can be answers.
+    """
+
+    where: Where
+    subset: Subset | None
+    excluded: NDArray[np.int64]
+    count: int
+
+
+class Filters:
+    """Compiles filters for a library, and keeps the latest while the catalog stays as it is.
+
+    To be used by whoever holds the library's lock and has refreshed it.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._state: tuple[object, ...] = ()
+        self._subsets: OrderedDict[Where, Subset] = OrderedDict()
+
+    def kept(self, where: Where | None) -> Kept:
+        """What a filter keeps of the library's index.
+
+        Raises
+        ------
+        InvalidOption
+            It names a tag that the model does not have.
+        """
+        index, model = self._library.index, self._library.model
+        assert index is not None  # noqa: S101 - for the type checker: asked of libraries with one
+        assert model is not None  # noqa: S101 - likewise
+        where = EVERYTHING if where is None else where
+        if not isinstance(where, Where):
+            raise InvalidOption(
+                f"{where!r} is no filter: give a Where, such as Where(year=(1990, 1999))"
+            )
+        excluded = np.unique(self._resolved(where.exclude))
+        if len(excluded) <= EXCLUDED_APART:
+            compiled = replace(where, exclude=())
+        else:
+            compiled, excluded = where, excluded[:0]
+        if compiled == EVERYTHING:
+            excluded = _held(excluded, index.ids()) if len(excluded) else excluded
+            return Kept(where, None, excluded, len(index) - len(excluded))
+        state = (self._library.version, model.id, id(index))
+        if state != self._state:
+            self._subsets.clear()
+            self._state = state
+        if compiled not in self._subsets:
+            self._subsets[compiled] = index.subset(self._matching(compiled, model))
+            if len(self._subsets) > COMPILED:
+                self._subsets.popitem(last=False)
+        self._subsets.move_to_end(compiled)
+        subset = self._subsets[compiled]
+        excluded = _held(excluded, subset.ids)
+        return Kept(where, subset, excluded, len(subset) - len(excluded))
+
+    def _matching(self, where: Where, model: StoredModel) -> NDArray[np.int64]:
+        """Ids of the tracks that a filter keeps, in any order."""
+        catalog = self._library.catalog
+        wanted = _track_filter(where, catalog)
+        kept: NDArray[np.int64] | None = None
+        if wanted != TrackFilter() or (where.among is None and not where.tags):
+            kept = matching_ids(catalog, wanted)
+        if where.tags:
+            fitting = _reaching(where.tags, catalog, model)
+            kept = fitting if kept is None else np.intersect1d(kept, fitting)
+        if where.among is not None:
+            named = self._resolved(where.among)
+            kept = named if kept is None else np.intersect1d(kept, named)
+        assert kept is not None  # noqa: S101 - for the type checker: one of the three was asked
+        return np.setdiff1d(kept, self._resolved(where.exclude)) if where.exclude else kept
+
+    def _resolved(self, tracks: Iterable[int | str]) -> NDArray[np.int64]:
+        """Ids of ids and keys; what is neither is left out, as a filter may be wide."""
+        given = list(tracks)
+        keys = [track for track in given if isinstance(track, str)]
+        of_key = self._library.catalog.ids_of_keys(keys) if keys else {}
+        ids = [
+            of_key.get(track, int(track) if is_id(track) else None)
+            if isinstance(track, str)
+            else track
+            for track in given
+        ]
+        known = [track for track in ids if track is not None and 0 < track < LARGEST_ID]
+        return np.array(known, dtype=np.int64)
+
+
+def _held(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the ids that are among others, which are ascending and may be a million."""
+    places = np.searchsorted(among, ids)
+    here = places < len(among)
+    here[here] = among[places[here]] == ids[here]
+    return ids[here]
+
+
+def _track_filter(where: Where, catalog: Catalog) -> TrackFilter:
+    """The part of a filter that the catalog answers, its texts as the catalog spells them."""
+    keys = {pitch_and_mode(key) for key in where.key}
+    return TrackFilter(
+        artist=_spellings(
+            where.artist,
+            [*distinct_values(catalog, "artist"), *distinct_values(catalog, "album_artist")],
+        )
+        if where.artist
+        else None,
+        album=_spellings(where.album, distinct_values(catalog, "album")) if where.album else None,
+        genre=_with_genre(where.genre, distinct_values(catalog, "genre")) if where.genre else None,
+        musical_key=[
+            known
+            for known in distinct_values(catalog, "musical_key")
+            if pitch_and_mode(known) in keys
+        ]
+        if keys
+        else None,
+        year=where.year,
+        duration_s=where.duration_s,
+        tempo=where.tempo,
+        added_since=where.added_since,
+    )
+
+
+def _spellings(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
+    names = {folded(name) for name in wanted}
+    return [value for value in known if folded(value) in names]
+
+
+def _with_genre(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
+    names = {folded(name).strip() for name in wanted}
+    return [
+        value
+        for value in known
+        if names & {folded(value).strip(), *map(str.strip, _BETWEEN_GENRES.split(folded(value)))}
+    ]
+
+
+def _reaching(
+    tags: Sequence[tuple[str, float | None]], catalog: Catalog, model: StoredModel
+) -> NDArray[np.int64]:
+    """Ids of the tracks whose activations reach all the levels."""
+    places = [tag_place(tag, model) for tag, _ in tags]
+    ids, values = activation_columns(catalog, model, places)
+    # As the catalog keeps them: 0.4 reaches 0.4.
+    levels = np.array(
+        [
+            np.quantile(column, 1 - STRONGEST, method="higher") if level is None else level
+            for (_, level), column in zip(tags, values.T, strict=True)
+        ],
+        dtype=np.float16,
+    )
+    return ids[(values >= levels).all(axis=1)]
+
+
+def tag_place(tag: str, model: StoredModel) -> int:
+    """The place of a tag among those of the model.
+
+    Raises
+    ------
+    InvalidOption
+        The model has no such tag; the message names the closest.
+    """
+    names = [folded(name) for name in model.tag_names]
+    if folded(tag) in names:
+        return names.index(folded(tag))
+    close = difflib.get_close_matches(folded(tag), names, n=3, cutoff=0.5)
+    hint = " or ".join(model.tag_names[names.index(name)] for name in close)
+    raise InvalidOption(
+        f"the model {model.name} has no tag {tag!r}"
+        + (f": did you mean {hint}?" if hint else ": `soundalike show QUERY` prints tags")
+    )

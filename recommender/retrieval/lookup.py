@@ -1,0 +1,177 @@
+"""From what a person or a program calls a track to the track: id, key, path or words."""
+
+from __future__ import annotations
+
+import operator
+import os
+import unicodedata
+from typing import TYPE_CHECKING, SupportsIndex
+
+from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
+from indexer.filesystem import settled, shown
+
+if TYPE_CHECKING:
+    from indexer.catalog.reader import Catalog, Track
+
+LARGEST_ID = 2**63 - 1
+"""SQLite's integers end here."""
+
+CANDIDATES = 10
+"""Tracks an ambiguous text lists at most."""
+
+
+def find_track(catalog: Catalog, query: SupportsIndex | str | bytes) -> Track:
+    """The one track that is meant.
+
+    Parameters
+    ----------
+    query : int, str or bytes
+        An id; the path of an indexed file as bytes; or as text, in
+        this order: an id, a key, the path of an indexed file, a part of
+        "artist - title", or of the key where the file says neither (case and accents do not
+        matter).
+
+    Raises
+    ------
+    UnknownTrack
+        Nothing fits, or the file is known but failed to be indexed.
+    AmbiguousTrack
+        Several tracks fit; the error lists them.
+    """
+    if isinstance(query, bytes):
+        by_path = find_by_path(catalog, query)
+        if by_path is None:
+            raise UnknownTrack(f"{shown(query)} is not in the catalog: `soundalike add` puts it in")
+        return by_path
+    if not isinstance(query, str):
+        number = whole_number(query, "a track's id")
+        found = catalog.tracks([number]).get(number) if 0 < number < LARGEST_ID else None
+        if found is None:
+            raise UnknownTrack(f"no track has the id {number}: `soundalike similar` lists ids")
+        return found
+    exact = find_exactly(catalog, query)
+    return exact if exact is not None else _find_by_words(catalog, query)
+
+
+def find_exactly(catalog: Catalog, query: str) -> Track | None:
+    """The track that a text names as id, key or path; None when it names none.
+
+    Raises
+    ------
+    AmbiguousTrack
+        The text is one track's id and another one's key.
+    UnknownTrack
+        The text is the path of a file that failed to be indexed.
+    """
+    by_key = catalog.track_by_key(query) if _is_unicode(query) else None
+    by_id = catalog.tracks([int(query)]).get(int(query)) if is_id(query) else None
+    if by_key is not None and by_id is not None and by_key.id != by_id.id:
+        raise AmbiguousTrack(
+            f"{query} is the id of one track and the key of another: use the path",
+            candidates=(describe(by_id), describe(by_key)),
+        )
+    if by_id is not None or by_key is not None:
+        return by_id or by_key
+    return find_by_path(catalog, os.fsencode(query))
+
+
+def find_by_path(catalog: Catalog, path: bytes) -> Track | None:
+    """The track of a file; None when the catalog knows nothing of the file.
+
+    Raises
+    ------
+    UnknownTrack
+        The file failed to be indexed.
+    """
+    found: Track | None = None
+    for place in dict.fromkeys((os.path.abspath(path), settled(path))):
+        found = found or catalog.track_by_path(place)
+        failure = catalog.failure_of(place)
+        if failure is not None:
+            raise UnknownTrack(f"that file could not be indexed: {failure.message}")
+    return found
+
+
+def whole_number(value: SupportsIndex, what: str) -> int:
+    """An integer of any kind, numpy's too.
+
+    Raises
+    ------
+    InvalidOption
+        It is something else.
+    """
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise InvalidOption(f"{what} is a whole number, not {value!r}") from error
+
+
+def describe(track: Track) -> str:
+    """One line that tells a track from others: id, artist - title, key."""
+    return f"{track.id}  {name(track)}  [{track.key}]"
+
+
+def name(track: Track) -> str:
+    """Artist - title, or the key where the file says neither."""
+    return " - ".join(part for part in (track.artist, track.title) if part) or track.key
+
+
+def same_name(artist: str | None, title: str | None) -> tuple[str, str] | None:
+    """Artist and title for comparing; None where one of them is not known."""
+    return (folded(artist), folded(title)) if artist and title else None
+
+
+def folded(words: str) -> str:
+    """Text without case and accents, for comparing."""
+    if words.isascii():
+        return words.lower()
+    split = unicodedata.normalize("NFKD", words.casefold())
+    return "".join(letter for letter in split if not unicodedata.combining(letter))
+
+
+def is_id(query: str) -> bool:
+    """Whether a text is written as an id."""
+    return query.isascii() and query.isdigit() and len(query) < 20 and int(query) < LARGEST_ID
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be stored; a name from the file system may hold bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _find_by_words(catalog: Catalog, query: str) -> Track:
+    words = folded(query).split()
+    if not words:
+        raise UnknownTrack("an empty text names no track: give an id, key, path or part of a title")
+    exact: list[int] = []
+    partial: list[int] = []
+    names = catalog.names()
+    if not names:
+        raise UnknownTrack(f"{catalog.path} holds no tracks yet: run `soundalike index FOLDER`")
+    for track_id, key, artist, title in names:
+        whole = folded(f"{artist} - {title}" if artist or title else key)
+        if words in (whole.split(), folded(title).split()):
+            exact.append(track_id)
+        elif all(word in whole for word in words):
+            partial.append(track_id)
+    fitting = exact or partial
+    if not fitting:
+        raise UnknownTrack(
+            f"no track fits {query!r}: give an id, key, path or part of artist - title"
+        )
+    if len(fitting) > 1:
+        shown = catalog.tracks(fitting[:CANDIDATES])
+        raise AmbiguousTrack(
+            f"{len(fitting)} tracks fit {query!r}: name one by its id",
+            candidates=tuple(describe(shown[track_id]) for track_id in fitting[:CANDIDATES]),
+        )
+    return catalog.tracks(fitting)[fitting[0]]
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: "1 track", "2 tracks"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

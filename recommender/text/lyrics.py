@@ -1,0 +1,407 @@
+"""What tracks sing of: lyrics from files' tags or beside them, as vectors, to blend with sound.
+
+The vectors lie beside the catalog and are a cache: deleting them costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import logging
+import os
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.audio.tags import read_lyrics
+from indexer.filesystem import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from indexer.catalog.reader import Track
+    from recommender.text.text_embedding import TextModel
+
+log = logging.getLogger(__name__)
+
+LARGEST_FILE = 200_000
+"""Bytes read of a file beside a track: what is longer is no song."""
+LONGEST = 20_000
+"""Characters of lyrics that count."""
+PASSAGE = 700
+"""Characters embedded at once: a verse or two, and less than small text models see (256 tokens)."""
+EMBEDDED_AT_ONCE = 64
+"""Tracks whose lyrics are embedded together."""
+SAVED_AFTER = 512
+"""Tracks embedded between two writes of the cache: an interruption loses no more than these."""
+MOST_STRANGE = 0.02
+"""Share of control, private and unassigned characters that a text may have."""
+FEWEST_GUESSED = 8
+"""Bytes from which on an encoding can be guessed."""
+ENCODINGS = (
+    *("cp1252", "cp1251", "koi8_r", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
+    *("cp1250", "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256"),
+)
+"""Those that lyrics are found in: of a few dozen more, a short text reads in some as well."""
+_FORMAT = "soundalike lyrics 2"
+_DIGEST_BYTES = 16
+_STAMP = re.compile(r"\[\d{1,3}:\d{1,2}(?:[:.]\d{1,3}){0,2}\]|<\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?>")
+_MARK = re.compile(r"\[[^\]]*\]")
+_UTF_32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Western words have one or two letters in a row that ASCII has not, and signs only around them.
+_ACCENTED = "À-ÏÑ-ÖØ-Ýß-ïñ-öø-ýœŒŠš"
+_FOREIGN = re.compile(f"[{_ACCENTED}]{{3}}|[^\\x00-\\x7f{_ACCENTED}\\xa0¡¿«»°´·©®€‘’“”„‚‹›–—…•]")
+_SUFFIXES = (b".lrc", b".txt")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is known of one track's lyrics: when they were read, what they are, where they point."""
+
+    stamp: bytes
+    text: bytes
+    vector: NDArray[np.float16]
+    """(dim,), or (0,) where there are no lyrics."""
+
+
+class LyricVectors:
+    """Vectors of the lyrics of a catalog's tracks, kept in a file beside it.
+
+    Parameters
+    ----------
+    path : path
+        The file; `lyrics_path` names it. One of another text model, or a damaged one, is begun
+        again.
+    model : TextModel
+    """
+
+    def __init__(self, path: str | os.PathLike[str], model: TextModel) -> None:
+        self.path = Path(path)
+        self._model = model
+        self._kept = self._read() if self.path.exists() else {}
+
+    def __len__(self) -> int:
+        """How many tracks have lyrics."""
+        return sum(1 for kept in self._kept.values() if len(kept.vector))
+
+    def update(
+        self,
+        tracks: Sequence[Track],
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Bring the vectors up to the files: read what has changed, embed what reads otherwise.
+
+        An unchanged file costs a look at its folder. An interrupted run goes on where it stopped.
+
+        Parameters
+        ----------
+        tracks : sequence of Track
+            All of the catalog's; what is kept of others is forgotten.
+        on_progress : callable, optional
+            Is told how many tracks are done, and of how many, whenever some were embedded.
+
+        Returns
+        -------
+        int
+            How many were embedded.
+
+        Raises
+        ------
+        ModelCorrupt
+        """
+        ids = {track.id for track in tracks}
+        before = self._kept
+        self._kept = {track_id: kept for track_id, kept in before.items() if track_id in ids}
+        unsaved = len(self._kept) < len(before)
+        folders: dict[bytes, dict[bytes, bytes]] = {}
+        waiting: list[tuple[int, _Kept, str]] = []
+        count = 0
+        try:
+            for number, track in enumerate(tracks, start=1):
+                beside = _beside(track.path, folders)
+                stamp = _stamp([track.path, *beside])
+                known = self._kept.get(track.id)
+                if known is None or known.stamp != stamp:
+                    unsaved = True
+                    text = lyrics_of(track.path, beside)
+                    digest = _digest(text.encode()) if text else bytes(_DIGEST_BYTES)
+                    new = _Kept(stamp, digest, np.empty(0, np.float16))
+                    if known is not None and known.text == digest:
+                        self._kept[track.id] = replace(known, stamp=stamp)
+                    elif text:
+                        waiting.append((track.id, new, text))
+                    else:
+                        self._kept[track.id] = new
+                if len(waiting) == EMBEDDED_AT_ONCE or (waiting and number == len(tracks)):
+                    self._embed(waiting)
+                    count += len(waiting)
+                    waiting.clear()
+                    if count % SAVED_AFTER == 0:
+                        self._write()
+                    if on_progress is not None:
+                        on_progress(number, len(tracks))
+        finally:
+            if unsaved:
+                self._write()
+        return count
+
+    def likeness(
+        self, ids: Iterable[int] | NDArray[np.integer], vector: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Cosines (ids,) of a text's unit vector (dim,) with tracks' lyrics; NaN without lyrics."""
+        kept = [self._kept.get(int(track_id)) for track_id in ids]
+        return np.array(
+            [np.nan if one is None or not len(one.vector) else one.vector @ vector for one in kept],
+            dtype=np.float32,
+        )
+
+    def vector(self, track_id: int) -> NDArray[np.float32] | None:
+        """The unit vector (dim,) of a track's lyrics; None where it has none."""
+        kept = self._kept.get(track_id)
+        return None if kept is None or not len(kept.vector) else kept.vector.astype(np.float32)
+
+    def vector_of_file(self, path: bytes) -> NDArray[np.float32] | None:
+        """The same of any file, which need not be in the catalog.
+
+        Raises
+        ------
+        ModelCorrupt
+        """
+        text = lyrics_of(path, _beside(path, {}))
+        return None if text is None else self._embedded([text])[0]
+
+    def _embed(self, waiting: Sequence[tuple[int, _Kept, str]]) -> None:
+        vectors = self._embedded([text for *_, text in waiting])
+        for (track_id, new, _), vector in zip(waiting, vectors, strict=True):
+            self._kept[track_id] = replace(new, vector=vector.astype(np.float16))
+
+    def _embedded(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Each text is the mean of its passages, of unit length."""
+        passages = [_passages(text) for text in texts]
+        vectors = self._model.embed([one for several in passages for one in several])
+        ends = np.cumsum([len(several) for several in passages])
+        return [unit_mean(part) for part in np.split(vectors, ends[:-1])]
+
+    def _read(self) -> dict[int, _Kept]:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                header = file.metadata() or {}
+                made_by = (header.get("format"), header.get("text_model"))
+                if made_by != (_FORMAT, self._model.fingerprint):
+                    return {}
+                field = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            vectors = iter(field["vectors"])
+            return {
+                track_id: _Kept(
+                    stamp.tobytes(),
+                    text.tobytes(),
+                    next(vectors) if text.any() else np.empty(0, np.float16),
+                )
+                for track_id, stamp, text in zip(
+                    field["ids"].tolist(), field["stamps"], field["texts"], strict=True
+                )
+            }
+        except (SafetensorError, OSError, ValueError, KeyError, StopIteration) as error:
+            log.warning("%s cannot be used (%s); lyrics are read again", self.path, error)
+            return {}
+
+    def _write(self) -> None:
+        from safetensors.numpy import save
+
+        kept = self._kept
+        with_lyrics = [one.vector for one in kept.values() if len(one.vector)]
+        content = save(
+            {
+                "ids": np.array(list(kept), dtype=np.int64),
+                "stamps": _rows([one.stamp for one in kept.values()]),
+                "texts": _rows([one.text for one in kept.values()]),
+                "vectors": np.array(with_lyrics, dtype=np.float16),
+            },
+            {"format": _FORMAT, "text_model": self._model.fingerprint},
+        )
+        try:
+            with replacing(self.path) as file:
+                file.write(content)
+        except OSError as error:
+            log.warning(
+                "%s cannot be written (%s); the lyrics are read again next time",
+                self.path,
+                error.strerror,
+            )
+
+
+def lyrics_path(catalog: str | os.PathLike[str]) -> Path:
+    """Where the lyric vectors of a catalog lie: `catalog.lyrics.safetensors` for `catalog.db`."""
+    place = Path(catalog).resolve()
+    name = place.stem if place.suffix == ".db" else place.name
+    return place.with_name(f"{name}.lyrics.safetensors")
+
+
+def lyrics_of(path: bytes, beside: Sequence[bytes]) -> str | None:
+    """The words of a track: of the .lrc beside it, else of its tags, else of the .txt beside it.
+
+    Parameters
+    ----------
+    path : bytes
+        The track's file.
+    beside : sequence of bytes
+        Files of its name with the suffix .lrc or .txt.
+
+    Returns
+    -------
+    str or None
+        Plain lines without times and marks such as "[Chorus]"; None where there are no words.
+        Nothing is raised for files that cannot be read.
+    """
+    timed = [file for file in beside if file.lower().endswith(b".lrc")]
+    for file in timed:
+        if text := plain_lyrics(_content(file)):
+            return text
+    if text := plain_lyrics(read_lyrics(path) or ""):
+        return text
+    for file in beside:
+        if file not in timed and (text := plain_lyrics(_content(file))):
+            return text
+    return None
+
+
+def plain_lyrics(text: str) -> str:
+    """Lyrics without LRC's times and headings, marks such as "[Chorus]", and blank lines."""
+    lines = []
+    for line in text[: 2 * LONGEST].splitlines():
+        sung = _STAMP.sub("", line)
+        clean = "".join(
+            " " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in sung
+        ).strip("\ufeff ")
+        if clean and not _MARK.fullmatch(clean):
+            lines.append(" ".join(clean.split()))
+    return "\n".join(lines)[:LONGEST].strip()
+
+
+def decoded(content: bytes) -> str:
+    """Text in an encoding that nobody has named; nothing where it is no text in any.
+
+    It is UTF-8, UTF-16 or UTF-32, with or without a byte order mark, if it reads as such; else
+    Windows' Western encoding if that makes Western words of it; else what charset-normalizer, of
+    the extra `lyrics`, takes it for.
+    """
+    whole = len(content) < LARGEST_FILE
+    marks = {"utf-32": _UTF_32_MARKS, "utf-16": _UTF_16_MARKS}
+    marked = next((name for name, mark in marks.items() if content.startswith(mark)), None)
+    if marked is not None:
+        return _as_text(content, marked) or ""
+    if text := _as_text(content, "utf-8-sig", whole=whole):
+        return text
+    if 0 in content:
+        high = content[::2].count(0) > content[1::2].count(0)
+        wide = ("utf-32-le", "utf-32-be", "utf-16-be" if high else "utf-16-le")
+        return next((text for name in wide if (text := _as_text(content, name))), "")
+    western = _as_text(content, "cp1252")
+    if western and not _FOREIGN.search(western):
+        return western
+    return _guessed(content)
+
+
+def _as_text(content: bytes, encoding: str, *, whole: bool = False) -> str | None:
+    """Bytes as an encoding has them, None where it has none or makes no text of them.
+
+    Unless they are whole, they may end inside a character.
+    """
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(content, final=whole)
+    except UnicodeDecodeError:
+        return None
+    strange = sum(
+        unicodedata.category(letter) in ("Cc", "Cn", "Co") and not letter.isspace()
+        for letter in text
+    )
+    return text if strange <= MOST_STRANGE * len(text) else None
+
+
+def _guessed(content: bytes) -> str:
+    """Text in one of `ENCODINGS`, told by its letters; nothing where it is in none of them."""
+    if len(content) < FEWEST_GUESSED:
+        return ""
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError:
+        return ""
+    best = from_bytes(content, cp_isolation=list(ENCODINGS)).best()
+    return "" if best is None else _as_text(content, best.encoding) or ""
+
+
+def unit_mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean (dim,) of vectors (n, dim), of unit length; zero where they cancel out."""
+    mean = vectors.mean(axis=0)
+    unit: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+    return unit
+
+
+def _passages(text: str) -> list[str]:
+    """The text in pieces of whole lines, each short enough for a text model to see all of it."""
+    passages = [""]
+    for line in text.splitlines():
+        for start in range(0, len(line), PASSAGE):
+            piece = line[start : start + PASSAGE]
+            if passages[-1] and len(passages[-1]) + len(piece) > PASSAGE:
+                passages.append("")
+            passages[-1] = f"{passages[-1]}\n{piece}".strip()
+    return passages
+
+
+def _beside(path: bytes, folders: dict[bytes, dict[bytes, bytes]]) -> list[bytes]:
+    """The .lrc and .txt files of a track's name; each folder is listed once."""
+    folder, name = os.path.split(path)
+    if folder not in folders:
+        try:
+            listed = os.listdir(folder)
+        except OSError:
+            listed = []
+        folders[folder] = {
+            one.lower(): one for one in sorted(listed) if one.lower().endswith(_SUFFIXES)
+        }
+    stem = os.path.splitext(name)[0].lower()
+    found = [folders[folder].get(stem + suffix) for suffix in _SUFFIXES]
+    return [os.path.join(folder, one) for one in found if one is not None]
+
+
+def _stamp(files: Sequence[bytes]) -> bytes:
+    """Changes when one of the files does."""
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for file in files:
+        try:
+            facts = os.stat(file)
+            digest.update(b"%s\0%d\0%d\0" % (file, facts.st_size, facts.st_mtime_ns))
+        except OSError:
+            digest.update(b"%s\0gone\0" % file)
+    return digest.digest()
+
+
+def _content(path: bytes) -> str:
+    """The text of a file; nothing where it cannot be read."""
+    try:
+        # A pipe of that name would never end.
+        if not os.path.isfile(path):
+            return ""
+        with open(path, "rb") as file:
+            return decoded(file.read(LARGEST_FILE))
+    except OSError:
+        return ""
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+
+
+def _rows(values: Sequence[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(values), dtype=np.uint8).reshape(len(values), _DIGEST_BYTES)

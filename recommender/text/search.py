@@ -1,0 +1,446 @@
+"""Find music by words: tags the model hears, genres the files carry, years, tempo, and lyrics.
+
+A word is worth a percentile: the share of the library that it fits less well. So a rare tag counts
+as much as a common one, and 0.98 means the same for every word, model and library. What fits all
+words is wanted, so a track's score is the geometric mean of its percentiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from indexer.errors import InvalidOption, QueryError
+from recommender.genres.labels import genre_key, split_genres
+from recommender.retrieval.lookup import counted, whole_number
+from recommender.text.fusion import blended, check_weight, percentiles
+from recommender.text.vocabulary import (
+    NEAREST,
+    Request,
+    Unknown,
+    Vocabulary,
+    Word,
+)
+
+if TYPE_CHECKING:
+    from typing import SupportsIndex
+
+    from numpy.typing import NDArray
+
+    from indexer.catalog.reader import Track
+    from recommender.engine import Recommender
+    from recommender.retrieval.where import Where
+    from recommender.text.lyrics import LyricVectors
+    from recommender.text.text_embedding import TextModel
+
+MEASURES = ("tempo_bpm", "loudness_lufs")
+"""Fields of a track that words such as "fast" and "quiet" ask for."""
+LIKENESS = 0.5
+"""The cosine of two texts from which on one is taken to mean the other ..."""
+NEARLY = 0.05
+"""... with all that are no further than this behind the best."""
+SUGGESTED = 0.4
+"""The cosine from which on a known word is worth naming for one that is not."""
+SHOWN = 12
+"""Known words that an error lists."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """How well one word fits one track.
+
+    Attributes
+    ----------
+    word : str
+    percentile : float
+        The share of the library that it fits less well, in (0, 1).
+    because : str
+        What of it fits: "mellow 0.61" (the model's probability), "genre Jazz", "1994", "92 BPM".
+    """
+
+    word: str
+    percentile: float
+    because: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A track that fits.
+
+    Attributes
+    ----------
+    score : float
+        Geometric mean of the percentiles, in (0, 1); with lyrics, blended with theirs.
+    matches : tuple of Match
+        One for each of `Found.words`.
+    lyrics : float or None
+        The percentile of its lyrics among all lyrics; None without lyrics or where none were asked.
+    """
+
+    id: int
+    key: str
+    title: str | None
+    artist: str | None
+    score: float
+    matches: tuple[Match, ...]
+    lyrics: float | None = None
+
+
+@dataclass(frozen=True)
+class Found(Sequence[Hit]):
+    """What was found, best first; equal scores in the order of their ids.
+
+    Attributes
+    ----------
+    text : str
+        As it was asked.
+    words : tuple of Word
+        What the text was taken for.
+    unknown : tuple of Unknown
+        What of it means nothing here, and was left out.
+    hits : tuple of Hit
+    note : str or None
+        Why there are fewer than were asked for, and which years no track is known to be of.
+    """
+
+    text: str
+    words: tuple[Word, ...]
+    unknown: tuple[Unknown, ...]
+    hits: tuple[Hit, ...]
+    note: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[place]
+
+    def to_json(self) -> dict[str, object]:
+        """The answer as plain values."""
+        return {
+            "text": self.text,
+            "words": [asdict(word) for word in self.words],
+            "unknown": [{"text": one.text, "nearest": one.nearest} for one in self.unknown],
+            "hits": [asdict(hit) for hit in self.hits],
+            "note": self.note,
+        }
+
+
+def vocabulary(recommender: Recommender) -> Vocabulary:
+    """What can be asked for in a catalog.
+
+    Raises
+    ------
+    QueryError
+        The catalog holds no tracks yet.
+    """
+    model = recommender.model
+    tracks = recommender.tracks(recommender.ids())
+    return _vocabulary(model.tag_names, tracks, _genres(tracks))
+
+
+def find(
+    recommender: Recommender,
+    text: str,
+    n: SupportsIndex = 10,
+    *,
+    where: Where | None = None,
+    text_model: TextModel | None = None,
+    lyrics: LyricVectors | None = None,
+    lyrics_weight: float = 0.0,
+) -> Found:
+    """The n tracks that fit a text such as "calm piano, 90s, no vocals" best.
+
+    Parameters
+    ----------
+    text : str
+        Words for sound, genre, years and tempo, in any order; "no X", "without X" and "-X" keep
+        away from X, "X or Y" takes either.
+    where : Where, optional
+        Which tracks may be answers. Percentiles are of the whole library all the same.
+    text_model : TextModel, optional
+        What is known by no name is matched by meaning.
+    lyrics : LyricVectors, optional
+        The lyrics of the catalog, brought up to date.
+    lyrics_weight : float
+        How much the lyrics' likeness to the text counts, 0 to 1; needs both of the former. The
+        rest is the words' share. Tracks without lyrics are taken for middling.
+
+    Returns
+    -------
+    Found
+        Several files of one recording are one hit.
+
+    Raises
+    ------
+    QueryError
+        No word is known and lyrics are not asked; the message lists known words.
+    InvalidOption
+    """
+    n = whole_number(n, "n")
+    if n < 1:
+        raise InvalidOption(f"n is {n}: ask for at least one track")
+    check_weight(lyrics_weight)
+    if lyrics_weight > 0 and (lyrics is None or text_model is None):
+        raise InvalidOption("a weight for lyrics needs the lyrics and a text model")
+    if lyrics_weight > 0 and not lyrics:
+        raise QueryError(
+            "no lyrics were found: put them in the files' tags, or in .lrc or .txt files of the "
+            "same names beside them"
+        )
+    model, ids = recommender.model, recommender.ids()
+    tracks = recommender.tracks(ids)
+    genres = _genres(tracks)
+    known = _vocabulary(model.tag_names, tracks, genres)
+    request = _understood(known, text, text_model)
+    if not request.words and not (lyrics_weight > 0 and text.strip()):
+        raise QueryError(_nothing_known(request, known))
+    library = _Library(recommender, ids, tracks, genres)
+    levels = [library.percentile(word) for word in request.words]
+    scores = np.exp(sum(map(np.log, levels), np.zeros(len(ids))) / max(1, len(levels)))
+    sung = np.full(len(ids), np.nan)
+    if lyrics is not None and text_model is not None and lyrics_weight > 0:
+        sung = percentiles(lyrics.likeness(ids, text_model.embed([text])[0]))
+        scores = blended(scores if levels else np.full(len(ids), 0.5), sung, lyrics_weight)
+    may = np.isin(ids, recommender.ids(where)) if where is not None else np.ones(len(ids), bool)
+    hits = []
+    for place in _first_of_each_recording(np.lexsort((ids, -scores)), may, tracks, n):
+        track = tracks[place]
+        hits.append(
+            Hit(
+                track.id,
+                track.key,
+                track.title,
+                track.artist,
+                round(float(scores[place]), 4),
+                tuple(
+                    Match(_said(word), round(float(level[place]), 4), library.because(word, place))
+                    for word, level in zip(request.words, levels, strict=True)
+                ),
+                None if math.isnan(sung[place]) else round(float(sung[place]), 4),
+            )
+        )
+    notes = (_undated(request.words, tracks), _note(len(hits), n, where))
+    note = "; ".join(one for one in notes if one is not None) or None
+    return Found(text, request.words, request.unknown, tuple(hits), note)
+
+
+def by_meaning(request: Request, known: Vocabulary, model: TextModel) -> Request:
+    """Take what is unknown by name for the known words of the nearest meaning, if any is near.
+
+    A phrase takes over the tags and genres of each known word whose embedding has a cosine of at
+    least `LIKENESS` with its own and is within `NEARLY` of the best.
+    """
+    spoken = [word for word in known.spoken.values() if word.tags or word.genres]
+    if not spoken or not any(one.guessable for one in request.unknown):
+        return request
+    names = model.embed([word.text for word in spoken])
+    cosines = model.embed([one.text for one in request.unknown]) @ names.T
+    words: list[Word] = []
+    unknown: list[Unknown] = []
+    for one, row in zip(request.unknown, cosines, strict=True):
+        best = np.argsort(-row, kind="stable")[:NEAREST].tolist()
+        if not one.guessable or row.max() < LIKENESS:
+            names_near = tuple(spoken[place].text for place in best if row[place] >= SUGGESTED)
+            unknown.append(replace(one, nearest=one.nearest or names_near))
+            continue
+        like = [spoken[place] for place in best if row[place] >= row.max() - NEARLY]
+        words.append(
+            Word(
+                one.text,
+                wanted=one.wanted,
+                tags=tuple(dict.fromkeys(tag for word in like for tag in word.tags)),
+                genres=tuple(dict.fromkeys(genre for word in like for genre in word.genres)),
+                by="meaning",
+            )
+        )
+    return Request((*request.words, *words), tuple(unknown))
+
+
+class _Library:
+    """The tracks of a catalog, and how well words fit them."""
+
+    def __init__(
+        self,
+        recommender: Recommender,
+        ids: NDArray[np.int64],
+        tracks: Sequence[Track],
+        genres: Sequence[dict[str, str]],
+    ) -> None:
+        self._recommender = recommender
+        self._ids = ids
+        self._tracks = tracks
+        self._tag_names = recommender.model.tag_names
+        # Damaged activations are no reason to be found.
+        self._activations = np.nan_to_num(recommender.activations(ids), nan=-1.0)
+        self._genres = genres
+
+    def percentile(self, word: Word) -> NDArray[np.float64]:
+        """The share of the library that a word fits less well than each track, (tracks,)."""
+        fit = percentiles(self._certain(word) + self._heard(word))
+        return fit if word.wanted else 1.0 - fit
+
+    def because(self, word: Word, place: int) -> str:
+        """What of a word fits a track, in a few characters."""
+        track = self._tracks[place]
+        if (genre := self._genre(word, place)) is not None:
+            return f"genre {genre}"
+        if word.years is not None and _within(track.year, word.years):
+            return str(track.year)
+        if word.measure is not None:
+            return _measure(track, word.measure)
+        if not word.tags:
+            return ""
+        row = self._activations[place, self._columns(word)]
+        best = int(np.argmax(row))
+        return f"{word.tags[best]} {max(0.0, float(row[best])):.2f}"
+
+    def _certain(self, word: Word) -> NDArray[np.float64]:
+        """1 where the file itself says so, -1 where its year denies it, else 0."""
+        certain = np.zeros(len(self._tracks))
+        if word.genres:
+            certain[[self._genre(word, place) is not None for place in range(len(certain))]] = 1.0
+        if word.years is not None:
+            years = word.years
+            certain[[_within(track.year, years) for track in self._tracks]] = 1.0
+            # A reissue has a late year and an early sound: where sound can tell, it may.
+            if not word.tags:
+                dated = np.array([track.year is not None for track in self._tracks])
+                certain[dated & (certain == 0)] = -1.0
+        return certain
+
+    def _heard(self, word: Word) -> NDArray[np.float64]:
+        """How well the sound fits, in (0, 1)."""
+        if word.measure is not None:
+            return self._measured(word.measure, word.target)
+        if word.tags:
+            # The probability that any of the tags applies, as if they were independent.
+            return percentiles(
+                1.0 - np.prod(1.0 - self._activations[:, self._columns(word)], axis=1)
+            )
+        if word.genres:
+            return self._like_the_genre(word)
+        return np.full(len(self._tracks), 0.5)
+
+    def _columns(self, word: Word) -> list[int]:
+        return [self._tag_names.index(tag) for tag in word.tags]
+
+    def _genre(self, word: Word, place: int) -> str | None:
+        """The genre of a track's file that a word stands for."""
+        of_track = self._genres[place]
+        return next((of_track[k] for g in word.genres if (k := genre_key(g)) in of_track), None)
+
+    def _like_the_genre(self, word: Word) -> NDArray[np.float64]:
+        """Likeness to the mean of those that carry a genre which the model has no tag for."""
+        members = [self._genre(word, place) is not None for place in range(len(self._tracks))]
+        vectors = self._recommender.vectors(self._ids)
+        return percentiles(vectors @ vectors[members].mean(axis=0))
+
+    def _measured(self, field: str, target: str | float) -> NDArray[np.float64]:
+        values = np.array(
+            [math.nan if (v := getattr(t, field)) is None else v for t in self._tracks],
+            dtype=np.float64,
+        )
+        if isinstance(target, float):
+            values = -np.abs(np.log2(np.maximum(values, 1.0) / target))
+        elif target == "low":
+            values = -values
+        return np.nan_to_num(percentiles(values), nan=0.5)
+
+
+def _understood(known: Vocabulary, text: str, model: TextModel | None) -> Request:
+    request = known.read(text)
+    return request if model is None else by_meaning(request, known, model)
+
+
+def _vocabulary(
+    tags: Sequence[str], tracks: Sequence[Track], genres: Sequence[dict[str, str]]
+) -> Vocabulary:
+    spellings: dict[str, Counter[str]] = {}
+    for of_track in genres:
+        for key, genre in of_track.items():
+            spellings.setdefault(key, Counter())[genre] += 1
+    return Vocabulary(
+        tags,
+        [counts.most_common(1)[0][0] for counts in spellings.values()],
+        [field for field in MEASURES if any(getattr(t, field) is not None for t in tracks)],
+    )
+
+
+def _genres(tracks: Sequence[Track]) -> list[dict[str, str]]:
+    """The genres of each track, by what tells them from others."""
+    of_text = {
+        text: {genre_key(genre): genre for genre in split_genres(text)}
+        for text in {track.genre for track in tracks}
+    }
+    return [of_text[track.genre] for track in tracks]
+
+
+def _within(year: int | None, years: tuple[int | None, int | None]) -> bool:
+    first, last = years
+    return year is not None and (first or 0) <= year and (last is None or year <= last)
+
+
+def _measure(track: Track, field: str) -> str:
+    value = getattr(track, field)
+    if value is None:
+        return ""
+    return f"{value:.0f} BPM" if field == "tempo_bpm" else f"{value:.1f} LUFS"
+
+
+def _said(word: Word) -> str:
+    return word.text if word.wanted else f"not {word.text}"
+
+
+def _first_of_each_recording(
+    order: NDArray[np.intp], may: NDArray[np.bool_], tracks: Sequence[Track], n: int
+) -> list[int]:
+    places: list[int] = []
+    seen: set[int] = set()
+    for place in order.tolist():
+        if may[place] and tracks[place].recording_id not in seen:
+            seen.add(tracks[place].recording_id)
+            places.append(place)
+            if len(places) == n:
+                break
+    return places
+
+
+def _undated(words: Sequence[Word], tracks: Sequence[Track]) -> str | None:
+    """Which years are asked for that neither a file nor the sound tells of."""
+    years = [
+        word.text
+        for word in words
+        if word.years is not None
+        and word.wanted
+        and not word.tags
+        and not any(_within(track.year, word.years) for track in tracks)
+    ]
+    return f"no track is known to be of {', '.join(years)}" if years else None
+
+
+def _note(count: int, n: int, where: Where | None) -> str | None:
+    if count == n:
+        return None
+    if where is not None and str(where):
+        kept = "no track" if count == 0 else f"only {count} of the {n} tracks asked for"
+        return f"the filter ({where}) keeps {kept}"
+    return f"the catalog holds no more than {counted(count, 'recording')}"
+
+
+def _nothing_known(request: Request, known: Vocabulary) -> str:
+    some = ", ".join((*known.tags, *known.genres)[:SHOWN])
+    if not request.unknown:
+        return f"say what to look for; known are, among others: {some}"
+    asked = ", ".join(repr(one.text) for one in request.unknown)
+    hints = "; ".join(dict.fromkeys(one.hint for one in request.unknown))
+    return f"no tag or genre fits {asked}: {hints}"

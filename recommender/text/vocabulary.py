@@ -1,0 +1,436 @@
+"""From words as people write them to what a catalog knows: tags, genres, years, measures.
+
+Words are compared without case, accents, hyphens, spaces and plurals: "hip hop", "Hip-Hop" and
+"hiphop" are one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from recommender.retrieval.lookup import folded
+from recommender.text.synonyms import (
+    CONCEPTS,
+    DECADES,
+    FILLERS,
+    JOINTS,
+    MEASURES,
+    NEGATIONS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+LONGEST_PHRASE = 5
+"""Words in a row that are looked up as one name."""
+NEAREST = 3
+"""Known words suggested for an unknown one."""
+FIRST_YEAR, LAST_YEAR = 1000, 2999
+_PIECE = re.compile(r"[,;|/]+|[^\s,;|/]+")
+_PARTING = re.compile(r"[,;|/]+")
+_MINUS = re.compile(r"^[-\u2013\u2212!]+(?=\w)")
+_YEAR = re.compile(r"[12]\d{3}")
+_DECADE = re.compile(r"(?:(1\d|20)?(\d0))s")
+_BPM = re.compile(r"(\d{2,3})bpm")
+_MODE = re.compile(r"\b(?:major|minor)\b")
+_APOSTROPHES = re.compile("['\u2019\u2018`]")
+_WORD = re.compile(r"\w+")
+
+Years = tuple[int | None, int | None]
+
+
+@dataclass(frozen=True)
+class Word:
+    """One thing that is asked for, and what it was taken for.
+
+    Attributes
+    ----------
+    text : str
+        As it was asked for.
+    wanted : bool
+        False where it is to be kept away from.
+    tags, genres : tuple of str
+        Any of them will do.
+    years : first and last year, or None
+        None at either end leaves it open.
+    measure : str or None
+        A field of `indexer.catalog.reader.Track`, e.g. "tempo_bpm".
+    target : str or float
+        "high", "low", or the value the measure should be near.
+    by : str
+        "name", "synonym", "opposite" (no vocals: instrumental) or "meaning": how it was matched.
+    """
+
+    text: str
+    wanted: bool = True
+    tags: tuple[str, ...] = ()
+    genres: tuple[str, ...] = ()
+    years: Years | None = None
+    measure: str | None = None
+    target: str | float = "high"
+    by: str = "name"
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A part of the text that means nothing here.
+
+    Attributes
+    ----------
+    text : str
+    nearest : tuple of str
+        Known words like it, the most alike first.
+    wanted : bool
+        False where it was to be kept away from.
+    guessable : bool
+        False where the word is well understood, but nothing stands for it: a piano, to a model
+        that has no tag for pianos, or a musical key. A guess by meaning would be another thing.
+    """
+
+    text: str
+    nearest: tuple[str, ...] = ()
+    wanted: bool = True
+    guessable: bool = True
+
+    @property
+    def hint(self) -> str:
+        """What to ask for instead."""
+        if _MODE.search(self.text):
+            return "musical keys are asked for with --key 'A minor'"
+        if self.nearest:
+            return f"the nearest known are {', '.join(self.nearest)}"
+        return "`soundalike find --list` prints what is known"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A text, read."""
+
+    words: tuple[Word, ...]
+    unknown: tuple[Unknown, ...]
+
+
+class Vocabulary:
+    """What can be asked for in a catalog.
+
+    Parameters
+    ----------
+    tags : sequence of str
+        The model's tag names.
+    genres : iterable of str
+        The library's own genres, each once.
+    measures : iterable of str
+        The measured fields that at least one track has.
+    """
+
+    def __init__(
+        self, tags: Sequence[str], genres: Iterable[str] = (), measures: Iterable[str] = ()
+    ) -> None:
+        self.tags = tuple(tags)
+        self.genres = tuple(sorted(genres))
+        self.measures = {word: m for word, m in MEASURES.items() if m[0] in set(measures)}
+        self._tags: dict[str, list[str]] = {}
+        self._genres: dict[str, list[str]] = {}
+        for tag in self.tags:
+            for name in dict.fromkeys(_key(name) for name in _names(tag)):
+                self._tags.setdefault(name, []).append(tag)
+        for genre in self.genres:
+            for name in _endings(genre):
+                self._genres.setdefault(name, []).append(genre)
+        self._concepts = {
+            _key(word): row for kind in CONCEPTS for row in kind for word in row.words
+        }
+        self._has_tempo = "tempo_bpm" in set(measures)
+        # What is known by its own name needs no entry; the rest is what synonyms make known.
+        self._spoken: dict[str, Word] = {}
+        listed = (word for kind in CONCEPTS for row in kind for word in row.words)
+        for name in (*self.tags, *self.genres, *listed):
+            found = self.word(name)
+            if found is not None:
+                self._spoken.setdefault(_key(name), found)
+        for name, (measure, target) in self.measures.items():
+            self._spoken.setdefault(_key(name), Word(name, measure=measure, target=target))
+
+    @property
+    def synonyms(self) -> dict[str, Word]:
+        """The words beyond tags and genres themselves that are understood, and as what."""
+        own = {_key(name) for name in (*self.tags, *self.genres)}
+        return {word.text: word for key, word in self._spoken.items() if key not in own}
+
+    @property
+    def spoken(self) -> dict[str, Word]:
+        """All that is understood, by name."""
+        return {word.text: word for word in self._spoken.values()}
+
+    def word(self, phrase: str) -> Word | None:
+        """What a phrase means as tag, genre, synonym or measure; None when it means nothing."""
+        key = _key(phrase)
+        if not key:
+            return None
+        tags, genres = self._tags.get(key, []), self._genres.get(key, [])
+        by = "name" if tags or genres else "synonym"
+        concept = self._concepts.get(key)
+        if concept is not None:
+            tags = tags or _known(self._tags, concept.words)
+            genres = genres or _known(self._genres, concept.words)
+            if not tags and not genres:
+                tags = _known(self._tags, concept.near)
+                genres = _known(self._genres, concept.near)
+        if tags or genres:
+            return Word(phrase, tags=tuple(tags), genres=tuple(genres), by=by)
+        measured = self._measured(key)
+        return None if measured is None else replace(measured, text=phrase)
+
+    def read(self, text: str) -> Request:
+        """Take a text apart into what is known and what is not."""
+        return _Reader(self, text).read()
+
+    def nearest(self, text: str) -> tuple[str, ...]:
+        """Known words of the kind of a text where it is understood, else those spelled like it."""
+        near: dict[Word, str] = {}
+        for key in self._kin(_key(text)) or get_close_matches(_key(text), self._spoken, cutoff=0.7):
+            word = self._spoken[key]
+            near.setdefault(replace(word, text="", by=""), word.text)
+        return tuple(near.values())[:NEAREST]
+
+    def _kin(self, key: str) -> list[str]:
+        """Known words of the kind of a concept: other moods, voices, instruments or styles."""
+        for kind in CONCEPTS:
+            names = [[_key(word) for word in row.words] for row in kind]
+            own = next((place for place, row in enumerate(names) if key in row), None)
+            if own is not None:
+                order = sorted(range(len(names)), key=lambda place: abs(place - own))
+                return [names[place][0] for place in order if names[place][0] in self._spoken]
+        return []
+
+    def has_concept(self, phrase: str) -> bool:
+        """Whether a phrase is understood, be it that no tag or genre stands for it."""
+        return _key(phrase) in self._concepts or _key(phrase) in map(_key, MEASURES)
+
+    def decade_tags(self, first: int, last: int) -> tuple[str, ...]:
+        """The tags of a decade, such as "80s": the 1980s, and not the 1880s."""
+        names = [f"{first}s", f"{first % 100:02}s"]
+        return tuple(
+            tag
+            for name in names
+            if _decade(name) == (first, last)
+            for tag in self._tags.get(name, [])
+        )
+
+    def _measured(self, key: str) -> Word | None:
+        bpm = _BPM.fullmatch(key)
+        if bpm and self._has_tempo:
+            return Word(key, measure="tempo_bpm", target=float(bpm[1]))
+        for name, (measure, target) in self.measures.items():
+            if key == _key(name):
+                return Word(name, measure=measure, target=target)
+        return None
+
+
+class _Reader:
+    """Goes through a text from left to right and takes the longest name that is known."""
+
+    def __init__(self, vocabulary: Vocabulary, text: str) -> None:
+        self._known = vocabulary
+        self._tokens: list[str | None] = []
+        self._minus: set[int] = set()
+        for piece in _PIECE.findall(text):
+            if _PARTING.fullmatch(piece):
+                self._tokens.append(None)
+                continue
+            if _MINUS.match(piece):
+                self._minus.add(len(self._tokens))
+            self._tokens += tokens(piece)
+        self._words: list[Word] = []
+        self._unknown: list[Unknown] = []
+        self._run: list[str] = []
+        self._wanted = True
+        self._last_wanted = True
+        self._joined = False
+
+    def read(self) -> Request:
+        place = 0
+        while place < len(self._tokens):
+            place += self._step(place)
+        self._end_run()
+        return Request(tuple(self._words), tuple(dict.fromkeys(self._unknown)))
+
+    def _step(self, place: int) -> int:
+        """Deal with what begins at a place; returns how many tokens that were."""
+        token = self._tokens[place]
+        if token is None or place in self._minus:
+            self._end_run()
+            self._wanted, self._joined = place not in self._minus, False
+        if token is None:
+            return 1
+        for count in range(min(LONGEST_PHRASE, len(self._tokens) - place), 0, -1):
+            phrase = self._phrase(place, count)
+            word = phrase and (self._years(place, count) or self._word(phrase))
+            if word:
+                self._end_run()
+                self._take(word)
+                return count
+        if token in NEGATIONS:
+            self._end_run()
+            self._wanted, self._joined = False, False
+        elif token in ("or", "nor"):
+            self._end_run()
+            self._join()
+        elif token in JOINTS:
+            self._end_run()
+            self._wanted = True
+        elif token not in FILLERS or self._run:
+            self._run.append(token)
+        return 1
+
+    def _phrase(self, place: int, count: int) -> str | None:
+        """The tokens as one phrase; None where a comma or a minus sign parts them."""
+        span = self._tokens[place : place + count]
+        if None in span or self._minus & set(range(place + 1, place + count)):
+            return None
+        return " ".join(token for token in span if token is not None)
+
+    def _word(self, phrase: str) -> Word | None:
+        # "not" has opposites of its own: a song without voices is an instrumental.
+        opposite = None if self._wanted else self._known.word(f"no {phrase}")
+        return replace(opposite, by="opposite") if opposite else self._known.word(phrase)
+
+    def _years(self, place: int, count: int) -> Word | None:
+        span = [token for token in self._tokens[place : place + count] if token is not None]
+        years = _years(span)
+        if years is None:
+            return None
+        first, last = years
+        tags: tuple[str, ...] = ()
+        if first is not None and last is not None:
+            tags = self._known.decade_tags(first, last)
+        return Word(" ".join(span), tags=tags, years=years)
+
+    def _take(self, word: Word) -> None:
+        self._last_wanted = self._wanted
+        word = replace(word, wanted=self._wanted or word.by == "opposite")
+        last = self._words[-1] if self._words else None
+        if self._joined and last is not None and _joinable(last) and _joinable(word):
+            self._words[-1] = replace(
+                last,
+                text=f"{last.text} or {word.text}",
+                tags=tuple(dict.fromkeys((*last.tags, *word.tags))),
+                genres=tuple(dict.fromkeys((*last.genres, *word.genres))),
+            )
+        elif not any(_same(word, other) for other in self._words):
+            self._words.append(word)
+        self._wanted, self._joined = True, False
+
+    def _join(self) -> None:
+        """After "or": alternatives of one word; "no drums or vocals" wants neither."""
+        self._wanted = self._last_wanted
+        self._joined = self._last_wanted and bool(self._words)
+
+    def _end_run(self) -> None:
+        """What was gathered since the last known word is unknown."""
+        run, self._run = self._run, []
+        while run and run[-1] in FILLERS:
+            run.pop()
+        if not run:
+            return
+        parts = (" ".join(run), *run)
+        self._unknown.append(
+            Unknown(
+                parts[0],
+                next((near for part in parts if (near := self._known.nearest(part))), ()),
+                self._wanted,
+                not (_MODE.search(parts[0]) or any(map(self._known.has_concept, parts))),
+            )
+        )
+        self._last_wanted, self._wanted, self._joined = self._wanted, True, False
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text, folded: "R&B, Lo-Fi" is r, and, b, lo, fi."""
+    plain = _APOSTROPHES.sub("", folded(text)).replace("&", " and ").replace("_", " ")
+    return _WORD.findall(plain)
+
+
+def _key(text: str) -> str:
+    """What two spellings of a name have in common."""
+    return "".join(_singular(token) for token in tokens(text))
+
+
+def _singular(word: str) -> str:
+    if len(word) <= 3 or word[0].isdigit() or word.endswith(("ss", "us", "is")):
+        return word
+    # The blues is not the plural of a colour.
+    if word == "blues" or not word.endswith("s"):
+        return word
+    if word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-2] if word.endswith(("ches", "shes", "xes", "sses")) else word[:-1]
+
+
+def _names(tag: str) -> list[str]:
+    """What a tag goes by: "Violin, fiddle" is a violin too, and "Classical music" classical."""
+    names = [tag, *tag.split(",")]
+    plain = [re.sub(r"(?i)^music of |\s+music$", "", name.strip()) for name in names]
+    return [name for name in (*names, *plain) if name.strip()]
+
+
+def _endings(genre: str) -> list[str]:
+    """Keys of a genre: "Gothic Death Metal" is death metal, and metal, but not gothic."""
+    words = tokens(genre)
+    if len(words) > 1 and words[-1] == "music":
+        words = words[:-1]
+    return list(dict.fromkeys(_key(" ".join(words[start:])) for start in range(len(words))))
+
+
+def _known(names: dict[str, list[str]], words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(name for word in words for name in names.get(_key(word), [])))
+
+
+def _joinable(word: Word) -> bool:
+    return word.years is None and word.measure is None
+
+
+def _same(one: Word, other: Word) -> bool:
+    return replace(one, text="", by="") == replace(other, text="", by="")
+
+
+def _years(span: Sequence[str]) -> Years | None:
+    """The years that words mean: 90s, nineties, 1994, 1990 to 1995, since 1994, before 1980."""
+    if len(span) == 1:
+        return _decade(span[0]) or _year(span[0])
+    if len(span) == 2:
+        known = _decade(span[1]) or _year(span[1])
+        if known is not None and span[0] in ("since", "newer"):
+            return known[0], None
+        if known is not None and span[0] == "after":
+            return known[1] + 1, None
+        if known is not None and span[0] in ("before", "until", "till", "older"):
+            return None, known[0] - (span[0] in ("before", "older"))
+        first, last = _year(span[0]), _year(span[1])
+        return (first[0], last[0]) if first and last and first <= last else None
+    if len(span) == 3 and span[1] in ("to", "until", "till", "and"):
+        return _years((span[0], span[2])) if _year(span[0]) else None
+    if len(span) == 4 and span[0] in ("between", "from"):
+        return _years(span[1:])
+    return None
+
+
+def _year(token: str) -> tuple[int, int] | None:
+    return (int(token), int(token)) if _YEAR.fullmatch(token) else None
+
+
+def _decade(token: str) -> tuple[int, int] | None:
+    """First and last year of a decade, or of a century: the 1800s, but not the 2000s."""
+    fit = _DECADE.fullmatch(token)
+    if token in DECADES:
+        first = DECADES[token]
+    elif fit is None:
+        return None
+    else:
+        short = int(fit[2])
+        # Two digits are of the last hundred years: the 30s are the 1930s, the 20s our own.
+        first = 100 * (int(fit[1]) if fit[1] else (19 if short >= 30 else 20)) + short
+    return first, first + (99 if first % 100 == 0 and first < 2000 else 9)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from indexer.analysis.pools import AnalysisPool, Task
+from indexer.analysis.sandbox import Limits
+from indexer.analysis.track_analysis import ALL_WINDOWS, TrackAnalysis
+from indexer.errors import OutOfMemory, TimedOut, TooShort, WorkerDied, WorkersFailed
+from indexer.models.registry import model_info
+from tests import sounds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def make_pool(musicnn_models: Path) -> Iterator[object]:
+    made: list[AnalysisPool] = []
+
+    def make(**limits: float) -> AnalysisPool:
+        fingerprint = model_info("musicnn").fingerprint
+        pool = AnalysisPool("musicnn", fingerprint, limits=Limits(**limits))
+        made.append(pool)
+        return pool
+
+    yield make
+    for pool in made:
+        pool.close(at_once=True)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("short") / "short.wav"
+    return os.fsencode(sounds.write_audio(path, sounds.music(4)))
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Half an hour: hearing all of it keeps a worker busy for seconds."""
+    path = tmp_path_factory.mktemp("endless") / "endless.wav"
+    sounds.write_audio(path, sounds.music(30, sample_rate=8000, channels=1), sample_rate=8000)
+    content = path.read_bytes()
+    header, samples = content[:78], content[78:]
+    path.write_bytes(header[:-4] + (60 * len(samples)).to_bytes(4, "little") + 60 * samples)
+    return os.fsencode(path)
+
+
+def answer(pool: AnalysisPool, task: Task) -> object:
+    return pool.result(task, pool.submit(task))
+
+
+def test_a_file_that_takes_too_long_costs_only_itself(
+    make_pool: object, short: bytes, endless: bytes
+) -> None:
+    pool = make_pool(wall_s=2.0)
+    late = answer(pool, Task(endless, windows=ALL_WINDOWS))
+    assert isinstance(late, TimedOut)
+    # Not every command that hears files has such an option.
+    assert "--timeout" not in str(late)
+    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+
+
+def test_a_worker_that_is_killed_costs_one_file(
+    make_pool: object, short: bytes, endless: bytes
+) -> None:
+    pool = make_pool()
+    before = {child.pid for child in multiprocessing.active_children()}
+    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+    (worker,) = {child.pid for child in multiprocessing.active_children()} - before
+    task = Task(endless, windows=ALL_WINDOWS)
+    future = pool.submit(task)
+    while not future.running():
+        time.sleep(0.01)
+    os.kill(worker, signal.SIGKILL)
+    died = pool.result(task, future)
+    assert isinstance(died, WorkerDied)
+    assert "SIGKILL" in str(died)
+    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+
+
+def test_a_worker_killed_between_two_files_costs_none(make_pool: object, short: bytes) -> None:
+    pool = make_pool()
+    before = {child.pid for child in multiprocessing.active_children()}
+    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+    (worker,) = {child.pid for child in multiprocessing.active_children()} - before
+    os.kill(worker, signal.SIGKILL)
+    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+
+
+def test_a_file_that_takes_too_much_cpu_ends_its_worker(make_pool: object, endless: bytes) -> None:
+    pool = make_pool(cpu_s=1)
+    died = answer(pool, Task(endless, windows=ALL_WINDOWS))
+    assert isinstance(died, WorkerDied)
+    assert "SIGXCPU" in str(died)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space")
+def test_a_file_that_asks_for_too_much_memory_is_told_so(make_pool: object, tmp_path: Path) -> None:
+    pool = make_pool(memory_bytes=4 << 20)
+    path = sounds.write_audio(
+        tmp_path / "wide.flac", sounds.music(60, sample_rate=192_000), sample_rate=192_000
+    )
+    assert isinstance(answer(pool, Task(os.fsencode(path))), OutOfMemory)
+
+
+def test_what_is_wrong_with_a_file_comes_back_as_data(make_pool: object, tmp_path: Path) -> None:
+    path = sounds.write_audio(tmp_path / "blip.wav", sounds.music(0.3))
+    said = answer(make_pool(), Task(os.fsencode(path)))
+    assert isinstance(said, TooShort)
+    assert (said.reason, "blip.wav" in str(said)) == ("too short", True)
+
+
+@pytest.mark.slow
+def test_workers_that_never_start_are_no_files_fault(short: bytes, musicnn_models: Path) -> None:
+    pool = AnalysisPool("musicnn", "0" * 64)
+    task = Task(short)
+    try:
+        with pytest.raises(WorkersFailed, match="no worker process starts"):
+            pool.result(task, pool.submit(task))
+    finally:
+        pool.close(at_once=True)
+
+
+@pytest.mark.slow
+def test_a_script_without_a_main_guard_can_hear_files(
+    tmp_path: Path, short: bytes, musicnn_models: Path
+) -> None:
+    """Spawned workers import the parent's script unless told otherwise, and would start again."""
+    script = tmp_path / "five_lines.py"
+    script.write_text(
+        "from indexer.models.registry import model_info\n"
+        "from indexer.analysis.pools import AnalysisPool, Task\n"
+        "pool = AnalysisPool('musicnn', model_info('musicnn').fingerprint)\n"
+        f"task = Task({short!r})\n"
+        "print(pool.result(task, pool.submit(task)).windows)\n"
+        "pool.close()\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "1\n", done.stderr
+
+
+@pytest.mark.slow
+def test_workers_leave_when_their_parent_is_killed(short: bytes, musicnn_models: Path) -> None:
+    code = (
+        "import multiprocessing, sys, time\n"
+        "from indexer.models.registry import model_info\n"
+        "from indexer.analysis.pools import AnalysisPool, Task\n"
+        "pool = AnalysisPool('musicnn', model_info('musicnn').fingerprint)\n"
+        f"task = Task({short!r})\n"
+        "pool.result(task, pool.submit(task))\n"
+        "print(multiprocessing.active_children()[0].pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        process.kill()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("the worker outlived its parent")

@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soxr
+
+from indexer.audio.container import open_file
+from indexer.audio.decoding import mono, reader
+from indexer.audio.track import (
+    AudioFacts,
+    Windows,
+    open_track,
+    read_facts,
+    read_windows,
+    stream_windows,
+)
+from tests import sounds
+
+CLIPS = Path(__file__).parents[4] / "shared" / "music" / "clips"
+# The sample is what seeking must hit; FFmpeg's AAC encoder puts noise where it may (PNS), and the
+# decoder makes other noise when entered elsewhere.
+OPTIONS = {".m4a": {"aac_pns": "0"}, ".aac": {"aac_pns": "0"}}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("library")
+    waveform = sounds.music(24)
+    return {
+        suffix: sounds.write_audio(folder / f"track{suffix}", waveform, options=OPTIONS.get(suffix))
+        for suffix in sounds.SUFFIXES
+    }
+
+
+def windows_of(path: Path | bytes, *, count: int = 12) -> Windows:
+    windows = read_windows(path, count=count)
+    assert isinstance(windows, Windows)
+    return windows
+
+
+def decoded_whole(path: Path) -> np.ndarray:
+    """All of a file at 16 kHz, decoded from its beginning and resampled at once."""
+    with open_file(path) as file:
+        samples = reader(file)
+        pieces, at = [], 0
+        while True:
+            piece, decoded = samples.read(at, at + 10 * samples.rate)
+            at += len(piece)
+            pieces.append(piece[:decoded] if samples.length is None else piece)
+            if decoded < len(piece) and (samples.length is None or at >= samples.length):
+                break
+        whole = np.concatenate(pieces)[: samples.length]
+        return soxr.resample(whole, samples.rate, 16_000, quality="HQ")
+
+
+def largest_error(windows: Windows, whole: np.ndarray) -> float:
+    """RMS of the difference, relative to the sound's, of the worst window."""
+    worst = 0.0
+    for start, waveform in zip(windows.starts_s, windows.waveforms, strict=True):
+        at = round(start * 16_000)
+        expected = np.zeros(48_000)
+        expected[: len(whole[at : at + 48_000])] = whole[at : at + 48_000]
+        error = np.sqrt(np.mean((waveform - expected) ** 2) / np.mean(expected**2))
+        worst = max(worst, float(error))
+    return worst
+
+
+@pytest.mark.parametrize("suffix", sounds.SUFFIXES)
+def test_a_window_reached_by_seeking_is_the_same_as_in_a_whole_decode(
+    library: dict[str, Path], suffix: str
+) -> None:
+    windows = windows_of(library[suffix], count=4)
+    assert windows.waveforms.shape == (4, 48_000)
+    assert windows.waveforms.dtype == np.float32
+    assert largest_error(windows, decoded_whole(library[suffix])) < 1e-3
+
+
+@pytest.mark.parametrize("suffix", sounds.SUFFIXES)
+def test_decoding_is_right_by_ffmpegs_own_account(library: dict[str, Path], suffix: str) -> None:
+    with av.open(str(library[suffix])) as container:
+        context = container.streams.audio[0].codec_context
+        context.flags2 |= av.codec.context.Flags2.skip_manual
+        pieces = [mono(frame) for frame in container.decode(audio=0)]
+        rate = context.sample_rate
+    expected = soxr.resample(np.concatenate(pieces), rate, 16_000, quality="HQ")
+    assert largest_error(windows_of(library[suffix], count=4), expected) < 1e-3
+
+
+def test_noise_of_aac_differs_only_a_little(tmp_path: Path) -> None:
+    path = sounds.write_audio(tmp_path / "a.m4a", sounds.music(24))
+    assert largest_error(windows_of(path, count=4), decoded_whole(path)) < 0.1
+
+
+@pytest.mark.parametrize("bit_rate", [32_000, 320_000])
+@pytest.mark.parametrize("sample_rate", [22_050, 44_100])
+def test_mp3_of_low_and_high_rate(tmp_path: Path, bit_rate: int, sample_rate: int) -> None:
+    path = sounds.write_audio(
+        tmp_path / "a.mp3",
+        sounds.music(15, sample_rate=sample_rate),
+        sample_rate=sample_rate,
+        bit_rate=min(bit_rate, 160_000 if sample_rate == 22_050 else bit_rate),
+    )
+    assert largest_error(windows_of(path), decoded_whole(path)) < 1e-3
+
+
+def test_mp3_of_variable_bit_rate_without_a_table(tmp_path: Path) -> None:
+    path = sounds.write_audio(
+        tmp_path / "a.mp3", sounds.music(15), options={"flags": "+qscale", "global_quality": "472"}
+    )
+    with open_file(path) as file:
+        assert file.frames is not None
+        first = file.frames.offsets[0]
+        assert len(set(np.diff(file.frames.offsets))) > 3
+    bare = tmp_path / "bare.mp3"
+    bare.write_bytes(path.read_bytes()[first:])
+    assert read_facts(bare).audio_hash == read_facts(path).audio_hash
+    assert largest_error(windows_of(bare), decoded_whole(path)) < 1e-3
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav", ".wma"])
+def test_streaming_gives_all_windows_of_the_track(library: dict[str, Path], suffix: str) -> None:
+    pairs = list(stream_windows(library[suffix]))
+    assert len(pairs) in {7, 8}
+    starts = np.array([start for start, _ in pairs])
+    np.testing.assert_allclose(np.diff(starts), 3.0, atol=1e-9)
+    facts = read_facts(library[suffix])
+    streamed = Windows(facts, np.stack([waveform for _, waveform in pairs]), starts)
+    assert largest_error(streamed, decoded_whole(library[suffix])) < 1e-3
+
+
+@pytest.mark.parametrize("suffix", sounds.SUFFIXES)
+def test_reading_twice_gives_the_same_bits(library: dict[str, Path], suffix: str) -> None:
+    first, second = windows_of(library[suffix]), windows_of(library[suffix])
+    assert first.waveforms.tobytes() == second.waveforms.tobytes()
+    assert first.facts == second.facts
+
+
+@pytest.mark.parametrize("suffix", sounds.SUFFIXES)
+def test_facts(library: dict[str, Path], suffix: str) -> None:
+    facts = read_facts(library[suffix])
+    assert facts.duration_s == pytest.approx(24, abs=0.15)
+    assert facts.channels == 2
+    assert facts.sample_rate == (48_000 if facts.codec == "opus" else 44_100)
+    assert len(facts.audio_hash) == 32
+    size = library[suffix].stat().st_size
+    assert facts.bit_rate == pytest.approx(size * 8 / 24, rel=0.1)
+
+
+def test_every_format_has_its_own_hash(library: dict[str, Path]) -> None:
+    opus = {".opus", ".mka", ".webm"}
+    hashes = {read_facts(path).audio_hash for name, path in library.items() if name not in opus}
+    assert len(hashes) == len(library) - len(opus)
+
+
+def test_known_audio_is_not_decoded(library: dict[str, Path]) -> None:
+    facts = read_facts(library[".flac"])
+    assert read_windows(library[".flac"], skip_if=lambda _: True) == facts
+    asked: list[bytes] = []
+    found = read_windows(library[".flac"], skip_if=lambda found: asked.append(found) or False)
+    assert isinstance(found, Windows)
+    assert asked == [facts.audio_hash]
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav", ".mka"])
+def test_tags_do_not_change_the_hash(tmp_path: Path, suffix: str) -> None:
+    plain = sounds.write_audio(tmp_path / f"plain{suffix}", sounds.music(5))
+    tagged = sounds.write_audio(
+        tmp_path / f"tagged{suffix}",
+        sounds.music(5),
+        tags={"title": "A title " * 40, "artist": "Somebody", "album": "Some album"},
+    )
+    assert plain.read_bytes() != tagged.read_bytes()
+    assert read_facts(plain).audio_hash == read_facts(tagged).audio_hash
+
+
+def test_tags_around_mp3_do_not_change_the_hash(tmp_path: Path) -> None:
+    plain = sounds.write_audio(tmp_path / "plain.mp3", sounds.music(5))
+    frames = plain.read_bytes()
+    art = b"\0image/jpeg\0\3\0" + b"\xff\xfb\x90\x00" * 5_000
+    before = sounds.id3v2({"TIT2": b"\0A title", "APIC": art})
+    after = sounds.apev2({"Title": b"Another"}) + sounds.id3v1(title=b"A third", genre=17)
+    tagged = tmp_path / "tagged.mp3"
+    tagged.write_bytes(before + frames + after)
+    assert read_facts(tagged) == read_facts(plain)
+
+
+def test_other_sound_changes_the_hash(tmp_path: Path) -> None:
+    one = sounds.write_audio(tmp_path / "1.flac", sounds.music(5, seed=1))
+    two = sounds.write_audio(tmp_path / "2.flac", sounds.music(5, seed=2))
+    assert read_facts(one).audio_hash != read_facts(two).audio_hash
+
+
+def test_frames_of_mp3_are_the_packets_of_ffmpeg(library: dict[str, Path]) -> None:
+    for suffix in (".mp3", ".mp2"):
+        with av.open(str(library[suffix])) as container:
+            packets = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+        with open_file(library[suffix]) as file:
+            assert file.frames is not None
+            assert len(file.frames.offsets) == len(packets)
+            assert file.frames.payload_bytes == sum(map(len, packets))
+            data = library[suffix].read_bytes()
+            first = file.frames.offsets[0]
+            assert data[first : first + len(packets[0])] == packets[0]
+
+
+@pytest.mark.parametrize("sample_rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000, 192_000])
+def test_any_sample_rate_becomes_16_khz(tmp_path: Path, sample_rate: int) -> None:
+    time = np.arange(5 * sample_rate) / sample_rate
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * time)
+    path = sounds.write_float_wav(
+        tmp_path / "a.wav", tone[None].astype(np.float32), sample_rate=sample_rate
+    )
+    windows = windows_of(path)
+    assert windows.facts.sample_rate == sample_rate
+    spectrum = np.abs(np.fft.rfft(windows.waveforms[0] * np.hanning(48_000)))
+    assert spectrum.argmax() == 3_000
+    assert np.abs(windows.waveforms[0]).max() == pytest.approx(0.5, abs=0.01)
+    assert largest_error(windows, decoded_whole(path)) < 1e-3
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 8])
+def test_channels_are_averaged(tmp_path: Path, channels: int) -> None:
+    waveform = np.zeros((channels, 5 * 16_000), np.float32)
+    waveform[-1] = 0.8 * sounds.music(5, sample_rate=16_000, channels=1)[0]
+    path = sounds.write_float_wav(tmp_path / "a.wav", waveform, sample_rate=16_000)
+    windows = windows_of(path)
+    at = round(windows.starts_s[0] * 16_000)
+    expected = waveform[-1, at : at + 48_000] / channels
+    np.testing.assert_allclose(windows.waveforms[0], expected, atol=1e-6)
+    assert windows.facts.channels == channels
+
+
+@pytest.mark.parametrize(
+    ("codec", "precision"),
+    [
+        ("pcm_u8", 2**-7),
+        ("pcm_s16le", 2**-14),
+        ("pcm_s24le", 2**-22),
+        ("pcm_s32le", 2**-22),
+        ("pcm_f32le", 2**-22),
+        ("pcm_f64le", 2**-22),
+    ],
+)
+def test_every_sample_format_has_the_same_scale(
+    tmp_path: Path, codec: str, precision: float
+) -> None:
+    waveform = sounds.music(4, sample_rate=16_000)
+    path = sounds.write_audio(tmp_path / "a.wav", waveform, sample_rate=16_000, codec=codec)
+    windows = windows_of(path)
+    at = round(windows.starts_s[0] * 16_000)
+    expected = waveform.mean(axis=0)[at : at + 48_000]
+    np.testing.assert_allclose(windows.waveforms[0], expected, atol=precision)
+
+
+@pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav", "pcm_mulaw"])
+def test_wav_with_a_codec_in_it(tmp_path: Path, codec: str) -> None:
+    waveform = sounds.music(15, sample_rate=22_050)
+    path = sounds.write_audio(tmp_path / "a.wav", waveform, sample_rate=22_050, codec=codec)
+    windows = windows_of(path)
+    assert len(windows.starts_s) >= 4
+    at = round(windows.starts_s[-2] * 22_050)
+    sound = waveform.mean(axis=0)[at : at + 3 * 22_050]
+    expected = soxr.resample(sound, 22_050, 16_000, quality="HQ")
+    assert np.corrcoef(windows.waveforms[-2], expected)[0, 1] > 0.97
+    assert largest_error(windows, decoded_whole(path)) < 1e-3
+
+
+def test_silence_at_both_ends_is_left_out(tmp_path: Path) -> None:
+    waveform = sounds.music(20)
+    padded = np.pad(waveform, ((0, 0), (70 * 44_100, 80 * 44_100)))
+    windows = windows_of(sounds.write_audio(tmp_path / "a.flac", padded))
+    assert len(windows.starts_s) == 6
+    assert windows.starts_s.min() >= 69.9
+    assert windows.starts_s.max() + 3 <= 90.1
+
+
+def test_silence_inside_is_left_out(tmp_path: Path) -> None:
+    part = sounds.music(12)
+    pause = np.zeros((2, 90 * 44_100), np.float32)
+    path = sounds.write_audio(tmp_path / "a.flac", np.concatenate([part, pause, part], axis=1))
+    windows = windows_of(path)
+    assert len(windows.starts_s) == 8
+    assert np.abs(windows.waveforms).max(axis=1).min() > 0.1
+    assert not ((windows.starts_s > 9.1) & (windows.starts_s < 102)).any()
+
+
+def test_windows_do_not_overlap_and_lie_in_order(tmp_path: Path) -> None:
+    path = sounds.write_audio(tmp_path / "a.wav", sounds.music(10))
+    windows = windows_of(path)
+    assert len(windows.starts_s) == 3
+    assert (np.diff(windows.starts_s) >= 3).all()
+
+
+def test_less_than_a_window_is_repeated(tmp_path: Path) -> None:
+    waveform = sounds.music(2, sample_rate=16_000)
+    path = sounds.write_float_wav(tmp_path / "a.wav", waveform, sample_rate=16_000)
+    windows = windows_of(path)
+    assert windows.waveforms.shape == (1, 48_000)
+    length = round(2 * 16_000 - windows.starts_s[0] * 16_000)
+    np.testing.assert_allclose(
+        windows.waveforms[0, length:48_000], windows.waveforms[0, : 48_000 - length], atol=1e-6
+    )
+    assert len(list(stream_windows(path))) == 1
+
+
+def test_a_stream_of_frames_is_entered_without_decoding_it_all(tmp_path: Path) -> None:
+    path = sounds.write_audio(tmp_path / "a.mp3", sounds.music(20))
+    with open_file(path) as file:
+        samples = reader(file)
+        far, decoded = samples.read(19 * 44_100, 19 * 44_100 + 1000)
+        assert decoded == 1000
+        near, _ = samples.read(0, 1000)
+        again, _ = samples.read(19 * 44_100, 19 * 44_100 + 1000)
+    assert np.abs(far).max() > 0.01
+    np.testing.assert_array_equal(far, again)
+    assert not np.array_equal(near, far)
+
+
+def test_a_track_stays_open_for_facts_then_windows(library: dict[str, Path]) -> None:
+    with open_track(library[".opus"]) as track:
+        assert isinstance(track.facts, AudioFacts)
+        assert len(track.windows(5).starts_s) == 5
+        assert len(track.windows(2).starts_s) == 2
+        with pytest.raises(ValueError, match="count"):
+            track.windows(0)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
+    minutes = sounds.write_audio(tmp_path / "short.mp3", sounds.music(60), bit_rate=128_000)
+    frames = minutes.read_bytes()
+    hours = tmp_path / "long.mp3"
+    with hours.open("wb") as file:
+        for _ in range(180):
+            file.write(frames)
+    short, long = _peak_megabytes(minutes), _peak_megabytes(hours)
+    assert long - short < 50
+
+
+def _peak_megabytes(path: Path) -> float:
+    program = (
+        "import resource, sys\n"
+        "from indexer.audio.track import read_windows, stream_windows\n"
+        "read_windows(sys.argv[1])\n"
+        "windows = stream_windows(sys.argv[1])\n"
+        "assert sum(1 for _, _ in zip(range(300), windows)) in (20, 300)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, check=True, text=True
+    )
+    return float(done.stdout)
+
+
+def test_real_music_is_entered_at_the_right_sample() -> None:
+    clips = sorted(CLIPS.glob("*/*.opus"))[::80]
+    if not clips:
+        pytest.skip("no ../shared/music/clips beside this checkout")
+    for clip in clips:
+        assert largest_error(windows_of(clip, count=3), decoded_whole(clip)) < 1e-3

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from indexer.catalog.file_queries import KnownFile
+from indexer.catalog.status import TrackStatus
+from indexer.indexing.scan import plan, scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(path: Path, content: bytes = b"sound") -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return os.fsencode(path)
+
+
+def found(*places: Path) -> list[bytes]:
+    return [file.path for file in scan([os.fsencode(place) for place in places]).files]
+
+
+def known_as(path: bytes, status: TrackStatus, *, track_id: int = 1) -> dict[bytes, KnownFile]:
+    try:
+        state = os.stat(path)
+        size, mtime = state.st_size, state.st_mtime_ns
+    except FileNotFoundError:
+        size, mtime = 5, 0
+    return {path: KnownFile(track_id, size, mtime, status)}
+
+
+def test_audio_files_come_in_sorted_order_and_others_are_counted(tmp_path: Path) -> None:
+    second = write(tmp_path / "b" / "1.MP3")
+    first = write(tmp_path / "a" / "2.flac")
+    write(tmp_path / "a" / "cover.jpg")
+    write(tmp_path / "a" / "._2.flac")
+    result = scan([os.fsencode(tmp_path)])
+    assert [file.path for file in result.files] == [first, second]
+    assert result.other_files == 1
+
+
+def test_a_file_named_itself_counts_whatever_its_ending(tmp_path: Path) -> None:
+    path = write(tmp_path / "cover.jpg")
+    assert found(tmp_path / "cover.jpg") == [path]
+
+
+def test_a_loop_of_links_ends_and_each_folder_is_walked_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "album" / "1.mp3")
+    (tmp_path / "album" / "loop").symlink_to(tmp_path)
+    (tmp_path / "z.mp3").symlink_to(tmp_path / "z.mp3")
+    assert found(tmp_path) == [path]
+    assert found(tmp_path, tmp_path / "album") == [path]
+
+
+def test_names_stay_bytes(tmp_path: Path) -> None:
+    name = b"new\nline 'quote\" \xf0\x9f\x8e\xb5 \xff.mp3"
+    path = os.path.join(os.fsencode(tmp_path), name)
+    with open(path, "wb") as file:
+        file.write(b"x")
+    assert found(tmp_path) == [path]
+
+
+def test_a_place_that_is_not_there_is_told(tmp_path: Path) -> None:
+    gone = os.fsencode(tmp_path / "gone")
+    assert scan([gone]).unreachable == {gone: "No such file or directory"}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (TrackStatus.PRESENT, ([], [], 1)),
+        (TrackStatus.MISSING, ([], [1], 0)),
+        (TrackStatus.REMOVED, ([], [], 0)),
+    ],
+)
+def test_an_unchanged_file_is_not_analysed(
+    tmp_path: Path, status: TrackStatus, expected: tuple[list[bytes], list[int], int]
+) -> None:
+    path = write(tmp_path / "1.mp3")
+    todo = plan(scan([os.fsencode(tmp_path)]), known_as(path, status), {})
+    assert ([f.path for f in todo.analyse], todo.returned, todo.unchanged) == expected
+
+
+def test_a_changed_file_is_analysed_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "1.mp3")
+    known = known_as(path, TrackStatus.PRESENT)
+    write(tmp_path / "1.mp3", b"other sound")
+    todo = plan(scan([os.fsencode(tmp_path)]), known, {})
+    assert [file.path for file in todo.analyse] == [path]
+
+
+def test_a_removed_file_comes_back_only_when_it_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "1.mp3")
+    known = known_as(path, TrackStatus.REMOVED)
+    assert plan(scan([path]), known, {}, named={path}).analyse
+    assert not plan(scan([os.fsencode(tmp_path)]), known, {}).analyse
+
+
+def test_a_failed_file_is_tried_again_only_when_it_changes_or_is_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "1.mp3")
+    result = scan([os.fsencode(tmp_path)])
+    failed = {path: (result.files[0].size, result.files[0].mtime_ns)}
+    assert plan(result, {}, failed).failed_before == 1
+    assert plan(result, {}, failed, retry_failed=True).analyse == result.files
+    assert plan(result, {}, {path: (1, 1)}).analyse == result.files
+
+
+def test_a_file_that_is_gone_has_vanished_but_only_below_walked_folders(tmp_path: Path) -> None:
+    write(tmp_path / "here" / "1.mp3")
+    gone = os.fsencode(tmp_path / "here" / "2.mp3")
+    elsewhere = os.fsencode(tmp_path / "other" / "3.mp3")
+    known = known_as(gone, TrackStatus.PRESENT) | known_as(
+        elsewhere, TrackStatus.PRESENT, track_id=2
+    )
+    todo = plan(scan([os.fsencode(tmp_path / "here")]), known, {gone: (1, 1)})
+    assert todo.vanished == [1]
+    assert todo.forgotten == [gone]
+
+
+def test_a_folder_out_of_reach_or_empty_loses_nothing(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    song = os.fsencode(share / "1.mp3")
+    known = known_as(song, TrackStatus.PRESENT)
+    offline = plan(scan([os.fsencode(share)]), known, {})
+    assert (offline.vanished, offline.left_alone) == ([], {os.fsencode(share): 1})
+    share.mkdir()
+    empty = plan(scan([os.fsencode(share)]), known, {})
+    assert (empty.vanished, empty.left_alone) == ([], {os.fsencode(share): 1})
+    assert plan(scan([os.fsencode(share)]), known, {}, empty_is_gone=True).vanished == [1]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+def test_an_unreadable_folder_loses_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "open" / "1.mp3")
+    song = write(tmp_path / "closed" / "2.mp3")
+    (tmp_path / "closed").chmod(0)
+    try:
+        result = scan([os.fsencode(tmp_path)])
+    finally:
+        (tmp_path / "closed").chmod(0o755)
+    assert plan(result, known_as(song, TrackStatus.PRESENT), {}).vanished == []

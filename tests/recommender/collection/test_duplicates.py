@@ -1,0 +1,383 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from indexer.analysis.track_analysis import TrackAnalysis
+from indexer.audio.tags import Tags
+from indexer.audio.track import AudioFacts, read_facts
+from indexer.catalog import writer
+from indexer.catalog.file_queries import SeenFile
+from indexer.errors import AnalysisError
+from indexer.features.alignment import Alignment
+from indexer.features.descriptors import Descriptors
+from indexer.features.melspectrogram import FrontEnd
+from indexer.library import Library
+from indexer.models.checkpoint import ModelInfo, NetworkConfig
+from recommender.collection import duplicates
+from recommender.collection.duplicates import (
+    NAMED_COSINE,
+    PARTNERS,
+    TIED_COSINE,
+    TIED_S,
+    candidates,
+    find_duplicates,
+)
+from recommender.engine import Recommender
+from recommender.retrieval.near_duplicates import Facts, labelled
+from recommender.retrieval.rerank import USUAL_COSINE
+from tests import sounds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+DIM = 64
+SECONDS = 20.0
+RATE = 22_050
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A track to be: its file, what its vector is near to, and what its tags say."""
+
+    path: Path
+    near: int
+    cosine: float = 1.0
+    title: str | None = None
+    tempo_bpm: float | None = None
+
+
+def plant(folder: Path, tracks: Sequence[Planted], *, others: int = 200) -> Path:
+    """A catalog of files with chosen vectors, ids from 1 on; returns its path."""
+    catalog = folder / "catalog.db"
+    info = ModelInfo(
+        name="planted",
+        network=NetworkConfig("planted", {}),
+        front_end=FrontEnd(),
+        pooling="mean",
+        dim=DIM,
+        tag_names=("loud",),
+        licence="MIT",
+        source="a test",
+        fingerprint="f" * 64,
+        path=catalog,
+    )
+    with closing(Library.open_for_writing(catalog, create=True)) as library:
+        with library.catalog.writing() as connection:
+            model = writer.record_model(connection, info, windows=12)
+            writer.add_root(connection, os.fsencode(folder))
+        library.refresh()
+        with library.catalog.writing() as connection:
+            for number, track in enumerate(tracks):
+                seen = SeenFile(os.fsencode(track.path), os.fsencode(folder), 1, 1)
+                writer.store(connection, model, seen, _analysis(track, number))
+            # Others, unlike each other as most tracks are; they have no files.
+            for number in range(others):
+                other = Planted(folder / f"other {number}.mp3", near=1000 + number)
+                seen = SeenFile(os.fsencode(other.path), os.fsencode(folder), 1, 1)
+                writer.store(connection, model, seen, _analysis(other, 1000 + number))
+        library.refresh()
+    return catalog
+
+
+def _analysis(track: Planted, number: int) -> TrackAnalysis:
+    try:
+        facts = read_facts(track.path)
+    except AnalysisError:
+        seconds = SECONDS + track.near  # Files that are not there are as long as nothing else.
+        facts = AudioFacts("mp3", "mp3", RATE, 1, seconds, None, number.to_bytes(32, "big"))
+    return TrackAnalysis(
+        facts,
+        Tags(title=track.title, artist="Band" if track.title else None),
+        vector(track.near, track.cosine, seed=number).astype(np.float16),
+        np.array([0.5], np.float16),
+        12,
+        Descriptors(track.tempo_bpm, 1.0, None, 0.0, None, None),
+    )
+
+
+def vector(near: int, cosine: float, *, seed: int) -> NDArray[np.float64]:
+    """A unit vector with a cosine to number `near` of those that are unlike each other."""
+    base = np.random.default_rng(near).standard_normal(DIM)
+    base /= np.linalg.norm(base)
+    aside = np.random.default_rng(10_000 + seed).standard_normal(DIM)
+    aside -= (aside @ base) * base
+    return cosine * base + np.sqrt(1 - cosine**2) * aside / np.linalg.norm(aside)
+
+
+def known(
+    durations_s: Sequence[float] | NDArray[np.float64], names: Mapping[int, str] | None = None
+) -> Facts:
+    """Tracks of which nothing is known but durations, and the names of some."""
+    count = len(durations_s)
+    unknown = np.full(count, np.nan)
+    return Facts(
+        np.asarray(durations_s, dtype=np.float64),
+        np.full(count, -1),
+        labelled([(names or {}).get(place) for place in range(count)]),
+        np.full(count, -1),
+        unknown,
+        unknown,
+    )
+
+
+def song(seed: int, *, seconds: float = SECONDS) -> NDArray[np.float32]:
+    return sounds.music(seconds, sample_rate=RATE, channels=1, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One song, two copies of it, and another song."""
+    folder = tmp_path_factory.mktemp("copies")
+    plain = song(1)
+
+    def write(name: str, waveform: NDArray[np.float32]) -> Path:
+        return sounds.write_audio(folder / name, waveform, sample_rate=RATE, bit_rate=64_000)
+
+    return {
+        "plain": write("plain.wav", plain),
+        "mp3": write("mp3.mp3", plain),
+        "cut": write("cut.flac", np.clip(2 * plain[:, 8 * RATE :], -1, 1)),
+        "other": write("other.wav", song(2)),
+    }
+
+
+def test_the_copies_of_a_song_are_one_sure_group(copies: dict[str, Path], tmp_path: Path) -> None:
+    kinds = [kind for kind in copies if kind != "other"]
+    tracks = [Planted(copies[kind], near=1, cosine=0.985) for kind in kinds]
+    tracks.append(Planted(copies["other"], near=1, cosine=0.985))
+    steps: list[tuple[int, int]] = []
+    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+        found = find_duplicates(
+            recommender, workers=1, on_progress=lambda done, total: steps.append((done, total))
+        )
+    (group,) = found.groups
+    assert group.sure
+    assert [track.id for track in group.tracks] == [1, 2, 3]
+    cut = next(one for one in group.evidence if (one.first, one.second) == (1, 3))
+    assert cut.alignment is not None
+    assert cut.alignment.lag_s == pytest.approx(8.0, abs=0.15)
+    assert (found.tracks, found.heard, found.not_heard) == (204, 4, 0)
+    assert steps[-1] == (4, 4)
+
+
+def test_what_is_close_but_sounds_otherwise_is_likely_by_its_name_alone(
+    copies: dict[str, Path], tmp_path: Path
+) -> None:
+    fourth = sounds.write_audio(tmp_path / "fourth.wav", song(4), sample_rate=RATE)
+    fifth = sounds.write_audio(tmp_path / "fifth.wav", song(5), sample_rate=RATE)
+    tracks = [
+        Planted(copies["plain"], near=1, tempo_bpm=120.0),
+        Planted(copies["other"], near=1, cosine=0.985, tempo_bpm=121.0),  # 1, close in tempo
+        Planted(fourth, near=2, title="Song"),
+        Planted(fifth, near=2, cosine=0.85, title="song"),  # 3 by name
+    ]
+    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+        found = find_duplicates(recommender, workers=1)
+    (group,) = found.groups
+    assert not group.sure
+    assert [track.id for track in group.tracks] == [3, 4]
+    assert group.evidence[0].same_name
+
+
+@pytest.mark.parametrize(("correlation", "likely"), [(0.57, False), (0.61, True)])
+def test_drones_are_no_versions_of_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, correlation: float, likely: bool
+) -> None:
+    def heard(
+        *_arguments: object,
+    ) -> tuple[dict[tuple[int, int], Alignment], dict[int, str]]:
+        return {(0, 1): Alignment(correlation, 0.0, 60.0)}, {}
+
+    monkeypatch.setattr("recommender.collection.duplicates._listen", heard)
+    tracks = [Planted(tmp_path / "a.wav", near=1), Planted(tmp_path / "b.wav", near=1, cosine=0.95)]
+    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+        found = find_duplicates(recommender)
+    assert [[track.id for track in group.tracks] for group in found.groups] == [[1, 2]] * likely
+
+
+def test_the_same_audio_is_sure_without_being_heard(
+    copies: dict[str, Path], tmp_path: Path
+) -> None:
+    twin = tmp_path / "twin.wav"
+    twin.write_bytes(copies["plain"].read_bytes())
+    tracks = [Planted(copies["plain"], near=1), Planted(twin, near=1)]
+    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+        found = find_duplicates(recommender)
+    (group,) = found.groups
+    assert group.sure
+    assert group.evidence[0].same_audio
+    assert found.heard == 0
+
+
+def test_files_that_cannot_be_heard_are_named_and_the_rest_goes_on(
+    copies: dict[str, Path], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.wav"
+    text = sounds.text_file(tmp_path / "text.mp3")
+    tracks = [
+        Planted(gone, near=1),
+        Planted(copies["plain"], near=1, cosine=0.99),
+        Planted(copies["mp3"], near=1, cosine=0.99),
+        Planted(text, near=1, cosine=0.97),
+    ]
+    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+        found = find_duplicates(recommender, workers=1)
+    assert [track.id for track, _why in found.failures] == [1, 4]
+    assert "gone.wav" in found.failures[0][1]
+    sure, likely = found.groups
+    assert [track.id for track in sure.tracks] == [2, 3]
+    # Told from cosine and duration alone, so it cannot be sure.
+    assert [track.id for track in likely.tracks][:2] == [1, 2]
+    assert likely.evidence[0].alignment is None
+    assert not likely.sure
+
+
+def test_the_closest_pairs_are_heard_first(copies: dict[str, Path], tmp_path: Path) -> None:
+    tracks = [
+        Planted(copies["plain"], near=1),
+        Planted(copies["other"], near=1, cosine=0.96),
+        Planted(copies["mp3"], near=1, cosine=0.995),
+    ]
+    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+        found = find_duplicates(recommender, most_heard=2, workers=1)
+        assert (found.heard, found.not_heard) == (2, 1)
+        assert [track.id for track in found.groups[0].tracks] == [1, 3]
+        deaf = find_duplicates(recommender, most_heard=0)
+    assert (deaf.heard, deaf.not_heard) == (0, 3)
+    assert [group.sure for group in deaf.groups] == [False]
+
+
+def test_candidates_of_all_blocks_are_those_of_one_matrix() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((2500, 6)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    seconds = rng.uniform(100, 300, len(rows))
+    facts = known(seconds, names={5: "song", 2400: "song"})
+    found = candidates(rows, facts, usual=USUAL_COSINE)
+    cosines = rows @ rows.T
+    apart = np.abs(seconds[:, np.newaxis] - seconds)
+    fits = (cosines >= 0.92) | ((cosines >= 0.85) & (apart <= 15))
+    fits |= ((cosines >= 0.75) & (apart <= 1)) | ((cosines >= TIED_COSINE) & (apart <= TIED_S))
+    fits[5, 2400] |= cosines[5, 2400] >= NAMED_COSINE
+    expected = set(zip(*np.nonzero(np.triu(fits, 1)), strict=True))
+    pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
+    assert pairs <= expected
+    assert (np.diff(found.cosines) <= 0).all()
+    # Left out are only pairs of two tracks that have closer partners enough.
+    partners = np.bincount([*found.first.tolist(), *found.second.tolist()], minlength=len(rows))
+    for first, second in expected - pairs:
+        assert apart[first, second] > TIED_S
+        assert min(partners[first], partners[second]) >= PARTNERS
+
+
+def test_a_name_makes_candidates_of_what_is_not_close_enough_alone() -> None:
+    vectors = np.array([[1.0, 0.0], [0.72, np.sqrt(1 - 0.72**2)]], np.float32)
+    assert len(candidates(vectors, known([100, 200]), usual=USUAL_COSINE)) == 0
+    named = known([100, 200], names={0: "song", 1: "song"})
+    assert len(candidates(vectors, named, usual=USUAL_COSINE)) == 1
+
+
+def test_a_louder_copy_is_a_candidate_by_its_duration(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.stack([vector(1, 0.6, seed=n) for n in range(4)]).astype(np.float32)
+    vectors[0] = vector(1, 1.0, seed=0)
+    facts = known([100.0, 100.1, 100.1, 130.0])
+
+    def found(facts: Facts) -> list[tuple[int, int]]:
+        pairs = candidates(vectors, facts, usual=USUAL_COSINE)
+        return list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+
+    assert sorted(found(facts)) == [(0, 1), (0, 2)]
+    assert found(known([100.0, 101.1, 102.2, 130.0])) == []
+    # Where there are too many, those of one key.
+    monkeypatch.setattr(duplicates, "MOST_TIED", 1)
+    assert found(replace(facts, keys=np.array([2, 3, 2, 2]))) == [(0, 2)]
+    monkeypatch.setattr(duplicates, "MOST_TIES", 0)
+    assert found(facts) == []
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_of_fewer_than_two_tracks_none_is_a_duplicate(count: int) -> None:
+    vectors = np.eye(2, dtype=np.float32)[:count]
+    assert len(candidates(vectors, known([100.0] * count), usual=USUAL_COSINE)) == 0
+
+
+def test_a_song_and_its_copy_alone_are_found(copies: dict[str, Path], tmp_path: Path) -> None:
+    tracks = [Planted(copies["plain"], near=1), Planted(copies["mp3"], near=1, cosine=0.9)]
+    with Recommender.open(plant(tmp_path, tracks, others=0)) as recommender:
+        found = find_duplicates(recommender, workers=1)
+    assert [group.sure for group in found.groups] == [True]
+
+
+def soundalike(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "recommender", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def test_the_twelve_songs_of_a_catalog_are_no_duplicates(original_catalog: Path) -> None:
+    done = soundalike("duplicates", "--catalog", original_catalog)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "0 sure, 0 likely groups among 12 tracks, 12 files heard\n"
+
+
+def test_the_command_lists_groups_with_evidence(copies: dict[str, Path], tmp_path: Path) -> None:
+    catalog = plant(
+        tmp_path,
+        [
+            Planted(copies["plain"], near=1, title="A \x1b[31mred\x1b[0m song"),
+            Planted(copies["mp3"], near=1, cosine=0.99),
+            Planted(tmp_path / "gone.wav", near=2),
+            Planted(tmp_path / "also gone.wav", near=2, cosine=0.99),
+        ],
+    )
+    listed = soundalike("duplicates", "--catalog", catalog, "--workers", 1)
+    assert listed.returncode == 0
+    assert (
+        listed.stdout.splitlines()[0] == "1 sure, 1 likely groups among 204 tracks, 2 files heard"
+    )
+    assert "\x1b" not in listed.stdout
+    assert "track 3 was not heard" in listed.stderr
+    assert "raise --hear to 4" in soundalike("duplicates", "--catalog", catalog, "--hear", 2).stderr
+    assert soundalike("duplicates", "--catalog", catalog, "--hear", 0).stderr == ""
+    sure = soundalike("duplicates", "--catalog", catalog, "--workers", 1, "--sure", "--json")
+    (group,) = json.loads(sure.stdout)["groups"]
+    assert [track["id"] for track in group["tracks"]] == [1, 2]
+    assert group["evidence"][0]["alignment"]["correlation"] > 0.9
+
+
+def test_an_empty_catalog_has_nothing_to_compare(tmp_path: Path) -> None:
+    Library.open_for_writing(tmp_path / "catalog.db", create=True).close()
+    done = soundalike("duplicates", "--catalog", tmp_path / "catalog.db")
+    assert done.returncode == 1
+    assert done.stderr.startswith("soundalike: ")
+    assert "holds no tracks yet" in done.stderr
+
+
+def test_an_interrupt_ends_it_without_leaving_workers(
+    copies: dict[str, Path], tmp_path: Path
+) -> None:
+    tracks = [Planted(copies["plain"], near=1), Planted(copies["mp3"], near=1, cosine=0.99)]
+    before = set(multiprocessing.active_children())
+
+    def interrupt(done: int, _total: int) -> None:
+        if done == 1:
+            assert set(multiprocessing.active_children()) - before
+            raise KeyboardInterrupt
+
+    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+        with pytest.raises(KeyboardInterrupt):
+            find_duplicates(recommender, workers=1, on_progress=interrupt)
+    assert not set(multiprocessing.active_children()) - before

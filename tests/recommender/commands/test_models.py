@@ -1,0 +1,158 @@
+"""`soundalike model`, and indexing with models other than the default."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from indexer.library import Library
+from indexer.models.registry import model_info
+from recommender.engine import Recommender
+from tests import sounds
+from tests.parts import write_part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "models"
+    place.mkdir()
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(place))
+    return place
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """Three songs that even networks with random weights tell apart."""
+    place = tmp_path / "songs"
+    place.mkdir()
+    noise = 0.2 * np.random.default_rng(0).standard_normal((1, 6 * 44_100))
+    tone = 0.2 * np.sin(2 * np.pi * 3000 / 44_100 * np.arange(8 * 44_100))[np.newaxis]
+    for number, sound in enumerate([sounds.music(4), noise, tone]):
+        sounds.write_audio(
+            place / f"{number}.flac",
+            sound.astype(np.float32),
+            tags={"title": f"Song {number}", "artist": "Band"},
+        )
+    return place
+
+
+@pytest.mark.slow
+def test_the_ensemble_indexes_and_answers(run: Run, folder: Path, songs: Path) -> None:
+    write_part(folder, "mn04")
+    code, _out, err = run("index", songs, "--model", "ensemble")
+    assert code == 1
+    assert "is made of two or more of musicnn, mn04, fcn" in err
+    write_part(folder, "fcn")
+    code, out, err = run("index", songs, "--model", "ensemble", "--workers", 1)
+    assert (code, err) == (0, "")
+    assert "3 new" in out
+    code, out, _err = run("similar", "song 0", "-n", 2, "--json")
+    assert code == 0
+    assert len(json.loads(out)["neighbours"]) == 2
+    with Recommender.open("catalog.db") as recommender:
+        assert (recommender.model.name, recommender.model.dim) == ("mn04+fcn", 192)
+        assert recommender.model.tag_names == ("piano", "jazz", "sad", "x", "rock")
+        vector = recommender.hear(songs / "2.flac").embedding
+        stored = recommender.vectors([recommender.track("song 2").id])[0]
+        assert vector is not None
+        np.testing.assert_allclose(vector.astype(np.float32), stored, atol=1e-3)
+
+    # Another part arrives: the catalog keeps its combination until it is told otherwise.
+    write_part(folder, "musicnn")
+    code, out, _err = run("index")
+    assert code == 0
+    assert "3 unchanged" in out
+    assert active_model() == ("mn04+fcn", 3)
+    assert run("index", "--model", "ensemble", "--workers", 1)[0] == 0
+    assert active_model() == ("musicnn+mn04+fcn", 3)
+
+
+def active_model() -> tuple[str, int]:
+    with closing(Library.open_for_writing("catalog.db")) as library:
+        active = library.catalog.active_model()
+    assert active is not None
+    return active.name, active.windows
+
+
+def test_indexing_with_the_file_of_a_model(run: Run, folder: Path, songs: Path) -> None:
+    outside = folder.parent / "elsewhere"
+    outside.mkdir()
+    info = write_part(outside, "fcn")
+    code, out, _err = run("index", songs, "--model", info.path, "--workers", 1)
+    assert code == 0
+    assert "3 new" in out
+    assert model_info("fcn").fingerprint == info.fingerprint
+    info.path.unlink()
+    code, out, _err = run("index")
+    assert code == 0
+    assert "3 unchanged" in out
+
+
+def test_importing_and_listing(run: Run, folder: Path, tmp_path: Path) -> None:
+    code, out, err = run("model", "import", write_part(tmp_path, "mn04").path)
+    assert (code, out) == (0, "mn04 is ready (384 dimensions, 2 tags)\n")
+    assert "stored the model mn04" in err
+    write_part(folder, "fcn")
+    code, out, err = run("model", "list", "--json")
+    assert code == 0
+    listed = json.loads(out)
+    origins = {one["name"]: one["origin"] for one in listed["installed"]}
+    assert (origins["fcn"], origins["mn04"]) == ("imported", "imported")
+    combined = [name for name, origin in origins.items() if origin == "combined"]
+    assert [name.endswith("mn04+fcn") for name in combined] == [True]
+    assert listed["to_import"] == []
+    (folder / "fcn.safetensors").unlink()
+    code, out, _err = run("model", "list")
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert "to be imported" in lines["fcn"]
+    assert "imported" in lines["mn04"]
+    known = json.loads(run("model", "list", "--json")[1])["to_import"]
+    assert [one["name"] for one in known] == ["fcn"]
+    assert "minzwon/sota-music-tagging-models" in known[0]["where"]
+
+
+def test_a_shipped_model_is_listed_and_the_hidden_file_is_named(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    monkeypatch.setattr("indexer.models.registry.SHIPPED", shipped)
+    write_part(shipped, "fcn")
+    own = write_part(folder, "fcn", seed=3)
+    code, out, err = run("model", "list")
+    assert code == 0
+    (line,) = (line for line in out.splitlines() if line.startswith("fcn"))
+    assert "shipped" in line
+    assert f"{own.path} is not used: soundalike ships a model of that name" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"not a model", "as they were published to the last byte"),
+        (b"", "as they were published to the last byte"),
+        (None, "there is no file"),
+    ],
+)
+def test_bad_files_are_one_sentence(
+    run: Run, folder: Path, content: bytes | None, sentence: str
+) -> None:
+    file = folder.parent / "model.pt"
+    if content is not None:
+        file.write_bytes(content)
+    for arguments in (("model", "import", file), ("index", ".", "--model", file)):
+        code, out, err = run(*arguments)
+        assert (code, out) == (1, "")
+        assert sentence in err
+        assert len(err.splitlines()) == 1
+    assert list(folder.iterdir()) == []
