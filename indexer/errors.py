@@ -195,5 +195,5 @@ class BadFactors(QueryError, ValueError):
     """Factors, embeddings or plays that are no numbers or do not fit each other."""
 
 
-class UnknownListener(QueryError):
+class UnknownUser(QueryError):
     """No listener of the model has this id, or the listener has played nothing."""

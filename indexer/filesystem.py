@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def shown(path: bytes) -> str:
+def display_path(path: bytes) -> str:
     """A path as it can be shown: bytes that are not UTF-8 are escaped."""
     return path.decode("utf-8", errors="backslashreplace")
 
 
-def inside(folder: bytes) -> bytes:
+def folder_prefix(folder: bytes) -> bytes:
     """What every path below a folder begins with."""
     return folder.rstrip(b"/") + b"/"
 
 
-def settled(path: str | bytes | os.PathLike[str]) -> bytes:
+def resolve_path(path: str | bytes | os.PathLike[str]) -> bytes:
     """The absolute path of a file or folder named by a person, links on the way to it resolved."""
     whole = os.path.abspath(os.fsencode(path))
     if os.path.isdir(whole):
@@ -42,7 +42,7 @@ def has_vanished(path: bytes) -> bool:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str], *, draft: Path | None = None) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str], *, draft: Path | None = None) -> Iterator[BinaryIO]:
     """A file to write into that takes a place when all of it is on disk, and else vanishes.
 
     Who reads the place meanwhile sees the old file or the new one. A file that is replaced leaves
@@ -63,7 +63,7 @@ def replacing(path: str | os.PathLike[str], *, draft: Path | None = None) -> Ite
     try:
         with draft.open("wb") as file:
             yield file
-            to_disk(file)
+            fsync_file(file)
         with suppress(FileNotFoundError):
             draft.chmod(place.stat().st_mode & 0o777)
         draft.replace(place)
@@ -77,7 +77,7 @@ def replacing(path: str | os.PathLike[str], *, draft: Path | None = None) -> Ite
         os.close(folder)
 
 
-def to_disk(file: BinaryIO) -> None:
+def fsync_file(file: BinaryIO) -> None:
     """Wait until what was written is on disk."""
     file.flush()
     os.fsync(file.fileno())

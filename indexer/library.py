@@ -33,7 +33,7 @@ def index_path(catalog: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Disagreement:
+class VerifyReport:
     """What `verify` found the matter with one catalog; all empty when it is sound."""
 
     damage: tuple[str, ...]
@@ -163,12 +163,12 @@ class Library:
         else:
             self._on_disk = stamp
 
-    def verify(self) -> Disagreement:
+    def verify(self) -> VerifyReport:
         """Compare the catalog, the index in memory and the index file with each other."""
         damage = tuple(self.catalog.damage())
         model = self.catalog.active_model()
         if model is None or self.index is None:
-            return Disagreement(damage, None, (), (), ())
+            return VerifyReport(damage, None, (), (), ())
         missing: list[int] = []
         differing: list[int] = []
         in_catalog: list[int] = []
@@ -181,7 +181,7 @@ class Library:
             same = np.isclose(held, changes.vectors[there], atol=1e-3).all(axis=1)
             differing += changes.ids[there][~same].tolist()
         extra = np.setdiff1d(in_index, np.array(in_catalog, dtype=np.int64)).tolist()
-        return Disagreement(
+        return VerifyReport(
             damage, self._index_file_fault(), tuple(missing), tuple(extra), tuple(differing)
         )
 

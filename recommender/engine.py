@@ -21,7 +21,7 @@ from recommender.retrieval.lookup import find_track, whole_number
 from recommender.retrieval.on_demand import Hearing
 from recommender.retrieval.ranking import PLAIN
 from recommender.retrieval.retriever import Answering
-from recommender.retrieval.seeds import Seeds, Taste, nothing_in, several
+from recommender.retrieval.seeds import QueryProfile, Seeds, as_seed_list, empty_catalog_message
 
 if TYPE_CHECKING:
     import os
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from indexer.catalog.reader import StoredModel, Track
     from indexer.library import Library
     from indexer.vectors.base import VectorIndex
-    from recommender.retrieval.answers import Answer, MatchingWindows, Reasons
+    from recommender.retrieval.answers import Answer, Explain, MatchingWindows
     from recommender.retrieval.ranking import Ranking
     from recommender.retrieval.seeds import Seed, SeedLike, Strategy
     from recommender.retrieval.where import Where
@@ -103,7 +103,7 @@ class Recommender:
         where: Where | None = None,
         ranking: Ranking | None = None,
         include_same: bool = False,
-        why: Reasons = False,
+        why: Explain = False,
     ) -> Answer:
         """The n tracks that sound most like what is liked, and not like what is disliked.
 
@@ -137,9 +137,9 @@ class Recommender:
             Nothing is liked, something is liked and disliked, or an option makes no sense.
         """
         n = _count(n)
-        taste = Taste.of(
-            [self._seeds.of(one) for one in several(liked)],
-            [self._seeds.of(one) for one in several(disliked)],
+        taste = QueryProfile.of(
+            [self._seeds.of(one) for one in as_seed_list(liked)],
+            [self._seeds.of(one) for one in as_seed_list(disliked)],
             strategy,
         )
         return self._similar(taste, n, where, ranking, include_same=include_same, why=why)
@@ -152,7 +152,7 @@ class Recommender:
         where: Where | None = None,
         ranking: Ranking | None = None,
         include_same: bool = False,
-        why: Reasons = False,
+        why: Explain = False,
     ) -> Answer:
         """The n tracks that sound most like one of the catalog; see `similar_to_tracks`.
 
@@ -172,7 +172,7 @@ class Recommender:
         where: Where | None = None,
         ranking: Ranking | None = None,
         include_same: bool = False,
-        why: Reasons = False,
+        why: Explain = False,
     ) -> Answer:
         """The n tracks that sound most like a file, which need not be in the catalog.
 
@@ -196,7 +196,7 @@ class Recommender:
         *,
         where: Where | None = None,
         ranking: Ranking | None = None,
-        why: Reasons = False,
+        why: Explain = False,
     ) -> Answer:
         """The n tracks nearest to a vector (dim,) of the catalog's model, of any length.
 
@@ -243,7 +243,7 @@ class Recommender:
             _refuse_unknown(index, wanted)
             own: Own | None = None
             if not include_same:
-                own = Own(self.tracks(wanted), self._answering.usual_cosine)
+                own = Own(self.tracks(wanted), self._answering.median_random_cosine)
             found = nearest_but_same(
                 self._library, index.reconstruct(wanted), n, self._filters.kept(where), own
             )
@@ -375,7 +375,7 @@ class Recommender:
             return model
 
     @property
-    def usual_cosine(self) -> float:
+    def median_random_cosine(self) -> float:
         """The median cosine of random pairs of tracks: what levels of likeness count from.
 
         Raises
@@ -384,7 +384,7 @@ class Recommender:
             The catalog holds no tracks yet.
         """
         with self._ready():
-            return self._answering.usual_cosine
+            return self._answering.median_random_cosine
 
     def hear(self, path: str | bytes | os.PathLike[str]) -> TrackAnalysis:
         """Analyse a file as `index` would, without storing anything.
@@ -408,13 +408,13 @@ class Recommender:
 
     def _similar(
         self,
-        taste: Taste,
+        taste: QueryProfile,
         n: int,
         where: Where | None,
         ranking: Ranking | None,
         *,
         include_same: bool,
-        why: Reasons,
+        why: Explain,
     ) -> Answer:
         with self._ready():
             kept = self._filters.kept(where)
@@ -423,7 +423,7 @@ class Recommender:
             )
         return self._with_windows(answer, taste) if why == "windows" and len(answer) else answer
 
-    def _with_windows(self, answer: Answer, taste: Taste) -> Answer:
+    def _with_windows(self, answer: Answer, taste: QueryProfile) -> Answer:
         """The answer with the windows in which each neighbour and its nearest seed match best."""
         ids = [one.id for one in answer]
         nearest = taste.cosines(self.vectors(ids)).argmax(axis=1).tolist()
@@ -440,12 +440,12 @@ class Recommender:
             self._library.refresh()
             index, model = self._library.index, self._library.model
             if index is None or model is None or len(index) == 0:
-                raise QueryError(nothing_in(self._library))
+                raise QueryError(empty_catalog_message(self._library))
             yield index, model
 
 
-def _alone(seed: Seed) -> Taste:
-    return Taste.of([seed], [], "average")
+def _alone(seed: Seed) -> QueryProfile:
+    return QueryProfile.of([seed], [], "average")
 
 
 def _count(n: SupportsIndex) -> int:

@@ -83,8 +83,10 @@ windows_option = click.option(
 def _listening(windows: int | None, stretches: int | None = None) -> Listening:
     from evaluation.hearing import Listening
 
-    usual = Listening(stretches=stretches)
-    return usual if windows is None else replace(usual, windows=windows)
+    median_random_cosine = Listening(stretches=stretches)
+    return (
+        median_random_cosine if windows is None else replace(median_random_cosine, windows=windows)
+    )
 
 
 def _models(names: tuple[str, ...]) -> tuple[str, ...]:

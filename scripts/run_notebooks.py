@@ -51,13 +51,13 @@ def prepare(folder: Path, demo: Path) -> Path:
     Path
         What `SOUNDALIKE_DEMO` is to be.
     """
-    from indexer.indexing.pipeline import index_places
+    from indexer.indexing.pipeline import index_paths
     from indexer.library import Library
 
     link = folder / "demo"
     link.symlink_to(demo.resolve(), target_is_directory=True)
     with closing(Library.open_for_writing(folder / "catalog.db", create=True)) as library:
-        index_places(library, [link / "library"])
+        index_paths(library, [link / "library"])
     return link
 
 

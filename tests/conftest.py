@@ -9,7 +9,7 @@ import pytest
 from indexer.analysis.pools import AnalysisPool
 from indexer.catalog.writer import Stored
 from indexer.errors import ModelError
-from indexer.indexing.pipeline import index_places
+from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
 from indexer.models.registry import DEFAULT_MODEL, fetch_model, load_model, model_folder, model_info
 from tests import sounds
@@ -73,7 +73,7 @@ def original_catalog(
     """The catalog of the twelve songs; not to be changed."""
     place = tmp_path_factory.mktemp("catalog") / "catalog.db"
     with closing(Library.open_for_writing(place, create=True)) as library:
-        summary = index_places(library, [original_songs], pool=pool)
+        summary = index_paths(library, [original_songs], pool=pool)
     assert summary.stored[Stored.NEW] == 12
     return place
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.indexing.pipeline import index_places
+from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
 from recommender import Recommender
 
@@ -32,7 +32,7 @@ def test_neighbours_in_the_demo_library_are_mostly_of_the_seeds_style(
     command = [sys.executable, script, library, "--upload", upload, "--truth", truth]
     subprocess.run([*command, "--pieces-per-style", str(PIECES), "--jobs", "1"], check=True)
     with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as opened:
-        index_places(opened, [library], pool=pool)
+        index_paths(opened, [library], pool=pool)
     with truth.open(newline="", encoding="utf-8") as file:
         style = {row["path"]: row["style"] for row in csv.DictReader(file)}
     assert len(set(style.values())) == 8

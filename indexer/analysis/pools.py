@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from indexer.analysis.sandbox import DEFAULT_LIMITS, Limits, Sandbox
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS, TrackAnalysis, analyse
 from indexer.errors import AnalysisError, ModelMismatch
-from indexer.features.alignment import hear_outline
+from indexer.features.alignment import file_fingerprint
 from indexer.models.registry import Model, load_model
 
 if TYPE_CHECKING:
@@ -130,12 +130,12 @@ def _analyse(prepared: _Prepared, path: bytes, task: Task) -> TrackAnalysis:
     )
 
 
-Outline: TypeAlias = NDArray[np.float16]
+Fingerprint: TypeAlias = NDArray[np.float16]
 AHEAD = 4
 """Files in flight for each worker."""
 
 
-class Listeners:
+class FingerprintPool:
     """Worker processes, started by `with` and ended at once when it is left.
 
     Parameters
@@ -148,7 +148,7 @@ class Listeners:
         self._workers = workers
         self._limits = limits
 
-    def __enter__(self) -> Listeners:
+    def __enter__(self) -> FingerprintPool:
         self._sandbox = Sandbox(_hear, _nothing, workers=self._workers, limits=self._limits)
         return self
 
@@ -160,7 +160,7 @@ class Listeners:
     ) -> None:
         self._sandbox.close(at_once=True)
 
-    def outlines(self, paths: Iterable[bytes]) -> Iterator[Outline | AnalysisError]:
+    def fingerprints(self, paths: Iterable[bytes]) -> Iterator[Fingerprint | AnalysisError]:
         """Hear files: for each, in order, its outline or why it has none.
 
         Raises
@@ -181,5 +181,5 @@ def _nothing() -> None:
     """What a worker needs before it can draw outlines."""
 
 
-def _hear(_prepared: None, path: bytes) -> Outline:
-    return hear_outline(path)
+def _hear(_prepared: None, path: bytes) -> Fingerprint:
+    return file_fingerprint(path)

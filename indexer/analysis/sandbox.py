@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied, WorkersFailed
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pebble import ProcessFuture
 
 State = TypeVar("State")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 Details = ParamSpec("Details")
 
 TRIES = 3
@@ -60,7 +60,7 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-class Sandbox(Generic[State, Answer, Details]):
+class Sandbox(Generic[State, Result, Details]):
     """Worker processes, started with the first file and kept until `close`.
 
     Parameters
@@ -75,7 +75,7 @@ class Sandbox(Generic[State, Answer, Details]):
 
     def __init__(
         self,
-        work: Callable[Concatenate[State, bytes, Details], Answer],
+        work: Callable[Concatenate[State, bytes, Details], Result],
         prepare: Callable[[], State],
         *,
         workers: int = 1,
@@ -97,7 +97,7 @@ class Sandbox(Generic[State, Answer, Details]):
 
     def submit(
         self, path: bytes, *details: Details.args, **named: Details.kwargs
-    ) -> ProcessFuture[Answer | AnalysisError]:
+    ) -> ProcessFuture[Result | AnalysisError]:
         """Queue a file; give the future to `result`."""
         return self._pool.schedule(
             _do,
@@ -107,11 +107,11 @@ class Sandbox(Generic[State, Answer, Details]):
 
     def result(
         self,
-        future: ProcessFuture[Answer | AnalysisError],
+        future: ProcessFuture[Result | AnalysisError],
         path: bytes,
         *details: Details.args,
         **named: Details.kwargs,
-    ) -> Answer | AnalysisError:
+    ) -> Result | AnalysisError:
         """Wait for the answer of a submitted file. Nothing that a file does is raised here.
 
         Raises
@@ -121,7 +121,7 @@ class Sandbox(Generic[State, Answer, Details]):
         """
         for _ in range(TRIES):
             try:
-                answer: Answer | AnalysisError = future.result()
+                answer: Result | AnalysisError = future.result()
             except BrokenProcessPool:
                 # A worker was killed between two files, or while it started: pebble gives up the
                 # pool and every task in it, none of which is to blame.
@@ -131,13 +131,15 @@ class Sandbox(Generic[State, Answer, Details]):
                 continue
             except FutureTimeout:
                 return TimedOut(
-                    f"{shown(path)} took longer than {self._limits.wall_s:g} s: it may be damaged, "
+                    f"{display_path(path)} took longer than {self._limits.wall_s:g} s: "
+                    "it may be damaged, "
                     "or cut it shorter",
                     stage="worker",
                 )
             except ProcessExpired as error:
                 return WorkerDied(
-                    f"{shown(path)} ended its worker ({_death(error.exitcode)}): it may be damaged",
+                    f"{display_path(path)} ended its worker ({_death(error.exitcode)}): "
+                    "it may be damaged",
                     stage="worker",
                 )
             return answer
@@ -166,12 +168,12 @@ def _begin(prepare: Callable[[], object], limits: Limits) -> None:
 
 
 def _do(
-    work: Callable[..., Answer],
+    work: Callable[..., Result],
     cpu_s: int,
     path: bytes,
     details: tuple[Any, ...],
     named: dict[str, Any],
-) -> Answer | AnalysisError:
+) -> Result | AnalysisError:
     spent = resource.getrusage(resource.RUSAGE_SELF)
     cpu = int(spent.ru_utime + spent.ru_stime) + cpu_s
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, resource.RLIM_INFINITY))
@@ -181,7 +183,7 @@ def _do(
         return error
     except MemoryError:
         return OutOfMemory(
-            f"{shown(path)} asked for more memory than a worker may have: it may be damaged",
+            f"{display_path(path)} asked for more memory than a worker may have: it may be damaged",
             stage="decode",
         )
 

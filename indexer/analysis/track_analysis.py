@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.audio.tags import Tags, read_tags
-from indexer.audio.track import AudioFacts, Track, open_track
+from indexer.audio.track import AudioFacts, TrackReader, open_track
 from indexer.errors import Corrupt
 from indexer.features.descriptors import Descriptors, Measures, describe, measure
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +94,7 @@ def analyse(
         activations = np.concatenate([active for _, active in heard])
         if not np.isfinite(embeddings).all():
             raise Corrupt(
-                f"{shown(path)} leads to an embedding that is not finite", stage="network"
+                f"{display_path(path)} leads to an embedding that is not finite", stage="network"
             )
         embedding, mean_activations = model.pool(embeddings, activations)
         return TrackAnalysis(
@@ -107,7 +107,7 @@ def analyse(
         )
 
 
-def _pieces(track: Track, windows: int) -> Iterator[NDArray[np.float32]]:
+def _pieces(track: TrackReader, windows: int) -> Iterator[NDArray[np.float32]]:
     """The waveforms to hear, (windows, samples) a piece, so that only one piece is ever held."""
     if windows != ALL_WINDOWS:
         yield track.windows(windows).waveforms

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from indexer.audio.container import AnyPath, AudioFacts, open_file
 from indexer.audio.decoding import reader
-from indexer.audio.windows import MIN_SECONDS, SILENCE, Grid, Track, Windows
+from indexer.audio.windows import MIN_SECONDS, SILENCE, Grid, TrackReader, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ __all__ = [
     "MIN_SECONDS",
     "SILENCE",
     "AudioFacts",
-    "Track",
+    "TrackReader",
     "Windows",
     "open_track",
     "read_facts",
@@ -41,7 +41,7 @@ WINDOW_SAMPLES = 48_000
 @contextmanager
 def open_track(
     path: AnyPath, *, sample_rate: int = SAMPLE_RATE, window_samples: int = WINDOW_SAMPLES
-) -> Iterator[Track]:
+) -> Iterator[TrackReader]:
     """Open a track and demux it: its facts are known, nothing is decoded yet.
 
     Raises
@@ -51,7 +51,7 @@ def open_track(
     """
     with open_file(path) as file:
         grid = Grid(file.facts.sample_rate, sample_rate)
-        yield Track(file.facts, file.name, reader(file), grid, window_samples)
+        yield TrackReader(file.facts, file.name, reader(file), grid, window_samples)
 
 
 def read_facts(path: AnyPath) -> AudioFacts:

@@ -95,7 +95,7 @@ class Grid:
 
 
 @dataclass
-class Track:
+class TrackReader:
     """An open track; made by `open_track`.
 
     Attributes

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Range: TypeAlias = tuple[float | None, float | None]
 
 
-def activation_columns(
+def tag_activations(
     catalog: Catalog, model: StoredModel, columns: Sequence[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
     """Ids (n,) of the present tracks, and their activations of some tags (n, len(columns))."""
@@ -70,7 +70,7 @@ def distinct_values(
     catalog: Catalog, column: Literal["artist", "album_artist", "album", "genre", "musical_key"]
 ) -> list[str]:
     """Every text that a column holds, once."""
-    source = DescriptorsRow.key_name if column == "musical_key" else getattr(TrackRow, column)
+    source = DescriptorsRow.musical_key if column == "musical_key" else getattr(TrackRow, column)
     query = select(source).distinct().where(source.is_not(None))
     with catalog.reading() as connection:
         return list(connection.execute(query).scalars())
@@ -105,7 +105,7 @@ def _conditions(wanted: TrackFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.tempo is not None:
         yield from _within(DescriptorsRow.tempo_bpm, *wanted.tempo)
     if wanted.musical_key is not None:
-        yield _one_of(DescriptorsRow.key_name, wanted.musical_key)
+        yield _one_of(DescriptorsRow.musical_key, wanted.musical_key)
 
 
 def _one_of(column: Any, values: Sequence[str]) -> ColumnElement[bool]:

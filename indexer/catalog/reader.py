@@ -48,7 +48,7 @@ from indexer.errors import (
     CatalogError,
     CatalogMissing,
 )
-from indexer.vectors.half_precision import to_unit
+from indexer.vectors.half_precision import to_unit_float32
 
 if TYPE_CHECKING:
     import os
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-IN_BATCH = 10_000
+BATCH_IDS = 10_000
 """Ids per SQL statement: SQLite takes 32,766 parameters."""
 
 
@@ -103,7 +103,7 @@ class Track:
     bit_rate: int | None
     tempo_bpm: float | None
     tempo_confidence: float | None
-    key_name: str | None
+    musical_key: str | None
     key_confidence: float | None
     loudness_lufs: float | None
     brightness_hz: float | None
@@ -351,14 +351,14 @@ class Catalog:
         )
         with self.reading() as connection:
             for rows in (
-                connection.execution_options(yield_per=IN_BATCH).execute(query).partitions()
+                connection.execution_options(yield_per=BATCH_IDS).execute(query).partitions()
             ):
                 alive = [r for r in rows if r[1] == TrackStatus.PRESENT and r[2] is not None]
                 gone = [r[0] for r in rows if r[1] != TrackStatus.PRESENT or r[2] is None]
                 stored = np.frombuffer(b"".join(r[2] for r in alive), dtype="<f2")
                 yield Changes(
                     ids=np.array([r[0] for r in alive], dtype=np.int64),
-                    vectors=to_unit(stored.reshape(len(alive), model.dim)),
+                    vectors=to_unit_float32(stored.reshape(len(alive), model.dim)),
                     gone=np.array(gone, dtype=np.int64),
                 )
 
@@ -433,5 +433,5 @@ def _failure_query() -> Select[Any]:
 
 
 def _batches(items: list[Item]) -> Iterator[list[Item]]:
-    for start in range(0, len(items), IN_BATCH):
-        yield items[start : start + IN_BATCH]
+    for start in range(0, len(items), BATCH_IDS):
+        yield items[start : start + BATCH_IDS]

@@ -112,7 +112,7 @@ class DescriptorsRow(Base):
     )
     tempo_bpm: Mapped[float | None]
     tempo_confidence: Mapped[float]
-    key_name: Mapped[str | None] = mapped_column(String(8))
+    musical_key: Mapped[str | None] = mapped_column(String(8))
     key_confidence: Mapped[float]
     loudness_lufs: Mapped[float | None]
     brightness_hz: Mapped[float | None]

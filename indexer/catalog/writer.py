@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from indexer.catalog.reader import IN_BATCH, StoredModel
+from indexer.catalog.reader import BATCH_IDS, StoredModel
 from indexer.catalog.schema import (
     CatalogRow,
     DescriptorsRow,
@@ -28,7 +28,7 @@ from indexer.catalog.schema import (
 )
 from indexer.catalog.status import TrackStatus
 from indexer.errors import AnalysisError, InvalidOption
-from indexer.filesystem import inside, shown
+from indexer.filesystem import display_path, folder_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,10 +214,10 @@ def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) 
     if not ids:
         return
     change = _next_change(connection)
-    for start in range(0, len(ids), IN_BATCH):
+    for start in range(0, len(ids), BATCH_IDS):
         connection.execute(
             update(TrackRow)
-            .where(TrackRow.id.in_(ids[start : start + IN_BATCH]))
+            .where(TrackRow.id.in_(ids[start : start + BATCH_IDS]))
             .values(status=status, change=change)
         )
 
@@ -225,7 +225,7 @@ def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) 
 def forget_dead_roots(connection: Connection) -> None:
     """Drop folders that are gone and hold no present track, as after a folder was renamed."""
     for root in connection.execute(select(RootRow.path)).scalars().all():
-        start = inside(root)
+        start = folder_prefix(root)
         held = select(TrackRow.id).where(
             TrackRow.status == TrackStatus.PRESENT,
             func.substr(TrackRow.path, 1, len(start)) == start,
@@ -236,8 +236,8 @@ def forget_dead_roots(connection: Connection) -> None:
 
 def forget_failures(connection: Connection, paths: Sequence[bytes]) -> None:
     """Drop the failures of files that are no longer there."""
-    for start in range(0, len(paths), IN_BATCH):
-        batch = paths[start : start + IN_BATCH]
+    for start in range(0, len(paths), BATCH_IDS):
+        batch = paths[start : start + BATCH_IDS]
         connection.execute(delete(FailureRow).where(FailureRow.path.in_(batch)))
 
 
@@ -281,7 +281,7 @@ def _store_descriptors(
     if descriptors is None:
         return False
     row = asdict(descriptors)
-    row["key_name"] = row.pop("key")
+    row["musical_key"] = row.pop("key")
     stored = connection.execute(
         upsert(DescriptorsRow).values(recording_id=recording_id, **row).on_conflict_do_nothing()
     )
@@ -303,14 +303,16 @@ def _track_without_file(
 
 def _free_key(connection: Connection, file: SeenFile, *, track_id: int | None) -> str:
     """The path below the root, made unique when another track has it for its key."""
-    candidate = shown(file.path.removeprefix(inside(file.root)))
+    candidate = display_path(file.path.removeprefix(folder_prefix(file.root)))
     number = 0
     while connection.execute(select(TrackRow.id).where(TrackRow.key == candidate)).scalar() not in (
         None,
         track_id,
     ):
         number += 1
-        candidate = shown(file.path) if number == 1 else f"{shown(file.path)} ({number})"
+        candidate = (
+            display_path(file.path) if number == 1 else f"{display_path(file.path)} ({number})"
+        )
     return candidate
 
 

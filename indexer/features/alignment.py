@@ -52,7 +52,7 @@ class Alignment:
     overlap_s: float
 
 
-def hear_outline(path: bytes) -> NDArray[np.float16]:
+def file_fingerprint(path: bytes) -> NDArray[np.float16]:
     """Decode a file's first `LONGEST_S` of sound and draw its outline.
 
     Raises
@@ -72,10 +72,10 @@ def hear_outline(path: bytes) -> NDArray[np.float16]:
             end = at + len(waveform)
             if heard >= LONGEST_S * SAMPLE_RATE:
                 break
-    return outline(np.concatenate(pieces))
+    return fingerprint(np.concatenate(pieces))
 
 
-def outline(waveform: NDArray[np.float32]) -> NDArray[np.float16]:
+def fingerprint(waveform: NDArray[np.float32]) -> NDArray[np.float16]:
     """Draw the outline of a sound.
 
     The logarithm of the power in mel bands, less what loudness, equalisation and coders change: the

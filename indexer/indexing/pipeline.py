@@ -21,7 +21,7 @@ from indexer.errors import (
     LibraryUnreachable,
     ModelMismatch,
 )
-from indexer.filesystem import inside, settled, shown
+from indexer.filesystem import display_path, folder_prefix, resolve_path
 from indexer.indexing.run import Progress, Run
 from indexer.indexing.scan import Plan, plan, scan
 from indexer.models.registry import DEFAULT_MODEL, model_info, ready_model
@@ -94,7 +94,7 @@ class Summary:
     seconds: float
 
 
-def index_places(
+def index_paths(
     library: Library,
     places: Sequence[str | bytes | os.PathLike[str]] = (),
     *,
@@ -137,7 +137,7 @@ def index_places(
     info, windows = _choose_model(library, options)
     active = library.catalog.active_model()
     switching = active is not None and active.fingerprint != info.fingerprint
-    named = [settled(place) for place in places]
+    named = [resolve_path(place) for place in places]
     given_keys = _settled_keys(keys or {})
     found = scan(
         named if named and not switching else [*named, *library.catalog.roots()],
@@ -208,7 +208,7 @@ def index_places(
 def _settled_keys(keys: Mapping[Any, str]) -> dict[bytes, str]:
     if len(set(keys.values())) < len(keys):
         raise InvalidOption("two files are to have the same key: a key names one track")
-    return {settled(path): key for path, key in keys.items()}
+    return {resolve_path(path): key for path, key in keys.items()}
 
 
 def _record(
@@ -266,7 +266,7 @@ def _unheard(
     due = {file.path for file in analysed}
     files = []
     for path, size, mtime_ns in file_queries.unheard_files(library.catalog, model):
-        root = next((root for root in walked if path.startswith(inside(root))), None)
+        root = next((root for root in walked if path.startswith(folder_prefix(root))), None)
         if path not in due and os.path.lexists(path):
             files.append(SeenFile(path, root or os.path.dirname(path), size, mtime_ns))
     return files
@@ -274,7 +274,7 @@ def _unheard(
 
 def _undescribed(library: Library, named: Sequence[bytes]) -> list[SeenFile]:
     """Files below the named places, or all, whose tracks have no descriptors yet."""
-    places = tuple(inside(place) for place in named)
+    places = tuple(folder_prefix(place) for place in named)
     return [
         SeenFile(path, os.path.dirname(path), size, mtime_ns)
         for path, size, mtime_ns in file_queries.undescribed_files(library.catalog)
@@ -291,7 +291,8 @@ def _refuse_unknown_places(
     for place in named:
         if place in unreachable and not left_alone.get(place):
             raise LibraryUnreachable(
-                f"{shown(place)} cannot be reached ({unreachable[place]}): check the name, or "
+                f"{display_path(place)} cannot be reached ({unreachable[place]}): check the name, "
+                "or "
                 "connect the disk it is on"
             )
     if not named and not library.catalog.roots():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from indexer.audio.track import AUDIO_SUFFIXES
 from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.status import TrackStatus
-from indexer.filesystem import has_vanished, inside
+from indexer.filesystem import folder_prefix, has_vanished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -220,17 +220,17 @@ def _gone(
     empty_is_gone: bool,
 ) -> tuple[list[int], list[bytes], dict[bytes, int]]:
     seen = {file.path for file in scan.files}
-    closed = tuple(scan.unreachable) + tuple(inside(place) for place in scan.unreachable)
+    closed = tuple(scan.unreachable) + tuple(folder_prefix(place) for place in scan.unreachable)
     walked = []
     left_alone = {place: _present_below(place, known) for place in scan.unreachable}
     for root in scan.walked:
-        empty = not any(file.path.startswith(inside(root)) for file in scan.files)
+        empty = not any(file.path.startswith(folder_prefix(root)) for file in scan.files)
         if empty and not empty_is_gone and (count := _present_below(root, known)):
             left_alone[root] = count
         else:
-            walked.append(inside(root))
+            walked.append(folder_prefix(root))
     walked_below = tuple(walked)
-    covered = tuple(inside(root) for root in (*roots, *scan.walked))
+    covered = tuple(folder_prefix(root) for root in (*roots, *scan.walked))
 
     def is_gone(path: bytes) -> bool:
         if not path.startswith(covered):  # added by name: no walk will ever come by
@@ -249,6 +249,7 @@ def _gone(
 
 def _present_below(place: bytes, known: Mapping[bytes, KnownFile]) -> int:
     return sum(
-        track.status == TrackStatus.PRESENT and (path == place or path.startswith(inside(place)))
+        track.status == TrackStatus.PRESENT
+        and (path == place or path.startswith(folder_prefix(place)))
         for path, track in known.items()
     )

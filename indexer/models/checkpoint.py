@@ -16,7 +16,7 @@ import numpy as np
 
 from indexer.errors import ModelCorrupt, ModelError, ModelMissing
 from indexer.features.melspectrogram import FrontEnd
-from indexer.filesystem import replacing
+from indexer.filesystem import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -190,7 +190,7 @@ def write(path: Path, tensors: Mapping[str, npt.NDArray[Any]], card: ModelCard) 
     content = save({name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(content)
     except OSError as error:
         raise ModelError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.vectors.half_precision import to_unit
+from indexer.vectors.half_precision import to_unit_float32
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def _lists_of_neighbours(
     homes = np.zeros((len(ids), k), dtype=np.int64)
     for block_ids, half in lists.blocks():
         block_lists = lists.list_of[np.searchsorted(lists.ids, block_ids)].astype(np.int64)
-        products = vectors @ to_unit(half).T
+        products = vectors @ to_unit_float32(half).T
         products[(ids[:, None] == block_ids) | ~allowed[:, block_lists]] = -np.inf
         width = min(k, len(block_ids))
         top = np.argpartition(products, -width, axis=1)[:, -width:]

@@ -3,7 +3,8 @@
 A vector x is kept as h = float16(x / |x|) and read back as float32(h / |h|). Going round again
 changes nothing as long as |h| is within 2^-12 of 1: scaling by so little moves no component over
 half a float16 step. So vectors that were rounded to float16 and made unit length again before
-they came here come back the same, bit by bit if `to_unit` did it, else within a float32 rounding.
+they came here come back the same, bit by bit if `to_unit_float32` did it, else within a
+float32 rounding.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def to_half(vectors: NDArray[np.float32]) -> NDArray[np.float16]:
     return (vectors / _lengths(vectors).astype(np.float32)).astype(np.float16)
 
 
-def to_unit(half: NDArray[np.float16] | NDArray[np.float32]) -> NDArray[np.float32]:
+def to_unit_float32(half: NDArray[np.float16] | NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the float32 unit vectors (n, dim) of kept ones (n, dim)."""
     return (half / _lengths(half)).astype(np.float32)
 

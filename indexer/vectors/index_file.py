@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from indexer.errors import IndexFileError
-from indexer.filesystem import replacing, to_disk
+from indexer.filesystem import atomic_write, fsync_file
 from indexer.vectors.base import Stamp
 
 if TYPE_CHECKING:
@@ -105,14 +105,14 @@ def write(
     try:
         # The inner one takes its place first, and only when both are on disk.
         with (
-            replacing(stamp_path, draft=_draft(stamp_path)) as stamp_file,
-            replacing(index_path, draft=_draft(index_path)) as index_file,
+            atomic_write(stamp_path, draft=_draft(stamp_path)) as stamp_file,
+            atomic_write(index_path, draft=_draft(index_path)) as index_file,
         ):
             writer = DigestWriter(index_file)
             fill(writer)
             sidecar = Sidecar(stamp, dim, vectors, facts, writer.length, writer.checksum())
             stamp_file.write(_encode(sidecar))
-            to_disk(stamp_file)
+            fsync_file(stamp_file)
     except OSError as error:
         raise IndexFileError(
             f"The vector index {index_path} cannot be written ({error.strerror or error}): "

@@ -17,7 +17,7 @@ import numpy as np
 
 from indexer.errors import IndexFileError
 from indexer.vectors.base import Subset
-from indexer.vectors.half_precision import to_half, to_unit
+from indexer.vectors.half_precision import to_half, to_unit_float32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,7 @@ class InvertedLists:
             min_points_per_centroid=1,
             max_points_per_centroid=_TRAINING_POINTS,
         )
-        means.train(to_unit(half[np.sort(sample)]))
+        means.train(to_unit_float32(half[np.sort(sample)]))
         trained = cls(_empty_index(means.centroids), trained=True)
         trained.add_half(ids, half)
         return trained
@@ -166,7 +166,7 @@ class InvertedLists:
         """Return the unit vectors (n, dim) of ids that are here."""
         if not len(ids):
             return np.empty((0, self.dim), dtype=np.float32)
-        return to_unit(self.index.reconstruct_batch(ids))
+        return to_unit_float32(self.index.reconstruct_batch(ids))
 
     def subset(self, among: NDArray[np.int64], *, copied_up_to: int = 0) -> ListSubset:
         """Return which vectors have an id of `among`, (m,), copied if they are so few."""

@@ -47,7 +47,7 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SearchResult:
     """Ids (int64) and scores (float32) of one query, both (k,), best first, equal ones by id."""
 
     ids: NDArray[np.int64]
@@ -56,7 +56,7 @@ class Answer:
 
 def exact(
     lists: InvertedLists, query: NDArray[np.float32], k: int, subset: ListSubset | None
-) -> Answer:
+) -> SearchResult:
     """Return the k best of all vectors, or of a subset of them; fewer only if fewer there are."""
     if subset is not None and subset.copy is not None:
         lists, subset = subset.copy, None
@@ -71,7 +71,7 @@ def approximate(
     subset: ListSubset | None,
     *,
     effort: Effort,
-) -> Answer:
+) -> SearchResult:
     """Return the k best of the vectors in the lists nearest to the query.
 
     Without a filter and with k as calibrated, `nprobe` lists are read, up to twice that k twice as
@@ -115,19 +115,19 @@ def _first_goal(
     lists: InvertedLists, order: NDArray[np.int64], subset: ListSubset | None, effort: Effort
 ) -> int:
     """Return how many vectors that may be answered to read before the first doubling."""
-    usual = effort.nprobe * len(lists) // len(lists.centroids)
+    median_random_cosine = effort.nprobe * len(lists) // len(lists.centroids)
     if subset is None:
-        return usual
+        return median_random_cosine
     # A filter about as dense near the query as elsewhere leaves the nearest lists the best ones.
     # One that leaves the surroundings of the query empty does not: that case was calibrated.
     read = np.cumsum(subset.per_list[order])
     passed = np.cumsum(lists.sizes[order])
-    place = min(int(np.searchsorted(read, usual)), len(order) - 1)
+    place = min(int(np.searchsorted(read, median_random_cosine)), len(order) - 1)
     if 2 * int(read[place]) * len(lists) >= int(passed[place]) * int(read[-1]):
         # Of a part p, the k-th answer lies as far as the k/p-th vector: more lists are to be read,
         # by 1/sqrt(p) as measured (recall at least 0.993 under 24 filters of 100,000 and 1 M).
-        return int(2 * usual * (int(read[-1]) / len(lists)) ** 0.5)
-    return max(2 * usual, effort.reach // 2)
+        return int(2 * median_random_cosine * (int(read[-1]) / len(lists)) ** 0.5)
+    return max(2 * median_random_cosine, effort.reach // 2)
 
 
 def _best_in(
@@ -137,13 +137,13 @@ def _best_in(
     numbers: NDArray[np.int64],
     per_list: NDArray[np.int64],
     subset: ListSubset | None,
-) -> Answer:
+) -> SearchResult:
     """Return the k best in the lists of these numbers, exactly."""
     available = int(per_list[numbers].sum())
     k = min(k, available)
     wanted = min(available, k + _SPARE)
     if not wanted:
-        return Answer(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+        return SearchResult(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
     selector: Any = None if subset is None else subset.selector
     numbers = np.ascontiguousarray(numbers)
     # A vector that a filter passes over costs as much as one that it keeps.
@@ -163,6 +163,6 @@ def _best_in(
     return answer
 
 
-def _ordered(ids: NDArray[np.int64], values: NDArray[np.float32], k: int) -> Answer:
+def _ordered(ids: NDArray[np.int64], values: NDArray[np.float32], k: int) -> SearchResult:
     order = np.lexsort((ids, -values))[:k]
-    return Answer(ids[order], values[order])
+    return SearchResult(ids[order], values[order])

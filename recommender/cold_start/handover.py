@@ -39,7 +39,7 @@ def share_of_plays(listeners: NDArray[np.float32], k: float) -> NDArray[np.float
     return (listeners / (listeners + k)).astype(np.float32)
 
 
-def blended(
+def blend_factors(
     learned: NDArray[np.float32],
     mean: NDArray[np.float32],
     expected: NDArray[np.float32],

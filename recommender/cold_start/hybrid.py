@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 import numpy as np
 from sklearn.base import clone
 
-from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
+from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
 from recommender.cold_start import handover
 from recommender.cold_start.content import ContentFactors
 from recommender.cold_start.factors import factors_of
@@ -28,12 +28,12 @@ from recommender.cold_start.ids import Ids, asked_keys, given_keys, is_one
 from recommender.cold_start.items import Items
 from recommender.cold_start.ranked import ROUTES, Ranked, Route, places
 from recommender.cold_start.regressor import FactorRegressor
-from recommender.cold_start.users import Listeners
+from recommender.cold_start.users import Users
 from recommender.cold_start.validation import (
     at_least_one,
     checked_plays,
     liked_rows,
-    listed,
+    list_some,
     name_each,
     refuse_long,
     row_of,
@@ -114,7 +114,7 @@ class HybridRecommender:
         listeners = np.bincount(plays.indices, minlength=count).astype(np.float32)
         self._items = Items(ids, self._model.items.copy(), np.full(count, -1, np.int8))
         self._learn(sound, heard, makers, listeners, plays, regressor, k, random_state)
-        self._listeners = Listeners(self._model, plays, self._items.factors)
+        self._listeners = Users(self._model, plays, self._items.factors)
         self._lock = threading.RLock()
         self._sound: Recommender | None = None
 
@@ -152,7 +152,7 @@ class HybridRecommender:
         known = ids >= 0
         if not known.any():
             raise UnknownTrack(
-                f"item_keys names no track of the catalog: {listed(map(repr, item_keys))}"
+                f"item_keys names no track of the catalog: {list_some(map(repr, item_keys))}"
             )
         embeddings = np.full((len(ids), sound.model.dim), np.nan, np.float32)
         embeddings[known] = sound.vectors(ids[known])
@@ -445,7 +445,7 @@ class HybridRecommender:
                 self._model, plays, np.flatnonzero(learned), predicted, seed=seed
             )
         self.k = float(k)
-        self._items.factors[learned] = handover.blended(
+        self._items.factors[learned] = handover.blend_factors(
             y,
             self.content.regressor.mean_,
             self.content.regressor.differences(x),
@@ -480,10 +480,11 @@ def _refuse_listeners(asked: list[Any], there: NDArray[np.bool_], known: NDArray
     silent = [name for name, exists in missing if exists]
     said = []
     if unknown:
-        said.append(f"userid names no listener there is: {listed(unknown)}")
+        said.append(f"userid names no listener there is: {list_some(unknown)}")
     if silent:
         said.append(
-            f"nothing is known of the listeners {listed(silent)}, who have played nothing that is "
+            f"nothing is known of the listeners {list_some(silent)}, who have played nothing "
+            "that is "
             "known: use recommend_liked, or on_missing='skip'"
         )
-    raise UnknownListener("; ".join(said))
+    raise UnknownUser("; ".join(said))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
-from recommender.cold_start.validation import listed
+from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
+from recommender.cold_start.validation import list_some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ class Ids:
             expected = kind.__name__ if kind in (int, str) else "int or str"
             raise BadFactors(
                 f"{argument} must be {expected}: {new[wrong[0] if wrong else 0]!r} is not, in row "
-                f"{listed(wrong or [0])}"
+                f"{list_some(wrong or [0])}"
             )
         if self.what == "item" and -1 in new:
             raise BadFactors(
@@ -92,7 +92,8 @@ class Ids:
             huge = [row for row, key in enumerate(new) if not -(2**63) <= int(key) < 2**63]
             if huge:
                 raise BadFactors(
-                    f"{argument} has a number of more than 64 bits in row {listed(huge)}: use text"
+                    f"{argument} has a number of more than 64 bits in row {list_some(huge)}: "
+                    "use text"
                 )
         first: dict[Key, int] = {}
         twice = [
@@ -102,7 +103,7 @@ class Ids:
         ]
         if twice:
             raise BadFactors(
-                f"{argument} has a key twice: {new[twice[0]]!r}, in row {listed(twice)}; a key "
+                f"{argument} has a key twice: {new[twice[0]]!r}, in row {list_some(twice)}; a key "
                 f"names one {self.what}"
             )
         if not self.own and new != list(range(len(self), len(self) + len(new))):
@@ -125,8 +126,10 @@ class Ids:
         found = self.known_rows(keys, argument=argument)
         if (found < 0).any():
             unknown = [key for key, row in zip(keys, found, strict=True) if row < 0]
-            error: type[QueryError] = UnknownTrack if self.what == "item" else UnknownListener
-            raise error(f"{argument} names no {self.what} there is: {listed(map(repr, unknown))}")
+            error: type[QueryError] = UnknownTrack if self.what == "item" else UnknownUser
+            raise error(
+                f"{argument} names no {self.what} there is: {list_some(map(repr, unknown))}"
+            )
         return found
 
     def known_rows(self, ids: Any, *, argument: str) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from indexer.errors import ExtraMissing, InvalidOption, UnknownTrack
 from recommender.cold_start.ids import Ids, given_keys
-from recommender.cold_start.validation import at_least_one, listed
+from recommender.cold_start.validation import at_least_one, list_some
 from recommender.retrieval.lookup import LARGEST_ID
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BLOCK = 10_000
 """Tracks in memory at once where a library is streamed."""
-TEXTS = ("key", "title", "artist", "album", "album_artist", "genre", "key_name")
+TEXTS = ("key", "title", "artist", "album", "album_artist", "genre", "musical_key")
 NUMBERS = ("year", "duration_s", "tempo_bpm", "loudness_lufs", "brightness_hz")
 METADATA = (*TEXTS, *NUMBERS)
 
@@ -251,7 +251,7 @@ def wanted_ids(
     missing = np.flatnonzero(found < 0).tolist()
     if missing and on_missing == "raise":
         names = [repr(keys[place]) for place in missing]
-        raise UnknownTrack(f"the catalog has no track {listed(names)}")
+        raise UnknownTrack(f"the catalog has no track {list_some(names)}")
     return found[found >= 0]
 
 

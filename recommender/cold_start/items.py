@@ -9,7 +9,7 @@ import numpy as np
 from indexer.errors import InvalidOption, UnknownTrack
 from recommender.cold_start.ranked import Ranked, ranked
 from recommender.cold_start.top_n import best
-from recommender.cold_start.validation import listed
+from recommender.cold_start.validation import list_some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Items:
             names = map(repr, self.ids.names(rows[nothing]).tolist())
             raise UnknownTrack(
                 f"{argument} names items that nobody has played and that were not heard: "
-                f"{listed(names)}"
+                f"{list_some(names)}"
             )
         return rows
 
@@ -131,7 +131,7 @@ class Items:
         distinct, first = np.unique(rows, return_index=True)
         if len(distinct) < len(rows):
             twice = np.setdiff1d(np.arange(len(rows)), first)
-            raise InvalidOption(f"items names an item twice, in row {listed(twice)}")
+            raise InvalidOption(f"items names an item twice, in row {list_some(twice)}")
         return distinct
 
 

@@ -19,7 +19,7 @@ LEARNED_FROM = 20_000
 """Listeners at most that the map for new ones is learned from, drawn at random."""
 
 
-class Listeners:
+class Users:
     """The listeners of a model, and a linear map from the mean factor of what is liked.
 
     An item counts as often in the mean as it was played.

@@ -20,7 +20,7 @@ SHOWN = 5
 """Rows or ids that a message lists at most."""
 
 
-def listed(values: Iterable[object]) -> str:
+def list_some(values: Iterable[object]) -> str:
     """Up to five of them, and how many more there are."""
     every = list(values)
     more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
@@ -54,7 +54,7 @@ def refuse_numbers(name: str, array: NDArray[Any]) -> None:
     refuse_rows(name, f"a number beyond {LARGEST:g}", (np.abs(array) > LARGEST).any(axis=1))
 
 
-def refuse_long(embeddings: NDArray[np.float32], usual: float) -> None:
+def refuse_long(embeddings: NDArray[np.float32], median_length: float) -> None:
     """Refuse rows that are no embeddings of the same model: scores grow with their length.
 
     Raises
@@ -62,8 +62,8 @@ def refuse_long(embeddings: NDArray[np.float32], usual: float) -> None:
     BadFactors
     """
     lengths = np.linalg.norm(embeddings, axis=1)
-    what = f"a length of more than {LONGEST} times the usual {usual:.3g}"
-    refuse_rows("embeddings", what, (lengths > LONGEST * usual) & (usual > 0))
+    what = f"a length of more than {LONGEST} times the usual {median_length:.3g}"
+    refuse_rows("embeddings", what, (lengths > LONGEST * median_length) & (median_length > 0))
 
 
 def per_row(name: str, values: ArrayLike, rows: int) -> NDArray[np.float32]:
@@ -91,7 +91,7 @@ def refuse_rows(name: str, what: str, bad: NDArray[np.bool_] | np.bool_) -> None
     rows = np.flatnonzero(bad)
     if len(rows):
         plural = "row" if len(rows) == 1 else "rows"
-        raise BadFactors(f"{name} has {what} in {plural} {listed(rows)}")
+        raise BadFactors(f"{name} has {what} in {plural} {list_some(rows)}")
 
 
 def at_least_one(name: str, value: SupportsIndex) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 
 from indexer.errors import InvalidOption
 from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
-from recommender.retrieval.lookup import name
+from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,7 +105,7 @@ class Clusters:
         return asdict(self)
 
 
-def clusters_of(
+def find_clusters(
     recommender: Recommender, *, method: str = "kmeans", count: int | None = None, seed: int = 0
 ) -> Clusters:
     """Cluster the tracks of a library.
@@ -254,7 +254,7 @@ def _described(
                 tuple(tags[:_TAGS]),
                 tuple(tag for tag in tags if tag.is_mood)[:_TAGS],
                 tuple(
-                    CentralTrack(track.id, name(track), round(float(cosine), 3))
+                    CentralTrack(track.id, display_name(track), round(float(cosine), 3))
                     for track, cosine in zip(tracks, cosines[central], strict=True)
                 ),
                 tuple(ids[places[order]].tolist()),

@@ -15,17 +15,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.analysis.pools import Listeners
+from indexer.analysis.pools import FingerprintPool
 from indexer.errors import AnalysisError
 from indexer.features.alignment import Alignment, align
-from recommender.retrieval.near_duplicates import Facts, grouped, level, one_recording
+from recommender.retrieval.near_duplicates import (
+    TrackFacts,
+    connected_heads,
+    is_same_recording,
+    scaled_threshold,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from indexer.analysis.pools import Outline
+    from indexer.analysis.pools import Fingerprint
     from indexer.catalog.reader import Track
     from recommender.engine import Recommender
 
@@ -118,7 +123,7 @@ class Duplicates:
 
 
 @dataclass(frozen=True)
-class Candidates:
+class CandidatePairs:
     """Pairs of places, closest first: first < second, int64 (pairs,); cosines float32 (pairs,)."""
 
     first: NDArray[np.int64]
@@ -129,12 +134,12 @@ class Candidates:
         """Count the pairs."""
         return len(self.first)
 
-    def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
+    def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> CandidatePairs:
         """Those at places."""
-        return Candidates(self.first[places], self.second[places], self.cosines[places])
+        return CandidatePairs(self.first[places], self.second[places], self.cosines[places])
 
 
-_NONE = Candidates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+_NONE = CandidatePairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 def find_duplicates(
@@ -164,16 +169,19 @@ def find_duplicates(
     ids = recommender.ids()
     vectors = recommender.vectors(ids)
     tracks = recommender.tracks(ids)
-    facts = Facts.of(tracks)
-    usual = recommender.usual_cosine
+    facts = TrackFacts.of(tracks)
+    median_random_cosine = recommender.median_random_cosine
     pairs = (
         _all_pairs(vectors)
         if len(ids) <= COMPARED_WHOLE
-        else candidates(vectors, facts, usual=usual)
+        else candidates(vectors, facts, median_random_cosine=median_random_cosine)
     )
     same_audio = facts.recordings[pairs.first] == facts.recordings[pairs.second]
-    looks_same = one_recording(
-        pairs.cosines, facts.at(pairs.first), facts.at(pairs.second), usual=usual
+    looks_same = is_same_recording(
+        pairs.cosines,
+        facts.at(pairs.first),
+        facts.at(pairs.second),
+        median_random_cosine=median_random_cosine,
     )
     audible = _within(pairs, ~same_audio, most_heard)
     heard, failures = _listen(
@@ -209,7 +217,9 @@ def find_duplicates(
     )
 
 
-def candidates(vectors: ArrayLike, facts: Facts, *, usual: float) -> Candidates:
+def candidates(
+    vectors: ArrayLike, facts: TrackFacts, *, median_random_cosine: float
+) -> CandidatePairs:
     """Propose pairs that may be near-duplicates: `CANDIDATES`, the same name, ties of duration.
 
     All pairs are compared, in blocks; a track keeps its `PARTNERS` closest. Ties come on top of
@@ -224,7 +234,9 @@ def candidates(vectors: ArrayLike, facts: Facts, *, usual: float) -> Candidates:
         The median cosine of random pairs.
     """
     rows = np.asarray(vectors, dtype=np.float32)
-    lowest = level(min(NAMED_COSINE, *(cosine for _, cosine in CANDIDATES)), usual)
+    lowest = scaled_threshold(
+        min(NAMED_COSINE, *(cosine for _, cosine in CANDIDATES)), median_random_cosine
+    )
     found = [_NONE]
     for start in range(0, len(rows), _BLOCK):
         cosines = rows[start : start + _BLOCK] @ rows[start:].T
@@ -234,31 +246,33 @@ def candidates(vectors: ArrayLike, facts: Facts, *, usual: float) -> Candidates:
         one, other = facts.at(first), facts.at(second)
         apart = np.abs(one.durations_s - other.durations_s)
         fits = (one.names == other.names) & (one.names >= 0)
-        fits &= close >= level(NAMED_COSINE, usual)
+        fits &= close >= scaled_threshold(NAMED_COSINE, median_random_cosine)
         for most_apart, cosine in CANDIDATES:
-            fits |= (apart <= most_apart) & (close >= level(cosine, usual))
-        found.append(Candidates(first[fits], second[fits], close[fits]))
+            fits |= (apart <= most_apart) & (
+                close >= scaled_threshold(cosine, median_random_cosine)
+            )
+        found.append(CandidatePairs(first[fits], second[fits], close[fits]))
     near = _joined(found)
     near = near.at(_closest(near))
-    tied = _tied(rows, facts, level(TIED_COSINE, usual))
+    tied = _tied(rows, facts, scaled_threshold(TIED_COSINE, median_random_cosine))
     new = ~np.isin(tied.first * len(rows) + tied.second, near.first * len(rows) + near.second)
     return _joined([near, tied.at(new)])
 
 
-def _all_pairs(vectors: NDArray[np.float32]) -> Candidates:
+def _all_pairs(vectors: NDArray[np.float32]) -> CandidatePairs:
     first, second = np.triu_indices(len(vectors), 1)
-    return _joined([Candidates(first, second, (vectors @ vectors.T)[first, second])])
+    return _joined([CandidatePairs(first, second, (vectors @ vectors.T)[first, second])])
 
 
-def _joined(parts: Sequence[Candidates]) -> Candidates:
+def _joined(parts: Sequence[CandidatePairs]) -> CandidatePairs:
     """All of them, closest first."""
     first, second = (np.concatenate([getattr(p, n) for p in parts]) for n in ("first", "second"))
     close = np.concatenate([part.cosines for part in parts])
     order = np.lexsort((second, first, -close))
-    return Candidates(first[order], second[order], close[order])
+    return CandidatePairs(first[order], second[order], close[order])
 
 
-def _tied(rows: NDArray[np.float32], facts: Facts, lowest: float) -> Candidates:
+def _tied(rows: NDArray[np.float32], facts: TrackFacts, lowest: float) -> CandidatePairs:
     """Pairs of about one duration that are not far from each other."""
     order = np.argsort(facts.durations_s, kind="stable")
     seconds = facts.durations_s[order]
@@ -275,7 +289,7 @@ def _tied(rows: NDArray[np.float32], facts: Facts, lowest: float) -> Candidates:
             cosines = np.einsum("pd,pd->p", rows[one], rows[other])
             fits = cosines >= lowest
             first, second = np.sort([one[fits], other[fits]], axis=0)
-            found.append(Candidates(first, second, cosines[fits]))
+            found.append(CandidatePairs(first, second, cosines[fits]))
     tied = _joined(found)
     if len(tied) > MOST_TIED:
         same_key = facts.keys[tied.first] == facts.keys[tied.second]
@@ -283,7 +297,7 @@ def _tied(rows: NDArray[np.float32], facts: Facts, lowest: float) -> Candidates:
     return tied
 
 
-def _closest(pairs: Candidates) -> NDArray[np.int64]:
+def _closest(pairs: CandidatePairs) -> NDArray[np.int64]:
     """The places of pairs to keep: a track has `PARTNERS` partners, or is one of another."""
     kept = []
     count: Counter[int] = Counter()
@@ -294,7 +308,7 @@ def _closest(pairs: Candidates) -> NDArray[np.int64]:
     return np.array(kept, dtype=np.int64)
 
 
-def _within(pairs: Candidates, wanted: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
+def _within(pairs: CandidatePairs, wanted: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
     """The places of the closest wanted pairs that need no more than `most` tracks."""
     tracks: set[int] = set()
     kept = []
@@ -320,29 +334,29 @@ def _listen(
         partners[one].add(other)
         partners[other].add(one)
     # Group after group and by duration, so that an outline's pairs are soon done and it is let go.
-    head = grouped(len(tracks), first, second)
+    head = connected_heads(len(tracks), first, second)
     order = sorted(partners, key=lambda place: (head[place], tracks[place].duration_s))
-    outlines: dict[int, Outline] = {}
+    fingerprints: dict[int, Fingerprint] = {}
     alignments: dict[tuple[int, int], Alignment] = {}
     failures: dict[int, str] = {}
     if not order:
         return alignments, failures
-    with Listeners(min(workers or os.cpu_count() or 1, len(order))) as listeners:
-        heard = listeners.outlines(tracks[place].path for place in order)
+    with FingerprintPool(min(workers or os.cpu_count() or 1, len(order))) as listeners:
+        heard = listeners.fingerprints(tracks[place].path for place in order)
         for number, (place, outline) in enumerate(zip(order, heard, strict=True)):
             on_progress(number, len(order))
             if isinstance(outline, AnalysisError):
                 failures[place] = str(outline)
             else:
-                outlines[place] = outline
-            for partner in partners[place] & (outlines.keys() | failures.keys()) - {place}:
+                fingerprints[place] = outline
+            for partner in partners[place] & (fingerprints.keys() | failures.keys()) - {place}:
                 pair = (min(place, partner), max(place, partner))
-                if place in outlines and partner in outlines:
-                    alignments[pair] = align(outlines[pair[0]], outlines[pair[1]])
+                if place in fingerprints and partner in fingerprints:
+                    alignments[pair] = align(fingerprints[pair[0]], fingerprints[pair[1]])
                 for one, done in ((place, partner), (partner, place)):
                     partners[one].discard(done)
                     if not partners[one]:
-                        outlines.pop(one, None)
+                        fingerprints.pop(one, None)
     on_progress(len(order), len(order))
     return alignments, failures
 
@@ -356,7 +370,7 @@ def _groups(tracks: dict[int, Track], evidence: Sequence[Evidence]) -> tuple[Gro
     ids = list(tracks)
 
     def components(links: Sequence[Evidence]) -> NDArray[np.int64]:
-        return grouped(
+        return connected_heads(
             len(ids), [place[one.first] for one in links], [place[one.second] for one in links]
         )
 

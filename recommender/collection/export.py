@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 
 from indexer.errors import ExtraMissing, InvalidOption
-from indexer.filesystem import replacing
+from indexer.filesystem import atomic_write
 from recommender.cold_start.item_features import METADATA, TEXTS, streamed, wanted_ids
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def export(
         raise InvalidOption(f"ids names no track of the catalog: {place} is not written")
     dim = sound.model.dim
     write = {"parquet": _write_parquet, "npz": _write_npz, "csv": _write_csv}[kind]
-    with replacing(place) as file:
+    with atomic_write(place) as file:
         write(file, streamed(sound, wanted), len(wanted), dim)
     return len(wanted)
 

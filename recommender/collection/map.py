@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
-from recommender.collection.clusters import clusters_of
-from recommender.genres.labels import alike, artist_key, split_genres
-from recommender.retrieval.lookup import counted, name
+from recommender.collection.clusters import find_clusters
+from recommender.genres.labels import artist_key, merge_spellings, split_genres
+from recommender.retrieval.lookup import count_noun, display_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +143,7 @@ def map_library(recommender: Recommender, *, by: str | None = None, seed: int = 
     vectors = recommender.vectors(ids)
     if len(ids) < FEWEST:
         raise QueryError(
-            f"the catalog holds {counted(len(ids), 'track')}: a map needs at least {FEWEST}"
+            f"the catalog holds {count_noun(len(ids), 'track')}: a map needs at least {FEWEST}"
         )
     tracks = recommender.tracks(ids)
     grouping = group_tracks(recommender, tracks, by or "genre", seed=seed)
@@ -151,7 +151,7 @@ def map_library(recommender: Recommender, *, by: str | None = None, seed: int = 
         grouping = group_tracks(recommender, tracks, "cluster", seed=seed)
     return LibraryMap(
         ids,
-        tuple(name(track) for track in tracks),
+        tuple(display_name(track) for track in tracks),
         lay_out(vectors, seed=seed),
         grouping,
         min(len(ids), LANDMARKS),
@@ -166,11 +166,11 @@ def group_tracks(
     A track of several genres counts for the first one it names.
     """
     if kind == "cluster":
-        found = clusters_of(recommender, seed=seed)
+        found = find_clusters(recommender, seed=seed)
         cluster_of = {track: one.name for one in found.clusters for track in one.ids}
         return _grouping(kind, [cluster_of.get(track.id, "") for track in tracks])
     if kind == "genre":
-        genres = alike([split_genres(track.genre) for track in tracks])
+        genres = merge_spellings([split_genres(track.genre) for track in tracks])
         return _grouping(kind, [one[0] if one else "" for one in genres])
     keys = [artist_key(track.artist) if track.artist else "" for track in tracks]
     said: dict[str, str] = {}

@@ -25,7 +25,7 @@ from recommender.collection.map import LANDMARKS as MAPPED
 from recommender.evaluation.metrics import Question, cosines, retrieval
 from recommender.genres.labels import artist_key
 from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
-from recommender.retrieval.lookup import name
+from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -213,7 +213,7 @@ def survey(
         report("drawing the map")
         library_map = LibraryMap(
             ids[drawn],
-            tuple(name(track) for track in some),
+            tuple(display_name(track) for track in some),
             lay_out(vectors, seed=seed),
             Grouping("genre", genre.names, genre.group_of[drawn]),
             min(len(drawn), MAPPED),
@@ -244,7 +244,7 @@ def survey(
         years=years([track.year for track in tracks]),
         formats=bars([_format(track) for track in tracks], 8),
         genres=bars([one for one in _labels(genre, np.arange(len(ids))) if one], 15),
-        keys=bars([track.key_name for track in tracks if track.key_name], 24),
+        keys=bars([track.musical_key for track in tracks if track.musical_key], 24),
         genre_tags=_genre_tags(recommender, ids, genre),
         separability=distances,
         precision=precision,
@@ -332,9 +332,9 @@ def _outliers(tracks: Sequence[Track], vectors: NDArray[np.float32]) -> tuple[Ou
     return tuple(
         Outlier(
             tracks[place].id,
-            name(tracks[place]),
+            display_name(tracks[place]),
             round(float(mean[place]), 4),
-            name(tracks[closest[place]]),
+            display_name(tracks[closest[place]]),
         )
         for place in order.tolist()
     )

@@ -10,7 +10,7 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, print_table, say
-from recommender.retrieval.lookup import counted
+from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from recommender.collection.clusters import Cluster, Clusters
@@ -49,11 +49,11 @@ def clusters(
     as_json: bool,  # noqa: FBT001 - click hands flags over by name
 ) -> None:
     """Sort the library into groups that sound alike, named by what sets each apart."""
-    from recommender.collection.clusters import clusters_of
+    from recommender.collection.clusters import find_clusters
     from recommender.engine import Recommender
 
     with Recommender.open(catalog) as recommender:
-        found = clusters_of(recommender, method=method, count=count, seed=seed)
+        found = find_clusters(recommender, method=method, count=count, seed=seed)
         if playlists:
             from recommender.playlists.files import write_m3u8
 
@@ -88,7 +88,7 @@ def _print(found: Clusters) -> None:
     )
     if found.method == "hdbscan":
         lie = "lies" if len(found.noise) == 1 else "lie"
-        click.echo(f"{counted(len(found.noise), 'track')} {lie} between the clusters")
+        click.echo(f"{count_noun(len(found.noise), 'track')} {lie} between the clusters")
     if found.silhouette is not None:
         click.echo(f"silhouette {found.silhouette:.2f} (1: far apart, 0: they touch)")
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 from recommender.commands.options import catalog_option, json_option, workers_option
 from recommender.commands.output import duration, print_json, print_table, say
-from recommender.retrieval.lookup import counted
+from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def duplicates(
     # Who asks for none has chosen so.
     if found.not_heard and hear:
         say(
-            f"{counted(found.not_heard, 'more candidate')} not heard: "
+            f"{count_noun(found.not_heard, 'more candidate')} not heard: "
             f"raise --hear to {found.heard + len(found.failures) + found.not_heard}"
         )
     if as_json:
@@ -68,8 +68,8 @@ def duplicates(
     told = f"{counts[0]} sure" if sure else f"{counts[0]} sure, {counts[1]} likely"
     groups_of_all = "group" if sum(counts) == 1 else "groups"
     click.echo(
-        f"{told} {groups_of_all} among {counted(found.tracks, 'track')}, "
-        f"{counted(found.heard, 'file')} heard"
+        f"{told} {groups_of_all} among {count_noun(found.tracks, 'track')}, "
+        f"{count_noun(found.heard, 'file')} heard"
     )
     if groups:
         click.echo()
@@ -130,7 +130,7 @@ def _as_json(found: Duplicates, groups: list[Group]) -> dict[str, object]:
                     {
                         "id": track.id,
                         "key": track.key,
-                        "path": shown(track.path),
+                        "path": display_path(track.path),
                         "artist": track.artist,
                         "title": track.title,
                         "duration_s": track.duration_s,
@@ -142,7 +142,7 @@ def _as_json(found: Duplicates, groups: list[Group]) -> dict[str, object]:
             for group in groups
         ],
         "failures": [
-            {"id": track.id, "path": shown(track.path), "message": why}
+            {"id": track.id, "path": display_path(track.path), "message": why}
             for track, why in found.failures
         ],
     }

@@ -45,10 +45,10 @@ def evaluate(
     which nobody.
     """
     from recommender.engine import Recommender
-    from recommender.evaluation.library_check import check_up
+    from recommender.evaluation.library_check import check_library
 
     with Recommender.open(catalog) as recommender, _progress() as progress:
-        findings = check_up(recommender, sample=sample, seed=seed, progress=progress)
+        findings = check_library(recommender, sample=sample, seed=seed, progress=progress)
         model, tracks = recommender.model.name, len(recommender)
     if as_json:
         plain = {one.key: {**one.figures, **_words(one)} for one in findings}

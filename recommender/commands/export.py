@@ -8,7 +8,7 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, say
-from recommender.retrieval.lookup import counted
+from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from recommender.engine import Recommender
@@ -71,7 +71,7 @@ def export(
         )  # fmt: skip
         return
     left_out = f", {skipped} unknown left out" if skipped else ""
-    say(f"{file}: {counted(count, 'track')}, {model.dim} numbers each ({model.name}){left_out}")
+    say(f"{file}: {count_noun(count, 'track')}, {model.dim} numbers each ({model.name}){left_out}")
 
 
 def _lines(file: IO[bytes]) -> list[str]:
@@ -105,7 +105,7 @@ def _named(
         Some name none and are not to be skipped.
     """
     from indexer.errors import UnknownTrack
-    from recommender.cold_start.validation import listed
+    from recommender.cold_start.validation import list_some
     from recommender.retrieval.lookup import is_id
 
     bare = [line.strip() for line in lines]
@@ -119,5 +119,5 @@ def _named(
         else:
             unknown.append(name)
     if unknown and on_missing == "raise":
-        raise UnknownTrack(f"the catalog has no track {listed(map(repr, unknown))}")
+        raise UnknownTrack(f"the catalog has no track {list_some(map(repr, unknown))}")
     return found

@@ -93,7 +93,7 @@ def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
         per_album: int | None,
         min_score: float | None,
         versions: bool,
-        tame_hubs: bool,
+        local_scaling: bool,
         **options: Any,
     ) -> Any:
         from recommender.retrieval.ranking import Ranking
@@ -104,7 +104,7 @@ def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
             per_album=per_album,
             collapse=not versions,
             min_score=min_score,
-            tame_hubs=tame_hubs,
+            local_scaling=local_scaling,
         )
         return command(*args, ranking=ranking, **options)
 

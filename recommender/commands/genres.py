@@ -9,14 +9,14 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, print_table, printable, say
-from recommender.retrieval.lookup import counted
+from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
     from recommender.engine import Recommender
-    from recommender.genres.answers import HeardGenres
+    from recommender.genres.answers import PredictedGenres
     from recommender.genres.classifier import GenreClassifier
     from recommender.genres.report import GenreReport, Portrait
 
@@ -232,7 +232,7 @@ def _say_doubt(figures: dict[str, Any] | None) -> None:
         say(said)
 
 
-def _print_each(heard: Sequence[HeardGenres], *, as_json: bool) -> None:
+def _print_each(heard: Sequence[PredictedGenres], *, as_json: bool) -> None:
     if as_json:
         print_json({"predictions": [one.to_json() for one in heard]})
         return
@@ -306,7 +306,7 @@ def _print_confusion(report: GenreReport) -> None:
 
 
 def _print_portrait(portrait: Portrait) -> None:
-    click.echo(f"\n{printable(portrait.genre)}: {counted(portrait.tracks, 'track')}")
+    click.echo(f"\n{printable(portrait.genre)}: {count_noun(portrait.tracks, 'track')}")
     lines = [
         ("tags", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in portrait.tags)),
         ("moods", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in portrait.moods)),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexer.errors import UnknownTrack
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 from recommender.commands.options import (
     as_seconds,
     catalog_option,
@@ -21,7 +21,7 @@ from recommender.commands.options import (
     workers_option,
 )
 from recommender.commands.output import duration, print_answer, print_json, say
-from recommender.retrieval.lookup import counted
+from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ def index(
     """
     from indexer.analysis.sandbox import Limits
     from indexer.analysis.track_analysis import ALL_WINDOWS
-    from indexer.indexing.pipeline import Options, index_places
+    from indexer.indexing.pipeline import Options, index_paths
     from indexer.library import Library
 
     if thorough and windows is not None:
@@ -92,7 +92,7 @@ def index(
     with _signals() as signals, _progress() as on_progress:
         library = Library.open_for_writing(catalog, create=True)
         try:
-            summary = index_places(
+            summary = index_paths(
                 library,
                 paths,
                 options=options,
@@ -125,7 +125,7 @@ def add(
 ) -> None:
     """Index new files and print the neighbours of each at once."""
     from indexer.analysis.sandbox import Limits
-    from indexer.indexing.pipeline import Options, index_places
+    from indexer.indexing.pipeline import Options, index_paths
     from indexer.library import Library
     from recommender.engine import Recommender
 
@@ -138,7 +138,7 @@ def add(
     paths = [os.path.abspath(os.fsencode(file)) for file in files]
     library = Library.open_for_writing(catalog, create=True)
     try:
-        index_places(
+        index_paths(
             library,
             paths,
             options=Options(limits=limits, retry_failed=True),
@@ -199,13 +199,13 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
 
 def _tell(summary: Summary, *, as_json: bool) -> None:
     for place, count in summary.left_alone.items():
-        name = shown(place)
+        name = display_path(place)
         why = summary.unreachable.get(place)
         state = (
             f"cannot be reached ({why})" if why else "is empty (--empty-is-gone if it really is)"
         )
         left = "is left as it is" if count == 1 else "are left as they are"
-        say(f"{name} {state}: its {counted(count, 'track')} {left}")
+        say(f"{name} {state}: its {count_noun(count, 'track')} {left}")
     if summary.other_windows is not None:
         heard = summary.other_windows or "all"
         say(f"tracks that were indexed before keep the {heard} windows they were heard through")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import duration, print_json, print_table, printable, say
 
@@ -32,7 +32,7 @@ def status(catalog: str, as_json: bool) -> None:  # noqa: FBT001 - click hands f
             "fingerprint": None if model is None else model.fingerprint,
             "windows": None if model is None else (model.windows or "all"),
             "vectors": 0 if library.index is None else len(library.index),
-            "folders": [shown(root) for root in library.catalog.roots()],
+            "folders": [display_path(root) for root in library.catalog.roots()],
         }
     finally:
         library.close()
@@ -57,7 +57,7 @@ def failures(catalog: str, as_json: bool) -> None:  # noqa: FBT001
     found = opened.failures()
     opened.close()
     if as_json:
-        print_json({"failures": [{**asdict(one), "path": shown(one.path)} for one in found]})
+        print_json({"failures": [{**asdict(one), "path": display_path(one.path)} for one in found]})
     elif not found:
         click.echo("no failures")
     else:

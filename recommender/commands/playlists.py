@@ -19,7 +19,7 @@ from recommender.commands.output import duration, print_json, print_table, print
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from recommender.playlists import Journey
+    from recommender.playlists import Playlist
     from recommender.retrieval.where import Where
 
 
@@ -160,10 +160,10 @@ def playlist(
     Each SEED is what `soundalike station` takes; those that are in the catalog are played too.
     """
     from recommender.engine import Recommender
-    from recommender.playlists import playlist_of
+    from recommender.playlists import fill_playlist
 
     with Recommender.open(catalog) as recommender:
-        journey = playlist_of(
+        journey = fill_playlist(
             recommender,
             seeds,
             total_s,
@@ -176,7 +176,7 @@ def playlist(
 
 
 def _give(
-    journey: Journey,
+    journey: Playlist,
     *,
     out: str | None,
     relative: bool,

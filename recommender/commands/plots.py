@@ -9,7 +9,7 @@ import click
 
 from recommender.commands.options import catalog_option, json_option
 from recommender.commands.output import print_json, print_table, printable, say
-from recommender.retrieval.lookup import counted
+from recommender.retrieval.lookup import count_noun
 
 out_type = click.Path(dir_okay=False, path_type=Path)
 seed_option = click.option("--seed", default=0, show_default=True, help="Of the map's draws.")
@@ -28,13 +28,13 @@ def picture(query: str, out: Path, catalog: str, as_json: bool) -> None:  # noqa
     10 minutes are drawn.
     """
     from recommender.engine import Recommender
-    from recommender.plots.signal import draw_signal, hear_signals
+    from recommender.plots.signal import draw_signal, read_signals
     from recommender.plots.style import check_target, need_matplotlib, save
 
     need_matplotlib()
     check_target(out, ".png")
     with Recommender.open(catalog) as recommender:
-        (signal,) = hear_signals(recommender, [query])
+        (signal,) = read_signals(recommender, [query])
     save(draw_signal(signal), out)
     if as_json:
         print_json({"picture": str(out), **signal.to_json()})
@@ -62,7 +62,7 @@ def compare(first: str, second: str, out: Path, catalog: str, as_json: bool) -> 
     from recommender.plots.comparison import compare as compare_tracks
     from recommender.plots.comparison import draw_comparison
     from recommender.plots.style import check_target, need_matplotlib, save
-    from recommender.retrieval.answers import clock
+    from recommender.retrieval.answers import format_clock
 
     need_matplotlib()
     check_target(out, ".png")
@@ -80,7 +80,7 @@ def compare(first: str, second: str, out: Path, catalog: str, as_json: bool) -> 
     print_table(
         ("", "A, from min:s", "B, from min:s", "cosine"),
         [
-            (number, clock(pair.first_s), clock(pair.second_s), f"{pair.cosine:.3f}")
+            (number, format_clock(pair.first_s), format_clock(pair.second_s), f"{pair.cosine:.3f}")
             for number, pair in enumerate(found.pairs, start=1)
         ],
     )
@@ -140,4 +140,4 @@ def explore(out: Path, title: str, seed: int, catalog: str, as_json: bool) -> No
     if as_json:
         print_json({"report": str(out), **found.to_json()})
         return
-    click.echo(printable(f"{counted(found.totals['tracks'], 'track')}: {out}"))
+    click.echo(printable(f"{count_noun(found.totals['tracks'], 'track')}: {out}"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 from recommender.commands.filter_options import ranking_options, where_options
 from recommender.commands.find import lyrics_options, with_lyrics
 from recommender.commands.options import catalog_option, count_option, json_option
@@ -102,7 +102,7 @@ def show(query: str, catalog: str, as_json: bool) -> None:  # noqa: FBT001
         track = recommender.track(query)
         tags = recommender.tags(track.id)[:TOP_TAGS]
     known = asdict(track)
-    known["path"] = shown(track.path)
+    known["path"] = display_path(track.path)
     if as_json:
         print_json({**known, "tags": dict(tags)})
         return

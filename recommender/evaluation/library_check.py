@@ -16,8 +16,8 @@ import numpy as np
 from indexer.errors import ModelError, ModelMismatch, QueryError
 from recommender.evaluation.degradations import LONGEST_S
 from recommender.evaluation.metrics import FIRST, KS, Hubness, hubness, interval
-from recommender.evaluation.robustness import CROP_S, Lookup, Lookups, look_up_copies
-from recommender.retrieval.lookup import name
+from recommender.evaluation.robustness import CROP_S, Lookup, Lookups, copy_lookups
+from recommender.retrieval.lookup import display_name
 from recommender.retrieval.rerank import Percentiles
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Finding:
     as_usual: bool | None = None
 
 
-def check_up(
+def check_library(
     recommender: Recommender, *, sample: int, seed: int, progress: Progress
 ) -> list[Finding]:
     """Look at all of a library.
@@ -123,7 +123,7 @@ def _heard_anew(
     short = [track for track in tracks if track.duration_s <= LONGEST_S]
     drawn = rng.permutation(len(short))[:sample]
     try:
-        found = look_up_copies(recommender, [short[place] for place in drawn], progress=progress)
+        found = copy_lookups(recommender, [short[place] for place in drawn], progress=progress)
     except (ModelError, ModelMismatch) as error:
         return [_unheard(str(error))]
     if not found.crops:
@@ -308,7 +308,7 @@ def _greatest_hub(hubs: Hubness, tracks: Sequence[Track], *, seed: int) -> Findi
     return Finding(
         "hubs",
         "the greatest hub",
-        f"{name(hub)}: among the first {FIRST} of {hubs.largest} tracks "
+        f"{display_name(hub)}: among the first {FIRST} of {hubs.largest} tracks "
         f"(skewness {hubs.skewness:.2f})",
         "A track that is near to many is answered too often; listen whether it fits them. Usually "
         f"it is among the first {FIRST} of at most {_USUAL_HUB:.0%} of the tracks, or of "
@@ -320,7 +320,7 @@ def _greatest_hub(hubs: Hubness, tracks: Sequence[Track], *, seed: int) -> Findi
             "hubs": [
                 {
                     "id": tracks[place].id,
-                    "track": name(tracks[place]),
+                    "track": display_name(tracks[place]),
                     "occurrences": int(hubs.occurrences[place]),
                 }
                 for place in greatest.tolist()

@@ -154,16 +154,16 @@ class Hubness:
         return np.asarray(np.percentile(found, [2.5, 97.5], axis=0))
 
 
-def unit(vectors: Vectors) -> Vectors:
+def to_unit(vectors: Vectors) -> Vectors:
     """Rows at unit length; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, _NEAR_ZERO), dtype=np.float32)
 
 
-def standardised(vectors: Vectors) -> Vectors:
+def standardise(vectors: Vectors) -> Vectors:
     """Columns with mean 0 and deviation 1 over these rows, then rows at unit length."""
     centred = vectors - vectors.mean(0)
-    return unit(centred / np.maximum(vectors.std(0), _NEAR_ZERO))
+    return to_unit(centred / np.maximum(vectors.std(0), _NEAR_ZERO))
 
 
 def cosines(vectors: Vectors) -> Similarity:
@@ -174,7 +174,7 @@ def cosines(vectors: Vectors) -> Similarity:
     BadVector
         There is NaN or infinity in them.
     """
-    directions = unit(vectors)
+    directions = to_unit(vectors)
     if not np.isfinite(directions).all():
         raise BadVector("the vectors to be measured hold NaN or infinity")
     return lambda seeds: np.asarray(directions[seeds] @ directions.T)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from indexer.errors import AnalysisError
-from indexer.vectors.half_precision import to_unit
+from indexer.vectors.half_precision import to_unit_float32
 from recommender.evaluation.degradations import MP3, OPUS, PLAIN, read_sound, write_copy
-from recommender.retrieval.lookup import name
-from recommender.retrieval.near_duplicates import Facts, one_recording
+from recommender.retrieval.lookup import display_name
+from recommender.retrieval.near_duplicates import TrackFacts, is_same_recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ class Lookups:
     unheard: list[str] = field(default_factory=list)
 
 
-def look_up_copies(
+def copy_lookups(
     recommender: Recommender, tracks: Sequence[Track], *, progress: Progress
 ) -> Lookups:
     """Hear each track's crop and encodings, and look them up.
@@ -125,7 +125,7 @@ def _heard(recommender: Recommender, path: Path) -> NDArray[np.float32]:
     analysis = recommender.hear(path)
     path.unlink()
     assert analysis.embedding is not None  # noqa: S101 - for the type checker: nothing is skipped
-    (vector,) = to_unit(analysis.embedding[np.newaxis])
+    (vector,) = to_unit_float32(analysis.embedding[np.newaxis])
     return np.asarray(vector)
 
 
@@ -134,12 +134,12 @@ def _look_up(recommender: Recommender, vector: NDArray[np.float32], track: Track
     ids = ids[ids >= 0]
     own = recommender.vectors([track.id])[0]
     tracks = recommender.tracks(ids)
-    facts = Facts.of([*tracks, track])
-    same = one_recording(
+    facts = TrackFacts.of([*tracks, track])
+    same = is_same_recording(
         recommender.vectors(ids) @ own,
         facts.at(slice(-1)),
         facts.at(-1),
-        usual=recommender.usual_cosine,
+        median_random_cosine=recommender.median_random_cosine,
     )
     ahead = []
     for near, other in zip(tracks, (~same).tolist(), strict=True):
@@ -148,5 +148,5 @@ def _look_up(recommender: Recommender, vector: NDArray[np.float32], track: Track
         if other:
             ahead.append(near)
     rank = len(ahead) + 1 if track.id in ids else None
-    instead = name(ahead[0]) if ahead else ""
-    return Lookup(name(track), rank, float(own @ vector), instead)
+    instead = display_name(ahead[0]) if ahead else ""
+    return Lookup(display_name(track), rank, float(own @ vector), instead)

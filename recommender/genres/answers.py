@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import AnalysisError
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 from recommender.genres.labels import split_genres
-from recommender.retrieval.lookup import name
+from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GenreGuess:
+class GenrePrediction:
     """A genre with its probability."""
 
     genre: str
@@ -38,7 +38,7 @@ class GenreGuess:
 
 
 @dataclass(frozen=True)
-class HeardGenres:
+class PredictedGenres:
     """What a track or file sounds like.
 
     Attributes
@@ -56,7 +56,7 @@ class HeardGenres:
     id: int | None
     name: str
     own_genre: str | None
-    guesses: tuple[GenreGuess, ...]
+    guesses: tuple[GenrePrediction, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -69,7 +69,7 @@ def classifier_path(catalog: str | os.PathLike[str]) -> Path:
     return place.with_suffix(".genres") if place.suffix == ".db" else Path(f"{place}.genres")
 
 
-def genres_of(recommender: Recommender, classifier: GenreClassifier, query: str) -> HeardGenres:
+def genres_of(recommender: Recommender, classifier: GenreClassifier, query: str) -> PredictedGenres:
     """The genres of a track of the catalog, or of any file from its sound alone.
 
     Raises
@@ -82,14 +82,16 @@ def genres_of(recommender: Recommender, classifier: GenreClassifier, query: str)
         heard = recommender.hear(query)
         assert heard.embedding is not None  # noqa: S101 - nothing was skipped
         guesses = _guesses(classifier, heard.embedding[np.newaxis])[0]
-        return HeardGenres(None, shown(os.path.basename(os.fsencode(query))), None, guesses)
+        return PredictedGenres(
+            None, display_path(os.path.basename(os.fsencode(query))), None, guesses
+        )
     track = recommender.track(query)
     return _of_tracks(recommender, classifier, [track])[0]
 
 
 def missing_genres(
     recommender: Recommender, classifier: GenreClassifier, *, at_least: float = 0.0
-) -> list[HeardGenres]:
+) -> list[PredictedGenres]:
     """Guesses for the tracks that name no genre, surest first.
 
     Parameters
@@ -104,7 +106,7 @@ def missing_genres(
     return sorted(sure, key=lambda one: -one.guesses[0].probability)
 
 
-def genres_by_model(path: str | os.PathLike[str], model: str) -> HeardGenres:
+def genres_by_model(path: str | os.PathLike[str], model: str) -> PredictedGenres:
     """The tags of a model for a file, likeliest first: its genres where those are its tags.
 
     Each tag is asked for alone, so that the probabilities do not sum to 1.
@@ -129,30 +131,32 @@ def genres_by_model(path: str | os.PathLike[str], model: str) -> HeardGenres:
         raise heard
     assert heard.activations is not None  # noqa: S101 - nothing was skipped
     guesses = _sorted(info.tag_names, heard.activations)
-    return HeardGenres(None, shown(os.path.basename(os.fsencode(path))), None, guesses)
+    return PredictedGenres(None, display_path(os.path.basename(os.fsencode(path))), None, guesses)
 
 
 def _of_tracks(
     recommender: Recommender, classifier: GenreClassifier, tracks: list[Track]
-) -> list[HeardGenres]:
+) -> list[PredictedGenres]:
     if not tracks:
         return []
     guesses = _guesses(classifier, recommender.vectors([track.id for track in tracks]))
     return [
-        HeardGenres(track.id, name(track), track.genre, guess)
+        PredictedGenres(track.id, display_name(track), track.genre, guess)
         for track, guess in zip(tracks, guesses, strict=True)
     ]
 
 
 def _guesses(
     classifier: GenreClassifier, vectors: NDArray[np.floating]
-) -> list[tuple[GenreGuess, ...]]:
+) -> list[tuple[GenrePrediction, ...]]:
     return [_sorted(classifier.classes_, row) for row in classifier.predict_proba(vectors)]
 
 
-def _sorted(names: Iterable[str], probabilities: NDArray[np.floating]) -> tuple[GenreGuess, ...]:
+def _sorted(
+    names: Iterable[str], probabilities: NDArray[np.floating]
+) -> tuple[GenrePrediction, ...]:
     pairs = zip(names, probabilities.tolist(), strict=True)
     return tuple(
-        GenreGuess(genre, round(probability, 4))
+        GenrePrediction(genre, round(probability, 4))
         for genre, probability in sorted(pairs, key=lambda pair: -pair[1])
     )

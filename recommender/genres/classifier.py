@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from indexer.errors import BadLabels, BadVector, ModelMismatch, NoClassifier
-from indexer.filesystem import replacing
+from indexer.filesystem import atomic_write
 
 if TYPE_CHECKING:
     import os
@@ -193,7 +193,7 @@ class GenreClassifier:
         tensors = dict(self._arrays)
         tensors |= {f"{_NOTES}{name}": array for name, array in (arrays or {}).items()}
         tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(save(tensors, {"soundalike": json.dumps(head)}))
 
     @classmethod

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from indexer.audio.tags import read_tags
 from indexer.audio.track import AUDIO_SUFFIXES
 from indexer.errors import BadLabels
-from recommender.retrieval.lookup import folded
+from recommender.retrieval.lookup import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,11 +139,11 @@ def split_genres(text: str | None) -> tuple[str, ...]:
 
 def genre_key(genre: str) -> str:
     """What is alike in all spellings of a genre: "Hip-Hop", "hip hop"; "R&B", "R'n'B"."""
-    words = _AND.sub("n", folded(genre).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    words = _AND.sub("n", fold(genre).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     return "".join(letter for letter in words if letter.isalnum())
 
 
-def alike(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+def merge_spellings(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """The genres of tracks with one spelling for each, the commonest; of equals the first.
 
     Genres that always come together, as in "Hip-Hop/Rap", are one genre under both names.
@@ -168,11 +168,11 @@ def alike(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 
 def artist_key(artist: str) -> str:
     """What is alike in an artist's spellings, without those who are featured."""
-    return " ".join(folded(_FEATURING.sub("", artist)).split())
+    return " ".join(fold(_FEATURING.sub("", artist)).split())
 
 
 def _alike(songs: Sequence[Song]) -> list[Song]:
-    labels = alike([song.genres for song in songs])
+    labels = merge_spellings([song.genres for song in songs])
     return [replace(song, genres=genres) for song, genres in zip(songs, labels, strict=True)]
 
 

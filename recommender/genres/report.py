@@ -13,7 +13,7 @@ import numpy as np
 from recommender.genres.classifier import read_file
 from recommender.genres.confusion import Confusion
 from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
-from recommender.retrieval.lookup import name
+from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
     import os
@@ -144,7 +144,8 @@ def genre_report(recommender: Recommender, path: str | os.PathLike[str]) -> Genr
                 probability = round(float(probabilities[place, of]), 4)
                 heard_as = classifier.classes_[heard[place]]
                 by_name.setdefault(
-                    name(track), Example(track.id, name(track), heard_as, probability)
+                    display_name(track),
+                    Example(track.id, display_name(track), heard_as, probability),
                 )
             return tuple(by_name.values())[:EXAMPLES]
 

@@ -16,8 +16,8 @@ import numpy as np
 from indexer.errors import AnalysisError, BadLabels
 from recommender.genres.classifier import GenreClassifier, drawn_evenly, encode
 from recommender.genres.held_out import cross_validate
-from recommender.genres.labels import alike, artist_key, read_labels, split_genres
-from recommender.retrieval.lookup import counted
+from recommender.genres.labels import artist_key, merge_spellings, read_labels, split_genres
+from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -94,7 +94,7 @@ def lessons_from_tags(recommender: Recommender) -> Lessons:
         Lessons(
             ids,
             recommender.vectors(ids),
-            tuple(alike([genres for _, genres in labelled])),
+            tuple(merge_spellings([genres for _, genres in labelled])),
             *_owners(artist_of(track) for track, _ in labelled),
             source="the library's genre tags",
         )
@@ -187,8 +187,9 @@ def enough(lessons: Lessons) -> Lessons:
         most = max(tracks, key=lambda genre: (genre not in kept, tracks[genre]))
         raise BadLabels(
             f"{len(kept)} genres of {lessons.source} have at least {MIN_TRACKS} tracks by "
-            f"{MIN_ARTISTS} artists, and it takes 2 ({most} has {counted(tracks[most], 'track')} "
-            f"by {counted(len(artists[most]), 'artist')}): label more tracks, or name a table "
+            f"{MIN_ARTISTS} artists, and it takes 2 "
+            f"({most} has {count_noun(tracks[most], 'track')} "
+            f"by {count_noun(len(artists[most]), 'artist')}): label more tracks, or name a table "
             "with --labels"
         )
     labels = [tuple(genre for genre in genres if genre in kept) for genres in lessons.labels]

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
 from indexer.errors import InvalidOption
-from indexer.filesystem import replacing, shown
-from recommender.retrieval.lookup import name
+from indexer.filesystem import atomic_write, display_path
+from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,7 +69,7 @@ def write_m3u8(
     if title is not None:
         lines.append(f"#PLAYLIST:{_in_a_line(title)}")
     for track in tracks:
-        lines.append(f"#EXTINF:{round(track.duration_s)},{_in_a_line(name(track))}")
+        lines.append(f"#EXTINF:{round(track.duration_s)},{_in_a_line(display_name(track))}")
         lines.append(_entry(track.path, base))
     text = "".join(f"{line}\n" for line in lines)
     if path is not None:
@@ -103,7 +103,7 @@ def entries(tracks: Iterable[Track]) -> list[dict[str, Any]]:
         {
             "id": track.id,
             "key": track.key,
-            "path": shown(track.path),
+            "path": display_path(track.path),
             "title": track.title,
             "artist": track.artist,
             "album": track.album,
@@ -180,7 +180,7 @@ def _replace(path: Path, text: str, *, overwrite: bool) -> None:
     place = Path(os.path.realpath(path))
     try:
         _check(path, place, overwrite=overwrite)
-        with replacing(place) as file:
+        with atomic_write(place) as file:
             file.write(text.encode())
     except OSError as error:
         raise InvalidOption(

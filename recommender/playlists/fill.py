@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
-from recommender.playlists.playlist import Candidates, Journey, said_of, seed_of
-from recommender.playlists.sampling import drawn
+from recommender.playlists.playlist import Playlist, PlaylistCandidates, seed_label, seed_of
+from recommender.playlists.sampling import sample_from_best
 from recommender.retrieval.lookup import whole_number
-from recommender.retrieval.near_duplicates import Facts, collapse
+from recommender.retrieval.near_duplicates import TrackFacts, group_heads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ _OF_EACH, _AT_LEAST = 3, 10
 _EXCHANGES = 200_000_000  # pairs that 2-opt looks at
 
 
-def playlist_of(
+def fill_playlist(
     recommender: Recommender,
     seeds: Sequence[SeedLike],
     duration_s: float,
@@ -52,7 +52,7 @@ def playlist_of(
     per_artist: int = 3,
     variety: float = 0.1,
     random_seed: int = 0,
-) -> Journey:
+) -> Playlist:
     """Music for a time.
 
     Parameters
@@ -95,7 +95,7 @@ def playlist_of(
         raise InvalidOption("a playlist needs something to sound like: name at least one seed")
     kept = recommender.ids(where)
     if not len(kept):
-        raise QueryError(f"{said_of(where)} no track")
+        raise QueryError(f"{seed_label(where)} no track")
     starts = np.array([seed.vector for seed in found])
     own = [seed.track.id for seed in found if seed.track is not None]
     own = [track_id for track_id in dict.fromkeys(own) if track_id in kept]
@@ -117,10 +117,12 @@ def playlist_of(
     total = sum(candidates.tracks[place].duration_s for place in places)
     note = None
     if not filled.full and total < (1 - CLOSE) * duration_s:
-        note = f"only {total:.0f} of {duration_s:.0f} seconds: {said_of(where)} {len(kept)} tracks"
+        note = (
+            f"only {total:.0f} of {duration_s:.0f} seconds: {seed_label(where)} {len(kept)} tracks"
+        )
         if filled.capped:
             note += f", of which at most {per_artist} of one artist leaves {filled.capped} out"
-    return Journey.along(
+    return Playlist.along(
         "sounds like " + ", ".join(seed.said for seed in found),
         [candidates.tracks[place] for place in places],
         candidates.vectors[places],
@@ -144,7 +146,7 @@ def _candidates(
     own: list[int],
     width: int,
     where: Where | None,
-) -> Candidates:
+) -> PlaylistCandidates:
     """Tracks near the seeds, the seeds' own first; of copies the nearest only."""
     ids, cosines = recommender.nearest(starts, width, where=where)
     there = (ids >= 0) & ~np.isin(ids, own)
@@ -152,10 +154,14 @@ def _candidates(
     near = ids[there][order]
     _, first = np.unique(near, return_index=True)
     near = near[np.sort(first)]
-    found = Candidates.of(recommender, np.concatenate([np.array(own, np.int64), near]))
-    of = collapse(found.vectors, Facts.of(found.tracks), usual=recommender.usual_cosine)
+    found = PlaylistCandidates.of(recommender, np.concatenate([np.array(own, np.int64), near]))
+    of = group_heads(
+        found.vectors,
+        TrackFacts.of(found.tracks),
+        median_random_cosine=recommender.median_random_cosine,
+    )
     kept = np.flatnonzero((of == np.arange(len(of))) | (np.arange(len(of)) < len(own)))
-    return Candidates([found.tracks[place] for place in kept], found.vectors[kept])
+    return PlaylistCandidates([found.tracks[place] for place in kept], found.vectors[kept])
 
 
 def _by_turns(
@@ -171,24 +177,24 @@ def _by_turns(
     for seed in range(cosines.shape[1]):
         (mine,) = np.nonzero(nearest == seed)
         mine = mine[mine >= own]
-        order = mine[drawn(scores[mine], variety, rng)].tolist()
+        order = mine[sample_from_best(scores[mine], variety, rng)].tolist()
         turns += [(turn, seed, place) for turn, place in enumerate(order)]
     return [*range(own), *(place for _, _, place in sorted(turns))]
 
 
 def _fill(
-    candidates: Candidates, order: list[int], wish: float, per_artist: int, own: int
+    candidates: PlaylistCandidates, order: list[int], wish: float, per_artist: int, own: int
 ) -> _Filled:
     """Take tracks until less than a usual one is left, then come as near to the wish as one can."""
     seconds, artists = candidates.durations_s, candidates.artists
-    usual = float(np.median(seconds))
+    median_random_cosine = float(np.median(seconds))
     chosen: list[int] = []
     reserve: list[int] = []
     counts: Counter[str] = Counter()
     left, capped = wish, 0
     for place in order:
         artist = artists[place]
-        closing = left <= usual or len(chosen) == MAX_TRACKS
+        closing = left <= median_random_cosine or len(chosen) == MAX_TRACKS
         if artist is not None and counts[artist] >= per_artist:
             capped += 1
         elif seconds[place] <= left and (place < own or not closing):
@@ -200,9 +206,9 @@ def _fill(
         enough = max(_AT_LEAST, _OF_EACH * len(chosen)) if chosen else _RESERVE
         if closing and len(reserve) >= enough:
             break
-    if reserve and left <= max(usual, CLOSE * wish):
+    if reserve and left <= max(median_random_cosine, CLOSE * wish):
         _come_nearer(chosen, reserve, left, seconds, own=own, close=CLOSE * wish)
-    return _Filled(chosen, left <= usual, capped)
+    return _Filled(chosen, left <= median_random_cosine, capped)
 
 
 def _come_nearer(

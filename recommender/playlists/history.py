@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recommender.playlists.playlist import artist_of
-from recommender.retrieval.near_duplicates import Facts, lowest, one_piece
+from recommender.retrieval.near_duplicates import TrackFacts, is_near_duplicate, lowest_threshold
 from recommender.retrieval.seeds import Seed
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FIRST_ROWS = 64
 
 
-class Heard:
+class PlayHistory:
     """Tracks in the order they were heard, the seed before all of them.
 
     Attributes
@@ -74,7 +74,9 @@ class Heard:
             return np.inf
         return len(self) - self._ago[artist]
 
-    def holds(self, track: Track, vector: NDArray[np.float32], *, usual: float) -> bool:
+    def holds(
+        self, track: Track, vector: NDArray[np.float32], *, median_random_cosine: float
+    ) -> bool:
         """Whether a track, or another encoding, cut or version of it, has been heard.
 
         Parameters
@@ -83,7 +85,12 @@ class Heard:
             The median cosine of random pairs.
         """
         cosines = self._vectors[: len(self._heard)] @ vector
-        (near,) = np.nonzero(cosines >= lowest(usual))
-        facts = Facts.of([*(self._heard[row] for row in near.tolist()), track])
-        same = one_piece(cosines[near], facts.at(slice(-1)), facts.at(-1), usual=usual)
+        (near,) = np.nonzero(cosines >= lowest_threshold(median_random_cosine))
+        facts = TrackFacts.of([*(self._heard[row] for row in near.tolist()), track])
+        same = is_near_duplicate(
+            cosines[near],
+            facts.at(slice(-1)),
+            facts.at(-1),
+            median_random_cosine=median_random_cosine,
+        )
         return bool(same.any())

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, SupportsIndex
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
-from recommender.playlists.playlist import Candidates, Journey, present, said_of
-from recommender.retrieval.lookup import counted, name, whole_number
-from recommender.retrieval.near_duplicates import Facts, collapse
+from recommender.playlists.playlist import Playlist, PlaylistCandidates, present, seed_label
+from recommender.retrieval.lookup import count_noun, display_name, whole_number
+from recommender.retrieval.near_duplicates import TrackFacts, group_heads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ def path_between(
     steps: SupportsIndex,
     *,
     where: Where | None = None,
-) -> Journey:
+) -> Playlist:
     """The tracks that lead from one to another in even strides.
 
     Parameters
@@ -108,11 +108,11 @@ def path_between(
     """
     count = whole_number(steps, "the number of steps")
     ends = [present(recommender.track(one)) for one in (start, end)]
-    title = f"from {name(ends[0])} to {name(ends[1])}"
+    title = f"from {display_name(ends[0])} to {display_name(ends[1])}"
     if ends[0].id == ends[1].id:
         if count != 0:
             raise InvalidOption(
-                f"the path begins and ends at track {ends[0].id} ({name(ends[0])}): "
+                f"the path begins and ends at track {ends[0].id} ({display_name(ends[0])}): "
                 "`soundalike station` plays what is around it"
             )
     elif not 1 <= count <= MAX_STEPS:
@@ -122,7 +122,7 @@ def path_between(
     vectors = recommender.vectors([one.id for one in ends])
     if count < 2:
         ends = ends[: count + 1]
-        return Journey.along(title, ends, vectors[: count + 1], vectors[:1])
+        return Playlist.along(title, ends, vectors[: count + 1], vectors[:1])
     points = slerp(vectors[0], vectors[1], np.arange(1, count) / count)
     kept = len(np.setdiff1d(recommender.ids(where), [one.id for one in ends]))
     width = WIDTH + 2 * count
@@ -132,11 +132,12 @@ def path_between(
         if places is not None:
             places = _smoothed(field, places)
             tracks = [candidates.tracks[place] for place in places]
-            return Journey.along(title, tracks, field.vectors[places], vectors[:1])
+            return Playlist.along(title, tracks, field.vectors[places], vectors[:1])
         if width >= kept + len(ends):
             raise QueryError(
-                f"a path of {count} steps goes over {counted(count - 1, 'recording')} between its "
-                f"ends, and {said_of(where)} too few ({kept} tracks): take fewer steps"
+                f"a path of {count} steps goes over "
+                f"{count_noun(count - 1, 'recording')} between its "
+                f"ends, and {seed_label(where)} too few ({kept} tracks): take fewer steps"
             )
         width *= 4
 
@@ -168,18 +169,22 @@ def _field(
     points: NDArray[np.float32],
     width: int,
     where: Where | None,
-) -> tuple[Candidates, _Field]:
+) -> tuple[PlaylistCandidates, _Field]:
     found, cosines = recommender.nearest(points, width, where=where)
     ids = np.array([one.id for one in ends])
     usable = (found >= 0) & ~np.isin(found, ids)
     # The ends come first, so that a copy of an end has the end's place as its number.
     others = np.unique(found[usable])
-    between = Candidates.of(recommender, others)
-    candidates = Candidates([*ends, *between.tracks], np.concatenate([vectors, between.vectors]))
+    between = PlaylistCandidates.of(recommender, others)
+    candidates = PlaylistCandidates(
+        [*ends, *between.tracks], np.concatenate([vectors, between.vectors])
+    )
     names = candidates.artists
     numbers = {artist: number for number, artist in enumerate(dict.fromkeys(names)) if artist}
-    copies = collapse(
-        candidates.vectors, Facts.of(candidates.tracks), usual=recommender.usual_cosine
+    copies = group_heads(
+        candidates.vectors,
+        TrackFacts.of(candidates.tracks),
+        median_random_cosine=recommender.median_random_cosine,
     )
     along, wanted = (_shares(some, *vectors) for some in (candidates.vectors, points))
     steps = len(points) + 1

@@ -11,10 +11,10 @@ import numpy as np
 
 from indexer.catalog.status import TrackStatus
 from indexer.errors import UnknownTrack
-from indexer.filesystem import shown
-from indexer.vectors.half_precision import to_unit
+from indexer.filesystem import display_path
+from indexer.vectors.half_precision import to_unit_float32
 from recommender.playlists.files import entries
-from recommender.retrieval.lookup import folded, name, same_name
+from recommender.retrieval.lookup import display_name, fold, name_key
 from recommender.retrieval.seeds import NO_SEED, Seed, descriptors_of
 from recommender.retrieval.where import EVERYTHING
 
@@ -50,25 +50,25 @@ def seed_of(recommender: Recommender, given: SeedLike) -> Seed:
         heard = recommender.hear(given)
         assert heard.embedding is not None  # noqa: S101 - nothing was skipped
         return Seed(
-            shown(os.path.basename(os.fsencode(given))),
-            to_unit(heard.embedding[np.newaxis])[0],
+            display_path(os.path.basename(os.fsencode(given))),
+            to_unit_float32(heard.embedding[np.newaxis])[0],
             duration_s=heard.facts.duration_s,
             descriptors=heard.descriptors,
-            name=same_name(heard.tags.artist, heard.tags.title),
+            name=name_key(heard.tags.artist, heard.tags.title),
         )
     track = present(recommender.track(given))  # type: ignore[arg-type]  # others are refused there
     return Seed(
-        name(track),
+        display_name(track),
         recommender.vectors([track.id])[0],
         recording=track.recording_id,
         duration_s=track.duration_s,
         track=track,
         descriptors=descriptors_of(track),
-        name=same_name(track.artist, track.title),
+        name=name_key(track.artist, track.title),
     )
 
 
-def said_of(where: Where | None) -> str:
+def seed_label(where: Where | None) -> str:
     """How a sentence on the tracks that a filter keeps begins."""
     return f"the filter ({where}) keeps" if where not in (None, EVERYTHING) else "the library has"
 
@@ -82,12 +82,14 @@ def present(track: Track) -> Track:
         It is missing, was removed, or has changed into something that cannot be heard.
     """
     if track.status != TrackStatus.PRESENT:
-        raise UnknownTrack(f"track {track.id} ({name(track)}) {NO_SEED[TrackStatus(track.status)]}")
+        raise UnknownTrack(
+            f"track {track.id} ({display_name(track)}) {NO_SEED[TrackStatus(track.status)]}"
+        )
     return track
 
 
 @dataclass(frozen=True)
-class Stop:
+class Entry:
     """One track of a journey.
 
     Attributes
@@ -112,7 +114,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Journey(Sequence[Stop]):
+class Playlist(Sequence[Entry]):
     """Tracks in the order they are to be played.
 
     Attributes
@@ -125,17 +127,17 @@ class Journey(Sequence[Stop]):
     """
 
     title: str
-    stops: tuple[Stop, ...]
+    stops: tuple[Entry, ...]
     note: str | None = None
 
     def __len__(self) -> int:
         return len(self.stops)
 
     @overload
-    def __getitem__(self, place: int) -> Stop: ...
+    def __getitem__(self, place: int) -> Entry: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[Stop, ...]: ...
-    def __getitem__(self, place: int | slice) -> Stop | tuple[Stop, ...]:
+    def __getitem__(self, place: slice) -> tuple[Entry, ...]: ...
+    def __getitem__(self, place: int | slice) -> Entry | tuple[Entry, ...]:
         return self.stops[place]
 
     @property
@@ -179,16 +181,16 @@ class Journey(Sequence[Stop]):
         vectors: NDArray[np.float32],
         seeds: NDArray[np.float32],
         note: str | None = None,
-    ) -> Journey:
+    ) -> Playlist:
         """A journey through tracks with vectors (n, dim), which began at seeds (s, dim)."""
         to_seed = (vectors @ seeds.T).max(axis=1, initial=-1.0).tolist()
         before = np.einsum("nd,nd->n", vectors[:-1], vectors[1:]).tolist()
-        stops = map(Stop, tracks, to_seed, [None, *before])
+        stops = map(Entry, tracks, to_seed, [None, *before])
         return cls(title, tuple(stops), note)
 
 
 @dataclass(frozen=True)
-class Candidates:
+class PlaylistCandidates:
     """Tracks that a journey may stop at.
 
     Attributes
@@ -202,7 +204,7 @@ class Candidates:
     vectors: NDArray[np.float32]
 
     @classmethod
-    def of(cls, recommender: Recommender, ids: NDArray[np.int64]) -> Candidates:
+    def of(cls, recommender: Recommender, ids: NDArray[np.int64]) -> PlaylistCandidates:
         """The present tracks with these ids."""
         return cls(recommender.tracks(ids), recommender.vectors(ids))
 
@@ -228,4 +230,4 @@ class Candidates:
 def artist_of(track: Track) -> str | None:
     """The artist, or else the album's, to be compared; None where the file names none."""
     artist = track.artist or track.album_artist
-    return (folded(artist).strip() or None) if artist else None
+    return (fold(artist).strip() or None) if artist else None

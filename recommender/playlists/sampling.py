@@ -14,7 +14,7 @@ TAIL = 3.0
 improbable, but in a thin neighbourhood there are so many that one would come every few draws."""
 
 
-def drawn(
+def sample_from_best(
     scores: NDArray[np.floating], variety: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Places of all candidates, in the order they are drawn without putting back.

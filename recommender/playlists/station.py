@@ -25,10 +25,17 @@ import numpy as np
 
 from indexer.catalog.reader import Track
 from indexer.errors import InvalidOption
-from recommender.playlists.history import Heard
-from recommender.playlists.playlist import Candidates, Journey, Stop, present, said_of, seed_of
-from recommender.playlists.sampling import drawn
-from recommender.retrieval.lookup import counted, whole_number
+from recommender.playlists.history import PlayHistory
+from recommender.playlists.playlist import (
+    Entry,
+    Playlist,
+    PlaylistCandidates,
+    present,
+    seed_label,
+    seed_of,
+)
+from recommender.playlists.sampling import sample_from_best
+from recommender.retrieval.lookup import count_noun, whole_number
 from recommender.retrieval.where import Where
 
 if TYPE_CHECKING:
@@ -53,7 +60,7 @@ _REMEMBERED = 40  # tracks that the drift is computed from: older ones weigh les
 _FORMAT = 1
 
 
-class Station(Iterator[Stop]):
+class Station(Iterator[Entry]):
     """Tracks one after another, never one twice, until the library has no more.
 
     Not to be shared by threads. It ends with `StopIteration`; `ended` then says why, and more can
@@ -106,7 +113,7 @@ class Station(Iterator[Stop]):
         self._where = where
         self._tie, self._variety = float(tie), float(variety)
         self._artist_gap, self._random_seed = int(artist_gap), int(random_seed)
-        self._heard = Heard(self.seed)
+        self._heard = PlayHistory(self.seed)
         self._played: list[int] = []
         self._passed: set[int] = set()  # not played, for being copies of what was
         self._liked: dict[int, NDArray[np.float32]] = {}
@@ -134,7 +141,7 @@ class Station(Iterator[Stop]):
         if self._disliked.get(found.id, (0.0, None))[0] < SKIP:
             self._mind(found, SKIP)
 
-    def __next__(self) -> Stop:
+    def __next__(self) -> Entry:
         chosen = self._choose(self._target())
         if chosen is None:
             self.ended = self._why_ended()
@@ -144,13 +151,13 @@ class Station(Iterator[Stop]):
         before = self._heard.last
         self._played.append(track.id)
         self._heard.add(track, vector)
-        return Stop(
+        return Entry(
             track,
             to_seed=float(vector @ self.seed.vector),
             to_previous=None if before is None else float(vector @ before),
         )
 
-    def take(self, count: SupportsIndex) -> Journey:
+    def take(self, count: SupportsIndex) -> Playlist:
         """The next tracks, fewer when the station ends; the journey's note says so.
 
         Raises
@@ -164,7 +171,7 @@ class Station(Iterator[Stop]):
         note = None
         if len(stops) < number:
             note = f"{len(stops)} of {number} tracks: {self.ended}"
-        return Journey(f"a station from {self.seed.said}", stops, note)
+        return Playlist(f"a station from {self.seed.said}", stops, note)
 
     def to_json(self) -> dict[str, Any]:
         """All that `from_json` needs to go on as this station would, as plain values."""
@@ -230,7 +237,7 @@ class Station(Iterator[Stop]):
         present = set(self._recommender.ids().tolist())
         self._played = played
         there = np.array([i for i in played if i in present], dtype=np.int64)
-        known = Candidates.of(self._recommender, there)
+        known = PlaylistCandidates.of(self._recommender, there)
         for track, vector in zip(known.tracks, known.vectors, strict=True):
             self._heard.add(track, vector)
         for track_id in liked:
@@ -283,7 +290,7 @@ class Station(Iterator[Stop]):
             scores = scores - (weights * np.maximum(nearer, 0.0)).max(axis=1)
         return scores
 
-    def _nearest_left(self, target: NDArray[np.float32]) -> Iterator[Candidates]:
+    def _nearest_left(self, target: NDArray[np.float32]) -> Iterator[PlaylistCandidates]:
         """What has not been played, `POOL` tracks at a time, nearest to the target first."""
         gone = {*self._heard.ids, *self._passed, *self._disliked}
         given = 0
@@ -296,7 +303,7 @@ class Station(Iterator[Stop]):
             while given < len(fresh) and (everything or len(fresh) - given >= POOL):
                 ids = fresh[given : given + POOL]
                 given += len(ids)
-                yield Candidates.of(self._recommender, ids)
+                yield PlaylistCandidates.of(self._recommender, ids)
             if everything:
                 return
             self._width *= 2
@@ -306,7 +313,7 @@ class Station(Iterator[Stop]):
         seen, other_artist = 0, None
         for candidates in self._nearest_left(target):
             rng = np.random.default_rng([self._random_seed, len(self._played)])
-            order = drawn(self._scores(candidates.vectors, target), self._variety, rng)
+            order = sample_from_best(self._scores(candidates.vectors, target), self._variety, rng)
             since = np.array([self._heard.since(artist) for artist in candidates.artists])
             spaced = since[order] >= self._artist_gap
             chosen = self._first_new(candidates, order[spaced])
@@ -321,14 +328,14 @@ class Station(Iterator[Stop]):
         return other_artist
 
     def _first_new(
-        self, candidates: Candidates, order: NDArray[np.int64]
+        self, candidates: PlaylistCandidates, order: NDArray[np.int64]
     ) -> tuple[Track, NDArray[np.float32]] | None:
-        usual = self._recommender.usual_cosine
+        median_random_cosine = self._recommender.median_random_cosine
         for place in order.tolist():
             track, vector = candidates.tracks[place], candidates.vectors[place]
             if track.id in self._passed:
                 continue
-            if not self._heard.holds(track, vector, usual=usual):
+            if not self._heard.holds(track, vector, median_random_cosine=median_random_cosine):
                 return track, vector
             self._passed.add(track.id)
         return None
@@ -336,8 +343,8 @@ class Station(Iterator[Stop]):
     def _why_ended(self) -> str:
         kept = len(self._recommender.ids(self._where))
         if not kept:
-            return f"{said_of(self._where)} no track"
-        fit = said_of(self._where)
+            return f"{seed_label(self._where)} no track"
+        fit = seed_label(self._where)
         reasons = [f"{len(self._played)} played"]
         if self._passed:
             reasons.append(f"{len(self._passed)} passed over as copies of those")
@@ -345,7 +352,9 @@ class Station(Iterator[Stop]):
             reasons.append(f"{len(self._disliked)} disliked or skipped")
         if self.seed.track is not None:
             reasons.append("the seed is not played")
-        return f"nothing is left of the {counted(kept, 'track')} that {fit} ({', '.join(reasons)})"
+        return (
+            f"nothing is left of the {count_noun(kept, 'track')} that {fit} ({', '.join(reasons)})"
+        )
 
 
 def _unit(vector: NDArray[Any], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:

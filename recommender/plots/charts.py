@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from recommender.plots.style import count_coloured, in_a_line
+from recommender.plots.style import count_coloured, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ _MAP = 1000
 
 def text(value: object, *, longest: int = LONGEST) -> str:
     """Any text for use between tags and inside quoted attributes, in one line."""
-    return html.escape(in_a_line(str(value), longest=longest), quote=True)
+    return html.escape(one_line(str(value), longest=longest), quote=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str) -> str:

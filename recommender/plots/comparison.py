@@ -18,13 +18,13 @@ from recommender.plots.signal import (
     draw_chroma,
     draw_spectrogram,
     draw_waveform,
-    hear_signals,
     in_words,
     label_time,
+    read_signals,
 )
-from recommender.plots.style import FAINT, drawing, in_a_line, new_figure
-from recommender.retrieval.answers import MatchingWindows, clock
-from recommender.retrieval.explanations import shared_key, shared_tags, shared_tempo
+from recommender.plots.style import FAINT, new_figure, one_line, plot_style
+from recommender.retrieval.answers import MatchingWindows, format_clock
+from recommender.retrieval.explanations import shared_musical_key, shared_tags, shared_tempo
 from recommender.retrieval.rerank import Percentiles
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recommender.engine import Recommender
-    from recommender.plots.signal_analysis import Heard
+    from recommender.plots.signal_analysis import SignalAnalysis
 
 PAIRS = 5
 """Pairs of windows told at most."""
@@ -71,7 +71,7 @@ class Comparison:
     score: float | None
     tags: tuple[str, ...]
     tempo_bpm: float | None
-    key_name: str | None
+    musical_key: str | None
     pairs: tuple[MatchingWindows, ...]
     cosines: NDArray[np.float32]
 
@@ -84,23 +84,25 @@ class Comparison:
             "score": None if self.score is None else round(self.score, 4),
             "shared_tags": list(self.tags),
             "shared_tempo_bpm": self.tempo_bpm,
-            "shared_key": self.key_name,
+            "shared_key": self.musical_key,
             "pairs": [asdict(pair) for pair in self.pairs],
         }
 
     def agreement(self) -> list[str]:
         """Where they agree, and where not, a sentence each."""
-        usual = "" if self.score is None else f", {_among_pairs(self.score)} of the library"
+        median_random_cosine = (
+            "" if self.score is None else f", {_among_pairs(self.score)} of the library"
+        )
         first, second = self.first.descriptors, self.second.descriptors
-        sentences = [f"cosine {self.cosine:.2f}{usual}"]
+        sentences = [f"cosine {self.cosine:.2f}{median_random_cosine}"]
         if self.tempo_bpm is not None:
             sentences.append(f"tempo: both {self.tempo_bpm:.0f} BPM")
         elif first.tempo_bpm is None and second.tempo_bpm is None:
             sentences.append("tempo: no beat in either")
         else:
             sentences.append(f"tempo: {_tempo(first.tempo_bpm)} and {_tempo(second.tempo_bpm)}")
-        if self.key_name is not None:
-            sentences.append(f"key: both {self.key_name}")
+        if self.musical_key is not None:
+            sentences.append(f"key: both {self.musical_key}")
         elif first.key is None and second.key is None:
             sentences.append("key: none clear in either")
         else:
@@ -118,7 +120,7 @@ def compare(recommender: Recommender, first: str | int, second: str | int) -> Co
     UnknownTrack, AmbiguousTrack, AnalysisError
     QueryError, ModelMissing, ModelMismatch, WorkersFailed
     """
-    one, other = hear_signals(recommender, [first, second])
+    one, other = read_signals(recommender, [first, second])
     ids = recommender.ids()
     drawn = ids[np.random.default_rng(0).permutation(len(ids))[:SAMPLE]]
     percentiles = Percentiles.from_vectors(recommender.vectors(drawn))
@@ -136,7 +138,7 @@ def compare(recommender: Recommender, first: str | int, second: str | int) -> Co
             one.tag_names,
         ),
         shared_tempo(one.descriptors, other.descriptors),
-        shared_key(one.descriptors, other.descriptors),
+        shared_musical_key(one.descriptors, other.descriptors),
         best_pairs(
             cosines, one.heard.windows_s, other.heard.windows_s, length_s=one.heard.window_s
         ),
@@ -180,7 +182,7 @@ def best_pairs(
 
 def draw_comparison(found: Comparison) -> Figure:
     """A figure with the sounds side by side, their tags, and the matrix of their windows."""
-    with drawing():
+    with plot_style():
         figure = new_figure(13, 13.5, h_pad=0.06, hspace=0.04, rect=(0, 0, 1, 0.928))
         grid = figure.add_gridspec(
             4, 3, width_ratios=(1, 1, 0.02), height_ratios=(0.8, 1.5, 1.1, 3.2)
@@ -192,7 +194,7 @@ def draw_comparison(found: Comparison) -> Figure:
             figure.text(
                 0.012,
                 0.984 - 0.024 * column,
-                f"{letter}   {in_a_line(signal.name, longest=52)}",
+                f"{letter}   {one_line(signal.name, longest=52)}",
                 size=13,
                 weight="bold",
                 color=COLOURS[column],
@@ -222,7 +224,7 @@ def draw_comparison(found: Comparison) -> Figure:
         _draw_tags(figure.add_subplot(grid[3, 0]), found)
         _draw_matrix(figure, figure.add_subplot(grid[3, 1]), figure.add_subplot(grid[3, 2]), found)
         figure.text(
-            0.012, 0.938, "   ·   ".join(in_a_line(line, longest=80) for line in found.agreement())
+            0.012, 0.938, "   ·   ".join(one_line(line, longest=80) for line in found.agreement())
         )
         return figure
 
@@ -246,7 +248,7 @@ def _draw_tags(axes: Axes, found: Comparison) -> None:
                 size=8,
                 color=FAINT,
             )
-    names = [in_a_line(found.first.tag_names[place], longest=20) for place in order]
+    names = [one_line(found.first.tag_names[place], longest=20) for place in order]
     axes.set_yticks(rows, names)
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlim(0, 1.15 * max(0.1, float(np.maximum(first, second)[order].max(initial=0))))
@@ -292,7 +294,8 @@ def _draw_matrix(figure: Figure, axes: Axes, bar: Axes, found: Comparison) -> No
     told = (
         ""
         if best is None
-        else f"; most alike: A {clock(best.first_s)}, B {clock(best.second_s)} ({best.cosine:.2f})"
+        else f"; most alike: A {format_clock(best.first_s)}, B {format_clock(best.second_s)} "
+        f"({best.cosine:.2f})"
     )
     axes.set_title(f"Which seconds are alike{told}")
     figure.colorbar(image, cax=bar, label="cosine of windows")
@@ -305,11 +308,11 @@ def _label_first(axes: Axes, found: Comparison) -> None:
     if heard.end_s - heard.start_s < 90:
         axes.set_ylabel("A, time in s")
         return
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _place: clock(at)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _place: format_clock(at)))
     axes.set_ylabel("A, time in min:s")
 
 
-def _middles(starts_s: NDArray[np.float64], heard: Heard) -> tuple[float, float]:
+def _middles(starts_s: NDArray[np.float64], heard: SignalAnalysis) -> tuple[float, float]:
     """Where the image of windows begins and ends, each drawn around its middle."""
     first = float(starts_s[0]) + (heard.window_s - heard.window_hop_s) / 2
     return first, first + len(starts_s) * heard.window_hop_s

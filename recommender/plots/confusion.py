@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.plots.style import drawing, in_a_line, need_matplotlib, save
+from recommender.plots.style import need_matplotlib, one_line, plot_style, save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def draw_confusion(confusion: Confusion, path: Path, *, title: str) -> None:
     need_matplotlib()
     from matplotlib.figure import Figure
 
-    with drawing():
+    with plot_style():
         side = max(4.4, 2.6 + 0.46 * len(confusion.genres))
         figure = Figure(figsize=(side + 1.2, side), layout="constrained")
         axes = figure.subplots()
@@ -43,7 +43,7 @@ def draw_confusion(confusion: Confusion, path: Path, *, title: str) -> None:
             if count:
                 shade = "white" if shares[row, column] > _DARK else "black"
                 axes.text(column, row, str(count), ha="center", va="center", color=shade)
-        _name_axes(axes, [in_a_line(genre, longest=_LONGEST_NAME) for genre in confusion.genres])
+        _name_axes(axes, [one_line(genre, longest=_LONGEST_NAME) for genre in confusion.genres])
         axes.set_title(title, wrap=True)
         bar = figure.colorbar(image, ax=axes, shrink=0.8)
         bar.set_label("share of the genre's tracks")

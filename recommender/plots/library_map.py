@@ -12,9 +12,9 @@ from recommender.plots.style import (
     GROUP_COLOURS,
     OTHER_COLOUR,
     count_coloured,
-    drawing,
-    in_a_line,
     new_figure,
+    one_line,
+    plot_style,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _MAY_HIDE = 0.005  # of the points, under one name
 
 def draw_map(found: LibraryMap) -> Figure:
     """A figure of the map with its legend."""
-    with drawing():
+    with plot_style():
         figure = new_figure(12, 9)
         axes = figure.add_subplot()
         groups = found.grouping
@@ -44,7 +44,7 @@ def draw_map(found: LibraryMap) -> Figure:
             axes, found, rest, OTHER_COLOUR, size, f"{more} more {groups.kind}s ({len(rest):,})"
         )
         for number in range(count_coloured(groups.names)):
-            label = f"{in_a_line(groups.names[number], longest=28)} ({groups.sizes[number]:,})"
+            label = f"{one_line(groups.names[number], longest=28)} ({groups.sizes[number]:,})"
             members = np.flatnonzero(groups.group_of == number)
             _scatter(axes, found, members, GROUP_COLOURS[number], size, label)
         axes.set_xticks([])
@@ -129,7 +129,7 @@ def _name_groups(figure: Figure, axes: Axes, found: LibraryMap, size: float) -> 
         if len(members) < FEWEST:
             continue
         text = axes.annotate(
-            in_a_line(groups.names[number], longest=28),
+            one_line(groups.names[number], longest=28),
             tuple(_densest(members)),
             xytext=(0, 0),
             textcoords="offset points",

@@ -12,7 +12,7 @@ import hashlib
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 from recommender.collection.survey import K
 from recommender.plots.charts import (
     bar,
@@ -25,7 +25,7 @@ from recommender.plots.charts import (
     tracks_in_words,
 )
 from recommender.plots.style import GROUP_COLOURS
-from recommender.retrieval.answers import clock
+from recommender.retrieval.answers import format_clock
 
 if TYPE_CHECKING:
     from datetime import date
@@ -236,7 +236,7 @@ def _duplicates(found: Survey) -> str:
             "sure" if group.sure else "likely",
             "<br>".join(
                 f"{track.id} · {text(track.artist or '')}{' - ' if track.artist else ''}"
-                f"{text(track.title or track.key)} · {clock(track.duration_s)}"
+                f"{text(track.title or track.key)} · {format_clock(track.duration_s)}"
                 for track in group.tracks[:8]
             )
             + (f"<br>and {len(group.tracks) - 8:,} more" if len(group.tracks) > 8 else ""),
@@ -256,7 +256,11 @@ def _failures(found: Survey) -> str:
     if not found.failures:
         return '<p class="none">None: every file was heard.</p>'
     rows = [
-        [text(one.reason), text(shown(one.path), longest=160), text(one.message, longest=200)]
+        [
+            text(one.reason),
+            text(display_path(one.path), longest=160),
+            text(one.message, longest=200),
+        ]
         for one in found.failures[:FAILURES]
     ]
     more = len(found.failures) - FAILURES

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from indexer.features.melspectrogram import hz_to_mel
-from indexer.filesystem import shown
-from recommender.plots.signal_analysis import HOP_S, listen_all
-from recommender.plots.style import ACCENT, FAINT, drawing, in_a_line, new_figure
-from recommender.retrieval.answers import clock
-from recommender.retrieval.lookup import name
+from indexer.filesystem import display_path
+from recommender.plots.signal_analysis import HOP_S, analyse_signals
+from recommender.plots.style import ACCENT, FAINT, new_figure, one_line, plot_style
+from recommender.retrieval.answers import format_clock
+from recommender.retrieval.lookup import display_name
 from recommender.retrieval.seeds import descriptors_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from indexer.catalog.reader import Track
     from indexer.features.descriptors import Descriptors
     from recommender.engine import Recommender
-    from recommender.plots.signal_analysis import Heard
+    from recommender.plots.signal_analysis import SignalAnalysis
 
 PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 TAGS = 10
@@ -62,7 +62,7 @@ class Signal:
 
     name: str
     track: Track | None
-    heard: Heard
+    heard: SignalAnalysis
     vector: NDArray[np.float32]
     activations: NDArray[np.float32]
     tag_names: tuple[str, ...]
@@ -98,7 +98,7 @@ class Signal:
         }
 
 
-def hear_signals(recommender: Recommender, queries: Sequence[str | int]) -> list[Signal]:
+def read_signals(recommender: Recommender, queries: Sequence[str | int]) -> list[Signal]:
     """Hear tracks of the catalog, or any files, in a worker process; some seconds each.
 
     Raises
@@ -115,7 +115,7 @@ def hear_signals(recommender: Recommender, queries: Sequence[str | int]) -> list
         os.path.abspath(os.fsencode(str(query))) if track is None else track.path
         for query, track in zip(queries, tracks, strict=True)
     ]
-    sounds = listen_all(paths, model)
+    sounds = analyse_signals(paths, model)
     return [
         _signal(recommender, path, track, heard)
         for path, track, heard in zip(paths, tracks, sounds, strict=True)
@@ -130,14 +130,14 @@ def draw_signal(signal: Signal) -> Figure:
     ImportError
         matplotlib is not installed: see `style.need_matplotlib`.
     """
-    with drawing():
+    with plot_style():
         figure = new_figure(11, 12.5, h_pad=0.06, hspace=0.03, rect=(0, 0, 1, 0.945))
         grid = figure.add_gridspec(5, 2, width_ratios=(1, 0.018), height_ratios=(1, 2.2, 1.6, 1, 2))
         rows = [figure.add_subplot(grid[0, 0])]
         rows += [figure.add_subplot(grid[row, 0], sharex=rows[0]) for row in range(1, 5)]
         bars = {row: figure.add_subplot(grid[row, 1]) for row in (1, 2, 4)}
         figure.text(
-            0.012, 0.982, in_a_line(signal.name, longest=70), size=15, weight="bold", va="center"
+            0.012, 0.982, one_line(signal.name, longest=70), size=15, weight="bold", va="center"
         )
         figure.text(0.012, 0.96, in_words(signal), size=10, color=FAINT, va="center")
         draw_waveform(rows[0], signal.heard)
@@ -160,9 +160,9 @@ def in_words(signal: Signal) -> str:
     """Length, format, tempo, key, loudness and brightness in one line."""
     heard, found = signal.heard, signal.descriptors
     facts = heard.facts
-    length = clock(facts.duration_s)
+    length = format_clock(facts.duration_s)
     if facts.duration_s - (heard.end_s - heard.start_s) > 30:
-        length = f"{clock(heard.start_s)} to {clock(heard.end_s)} of {length}"
+        length = f"{format_clock(heard.start_s)} to {format_clock(heard.end_s)} of {length}"
     parts = [
         length,
         f"{facts.codec}, {facts.sample_rate / 1000:g} kHz",
@@ -173,7 +173,7 @@ def in_words(signal: Signal) -> str:
         parts.append(f"{found.loudness_lufs:.1f} LUFS".replace("-", "\N{MINUS SIGN}"))
     if found.brightness_hz is not None:
         parts.append(f"brightness {found.brightness_hz / 1000:.1f} kHz")
-    return "   ·   ".join(in_a_line(part) for part in parts)
+    return "   ·   ".join(one_line(part) for part in parts)
 
 
 def onsets_title(signal: Signal) -> str:
@@ -187,7 +187,7 @@ def onsets_title(signal: Signal) -> str:
     )
 
 
-def draw_waveform(axes: Axes, heard: Heard) -> None:
+def draw_waveform(axes: Axes, heard: SignalAnalysis) -> None:
     """The lowest and highest sample of each column, and the root of the mean square."""
     samples = heard.samples
     width = max(1, len(samples) // _COLUMNS)
@@ -203,7 +203,7 @@ def draw_waveform(axes: Axes, heard: Heard) -> None:
     axes.grid(axis="x")
 
 
-def draw_spectrogram(axes: Axes, heard: Heard) -> AxesImage:
+def draw_spectrogram(axes: Axes, heard: SignalAnalysis) -> AxesImage:
     """Mel bands over time, in dB below the loudest point."""
     levels = heard.decibels.T.astype(np.float32)
     levels -= levels.max()
@@ -225,7 +225,7 @@ def draw_spectrogram(axes: Axes, heard: Heard) -> AxesImage:
     return image
 
 
-def draw_chroma(axes: Axes, heard: Heard) -> AxesImage:
+def draw_chroma(axes: Axes, heard: SignalAnalysis) -> AxesImage:
     """How strongly each pitch class sounds, each moment's strongest being 1."""
     from librosa.feature import chroma_stft
 
@@ -259,7 +259,7 @@ def draw_chroma(axes: Axes, heard: Heard) -> AxesImage:
     return image
 
 
-def label_time(axes: Axes, heard: Heard) -> None:
+def label_time(axes: Axes, heard: SignalAnalysis) -> None:
     """Name the time axis: seconds of a short sound, minutes and seconds of a long one."""
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
@@ -269,7 +269,7 @@ def label_time(axes: Axes, heard: Heard) -> None:
         return
     step = next(step for step in (10, 15, 30, 60, 120) if length / step <= 12)
     axes.xaxis.set_major_locator(MultipleLocator(step))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _place: clock(at)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _place: format_clock(at)))
     axes.set_xlabel("time in min:s")
 
 
@@ -300,7 +300,7 @@ def _draw_tags(axes: Axes, signal: Signal) -> AxesImage:
         interpolation="nearest",
         extent=_columns(heard),
     )
-    names = [in_a_line(signal.tag_names[place], longest=20) for place in order]
+    names = [one_line(signal.tag_names[place], longest=20) for place in order]
     axes.set_yticks(
         np.arange(len(order)) + 0.5,
         [f"{tag}  {mean[place]:.2f}" for tag, place in zip(names, order, strict=True)],
@@ -311,7 +311,7 @@ def _draw_tags(axes: Axes, signal: Signal) -> AxesImage:
     return image
 
 
-def _columns(heard: Heard) -> tuple[float, float, float, float]:
+def _columns(heard: SignalAnalysis) -> tuple[float, float, float, float]:
     """Extent of an image of windows, each drawn around its middle; rows count downwards."""
     count, hop = len(heard.windows_s), heard.window_hop_s
     if count == 1:
@@ -327,12 +327,14 @@ def _track(recommender: Recommender, query: str | int) -> Track | None:
     return recommender.track(query)
 
 
-def _signal(recommender: Recommender, path: bytes, track: Track | None, heard: Heard) -> Signal:
+def _signal(
+    recommender: Recommender, path: bytes, track: Track | None, heard: SignalAnalysis
+) -> Signal:
     tag_names = recommender.model.tag_names
     if track is not None and track.id in recommender.ids():
         known = descriptors_of(track)
         return Signal(
-            name(track),
+            display_name(track),
             track,
             heard,
             recommender.vectors([track.id])[0],
@@ -342,7 +344,7 @@ def _signal(recommender: Recommender, path: bytes, track: Track | None, heard: H
         )
     said = [part for part in (heard.tags.artist, heard.tags.title) if part]
     return Signal(
-        " - ".join(said) or shown(os.path.basename(path)),
+        " - ".join(said) or display_path(os.path.basename(path)),
         track,
         heard,
         heard.vector,

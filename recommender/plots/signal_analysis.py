@@ -20,7 +20,7 @@ from indexer.audio.track import SILENCE, AudioFacts, open_track
 from indexer.errors import AnalysisError, ModelMismatch, Silent
 from indexer.features.descriptors import Descriptors, describe, measure
 from indexer.features.melspectrogram import LOG_GAIN, FrontEnd, log_mel
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ _MARGIN_FRAMES = 24
 
 
 @dataclass(frozen=True)
-class Heard:
+class SignalAnalysis:
     """A sound as arrays.
 
     Attributes
@@ -95,7 +95,7 @@ class Heard:
         return self.start_s + len(self.samples) / self.sample_rate
 
 
-def listen(path: bytes, model: Model) -> Heard:
+def analyse_signal(path: bytes, model: Model) -> SignalAnalysis:
     """Hear a file from its first sound on, up to `LONGEST_S`.
 
     Raises
@@ -115,7 +115,7 @@ def listen(path: bytes, model: Model) -> Heard:
     return _heard(path, track.facts, pieces, model, spread=track.spread)
 
 
-def listen_all(paths: Sequence[bytes], model: StoredModel) -> list[Heard]:
+def analyse_signals(paths: Sequence[bytes], model: StoredModel) -> list[SignalAnalysis]:
     """Hear files with a catalog's model, in a worker under limits.
 
     Raises
@@ -132,7 +132,7 @@ def listen_all(paths: Sequence[bytes], model: StoredModel) -> list[Heard]:
             "index the library again with it"
         )
     sandbox = Sandbox(_listen, partial(load_for_worker, model.name, model.fingerprint))
-    found: list[Heard] = []
+    found: list[SignalAnalysis] = []
     try:
         for path in paths:
             heard = sandbox.result(sandbox.submit(path), path)
@@ -144,8 +144,8 @@ def listen_all(paths: Sequence[bytes], model: StoredModel) -> list[Heard]:
     return found
 
 
-def _listen(model: Model, path: bytes) -> Heard:
-    return listen(path, model)
+def _listen(model: Model, path: bytes) -> SignalAnalysis:
+    return analyse_signal(path, model)
 
 
 def _heard(
@@ -155,7 +155,7 @@ def _heard(
     model: Model,
     *,
     spread: float,
-) -> Heard:
+) -> SignalAnalysis:
     rate, size = model.info.front_end.sample_rate, model.info.front_end.window_samples
     start_s = pieces[0][0]
     places = [round((at - start_s) * rate) for at, _ in pieces]
@@ -170,7 +170,7 @@ def _heard(
         windows = np.stack([samples[start : start + size] for start in starts.tolist()])
     sounding = np.abs(windows).max(axis=1) > SILENCE
     if not sounding.any():
-        raise Silent(f"{shown(path)} is silent (almost) all through", stage="signal")
+        raise Silent(f"{display_path(path)} is silent (almost) all through", stage="signal")
     embeddings, active = model.embed_windows(windows[sounding])
     vectors = np.full((len(windows), model.info.dim), np.nan, np.float32)
     # Each pooled by itself, so that it lies where the vectors of whole tracks lie.
@@ -182,7 +182,7 @@ def _heard(
     activations[sounding] = active
     every = max(1, -(-size // hop))
     apart = windows[::every][sounding[::every]]
-    return Heard(
+    return SignalAnalysis(
         facts,
         read_tags(path),
         rate,

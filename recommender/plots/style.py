@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import ExtraMissing, InvalidOption
-from indexer.filesystem import replacing
+from indexer.filesystem import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +83,7 @@ def need_matplotlib() -> None:
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
+def plot_style() -> Iterator[None]:
     """In here figures are made, and saved, in the style of the house."""
     import warnings
 
@@ -109,7 +109,7 @@ def new_figure(width: float, height: float, **spaces: Any) -> Figure:
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(**spaces))
 
 
-def in_a_line(text: str, *, longest: int = 60) -> str:
+def one_line(text: str, *, longest: int = 60) -> str:
     """Foreign text as a label: one line without control characters, cut at `longest` letters."""
     clean = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
     words = " ".join(clean.split())
@@ -127,7 +127,7 @@ def save(figure: Figure, path: Path) -> None:
     from io import BytesIO
 
     content = BytesIO()
-    with drawing():
+    with plot_style():
         figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": "soundalike"})
     replace_file(path, content.getvalue(), kind="PNG picture", begins=_PNG)
 
@@ -162,7 +162,7 @@ def replace_file(path: Path, content: bytes, *, kind: str, begins: bytes) -> Non
                 head = file.read(len(begins))
             if head and head.lower() != begins.lower():
                 raise InvalidOption(f"{path} exists and is no {kind}: name another file")
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(content)
     except OSError as error:
         raise InvalidOption(

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-Reasons = bool | Literal["windows"]
+Explain = bool | Literal["windows"]
 """Whether an answer says why, and whether it hears the tracks again to say where."""
 
 
 @dataclass(frozen=True)
-class Version:
+class NearDuplicate:
     """Another version, encoding or cut of an answer."""
 
     id: int
@@ -44,7 +44,7 @@ class MatchingWindows:
 
 
 @dataclass(frozen=True)
-class Why:
+class Explanation:
     """What an answer has in common with the liked seed that it is nearest to.
 
     Attributes
@@ -64,14 +64,14 @@ class Why:
     seed: str | None
     tags: tuple[str, ...]
     tempo_bpm: float | None
-    key_name: str | None
+    musical_key: str | None
     windows: MatchingWindows | None = None
 
     def __str__(self) -> str:
         """In words, such as "piano, calm; both 92 BPM, A minor; 0:43 like the seed's 1:02"."""
         both = [
             *([] if self.tempo_bpm is None else [f"{self.tempo_bpm:.0f} BPM"]),
-            *([] if self.key_name is None else [self.key_name]),
+            *([] if self.musical_key is None else [self.musical_key]),
         ]
         parts = [
             "" if self.seed is None else f"like {self.seed}",
@@ -79,12 +79,13 @@ class Why:
             f"both {', '.join(both)}" if both else "",
             ""
             if self.windows is None
-            else f"{clock(self.windows.second_s)} like the seed's {clock(self.windows.first_s)}",
+            else f"{format_clock(self.windows.second_s)} like the seed's "
+            f"{format_clock(self.windows.first_s)}",
         ]
         return "; ".join(part for part in parts if part)
 
 
-def clock(seconds: float) -> str:
+def format_clock(seconds: float) -> str:
     """Seconds as a player shows them: 3:07."""
     whole = round(seconds)
     if whole >= 3600:
@@ -116,8 +117,8 @@ class Neighbour:
     artist: str | None
     cosine: float
     score: float | None
-    duplicates: tuple[Version, ...] = ()
-    why: Why | None = None
+    duplicates: tuple[NearDuplicate, ...] = ()
+    why: Explanation | None = None
 
 
 @dataclass(frozen=True)

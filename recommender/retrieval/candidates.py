@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.retrieval.near_duplicates import Facts, one_recording
+from recommender.retrieval.near_duplicates import TrackFacts, is_same_recording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from indexer.catalog.reader import Track
     from indexer.library import Library
-    from recommender.retrieval.filters import Kept
+    from recommender.retrieval.filters import Selection
 
 MARGIN = 8
 """Candidates fetched beyond n, so that most questions need one search."""
@@ -34,11 +34,11 @@ class Own:
     """
 
     tracks: Sequence[Track]
-    usual: float
+    median_random_cosine: float
 
 
 def nearest_but_same(
-    library: Library, queries: NDArray[np.float32], n: int, kept: Kept, own: Own | None = None
+    library: Library, queries: NDArray[np.float32], n: int, kept: Selection, own: Own | None = None
 ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.float32]]]:
     """The n best of each query (q, dim) that a filter keeps and that are not its own recording.
 
@@ -63,7 +63,7 @@ def nearest_but_same(
         keep = ~np.isin(ids, kept.excluded)
         if own is not None:
             of_rows = [own.tracks[row] for row in open_rows.tolist()]
-            keep &= ~_same(library, ids, cosines, Own(of_rows, own.usual))
+            keep &= ~_same(library, ids, cosines, Own(of_rows, own.median_random_cosine))
         for place, row, score, kept_row in zip(open_rows, ids, cosines, keep, strict=True):
             rows[place], scores[place] = row[kept_row][:n], score[kept_row][:n]
         if width >= limit:
@@ -90,8 +90,11 @@ def _same(
     """Which answers (q, k) are the recording of their row's query."""
     held, places = np.unique(ids, return_inverse=True)
     found = library.catalog.tracks(held.tolist())
-    facts = Facts.of([*(found[track_id] for track_id in held.tolist()), *own.tracks])
+    facts = TrackFacts.of([*(found[track_id] for track_id in held.tolist()), *own.tracks])
     queries = np.arange(len(held), len(held) + len(own.tracks))[:, np.newaxis]
-    return one_recording(
-        cosines, facts.at(places.reshape(ids.shape)), facts.at(queries), usual=own.usual
+    return is_same_recording(
+        cosines,
+        facts.at(places.reshape(ids.shape)),
+        facts.at(queries),
+        median_random_cosine=own.median_random_cosine,
     )

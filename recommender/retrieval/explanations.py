@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.retrieval.where import pitch_and_mode
+from recommender.retrieval.where import parse_musical_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ LEAST_CONFIDENCE = 0.3
 def shared_tags(
     one: NDArray[np.float32],
     other: NDArray[np.float32],
-    usual: NDArray[np.float32],
+    mean_activations: NDArray[np.float32],
     tag_names: Sequence[str],
 ) -> tuple[str, ...]:
     """Tags that two tracks have and most tracks have not, the most telling first.
@@ -42,7 +42,7 @@ def shared_tags(
         Probabilities of the two tracks, NaN where unknown, and their means over the library.
     """
     both = np.nan_to_num(np.minimum(one, other))
-    telling = both * np.log(np.maximum(both, 1e-6) / np.maximum(usual, 1e-6))
+    telling = both * np.log(np.maximum(both, 1e-6) / np.maximum(mean_activations, 1e-6))
     telling[both < LEAST_TAG] = 0.0
     order = np.argsort(-telling, kind="stable")[:SHARED_TAGS]
     return tuple(tag_names[place] for place in order.tolist() if telling[place] > 0)
@@ -57,9 +57,11 @@ def shared_tempo(one: Descriptors, other: Descriptors) -> float | None:
     return other.tempo_bpm if sure and near else None
 
 
-def shared_key(one: Descriptors, other: Descriptors) -> str | None:
+def shared_musical_key(one: Descriptors, other: Descriptors) -> str | None:
     """The key of both, if they have one."""
     if one.key is None or other.key is None:
         return None
     sure = min(one.key_confidence, other.key_confidence) >= LEAST_CONFIDENCE
-    return other.key if sure and pitch_and_mode(one.key) == pitch_and_mode(other.key) else None
+    return (
+        other.key if sure and parse_musical_key(one.key) == parse_musical_key(other.key) else None
+    )

@@ -12,13 +12,13 @@ import numpy as np
 
 from indexer.catalog.filter_queries import (
     TrackFilter,
-    activation_columns,
     distinct_values,
     matching_ids,
+    tag_activations,
 )
 from indexer.errors import InvalidOption
-from recommender.retrieval.lookup import LARGEST_ID, folded, is_id
-from recommender.retrieval.where import EVERYTHING, Where, pitch_and_mode
+from recommender.retrieval.lookup import LARGEST_ID, fold, is_id
+from recommender.retrieval.where import EVERYTHING, Where, parse_musical_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ _BETWEEN_GENRES = re.compile(r"[;/,]")
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Selection:
     """What a filter keeps of an index.
 
     Attributes
@@ -71,7 +71,7 @@ class Filters:
         self._state: tuple[object, ...] = ()
         self._subsets: OrderedDict[Where, Subset] = OrderedDict()
 
-    def kept(self, where: Where | None) -> Kept:
+    def kept(self, where: Where | None) -> Selection:
         """What a filter keeps of the library's index.
 
         Raises
@@ -94,7 +94,7 @@ class Filters:
             compiled, excluded = where, excluded[:0]
         if compiled == EVERYTHING:
             excluded = _held(excluded, index.ids()) if len(excluded) else excluded
-            return Kept(where, None, excluded, len(index) - len(excluded))
+            return Selection(where, None, excluded, len(index) - len(excluded))
         state = (self._library.version, model.id, id(index))
         if state != self._state:
             self._subsets.clear()
@@ -106,7 +106,7 @@ class Filters:
         self._subsets.move_to_end(compiled)
         subset = self._subsets[compiled]
         excluded = _held(excluded, subset.ids)
-        return Kept(where, subset, excluded, len(subset) - len(excluded))
+        return Selection(where, subset, excluded, len(subset) - len(excluded))
 
     def _matching(self, where: Where, model: StoredModel) -> NDArray[np.int64]:
         """Ids of the tracks that a filter keeps, in any order."""
@@ -149,7 +149,7 @@ def _held(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]
 
 def _track_filter(where: Where, catalog: Catalog) -> TrackFilter:
     """The part of a filter that the catalog answers, its texts as the catalog spells them."""
-    keys = {pitch_and_mode(key) for key in where.key}
+    keys = {parse_musical_key(key) for key in where.key}
     return TrackFilter(
         artist=_spellings(
             where.artist,
@@ -162,7 +162,7 @@ def _track_filter(where: Where, catalog: Catalog) -> TrackFilter:
         musical_key=[
             known
             for known in distinct_values(catalog, "musical_key")
-            if pitch_and_mode(known) in keys
+            if parse_musical_key(known) in keys
         ]
         if keys
         else None,
@@ -174,16 +174,16 @@ def _track_filter(where: Where, catalog: Catalog) -> TrackFilter:
 
 
 def _spellings(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
-    names = {folded(name) for name in wanted}
-    return [value for value in known if folded(value) in names]
+    names = {fold(name) for name in wanted}
+    return [value for value in known if fold(value) in names]
 
 
 def _with_genre(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
-    names = {folded(name).strip() for name in wanted}
+    names = {fold(name).strip() for name in wanted}
     return [
         value
         for value in known
-        if names & {folded(value).strip(), *map(str.strip, _BETWEEN_GENRES.split(folded(value)))}
+        if names & {fold(value).strip(), *map(str.strip, _BETWEEN_GENRES.split(fold(value)))}
     ]
 
 
@@ -191,8 +191,8 @@ def _reaching(
     tags: Sequence[tuple[str, float | None]], catalog: Catalog, model: StoredModel
 ) -> NDArray[np.int64]:
     """Ids of the tracks whose activations reach all the levels."""
-    places = [tag_place(tag, model) for tag, _ in tags]
-    ids, values = activation_columns(catalog, model, places)
+    places = [tag_column(tag, model) for tag, _ in tags]
+    ids, values = tag_activations(catalog, model, places)
     # As the catalog keeps them: 0.4 reaches 0.4.
     levels = np.array(
         [
@@ -204,7 +204,7 @@ def _reaching(
     return ids[(values >= levels).all(axis=1)]
 
 
-def tag_place(tag: str, model: StoredModel) -> int:
+def tag_column(tag: str, model: StoredModel) -> int:
     """The place of a tag among those of the model.
 
     Raises
@@ -212,10 +212,10 @@ def tag_place(tag: str, model: StoredModel) -> int:
     InvalidOption
         The model has no such tag; the message names the closest.
     """
-    names = [folded(name) for name in model.tag_names]
-    if folded(tag) in names:
-        return names.index(folded(tag))
-    close = difflib.get_close_matches(folded(tag), names, n=3, cutoff=0.5)
+    names = [fold(name) for name in model.tag_names]
+    if fold(tag) in names:
+        return names.index(fold(tag))
+    close = difflib.get_close_matches(fold(tag), names, n=3, cutoff=0.5)
     hint = " or ".join(model.tag_names[names.index(name)] for name in close)
     raise InvalidOption(
         f"the model {model.name} has no tag {tag!r}"

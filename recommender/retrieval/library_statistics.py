@@ -26,7 +26,7 @@ REFERENCES = 1_024
 """Tracks drawn to tell how near others are to a track."""
 
 
-class Background:
+class LibraryStatistics:
     """What is usual in a library. To be used by whoever holds its lock and has refreshed it."""
 
     def __init__(self, library: Library) -> None:

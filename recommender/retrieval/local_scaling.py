@@ -41,7 +41,7 @@ class LocalScale:
     """
 
     references: NDArray[np.float32]
-    usual: float
+    median_scale: float
 
     @classmethod
     def from_references(cls, vectors: ArrayLike) -> LocalScale:
@@ -57,7 +57,7 @@ class LocalScale:
         The usual scale where there is no reference but itself.
         """
         scales = _scales(np.asarray(vectors, dtype=np.float32), self.references)
-        scales[np.isnan(scales)] = self.usual
+        scales[np.isnan(scales)] = self.median_scale
         return scales
 
     def relevance(self, cosines: ArrayLike, vectors: ArrayLike) -> NDArray[np.float32]:
@@ -76,7 +76,7 @@ class LocalScale:
             1 - (1 - cosine) sqrt(usual / scale): a candidate of the usual scale keeps its cosine.
         """
         close = np.asarray(cosines, dtype=np.float32)
-        factor = np.sqrt(self.usual / self.scales(vectors))
+        factor = np.sqrt(self.median_scale / self.scales(vectors))
         return np.asarray(1.0 - (1.0 - close) * factor, dtype=np.float32)
 
 

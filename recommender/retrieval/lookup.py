@@ -8,7 +8,7 @@ import unicodedata
 from typing import TYPE_CHECKING, SupportsIndex
 
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
-from indexer.filesystem import settled, shown
+from indexer.filesystem import display_path, resolve_path
 
 if TYPE_CHECKING:
     from indexer.catalog.reader import Catalog, Track
@@ -41,7 +41,9 @@ def find_track(catalog: Catalog, query: SupportsIndex | str | bytes) -> Track:
     if isinstance(query, bytes):
         by_path = find_by_path(catalog, query)
         if by_path is None:
-            raise UnknownTrack(f"{shown(query)} is not in the catalog: `soundalike add` puts it in")
+            raise UnknownTrack(
+                f"{display_path(query)} is not in the catalog: `soundalike add` puts it in"
+            )
         return by_path
     if not isinstance(query, str):
         number = whole_number(query, "a track's id")
@@ -84,7 +86,7 @@ def find_by_path(catalog: Catalog, path: bytes) -> Track | None:
         The file failed to be indexed.
     """
     found: Track | None = None
-    for place in dict.fromkeys((os.path.abspath(path), settled(path))):
+    for place in dict.fromkeys((os.path.abspath(path), resolve_path(path))):
         found = found or catalog.track_by_path(place)
         failure = catalog.failure_of(place)
         if failure is not None:
@@ -108,20 +110,20 @@ def whole_number(value: SupportsIndex, what: str) -> int:
 
 def describe(track: Track) -> str:
     """One line that tells a track from others: id, artist - title, key."""
-    return f"{track.id}  {name(track)}  [{track.key}]"
+    return f"{track.id}  {display_name(track)}  [{track.key}]"
 
 
-def name(track: Track) -> str:
+def display_name(track: Track) -> str:
     """Artist - title, or the key where the file says neither."""
     return " - ".join(part for part in (track.artist, track.title) if part) or track.key
 
 
-def same_name(artist: str | None, title: str | None) -> tuple[str, str] | None:
+def name_key(artist: str | None, title: str | None) -> tuple[str, str] | None:
     """Artist and title for comparing; None where one of them is not known."""
-    return (folded(artist), folded(title)) if artist and title else None
+    return (fold(artist), fold(title)) if artist and title else None
 
 
-def folded(words: str) -> str:
+def fold(words: str) -> str:
     """Text without case and accents, for comparing."""
     if words.isascii():
         return words.lower()
@@ -144,7 +146,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _find_by_words(catalog: Catalog, query: str) -> Track:
-    words = folded(query).split()
+    words = fold(query).split()
     if not words:
         raise UnknownTrack("an empty text names no track: give an id, key, path or part of a title")
     exact: list[int] = []
@@ -153,8 +155,8 @@ def _find_by_words(catalog: Catalog, query: str) -> Track:
     if not names:
         raise UnknownTrack(f"{catalog.path} holds no tracks yet: run `soundalike index FOLDER`")
     for track_id, key, artist, title in names:
-        whole = folded(f"{artist} - {title}" if artist or title else key)
-        if words in (whole.split(), folded(title).split()):
+        whole = fold(f"{artist} - {title}" if artist or title else key)
+        if words in (whole.split(), fold(title).split()):
             exact.append(track_id)
         elif all(word in whole for word in words):
             partial.append(track_id)
@@ -164,14 +166,14 @@ def _find_by_words(catalog: Catalog, query: str) -> Track:
             f"no track fits {query!r}: give an id, key, path or part of artist - title"
         )
     if len(fitting) > 1:
-        shown = catalog.tracks(fitting[:CANDIDATES])
+        display_path = catalog.tracks(fitting[:CANDIDATES])
         raise AmbiguousTrack(
             f"{len(fitting)} tracks fit {query!r}: name one by its id",
-            candidates=tuple(describe(shown[track_id]) for track_id in fitting[:CANDIDATES]),
+            candidates=tuple(describe(display_path[track_id]) for track_id in fitting[:CANDIDATES]),
         )
     return catalog.tracks(fitting)[fitting[0]]
 
 
-def counted(number: int, thing: str) -> str:
+def count_noun(number: int, thing: str) -> str:
     """A number of things in words: "1 track", "2 tracks"."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recommender.retrieval.lookup import same_name
-from recommender.retrieval.rerank import USUAL_COSINE
+from recommender.retrieval.lookup import name_key
+from recommender.retrieval.rerank import REFERENCE_RANDOM_COSINE
 from recommender.retrieval.seeds import Seed, descriptors_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Facts:
+class TrackFacts:
     """What is known of tracks beside their vectors: arrays of one length.
 
     Attributes
@@ -70,7 +70,7 @@ class Facts:
     brightness_hz: NDArray[np.float64]
 
     @classmethod
-    def of(cls, ones: Sequence[Track | Seed]) -> Facts:
+    def of(cls, ones: Sequence[Track | Seed]) -> TrackFacts:
         """What is known of tracks and seeds."""
         measured = [
             one.descriptors if isinstance(one, Seed) else descriptors_of(one) for one in ones
@@ -81,13 +81,13 @@ class Facts:
                 [one.recording if isinstance(one, Seed) else one.recording_id for one in ones],
                 dtype=np.int64,
             ),
-            labelled(
+            label_ids(
                 [
-                    one.name if isinstance(one, Seed) else same_name(one.artist, one.title)
+                    one.name if isinstance(one, Seed) else name_key(one.artist, one.title)
                     for one in ones
                 ]
             ),
-            labelled([one and one.key for one in measured]),
+            label_ids([one and one.key for one in measured]),
             np.array([one and one.tempo_bpm for one in measured], dtype=np.float64),
             np.array([one and one.brightness_hz for one in measured], dtype=np.float64),
         )
@@ -96,27 +96,33 @@ class Facts:
         """Count the tracks."""
         return len(self.durations_s)
 
-    def at(self, places: Any) -> Facts:
+    def at(self, places: Any) -> TrackFacts:
         """Those at places: a number, a slice or an array of them."""
-        return Facts(*(getattr(self, field.name)[places] for field in fields(self)))
+        return TrackFacts(*(getattr(self, field.name)[places] for field in fields(self)))
 
 
-def level(cosine: float, usual: float) -> float:
-    """What a cosine, measured where random pairs have `USUAL_COSINE`, is where they have `usual`.
+def scaled_threshold(cosine: float, median_random_cosine: float) -> float:
+    """A threshold measured at `REFERENCE_RANDOM_COSINE`, scaled to another background.
 
     Models differ in how close everything lies: what counts is the distance, 1 - cosine, as a share
     of the distance of two tracks drawn at random.
     """
-    return 1.0 - (1.0 - cosine) * (1.0 - usual) / (1.0 - USUAL_COSINE)
+    return 1.0 - (1.0 - cosine) * (1.0 - median_random_cosine) / (1.0 - REFERENCE_RANDOM_COSINE)
 
 
-def lowest(usual: float) -> float:
+def lowest_threshold(median_random_cosine: float) -> float:
     """The cosine below which nothing but the same file twice is taken for a version."""
-    return min(level(COPY_COSINE, usual), level(VERSION_COSINE, usual), SAME_COSINE)
+    return min(
+        scaled_threshold(COPY_COSINE, median_random_cosine),
+        scaled_threshold(VERSION_COSINE, median_random_cosine),
+        SAME_COSINE,
+    )
 
 
-def all_apart(vectors: NDArray[np.float32], recordings: Sequence[int], *, usual: float) -> bool:
-    """Whether no two of some tracks can be versions of each other, told without `Facts`.
+def all_apart(
+    vectors: NDArray[np.float32], recordings: Sequence[int], *, median_random_cosine: float
+) -> bool:
+    """Whether no two of some tracks can be versions of each other, told without `TrackFacts`.
 
     Parameters
     ----------
@@ -127,11 +133,11 @@ def all_apart(vectors: NDArray[np.float32], recordings: Sequence[int], *, usual:
     known = [recording for recording in recordings if recording >= 0]
     if len(set(known)) < len(known):
         return False
-    alike = vectors @ vectors.T >= lowest(usual)
+    alike = vectors @ vectors.T >= lowest_threshold(median_random_cosine)
     return int(alike.sum()) <= len(vectors)
 
 
-def measured_alike(one: Facts, other: Facts) -> NDArray[np.bool_]:
+def measured_alike(one: TrackFacts, other: TrackFacts) -> NDArray[np.bool_]:
     """Whether key, tempo and brightness of pairs agree; not where brightness is unknown."""
     octaves = np.log2(one.tempi_bpm / other.tempi_bpm)
     # An octave up or down is a usual error of tempo, two are not.
@@ -144,8 +150,8 @@ def measured_alike(one: Facts, other: Facts) -> NDArray[np.bool_]:
     return np.asarray((one.keys == other.keys) & tempo & bright, dtype=np.bool_)
 
 
-def one_recording(
-    cosines: NDArray[np.float32], one: Facts, other: Facts, *, usual: float
+def is_same_recording(
+    cosines: NDArray[np.float32], one: TrackFacts, other: TrackFacts, *, median_random_cosine: float
 ) -> NDArray[np.bool_]:
     """Whether pairs are one recording: the same file twice, encoded again, louder, softer or cut.
 
@@ -159,28 +165,37 @@ def one_recording(
     apart = np.abs(one.durations_s - other.durations_s)
     longer = np.maximum(one.durations_s, other.durations_s)
     same = (one.recordings == other.recordings) & (one.recordings >= 0)
-    same |= (cosines >= level(SAME_COSINE, usual)) & (apart <= SAME_DURATION_S)
+    same |= (cosines >= scaled_threshold(SAME_COSINE, median_random_cosine)) & (
+        apart <= SAME_DURATION_S
+    )
     # Where everything is close, a copy can be as far as others are; its measures still tell.
-    near = min(level(COPY_COSINE, usual), SAME_COSINE)
+    near = min(scaled_threshold(COPY_COSINE, median_random_cosine), SAME_COSINE)
     copy = (cosines >= near) & (apart <= COPY_DURATION_S)
-    cut = (cosines >= level(CUT_COSINE, usual)) & (apart <= np.minimum(CUT_S, CUT_SHARE * longer))
+    cut = (cosines >= scaled_threshold(CUT_COSINE, median_random_cosine)) & (
+        apart <= np.minimum(CUT_S, CUT_SHARE * longer)
+    )
     # Sounds without key and beat measure alike too easily.
     cut &= (one.keys >= 0) & ~np.isnan(one.tempi_bpm)
     same |= (copy | cut) & measured_alike(one, other)
     return np.asarray(same, dtype=np.bool_)
 
 
-def one_piece(
-    cosines: NDArray[np.float32], one: Facts, other: Facts, *, usual: float
+def is_near_duplicate(
+    cosines: NDArray[np.float32], one: TrackFacts, other: TrackFacts, *, median_random_cosine: float
 ) -> NDArray[np.bool_]:
-    """Whether pairs are `one_recording`, or versions: close, with the same artist and title."""
+    """Whether pairs are `is_same_recording`, or versions: close, with the same artist and title."""
     named = (one.names == other.names) & (one.names >= 0)
-    named &= cosines >= level(VERSION_COSINE, usual)
-    return np.asarray(named | one_recording(cosines, one, other, usual=usual), dtype=np.bool_)
+    named &= cosines >= scaled_threshold(VERSION_COSINE, median_random_cosine)
+    return np.asarray(
+        named | is_same_recording(cosines, one, other, median_random_cosine=median_random_cosine),
+        dtype=np.bool_,
+    )
 
 
-def collapse(vectors: ArrayLike, facts: Facts, *, usual: float) -> NDArray[np.int64]:
-    """Tell which candidates are `one_piece` with an earlier one.
+def group_heads(
+    vectors: ArrayLike, facts: TrackFacts, *, median_random_cosine: float
+) -> NDArray[np.int64]:
+    """Tell which candidates are `is_near_duplicate` with an earlier one.
 
     What is a version of a version belongs to the same group.
 
@@ -203,21 +218,25 @@ def collapse(vectors: ArrayLike, facts: Facts, *, usual: float) -> NDArray[np.in
         cosines = rows[start : start + _BLOCK] @ rows[start:].T
         recording = facts.recordings[start:]
         known = (recording[: len(cosines), np.newaxis] == recording) & (recording >= 0)
-        first, second = np.nonzero(np.triu(known | (cosines >= lowest(usual)), 1))
+        first, second = np.nonzero(
+            np.triu(known | (cosines >= lowest_threshold(median_random_cosine)), 1)
+        )
         close = cosines[first, second]
         first, second = first + start, second + start
-        same = one_piece(close, facts.at(first), facts.at(second), usual=usual)
+        same = is_near_duplicate(
+            close, facts.at(first), facts.at(second), median_random_cosine=median_random_cosine
+        )
         pairs.append(np.stack([first[same], second[same]]))
-    return grouped(len(rows), *np.concatenate(pairs, axis=1))
+    return connected_heads(len(rows), *np.concatenate(pairs, axis=1))
 
 
-def labelled(names: Sequence[Hashable | None]) -> NDArray[np.int64]:
+def label_ids(names: Sequence[Hashable | None]) -> NDArray[np.int64]:
     """A number for each distinct name, -1 for None."""
     number = {name: place for place, name in enumerate(names) if name is not None}
     return np.array([-1 if name is None else number[name] for name in names], dtype=np.int64)
 
 
-def grouped(count: int, first: ArrayLike, second: ArrayLike) -> NDArray[np.int64]:
+def connected_heads(count: int, first: ArrayLike, second: ArrayLike) -> NDArray[np.int64]:
     """Connected components of pairs of places: for each of `count` places its group's first."""
     head = list(range(count))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from indexer.errors import AnalysisError, ModelMismatch, QueryError
 from recommender.retrieval.answers import MatchingWindows
-from recommender.retrieval.seeds import nothing_in
+from recommender.retrieval.seeds import empty_catalog_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +133,7 @@ class Hearing:
     def _active(self) -> StoredModel:
         model = self._library.catalog.active_model()
         if model is None:
-            raise QueryError(nothing_in(self._library))
+            raise QueryError(empty_catalog_message(self._library))
         return model
 
     def _loaded(self, stored: StoredModel) -> Model:

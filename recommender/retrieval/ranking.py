@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import InvalidOption
-from recommender.retrieval.lookup import folded, whole_number
-from recommender.retrieval.near_duplicates import Facts, all_apart, collapse
-from recommender.retrieval.rerank import capped, maximal_marginal_relevance
+from recommender.retrieval.lookup import fold, whole_number
+from recommender.retrieval.near_duplicates import TrackFacts, all_apart, group_heads
+from recommender.retrieval.rerank import cap_groups, maximal_marginal_relevance
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -57,7 +57,7 @@ class Ranking:
     per_album: int | None = None
     collapse: bool = True
     min_score: float | None = None
-    tame_hubs: bool = False
+    local_scaling: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.diversity <= 1.0:
@@ -72,7 +72,7 @@ class Ranking:
         """How many candidates to begin with for n answers."""
         if self.diversity > 0:
             return max(n, min(1_000, max(200, 20 * n)))
-        if self.tame_hubs:
+        if self.local_scaling:
             return 6 * n + 8
         if self.per_artist is not None or self.per_album is not None:
             return 4 * n + 8
@@ -105,7 +105,7 @@ class Candidates:
     relevance: NDArray[np.float32]
     cosines: NDArray[np.float32]
     scores: NDArray[np.float64]
-    usual: float
+    median_random_cosine: float
 
 
 @dataclass
@@ -145,7 +145,7 @@ def ranked(candidates: Candidates, n: int, ranking: Ranking, seeds: Sequence[See
         (ranking.per_album, _album, "album"),
     ):
         if limit is not None:
-            kept = capped(order, [group_of(track) for track in candidates.tracks], limit)
+            kept = cap_groups(order, [group_of(track) for track in candidates.tracks], limit)
             _lose(result, f"beyond {limit} per {said}", len(order) - len(kept))
             order = kept
     chosen = maximal_marginal_relevance(
@@ -171,13 +171,13 @@ def _fold(
             *(seed.recording for seed in seeds),
             *(track.recording_id for track in tracks),
         ]
-        if all_apart(vectors, recordings, usual=candidates.usual):
+        if all_apart(vectors, recordings, median_random_cosine=candidates.median_random_cosine):
             represented += places.tolist()
             continue
-        heads = collapse(
+        heads = group_heads(
             vectors,
-            Facts.of([*seeds, *tracks]),
-            usual=candidates.usual,
+            TrackFacts.of([*seeds, *tracks]),
+            median_random_cosine=candidates.median_random_cosine,
         )[len(seeds) :]
         for place, head in zip(places.tolist(), (heads - len(seeds)).tolist(), strict=True):
             if head < 0:
@@ -197,11 +197,11 @@ def _lose(result: Ranked, why: str, count: int) -> None:
 
 
 def _artist(track: Track) -> Hashable | None:
-    return folded(track.artist or track.album_artist or "").strip() or None
+    return fold(track.artist or track.album_artist or "").strip() or None
 
 
 def _album(track: Track) -> Hashable | None:
     if not track.album:
         return None
     # Many albums are called "Greatest Hits"; compilations often name no artist of their own.
-    return folded(track.album), folded(track.album_artist or "") or os.path.dirname(track.path)
+    return fold(track.album), fold(track.album_artist or "") or os.path.dirname(track.path)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-USUAL_COSINE = -0.04
+REFERENCE_RANDOM_COSINE = -0.04
 """The median cosine of random pairs where levels were measured; see `near_duplicates`."""
 
 BACKGROUND_PAIRS = 100_000
@@ -84,7 +84,9 @@ def maximal_marginal_relevance(
     return order[chosen].astype(np.int64)
 
 
-def capped(order: ArrayLike, groups: Sequence[Hashable | None], limit: int) -> NDArray[np.int64]:
+def cap_groups(
+    order: ArrayLike, groups: Sequence[Hashable | None], limit: int
+) -> NDArray[np.int64]:
     """Keep the first `limit` candidates of each group, such as an artist or an album.
 
     Parameters
@@ -162,8 +164,8 @@ class Percentiles:
 
     @cached_property
     def median(self) -> float:
-        """The usual cosine of two tracks; `USUAL_COSINE` where there are no pairs."""
-        return float(np.median(self.cosines)) if len(self.cosines) else USUAL_COSINE
+        """The usual cosine of two tracks; `REFERENCE_RANDOM_COSINE` where there are no pairs."""
+        return float(np.median(self.cosines)) if len(self.cosines) else REFERENCE_RANDOM_COSINE
 
     def percentile(self, cosines: ArrayLike) -> NDArray[np.float64]:
         """The share of random pairs that are less alike, from 0 to 1, of the shape given.

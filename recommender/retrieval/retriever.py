@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.vectors.half_precision import scores
-from recommender.retrieval.answers import Answer, Neighbour, Version, Why
+from recommender.retrieval.answers import Answer, Explanation, NearDuplicate, Neighbour
 from recommender.retrieval.candidates import MARGIN
-from recommender.retrieval.explanations import shared_key, shared_tags, shared_tempo
-from recommender.retrieval.library_statistics import Background
-from recommender.retrieval.near_duplicates import Facts, lowest, one_recording
+from recommender.retrieval.explanations import shared_musical_key, shared_tags, shared_tempo
+from recommender.retrieval.library_statistics import LibraryStatistics
+from recommender.retrieval.near_duplicates import TrackFacts, is_same_recording, lowest_threshold
 from recommender.retrieval.ranking import Candidates, Ranked, Ranking, ranked
 from recommender.retrieval.seeds import descriptors_of
 from recommender.retrieval.where import EVERYTHING
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from indexer.catalog.reader import Track
     from indexer.library import Library
-    from recommender.retrieval.filters import Kept
-    from recommender.retrieval.seeds import Seed, Taste
+    from recommender.retrieval.filters import Selection
+    from recommender.retrieval.seeds import QueryProfile, Seed
 
 MOST_CANDIDATES = 4_000
 """Candidates looked at for a few answers under caps; what is further away is not alike."""
@@ -54,18 +54,18 @@ class Answering:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._background = Background(library)
+        self._background = LibraryStatistics(library)
 
     @property
-    def usual_cosine(self) -> float:
+    def median_random_cosine(self) -> float:
         """The median cosine of random pairs of the library."""
         return self._background.percentiles().median
 
     def answer(
         self,
-        taste: Taste,
+        taste: QueryProfile,
         n: int,
-        kept: Kept,
+        kept: Selection,
         ranking: Ranking,
         *,
         include_same: bool,
@@ -76,7 +76,7 @@ class Answering:
         most = max(MOST_CANDIDATES, 4 * n)
         width = ranking.pool(n) + len(seeds)
         while True:
-            pool = self._pool(taste, width, kept, seeds, tame_hubs=ranking.tame_hubs)
+            pool = self._pool(taste, width, kept, seeds, local_scaling=ranking.local_scaling)
             chosen = ranked(pool.candidates, n, ranking, seeds)
             enough = len(chosen.places) >= n or (chosen.below > 0 and not taste.disliked)
             if enough or pool.whole or len(pool.candidates.tracks) >= most:
@@ -92,7 +92,13 @@ class Answering:
         return Answer(taste.said, neighbours, note)
 
     def _pool(
-        self, taste: Taste, width: int, kept: Kept, seeds: Sequence[Seed], *, tame_hubs: bool
+        self,
+        taste: QueryProfile,
+        width: int,
+        kept: Selection,
+        seeds: Sequence[Seed],
+        *,
+        local_scaling: bool,
     ) -> Pool:
         """The `width` nearest to each query, without what is excluded and the seeds themselves."""
         index = self._library.index
@@ -107,7 +113,7 @@ class Answering:
         vectors = index.reconstruct(ids)
         cosines = taste.cosines(vectors)
         relevance = taste.relevance(vectors, cosines)
-        if tame_hubs:
+        if local_scaling:
             relevance = self._background.local_scale().relevance(relevance, vectors)
         order = np.lexsort((ids, -relevance))
         ids, vectors, cosines = ids[order], vectors[order], cosines[order]
@@ -121,7 +127,7 @@ class Answering:
             relevance[order][fresh],
             likeness,
             self._background.percentiles().percentile(likeness),
-            self.usual_cosine,
+            self.median_random_cosine,
         )
         return Pool(candidates, cosines[fresh], whole=width == limit)
 
@@ -129,24 +135,29 @@ class Answering:
         self, tracks: Sequence[Track], vectors: NDArray[np.float32], seeds: Sequence[Seed]
     ) -> NDArray[np.bool_]:
         recordings = np.array([track.recording_id for track in tracks], dtype=np.int64)
-        least = lowest(self.usual_cosine)
+        least = lowest_threshold(self.median_random_cosine)
         are = np.zeros(len(tracks), dtype=bool)
         for seed in seeds:
             cosines = scores(vectors, seed.vector)
             # Most answers are none: what is known of a track is not gathered in vain.
             (may_be,) = np.nonzero((cosines >= least) | (recordings == seed.recording))
             if len(may_be):
-                facts = Facts.of([*(tracks[place] for place in may_be.tolist()), seed])
-                are[may_be] |= one_recording(
-                    cosines[may_be], facts.at(slice(-1)), facts.at(-1), usual=self.usual_cosine
+                facts = TrackFacts.of([*(tracks[place] for place in may_be.tolist()), seed])
+                are[may_be] |= is_same_recording(
+                    cosines[may_be],
+                    facts.at(slice(-1)),
+                    facts.at(-1),
+                    median_random_cosine=self.median_random_cosine,
                 )
         return are
 
     @staticmethod
     def _neighbours(candidates: Candidates, chosen: Ranked) -> tuple[Neighbour, ...]:
-        def version(place: int) -> Version:
+        def version(place: int) -> NearDuplicate:
             one = candidates.tracks[place]
-            return Version(one.id, one.key, one.title, one.artist, float(candidates.cosines[place]))
+            return NearDuplicate(
+                one.id, one.key, one.title, one.artist, float(candidates.cosines[place])
+            )
 
         neighbours = []
         for place in chosen.places:
@@ -165,12 +176,16 @@ class Answering:
         return tuple(neighbours)
 
     def _explained(
-        self, neighbours: Sequence[Neighbour], taste: Taste, pool: Pool, chosen: Ranked
+        self, neighbours: Sequence[Neighbour], taste: QueryProfile, pool: Pool, chosen: Ranked
     ) -> tuple[Neighbour, ...]:
         """The neighbours, each with what it has in common with its nearest liked seed."""
         model = self._library.model
         assert model is not None  # noqa: S101 - for the type checker: there are answers
-        catalog, names, usual = self._library.catalog, model.tag_names, self._background.tags()
+        catalog, names, median_random_cosine = (
+            self._library.catalog,
+            model.tag_names,
+            self._background.tags(),
+        )
         of_answers = catalog.activations_of([one.id for one in neighbours], model)
         nearest = pool.cosines[chosen.places].argmax(axis=1).tolist()
         explained = []
@@ -185,18 +200,24 @@ class Answering:
             explained.append(
                 replace(
                     neighbour,
-                    why=Why(
+                    why=Explanation(
                         seed.said if len(taste.liked) > 1 else None,
-                        () if heard is None else shared_tags(heard, of_answers[row], usual, names),
+                        ()
+                        if heard is None
+                        else shared_tags(heard, of_answers[row], median_random_cosine, names),
                         None if seed.descriptors is None else shared_tempo(seed.descriptors, own),
-                        None if seed.descriptors is None else shared_key(seed.descriptors, own),
+                        None
+                        if seed.descriptors is None
+                        else shared_musical_key(seed.descriptors, own),
                     ),
                 )
             )
         return tuple(explained)
 
 
-def _starved(found: int, n: int, kept: Kept, ranking: Ranking, chosen: Ranked, held: int) -> str:
+def _starved(
+    found: int, n: int, kept: Selection, ranking: Ranking, chosen: Ranked, held: int
+) -> str:
     """One sentence on why there are fewer than n."""
     reasons = []
     if kept.where != EVERYTHING and kept.count < held:

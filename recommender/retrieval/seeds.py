@@ -22,9 +22,15 @@ import numpy as np
 from indexer.catalog.status import TrackStatus
 from indexer.errors import BadVector, InvalidOption, QueryError, UnknownTrack
 from indexer.features.descriptors import Descriptors
-from indexer.filesystem import shown
-from indexer.vectors.half_precision import scores, to_unit
-from recommender.retrieval.lookup import find_by_path, find_exactly, find_track, name, same_name
+from indexer.filesystem import display_path
+from indexer.vectors.half_precision import scores, to_unit_float32
+from recommender.retrieval.lookup import (
+    display_name,
+    find_by_path,
+    find_exactly,
+    find_track,
+    name_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -154,13 +160,13 @@ class Seeds:
         assert heard.activations is not None  # noqa: S101 - likewise
         recording = self._library.catalog.recording_id(heard.facts.audio_hash)
         return Seed(
-            shown(os.path.basename(os.fsencode(path))),
-            to_unit(heard.embedding[np.newaxis])[0],
+            display_path(os.path.basename(os.fsencode(path))),
+            to_unit_float32(heard.embedding[np.newaxis])[0],
             recording=-1 if recording is None else recording,
             duration_s=heard.facts.duration_s,
             activations=heard.activations.astype(np.float32),
             descriptors=heard.descriptors,
-            name=same_name(heard.tags.artist, heard.tags.title),
+            name=name_key(heard.tags.artist, heard.tags.title),
             path=os.path.abspath(os.fsencode(path)),
         )
 
@@ -176,7 +182,7 @@ class Seeds:
             self._library.refresh()
             model = self._library.model
         if model is None:
-            raise QueryError(nothing_in(self._library))
+            raise QueryError(empty_catalog_message(self._library))
         try:
             query = np.asarray(vector, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -193,28 +199,28 @@ class Seeds:
     def _of_found(self, track: Track) -> Seed:
         if track.status != TrackStatus.PRESENT:
             raise UnknownTrack(
-                f"track {track.id} ({name(track)}) {NO_SEED[TrackStatus(track.status)]}"
+                f"track {track.id} ({display_name(track)}) {NO_SEED[TrackStatus(track.status)]}"
             )
         with self._library.lock:
             self._library.refresh()
             index = self._library.index
             if index is None:
-                raise QueryError(nothing_in(self._library))
+                raise QueryError(empty_catalog_message(self._library))
             (vector,) = index.reconstruct(np.array([track.id]))
         return Seed(
-            name(track),
+            display_name(track),
             vector,
             recording=track.recording_id,
             duration_s=track.duration_s,
             track=track,
             descriptors=descriptors_of(track),
-            name=same_name(track.artist, track.title),
+            name=name_key(track.artist, track.title),
             path=track.path,
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Taste:
+class QueryProfile:
     """Liked and disliked seeds, and how candidates are measured by them.
 
     Attributes
@@ -231,7 +237,9 @@ class Taste:
     queries: NDArray[np.float32]
 
     @classmethod
-    def of(cls, liked: Iterable[Seed], disliked: Iterable[Seed], strategy: Strategy) -> Taste:
+    def of(
+        cls, liked: Iterable[Seed], disliked: Iterable[Seed], strategy: Strategy
+    ) -> QueryProfile:
         """Mix seeds by a strategy.
 
         Raises
@@ -297,19 +305,19 @@ def descriptors_of(track: Track) -> Descriptors:
     return Descriptors(
         track.tempo_bpm,
         track.tempo_confidence or 0.0,
-        track.key_name,
+        track.musical_key,
         track.key_confidence or 0.0,
         track.loudness_lufs,
         track.brightness_hz,
     )
 
 
-def nothing_in(library: Library) -> str:
+def empty_catalog_message(library: Library) -> str:
     """The sentence about a catalog that holds no tracks."""
     return f"{library.catalog.path} holds no tracks yet: run `soundalike index FOLDER`"
 
 
-def several(given: Any) -> list[Any]:
+def as_seed_list(given: Any) -> list[Any]:
     """What was liked, as a list: one id, text, path or vector is a list of one."""
     if isinstance(given, np.ndarray):
         one = given.ndim == 0 or (given.ndim == 1 and not np.issubdtype(given.dtype, np.integer))

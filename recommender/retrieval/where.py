@@ -69,7 +69,7 @@ class Where:
             object.__setattr__(self, name, _tracks(name, getattr(self, name)))
         object.__setattr__(self, "tags", tuple(_tag_level(pair) for pair in self.tags))
         for key in self.key:
-            pitch_and_mode(key)
+            parse_musical_key(key)
         since = self.added_since
         if since is not None and not (isinstance(since, int | float) and math.isfinite(since)):
             raise InvalidOption(f"added since {since!r} is no time: give seconds of Unix")
@@ -93,7 +93,7 @@ class Where:
         return ", ".join(parts)
 
 
-def pitch_and_mode(key: str) -> tuple[int, str]:
+def parse_musical_key(key: str) -> tuple[int, str]:
     """The pitch class (0 is C) of a musical key's tonic, and "major" or "minor".
 
     Raises

@@ -28,7 +28,7 @@ def percentiles(values: NDArray[np.floating]) -> NDArray[np.float64]:
     return shares
 
 
-def blended(
+def blend_scores(
     sound: NDArray[np.float64], lyrics: NDArray[np.float64], weight: float
 ) -> NDArray[np.float64]:
     """Weighted geometric mean of two percentiles (n,); lyrics that are NaN count as middling.
@@ -60,7 +60,7 @@ def blend(
     lyrics : LyricVectors
         Brought up to date.
     weight : float
-        The lyrics' share, 0 to 1: see `blended`. Percentiles are among the neighbours given.
+        The lyrics' share, 0 to 1: see `blend_scores`. Percentiles are among the neighbours given.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def blend(
     ids = np.array([one.id for one in answer.neighbours], dtype=np.int64)
     cosines = np.array([one.cosine for one in answer.neighbours], dtype=np.float64)
     sung = percentiles(lyrics.likeness(ids, vector))
-    scores = blended(percentiles(cosines), sung, weight)
+    scores = blend_scores(percentiles(cosines), sung, weight)
     order = np.lexsort((ids, -scores))[:n]
     return replace(
         answer,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.audio.tags import read_lyrics
-from indexer.filesystem import replacing
+from indexer.filesystem import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -230,7 +230,7 @@ class LyricVectors:
             {"format": _FORMAT, "text_model": self._model.fingerprint},
         )
         try:
-            with replacing(self.path) as file:
+            with atomic_write(self.path) as file:
                 file.write(content)
         except OSError as error:
             log.warning(

@@ -17,8 +17,8 @@ import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
 from recommender.genres.labels import genre_key, split_genres
-from recommender.retrieval.lookup import counted, whole_number
-from recommender.text.fusion import blended, check_weight, percentiles
+from recommender.retrieval.lookup import count_noun, whole_number
+from recommender.text.fusion import blend_scores, check_weight, percentiles
 from recommender.text.vocabulary import (
     NEAREST,
     Request,
@@ -210,7 +210,7 @@ def find(
     sung = np.full(len(ids), np.nan)
     if lyrics is not None and text_model is not None and lyrics_weight > 0:
         sung = percentiles(lyrics.likeness(ids, text_model.embed([text])[0]))
-        scores = blended(scores if levels else np.full(len(ids), 0.5), sung, lyrics_weight)
+        scores = blend_scores(scores if levels else np.full(len(ids), 0.5), sung, lyrics_weight)
     may = np.isin(ids, recommender.ids(where)) if where is not None else np.ones(len(ids), bool)
     hits = []
     for place in _first_of_each_recording(np.lexsort((ids, -scores)), may, tracks, n):
@@ -434,7 +434,7 @@ def _note(count: int, n: int, where: Where | None) -> str | None:
     if where is not None and str(where):
         kept = "no track" if count == 0 else f"only {count} of the {n} tracks asked for"
         return f"the filter ({where}) keeps {kept}"
-    return f"the catalog holds no more than {counted(count, 'recording')}"
+    return f"the catalog holds no more than {count_noun(count, 'recording')}"
 
 
 def _nothing_known(request: Request, known: Vocabulary) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from recommender.retrieval.lookup import folded
+from recommender.retrieval.lookup import fold
 from recommender.text.synonyms import (
     CONCEPTS,
     DECADES,
@@ -350,7 +350,7 @@ class _Reader:
 
 def tokens(text: str) -> list[str]:
     """The words of a text, folded: "R&B, Lo-Fi" is r, and, b, lo, fi."""
-    plain = _APOSTROPHES.sub("", folded(text)).replace("&", " and ").replace("_", " ")
+    plain = _APOSTROPHES.sub("", fold(text)).replace("&", " and ").replace("_", " ")
     return _WORD.findall(plain)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.catalogs import clustered, make_catalog
 from benchmarks.table import Cell, Result, Table
-from indexer.indexing.pipeline import index_places
+from indexer.indexing.pipeline import index_paths
 from indexer.indexing.scan import scan
 from indexer.library import Library
 from indexer.models.registry import model_info
@@ -90,7 +90,7 @@ def _rescans(setting: Setting) -> dict[str, _Cost]:
     make_catalog(catalog, files, vectors)
 
     def rescan(library: Library) -> None:
-        summary = index_places(library, [music])
+        summary = index_paths(library, [music])
         if summary.unchanged != len(files):
             raise RuntimeError(f"only {summary.unchanged} of {len(files)} files are unchanged")
 

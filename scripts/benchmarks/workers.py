@@ -15,7 +15,7 @@ from benchmarks.machine import usable_cores
 from benchmarks.table import Result, Table
 from indexer.analysis.pools import AnalysisPool
 from indexer.catalog.writer import Stored
-from indexer.indexing.pipeline import Options, index_places
+from indexer.indexing.pipeline import Options, index_paths
 from indexer.library import Library
 from indexer.models.registry import DEFAULT_MODEL, model_info
 
@@ -119,7 +119,7 @@ def _index(songs: Path, catalog: Path, *, workers: int) -> _Run:
         pool = _TimedPool(workers)
         began = time.monotonic()
         try:
-            summary = index_places(library, [songs], options=Options(workers=workers), pool=pool)
+            summary = index_paths(library, [songs], options=Options(workers=workers), pool=pool)
         finally:
             pool.close(at_once=True)
         whole = time.monotonic() - began

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from evaluation.hearing import Cache, Listening, hear_all
 
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +85,7 @@ def hear_descriptors(catalog: Path, out: Path, *, cache: Path | None = None) -> 
 
     with Recommender.open(catalog) as sound:
         tracks = sound.tracks(sound.ids())
-    paths = [Place(shown(track.path)) for track in tracks]
+    paths = [Place(display_path(track.path)) for track in tracks]
     heard = hear_all("descriptors", paths, _hearer(Cache(cache)), report=print)
     rows = np.hstack([heard.vectors, np.array([of_catalog(track) for track in tracks])])
     rows = rows[heard.there]

@@ -9,7 +9,7 @@ from evaluation.labels import from_tables
 
 from cold_start.simulation import Tracks
 from indexer.errors import QueryError
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def read_tracks(
     for name, place in catalogs.items():
         with Recommender.open(place) as sound:
             ids = sound.ids()
-            paths = [shown(track.path) for track in sound.tracks(ids)]
+            paths = [display_path(track.path) for track in sound.tracks(ids)]
             heard[name] = dict(zip(paths, sound.vectors(ids), strict=True))
     heard |= {name: _vectors(place, name) for name, place in features.items()}
     tastes = _vectors(taste)

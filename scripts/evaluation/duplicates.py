@@ -18,7 +18,7 @@ import numpy as np
 
 from evaluation.tables import Cell, Figure, Table
 from indexer.errors import AnalysisError
-from indexer.indexing.pipeline import Options, index_places
+from indexer.indexing.pipeline import Options, index_paths
 from indexer.library import Library, index_path
 from recommender.collection.duplicates import find_duplicates
 from recommender.engine import Recommender
@@ -31,8 +31,8 @@ from recommender.evaluation.degradations import (
     write_copy,
 )
 from recommender.evaluation.metrics import interval
-from recommender.retrieval.lookup import name
-from recommender.retrieval.near_duplicates import Facts, collapse
+from recommender.retrieval.lookup import display_name
+from recommender.retrieval.near_duplicates import TrackFacts, group_heads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def measure_duplicates(
             untouched = find_duplicates(recommender, workers=workers)
         copies = _make_copies(tracks, place / "copies", count, longest_s, seed, report)
         with closing(Library.open_for_writing(enlarged)) as library:
-            index_places(library, [place / "copies"], options=Options(workers=workers))
+            index_paths(library, [place / "copies"], options=Options(workers=workers))
         report(f"{len(copies)} copies are indexed")
         with Recommender.open(enlarged) as recommender:
             found = find_duplicates(recommender, workers=workers)
@@ -222,7 +222,7 @@ def _share(hits: list[bool]) -> Figure:
 
 def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -> Table:
     """What answers fold together, told from vectors and durations alone."""
-    usual = recommender.usual_cosine
+    median_random_cosine = recommender.median_random_cosine
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for kind in (*(kind.name for kind in KINDS), "all"):
         of_kind = [copy for copy in copies if kind in (copy.kind, "all")]
@@ -231,7 +231,9 @@ def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -
         for copy in of_kind:
             pair = [recommender.track(os.fsencode(copy.path)), recommender.track(copy.original)]
             vectors = recommender.vectors([track.id for track in pair])
-            heads = collapse(vectors, Facts.of(pair), usual=usual)
+            heads = group_heads(
+                vectors, TrackFacts.of(pair), median_random_cosine=median_random_cosine
+            )
             folded.append(bool(heads[1] == 0))
             cosines.append(float(vectors[0] @ vectors[1]))
         quantiles = np.quantile(cosines, [0.01, 0.05, 0.5]) if cosines else [np.nan] * 3
@@ -245,14 +247,14 @@ def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -
             )
         )
     vectors = recommender.vectors([track.id for track in tracks])
-    heads = collapse(vectors, Facts.of(tracks), usual=usual)
+    heads = group_heads(vectors, TrackFacts.of(tracks), median_random_cosine=median_random_cosine)
     away = int((heads != np.arange(len(heads))).sum())
     return Table(
         "Copies folded into their original by answers",
         ("folded", "1st percentile of cosine", "5th", "median"),
         tuple(rows),
         f"Without listening. Of the {len(tracks)} untouched tracks {away} fold into another one; "
-        f"the median cosine of random pairs is {usual:.3f}.",
+        f"the median cosine of random pairs is {median_random_cosine:.3f}.",
     )
 
 
@@ -263,7 +265,7 @@ def _pairs(found: Duplicates) -> list[Table]:
     def row(one: Evidence) -> tuple[str, tuple[Cell, ...]]:
         alignment = one.alignment
         return (
-            f"{name(names[one.first])} = {name(names[one.second])}",
+            f"{display_name(names[one.first])} = {display_name(names[one.second])}",
             (
                 Figure(one.cosine),
                 None if alignment is None else Figure(alignment.correlation),

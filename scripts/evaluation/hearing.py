@@ -14,7 +14,7 @@ import numpy as np
 from indexer.analysis.track_analysis import ALL_WINDOWS, DEFAULT_WINDOWS, analyse
 from indexer.audio.track import open_track
 from indexer.errors import AnalysisError, QueryError
-from indexer.filesystem import replacing
+from indexer.filesystem import atomic_write
 from indexer.models.registry import Model, load_model
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Cache:
                 return dict(stored)
         arrays = make()
         place.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(place) as file:
+        with atomic_write(place) as file:
             np.savez(file, allow_pickle=False, **dict(arrays))
         return arrays
 

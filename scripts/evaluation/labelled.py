@@ -17,7 +17,7 @@ from evaluation.hearing import hear_all, one_thread
 from indexer.errors import QueryError
 from recommender.engine import Recommender
 from recommender.evaluation.metrics import Question, cosines, same_for_all
-from recommender.retrieval.near_duplicates import Facts, collapse
+from recommender.retrieval.near_duplicates import TrackFacts, group_heads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Embedded:
     name: str
     tracks: list[Track]
     vectors: NDArray[np.float32]
-    usual: float
+    median_random_cosine: float
 
     def of(self, paths: Sequence[bytes]) -> NDArray[np.float32]:
         """Embeddings in the order of paths."""
@@ -51,7 +51,9 @@ class Embedded:
         To find a recording again is no sign of what a model hears in music.
         """
         vectors = self.of([track.path for track in tracks])
-        heads = collapse(vectors, Facts.of(tracks), usual=self.usual)
+        heads = group_heads(
+            vectors, TrackFacts.of(tracks), median_random_cosine=self.median_random_cosine
+        )
         return np.flatnonzero(heads == np.arange(len(heads))).tolist()
 
 
@@ -123,7 +125,7 @@ def _open(catalog: Path) -> Embedded:
             recommender.model.name,
             recommender.tracks(ids),
             recommender.vectors(ids),
-            recommender.usual_cosine,
+            recommender.median_random_cosine,
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from indexer.errors import QueryError
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,7 @@ def read_table(table: Path) -> list[dict[str, str]]:
 
 
 def _row_of(path: bytes, rows: dict[str, dict[str, str]]) -> dict[str, str] | None:
-    parts = shown(path).strip("/").split("/")
+    parts = display_path(path).strip("/").split("/")
     for start in range(len(parts)):
         found = rows.get("/".join(parts[start:]))
         if found is not None:

@@ -13,7 +13,7 @@ from evaluation.hearing import hear_all, hearer, load_models, one_thread
 from evaluation.music import collections_of, questions_of, read_eval
 from evaluation.tables import Cell, Figure, Table, figures_of
 from indexer.features.melspectrogram import FrontEnd
-from recommender.evaluation.metrics import Question, cosines, retrieval, standardised, unit
+from recommender.evaluation.metrics import Question, cosines, retrieval, standardise, to_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,9 +115,9 @@ def _genre_dev(models: dict[str, Model], path: Path, *, seed: int) -> Table:
         add(f"{name}, 15 s", embed_log_mels(model, content["log_mel"].astype(np.float32)))
     given = [key for key in ("musicnn", "mn04", "fcn") if key in content]
     for key in given:
-        add(f"[given] {key}, 30 s, standardised", standardised(content[key]))
+        add(f"[given] {key}, 30 s, standardised", standardise(content[key]))
     if len(given) > 1:
-        joined = np.concatenate([standardised(content[key]) for key in given], axis=1)
+        joined = np.concatenate([standardise(content[key]) for key in given], axis=1)
         add(f"[given] {' + '.join(given)}, 30 s", joined)
     notes = (
         f"{len(content['genre'])} clips of {len(set(content['genre']))} genres, from their "
@@ -134,13 +134,19 @@ def embed_log_mels(model: Model, log_mels: NDArray[np.float32]) -> NDArray[np.fl
     import torch
 
     own = model.info.front_end
-    usual = FrontEnd()
+    median_random_cosine = FrontEnd()
     same_bands = replace(
-        own, window_frames=usual.window_frames, window_samples=usual.window_samples
+        own,
+        window_frames=median_random_cosine.window_frames,
+        window_samples=median_random_cosine.window_samples,
     )
     # Its input is the only door for log-mels without their sound; ensembles have none.
     network = getattr(model, "_network", None)
-    if network is None or same_bands != usual or log_mels.shape[1] < own.window_frames:
+    if (
+        network is None
+        or same_bands != median_random_cosine
+        or log_mels.shape[1] < own.window_frames
+    ):
         return None
     count = log_mels.shape[1] // own.window_frames
     vectors = []
@@ -149,4 +155,4 @@ def embed_log_mels(model: Model, log_mels: NDArray[np.float32]) -> NDArray[np.fl
         with torch.inference_mode():
             embeddings, _ = network(cut.reshape(count, own.window_frames, -1))
         vectors.append(embeddings.numpy().mean(0))
-    return unit(np.stack(vectors))
+    return to_unit(np.stack(vectors))

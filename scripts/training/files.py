@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.filesystem import replacing
+from indexer.filesystem import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write one array as .npy."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         np.save(file, array)
 
 
@@ -38,7 +38,7 @@ def open_chunk(folder: Path) -> dict[str, NDArray[Any]]:
 
 def save_json(path: Path, content: Any) -> None:
     """Write plain values as JSON."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(json.dumps(content, indent=1).encode())
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.filesystem import replacing
+from indexer.filesystem import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ def test_a_file_is_replaced_when_all_of_it_is_written(tmp_path: Path) -> None:
     place = tmp_path / "file"
     place.write_bytes(b"old")
     place.chmod(0o640)
-    with replacing(place) as file:
+    with atomic_write(place) as file:
         file.write(b"new")
         file.flush()
         assert place.read_bytes() == b"old"
@@ -26,7 +26,7 @@ def test_a_file_is_replaced_when_all_of_it_is_written(tmp_path: Path) -> None:
 def test_a_draft_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
     place = tmp_path / "file"
     place.write_bytes(b"old")
-    with pytest.raises(ValueError, match="half"), replacing(place) as file:
+    with pytest.raises(ValueError, match="half"), atomic_write(place) as file:
         file.write(b"new")
         raise ValueError("half of it")
     assert place.read_bytes() == b"old"
@@ -35,7 +35,7 @@ def test_a_draft_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_new_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
     (tmp_path / "other").touch()
-    with replacing(tmp_path / "file") as file:
+    with atomic_write(tmp_path / "file") as file:
         file.write(b"new")
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "other").stat().st_mode
 
@@ -46,7 +46,7 @@ def test_through_a_link_the_file_it_leads_to_is_replaced(tmp_path: Path) -> None
     place.write_bytes(b"old")
     link = tmp_path / "link"
     link.symlink_to(place)
-    with replacing(link) as file:
+    with atomic_write(link) as file:
         file.write(b"new")
     assert link.is_symlink()
     assert place.read_bytes() == b"new"

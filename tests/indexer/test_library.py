@@ -12,7 +12,7 @@ import pytest
 from indexer.catalog import writer
 from indexer.catalog.status import TrackStatus
 from indexer.errors import CatalogFull, CatalogLocked
-from indexer.indexing.pipeline import index_places
+from indexer.indexing.pipeline import index_paths
 from indexer.library import Library, index_path
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def test_two_runs_at_once_are_refused(
     with closing(Library.open_for_writing(catalog_path)) as library:
         with pytest.raises(CatalogLocked, match=f"process {os.getpid()}"):
             Library.open_for_writing(catalog_path)
-        assert index_places(library, [original_songs], pool=pool).unchanged == 12
+        assert index_paths(library, [original_songs], pool=pool).unchanged == 12
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_full_disk_is_said_and_loses_nothing_that_was_stored(
     catalog = small_disk / "catalog.db"
     (songs / "album 1").rename(songs.parent / "later")
     with closing(Library.open_for_writing(catalog, create=True)) as library:
-        index_places(library, [songs], pool=pool)
+        index_paths(library, [songs], pool=pool)
     filler = small_disk / "filler"
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         while True:
@@ -171,12 +171,12 @@ def test_a_full_disk_is_said_and_loses_nothing_that_was_stored(
     (songs.parent / "later").rename(songs / "album 1")
     with pytest.raises(CatalogFull, match="free some space"):
         with closing(Library.open_for_writing(catalog)) as library:
-            index_places(library, [songs], pool=pool)
+            index_paths(library, [songs], pool=pool)
     filler.unlink()
     with closing(Library.open(catalog)) as library:
         assert library.catalog.counts()["present"] == 6
         assert library.catalog.damage() == []
     with closing(Library.open_for_writing(catalog)) as library:
-        index_places(library, [songs], pool=pool)
+        index_paths(library, [songs], pool=pool)
         assert library.catalog.counts()["present"] == 12
         assert library.verify().damage == ()

@@ -19,7 +19,7 @@ from indexer.errors import (
     TooShort,
     UnknownTrack,
 )
-from indexer.indexing.pipeline import index_places
+from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
 from indexer.models.registry import model_info
 from recommender import Neighbour, Ranking, Recommender, Where
@@ -204,7 +204,7 @@ def test_other_encodings_of_a_recording_are_not_its_neighbours(
     shutil.copy(songs / "album 0" / "02.mp3", songs / "copy.mp3")
     sounds.write_audio(songs / "lossless.flac", sounds.music(6.2, seed=2))
     with closing(Library.open_for_writing(catalog, create=True)) as library:
-        index_places(library, [songs], pool=pool)
+        index_paths(library, [songs], pool=pool)
     with Recommender.open(catalog) as recommender:
         keys = [one.key for one in recommender.similar_to_track("album 0/02.mp3", 20, ranking=EACH)]
         assert not {"album 0/02.mp3", "copy.mp3", "lossless.flac"} & set(keys)
@@ -220,7 +220,7 @@ def test_many_copies_do_not_starve_an_answer(
     for number in range(20):
         shutil.copy(songs / "album 0" / "00.wav", songs / f"copy {number}.wav")
     with closing(Library.open_for_writing(catalog, create=True)) as library:
-        index_places(library, [songs], pool=pool)
+        index_paths(library, [songs], pool=pool)
     with Recommender.open(catalog) as recommender:
         answer = recommender.similar_to_track("album 0/00.wav", 5, ranking=EACH)
         assert len(answer) == 5
@@ -234,7 +234,7 @@ def test_an_open_recommender_answers_with_what_is_added_meanwhile(
     with Recommender.open(catalog_path) as recommender:
         assert len(recommender) == 12
         with closing(Library.open_for_writing(catalog_path)) as library:
-            index_places(library, [upload], keys={str(upload).encode(): "user/7"}, pool=pool)
+            index_paths(library, [upload], keys={str(upload).encode(): "user/7"}, pool=pool)
         assert recommender.similar_to_track("user/7", 3, ranking=EACH)[0].cosine < 1
         assert 13 in [one.id for one in recommender.similar_to_track(1, 12, ranking=EACH)]
 
@@ -262,7 +262,7 @@ def test_catalogs_without_tracks_and_with_one(
         with pytest.raises(QueryError, match="no tracks yet"):
             recommender.similar_to_vector(np.ones(DIM))
     with closing(Library.open_for_writing(catalog)) as library:
-        index_places(library, [songs / "album 0" / "00.wav"], pool=pool)
+        index_paths(library, [songs / "album 0" / "00.wav"], pool=pool)
     with Recommender.open(catalog) as recommender:
         assert len(recommender.similar_to_track(1)) == 0
 

@@ -19,7 +19,7 @@ from cold_start.speed import compare, upload
 from scipy.sparse import csr_matrix
 
 from indexer.errors import QueryError
-from indexer.filesystem import shown
+from indexer.filesystem import display_path
 from recommender.engine import Recommender
 from tests.catalogs import Planted, plant
 
@@ -177,7 +177,7 @@ def test_a_small_world_is_simulated(tmp_path: Path) -> None:
     catalog = plant(tmp_path, ("loud",), planted)
     with Recommender.open(catalog) as sound:
         ids = sound.ids()
-        paths = [shown(track.path) for track in sound.tracks(ids)]
+        paths = [display_path(track.path) for track in sound.tracks(ids)]
         vectors = sound.vectors(ids)
     np.savez(tmp_path / "taste.npz", path=np.array(paths), vector=vectors)
     with (tmp_path / "labels.csv").open("w", newline="") as file:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from indexer.catalog.writer import Stored
-from indexer.indexing.pipeline import Options, index_places
+from indexer.indexing.pipeline import Options, index_paths
 from indexer.library import Library
 from tests import sounds
 
@@ -68,7 +68,7 @@ def test_every_bad_file_is_a_failure_with_a_reason(tmp_path: Path, pool: Analysi
     folder.mkdir()
     make_bad_files(folder)
     with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
-        summary = index_places(library, [folder], pool=pool)
+        summary = index_paths(library, [folder], pool=pool)
         assert summary.failed == len(REASONS)
         found = failures_by_name(library)
         assert found.keys() == REASONS.keys()
@@ -77,9 +77,9 @@ def test_every_bad_file_is_a_failure_with_a_reason(tmp_path: Path, pool: Analysi
             assert name in found[name].message
             assert "\n" not in found[name].message
         assert library.catalog.counts()["present"] == 0
-        again = index_places(library, [folder], pool=pool)
+        again = index_paths(library, [folder], pool=pool)
         assert (again.failed, again.failed_before) == (0, len(REASONS))
-        retried = index_places(library, [folder], pool=pool, options=Options(retry_failed=True))
+        retried = index_paths(library, [folder], pool=pool, options=Options(retry_failed=True))
         assert retried.failed == len(REASONS)
         assert failures_by_name(library)["zero.mp3"].tries == 2
 
@@ -87,8 +87,8 @@ def test_every_bad_file_is_a_failure_with_a_reason(tmp_path: Path, pool: Analysi
 def test_a_picture_named_itself_gets_a_row(tmp_path: Path, pool: AnalysisPool) -> None:
     cover = sounds.picture(tmp_path / "cover.jpg")
     with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
-        assert index_places(library, [tmp_path], pool=pool).other_files >= 1
-        index_places(library, [cover], pool=pool)
+        assert index_paths(library, [tmp_path], pool=pool).other_files >= 1
+        index_paths(library, [cover], pool=pool)
         assert "cover.jpg" in failures_by_name(library)
 
 
@@ -109,7 +109,7 @@ def test_unusual_files_are_indexed(tmp_path: Path, pool: AnalysisPool) -> None:
         source = sounds.write_audio(tmp_path / "odd.wav", sounds.music(4, seed=10 + number))
         sounds.place(source, folder, name)
     with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
-        summary = index_places(library, [folder], pool=pool)
+        summary = index_paths(library, [folder], pool=pool)
         assert library.catalog.failures() == []
         assert summary.stored[Stored.NEW] == 6 + len(sounds.odd_names())
         # The tags differ, the sound does not.
@@ -128,7 +128,7 @@ def test_an_unreadable_file_gets_a_row(tmp_path: Path, pool: AnalysisPool) -> No
     folder.mkdir()
     sounds.write_audio(folder / "closed.wav", sounds.music(4)).chmod(0)
     with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
-        index_places(library, [folder], pool=pool)
+        index_paths(library, [folder], pool=pool)
         assert failures_by_name(library)["closed.wav"].reason == "unreadable"
 
 
@@ -137,7 +137,7 @@ def test_a_fifo_and_a_file_that_vanishes_get_rows(tmp_path: Path, pool: Analysis
     folder.mkdir()
     os.mkfifo(folder / "pipe.mp3")
     with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
-        index_places(library, [folder], pool=pool)
+        index_paths(library, [folder], pool=pool)
         assert failures_by_name(library)["pipe.mp3"].reason == "unreadable"
 
 
@@ -145,13 +145,13 @@ def test_a_good_file_that_turns_bad_is_no_longer_answered(
     tmp_path: Path, songs: Path, pool: AnalysisPool
 ) -> None:
     with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
-        index_places(library, [songs], pool=pool)
+        index_paths(library, [songs], pool=pool)
         sounds.text_file(songs / "album 0" / "00.wav")
-        assert index_places(library, [songs], pool=pool).failed == 1
+        assert index_paths(library, [songs], pool=pool).failed == 1
         assert library.index is not None
         assert len(library.index) == 11
         sounds.write_audio(songs / "album 0" / "00.wav", sounds.music(4, seed=50))
-        summary = index_places(library, [songs], pool=pool)
+        summary = index_paths(library, [songs], pool=pool)
         assert summary.stored[Stored.CHANGED] == 1
         assert len(library.index) == 12
         assert library.catalog.failures() == []

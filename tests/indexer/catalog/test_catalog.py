@@ -357,7 +357,7 @@ def test_descriptors_are_stored_once_for_a_recording_and_read_back(
     store(catalog, model, file("copy.mp3"), known(1))
     for track in catalog.tracks([1, 2]).values():
         assert (track.tempo_bpm, track.tempo_confidence) == (92.5, 0.9)
-        assert (track.key_name, track.key_confidence) == ("A minor", 0.7)
+        assert (track.musical_key, track.key_confidence) == ("A minor", 0.7)
         assert (track.loudness_lufs, track.brightness_hz) == (-14.25, 1830.0)
     other = replace(known(1), descriptors=replace(DESCRIBED, tempo_bpm=185.0))
     assert store(catalog, model, file("1.mp3"), other) is Stored.TOUCHED
@@ -397,7 +397,7 @@ def test_a_catalog_without_descriptors_is_read_as_it_is_and_upgraded_by_writing(
     before = catalog.path.read_bytes()
     with closing(Catalog.open_for_reading(catalog.path)) as reader:
         track = reader.tracks([1])[1]
-        assert (track.key, track.tempo_bpm, track.key_name) == ("1.mp3", None, None)
+        assert (track.key, track.tempo_bpm, track.musical_key) == ("1.mp3", None, None)
         assert len(undescribed_files(reader)) == 1
     assert catalog.path.read_bytes() == before
     with closing(Catalog.open_for_writing(catalog.path)) as upgraded:

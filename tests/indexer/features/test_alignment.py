@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer.analysis.pools import Listeners
+from indexer.analysis.pools import FingerprintPool
 from indexer.errors import NotAudio, Unreadable
-from indexer.features.alignment import FRAMES_PER_S, LONGEST_S, align, hear_outline
+from indexer.features.alignment import FRAMES_PER_S, LONGEST_S, align, file_fingerprint
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -49,52 +49,54 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_an_altered_copy_has_the_outline_of_its_original(
     copies: dict[str, Path], kind: str
 ) -> None:
-    found = align(*(hear_outline(os.fsencode(copies[name])) for name in ("plain", kind)))
+    found = align(*(file_fingerprint(os.fsencode(copies[name])) for name in ("plain", kind)))
     assert found.correlation > 0.9
     assert abs(found.lag_s) < 0.2
     assert found.overlap_s == pytest.approx(SECONDS, abs=1.5)
 
 
 def test_a_cut_lies_where_it_was_cut_from(copies: dict[str, Path]) -> None:
-    outlines = [hear_outline(os.fsencode(copies[name])) for name in ("plain", "cut")]
-    found = align(*outlines)
+    fingerprints = [file_fingerprint(os.fsencode(copies[name])) for name in ("plain", "cut")]
+    found = align(*fingerprints)
     assert found.correlation > 0.9
     assert found.lag_s == pytest.approx(8.0, abs=0.15)
-    assert align(*reversed(outlines)).lag_s == pytest.approx(-8.0, abs=0.15)
+    assert align(*reversed(fingerprints)).lag_s == pytest.approx(-8.0, abs=0.15)
 
 
 def test_another_song_has_another_outline(copies: dict[str, Path]) -> None:
-    found = align(*(hear_outline(os.fsencode(copies[name])) for name in ("plain", "other")))
+    found = align(*(file_fingerprint(os.fsencode(copies[name])) for name in ("plain", "other")))
     assert found.correlation < 0.5
 
 
 def test_a_long_file_is_heard_for_a_minute_and_silence_keeps_its_time(tmp_path: Path) -> None:
     waveform = song(3, seconds=80)
     whole = sounds.write_audio(tmp_path / "long.wav", waveform, sample_rate=RATE)
-    assert len(hear_outline(os.fsencode(whole))) == pytest.approx(LONGEST_S * FRAMES_PER_S, rel=0.1)
+    assert len(file_fingerprint(os.fsencode(whole))) == pytest.approx(
+        LONGEST_S * FRAMES_PER_S, rel=0.1
+    )
     waveform = waveform[:, : 20 * RATE]
     gap = np.concatenate(
         [waveform[:, : 10 * RATE], np.zeros((1, 5 * RATE), np.float32), waveform[:, 10 * RATE :]], 1
     )
     paused = sounds.write_audio(tmp_path / "paused.wav", gap, sample_rate=RATE)
-    assert len(hear_outline(os.fsencode(paused))) == pytest.approx(25 * FRAMES_PER_S, rel=0.1)
+    assert len(file_fingerprint(os.fsencode(paused))) == pytest.approx(25 * FRAMES_PER_S, rel=0.1)
 
 
 def test_what_cannot_be_heard_says_why(tmp_path: Path) -> None:
     with pytest.raises(NotAudio):
-        hear_outline(os.fsencode(sounds.text_file(tmp_path / "text.mp3")))
+        file_fingerprint(os.fsencode(sounds.text_file(tmp_path / "text.mp3")))
     with pytest.raises(Unreadable):
-        hear_outline(os.fsencode(tmp_path / "gone.mp3"))
+        file_fingerprint(os.fsencode(tmp_path / "gone.mp3"))
 
 
 def test_listeners_answer_in_order_and_say_what_a_file_did(tmp_path: Path) -> None:
     text = sounds.text_file(tmp_path / "text.mp3")
     wave = sounds.write_audio(tmp_path / "song.wav", song(1, seconds=3), sample_rate=RATE)
     paths = [os.fsencode(path) for path in (text, wave, tmp_path / "gone.wav", wave)]
-    with Listeners(1) as listeners:
-        first, second, third, fourth = listeners.outlines(paths)
+    with FingerprintPool(1) as listeners:
+        first, second, third, fourth = listeners.fingerprints(paths)
     assert isinstance(first, NotAudio)
     assert isinstance(third, Unreadable)
     assert isinstance(second, np.ndarray)
     assert np.array_equal(second, fourth)
-    assert np.array_equal(second, hear_outline(paths[1]))
+    assert np.array_equal(second, file_fingerprint(paths[1]))

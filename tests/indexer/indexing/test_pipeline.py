@@ -16,7 +16,7 @@ import pytest
 from indexer.analysis.sandbox import Limits
 from indexer.catalog.writer import Stored
 from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
-from indexer.indexing.pipeline import Options, Summary, index_places
+from indexer.indexing.pipeline import Options, Summary, index_paths
 from indexer.indexing.run import Progress
 from indexer.library import Library
 from indexer.models import checkpoint
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def run(catalog: Path, *places: Path, pool: AnalysisPool | None, **options: object) -> Summary:
     with closing(Library.open_for_writing(catalog, create=True)) as library:
-        return index_places(
+        return index_paths(
             library,
             places,
             options=Options(**options),
@@ -130,9 +130,9 @@ def test_known_recordings_are_not_heard_again(tmp_path: Path, original_songs: Pa
     catalog = tmp_path / "catalog.db"
     songs = shutil.copytree(original_songs / "album 0", tmp_path / "songs")
     with closing(Library.open_for_writing(catalog, create=True)) as library:
-        index_places(library, [songs], options=Options(workers=1))
+        index_paths(library, [songs], options=Options(workers=1))
         shutil.copytree(songs, tmp_path / "copies")
-        summary = index_places(library, [tmp_path / "copies"], options=Options(workers=1))
+        summary = index_paths(library, [tmp_path / "copies"], options=Options(workers=1))
         assert summary.stored[Stored.NEW] == 6
         assert library.catalog.counts()["recordings"] == 6
     assert len(vectors(catalog)) == 12
@@ -220,8 +220,8 @@ def test_two_files_cannot_have_one_key(
     files = sorted((original_songs / "album 0").iterdir())[:2]
     with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
         with pytest.raises(InvalidOption, match="same key"):
-            index_places(library, files, keys=dict.fromkeys(files, "one"), pool=pool)
-        index_places(library, files, keys={files[0]: "one", files[1]: "two"}, pool=pool)
+            index_paths(library, files, keys=dict.fromkeys(files, "one"), pool=pool)
+        index_paths(library, files, keys={files[0]: "one", files[1]: "two"}, pool=pool)
         assert sorted(library.catalog.ids_of_keys(["one", "two"])) == ["one", "two"]
 
 
@@ -264,7 +264,7 @@ def test_a_run_can_be_stopped_and_goes_on(
     catalog = tmp_path / "catalog.db"
     seen: list[Progress] = []
     with closing(Library.open_for_writing(catalog, create=True)) as library:
-        first = index_places(
+        first = index_paths(
             library,
             [original_songs],
             pool=pool,
@@ -274,7 +274,7 @@ def test_a_run_can_be_stopped_and_goes_on(
         stored = library.catalog.counts()["present"]
         assert first.waiting == 12 - stored
         assert first.waiting > 0
-        second = index_places(library, [original_songs], pool=pool, on_progress=seen.append)
+        second = index_paths(library, [original_songs], pool=pool, on_progress=seen.append)
     assert second.waiting == 0
     assert second.stored[Stored.NEW] == 12 - stored
     assert seen[-1] == Progress(total=12 - stored, done=12 - stored)
@@ -405,7 +405,7 @@ def test_a_model_of_the_same_name_that_is_another_is_refused(
         closing(Library.open_for_writing(catalog_path)) as library,
         pytest.raises(ModelMismatch, match=f"index --model {DEFAULT_MODEL}"),
     ):
-        index_places(library)
+        index_paths(library)
     with (
         Recommender.open(catalog_path) as recommender,
         pytest.raises(ModelMismatch, match="not the one that made"),

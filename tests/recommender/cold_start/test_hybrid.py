@@ -23,7 +23,7 @@ from indexer.errors import (
     UnknownTrack,
 )
 from recommender.cold_start import FactorRegressor, HybridRecommender, Route
-from recommender.cold_start.handover import blended
+from recommender.cold_start.handover import blend_factors
 from recommender.engine import Recommender
 from tests.catalogs import Planted, plant
 from tests.recommender.cold_start.listeners import (
@@ -231,7 +231,7 @@ def test_the_map_is_chosen_without_a_network_unless_one_is_asked_for(world: Worl
 
 def test_a_bias_goes_over_to_the_plays_sooner_than_factors() -> None:
     one = np.ones((1, 3), np.float32)
-    mixed = blended(
+    mixed = blend_factors(
         10 * one, one[0], 0 * one, np.array([9.0], np.float32), 81.0, one[0], bias_column=2
     )
     np.testing.assert_allclose(mixed[0], [1.9, 1.9, 9.1], rtol=1e-5)

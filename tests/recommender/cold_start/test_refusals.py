@@ -9,7 +9,7 @@ from implicit.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
 
-from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownListener, UnknownTrack
+from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
 from recommender.cold_start import FactorRegressor, HybridRecommender
 from tests.recommender.cold_start.listeners import WARM, World, keys
 
@@ -136,7 +136,7 @@ def test_who_does_not_exist_and_who_played_nothing_are_told_apart(world: World) 
     train = csr_matrix(train)
     made = HybridRecommender(world.model, train, world.embeddings[:WARM], regressor=RIDGE, k=1.0)
     said = "names no listener there is: 9999; nothing is known of the listeners 0, who"
-    with pytest.raises(UnknownListener, match=said):
+    with pytest.raises(UnknownUser, match=said):
         made.recommend([3, 9999, 0], train[[3, 0, 0]])
 
 

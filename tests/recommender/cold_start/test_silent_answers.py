@@ -9,7 +9,7 @@ from implicit.ann.faiss import FaissModel
 from scipy.sparse import csr_matrix, vstack
 from threadpoolctl import threadpool_limits
 
-from indexer.errors import BadFactors, InvalidOption, UnknownListener, UnknownTrack
+from indexer.errors import BadFactors, InvalidOption, UnknownTrack, UnknownUser
 from recommender.cold_start import FactorRegressor, HybridRecommender, Route
 from tests.recommender.cold_start.listeners import FACTORS, LISTENERS, WARM, World
 
@@ -35,7 +35,7 @@ def test_a_listener_without_history_is_an_error_not_the_last_items(world: World)
     assert ids.tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
     assert (scores == 0).all()
     made = HybridRecommender(model, train, world.embeddings[:WARM], regressor=RIDGE)
-    with pytest.raises(UnknownListener, match="nothing is known of the listeners 0"):
+    with pytest.raises(UnknownUser, match="nothing is known of the listeners 0"):
         made.recommend(0, train[0])
     ids, scores = made.recommend([0, 1], train[:2], on_missing="skip")
     assert (ids[0] == -1).all()
@@ -69,7 +69,7 @@ def test_minus_one_is_not_the_last_item(world: World, plain: HybridRecommender) 
     assert world.model.similar_items(-1, N=1)[0][0] == WARM - 1
     with pytest.raises(UnknownTrack, match="itemid names no item there is: -1"):
         plain.similar_items(-1)
-    with pytest.raises(UnknownListener, match="userid names no listener there is: -1"):
+    with pytest.raises(UnknownUser, match="userid names no listener there is: -1"):
         plain.recommend(-1, world.train[0])
 
 
@@ -138,7 +138,7 @@ def test_plays_of_an_item_that_nothing_is_known_of_say_nothing(world: World) -> 
     sound[0] = np.nan
     made = HybridRecommender(model, train, sound, regressor=RIDGE)
     for listener, recalculate in ((0, False), (3, True), (9999, True)):
-        with pytest.raises(UnknownListener, match=f"listeners? .*{listener}"):
+        with pytest.raises(UnknownUser, match=f"listeners? .*{listener}"):
             made.recommend(listener, played, recalculate_user=recalculate)
     ids, scores = made.recommend([0, 1], vstack([played, train[1]]).tocsr(), on_missing="skip")
     assert (ids[0] == -1).all()

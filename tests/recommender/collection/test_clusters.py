@@ -8,7 +8,7 @@ import pytest
 
 from indexer.errors import InvalidOption, QueryError
 from indexer.library import Library
-from recommender.collection.clusters import NOISE, clusters_of, hdbscan, kmeans
+from recommender.collection.clusters import NOISE, find_clusters, hdbscan, kmeans
 from recommender.engine import Recommender
 from recommender.genres.tag_profile import telling_tags
 from tests.catalogs import DIM, Planted, plant
@@ -82,9 +82,9 @@ def test_a_library_too_large_for_hdbscan_follows_what_was_drawn(
 
 def test_clusters_are_named_by_their_tags_and_shown_by_their_middle(library: Path) -> None:
     with Recommender.open(library) as recommender:
-        found = clusters_of(recommender, method="hdbscan")
+        found = find_clusters(recommender, method="hdbscan")
         vectors = recommender.vectors(recommender.ids())
-        again = clusters_of(recommender, method="hdbscan")
+        again = find_clusters(recommender, method="hdbscan")
     assert found == again
     assert [(one.number, one.name) for one in found.clusters] == [
         (1, "guitar"),
@@ -104,8 +104,8 @@ def test_clusters_are_named_by_their_tags_and_shown_by_their_middle(library: Pat
 
 def test_no_two_clusters_have_one_name(library: Path) -> None:
     with Recommender.open(library) as recommender:
-        found = clusters_of(recommender, count=12)
-        whole = clusters_of(recommender, count=1)
+        found = find_clusters(recommender, count=12)
+        whole = find_clusters(recommender, count=1)
     names = [one.name for one in found.clusters]
     assert len(set(names)) == len(names) == 12
     assert sorted(i for one in found.clusters for i in one.ids) == list(range(1, 25))
@@ -125,7 +125,7 @@ def test_options_without_sense_are_refused(
     library: Path, options: dict[str, object], said: str
 ) -> None:
     with Recommender.open(library) as recommender, pytest.raises(InvalidOption, match=said):
-        clusters_of(recommender, **options)  # type: ignore[arg-type]  # meant to be wrong
+        find_clusters(recommender, **options)  # type: ignore[arg-type]  # meant to be wrong
 
 
 @pytest.mark.parametrize("method", ["kmeans", "hdbscan"])
@@ -133,7 +133,7 @@ def test_options_without_sense_are_refused(
 def test_a_library_of_a_few_tracks_has_clusters(tmp_path: Path, method: str, count: int) -> None:
     planted = [Planted(str(n), vector=[1.0] * DIM) for n in range(count)]
     with Recommender.open(plant(tmp_path, TAGS, planted)) as recommender:
-        found = clusters_of(recommender, method=method)
+        found = find_clusters(recommender, method=method)
     assert sum(len(one.ids) for one in found.clusters) + len(found.noise) == count
 
 
@@ -141,7 +141,7 @@ def test_an_empty_catalog_says_so(tmp_path: Path) -> None:
     Library.open_for_writing(tmp_path / "c.db", create=True).close()
     with Recommender.open(tmp_path / "c.db") as recommender:
         with pytest.raises(QueryError, match="holds no tracks yet"):
-            clusters_of(recommender)
+            find_clusters(recommender)
 
 
 def test_the_command_prints_writes_playlists_and_answers_in_json(

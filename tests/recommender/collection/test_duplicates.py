@@ -33,8 +33,8 @@ from recommender.collection.duplicates import (
     find_duplicates,
 )
 from recommender.engine import Recommender
-from recommender.retrieval.near_duplicates import Facts, labelled
-from recommender.retrieval.rerank import USUAL_COSINE
+from recommender.retrieval.near_duplicates import TrackFacts, label_ids
+from recommender.retrieval.rerank import REFERENCE_RANDOM_COSINE
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -119,14 +119,14 @@ def vector(near: int, cosine: float, *, seed: int) -> NDArray[np.float64]:
 
 def known(
     durations_s: Sequence[float] | NDArray[np.float64], names: Mapping[int, str] | None = None
-) -> Facts:
+) -> TrackFacts:
     """Tracks of which nothing is known but durations, and the names of some."""
     count = len(durations_s)
     unknown = np.full(count, np.nan)
-    return Facts(
+    return TrackFacts(
         np.asarray(durations_s, dtype=np.float64),
         np.full(count, -1),
-        labelled([(names or {}).get(place) for place in range(count)]),
+        label_ids([(names or {}).get(place) for place in range(count)]),
         np.full(count, -1),
         unknown,
         unknown,
@@ -266,7 +266,7 @@ def test_candidates_of_all_blocks_are_those_of_one_matrix() -> None:
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     seconds = rng.uniform(100, 300, len(rows))
     facts = known(seconds, names={5: "song", 2400: "song"})
-    found = candidates(rows, facts, usual=USUAL_COSINE)
+    found = candidates(rows, facts, median_random_cosine=REFERENCE_RANDOM_COSINE)
     cosines = rows @ rows.T
     apart = np.abs(seconds[:, np.newaxis] - seconds)
     fits = (cosines >= 0.92) | ((cosines >= 0.85) & (apart <= 15))
@@ -285,9 +285,12 @@ def test_candidates_of_all_blocks_are_those_of_one_matrix() -> None:
 
 def test_a_name_makes_candidates_of_what_is_not_close_enough_alone() -> None:
     vectors = np.array([[1.0, 0.0], [0.72, np.sqrt(1 - 0.72**2)]], np.float32)
-    assert len(candidates(vectors, known([100, 200]), usual=USUAL_COSINE)) == 0
+    assert (
+        len(candidates(vectors, known([100, 200]), median_random_cosine=REFERENCE_RANDOM_COSINE))
+        == 0
+    )
     named = known([100, 200], names={0: "song", 1: "song"})
-    assert len(candidates(vectors, named, usual=USUAL_COSINE)) == 1
+    assert len(candidates(vectors, named, median_random_cosine=REFERENCE_RANDOM_COSINE)) == 1
 
 
 def test_a_louder_copy_is_a_candidate_by_its_duration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,8 +298,8 @@ def test_a_louder_copy_is_a_candidate_by_its_duration(monkeypatch: pytest.Monkey
     vectors[0] = vector(1, 1.0, seed=0)
     facts = known([100.0, 100.1, 100.1, 130.0])
 
-    def found(facts: Facts) -> list[tuple[int, int]]:
-        pairs = candidates(vectors, facts, usual=USUAL_COSINE)
+    def found(facts: TrackFacts) -> list[tuple[int, int]]:
+        pairs = candidates(vectors, facts, median_random_cosine=REFERENCE_RANDOM_COSINE)
         return list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
 
     assert sorted(found(facts)) == [(0, 1), (0, 2)]
@@ -311,7 +314,14 @@ def test_a_louder_copy_is_a_candidate_by_its_duration(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("count", [0, 1])
 def test_of_fewer_than_two_tracks_none_is_a_duplicate(count: int) -> None:
     vectors = np.eye(2, dtype=np.float32)[:count]
-    assert len(candidates(vectors, known([100.0] * count), usual=USUAL_COSINE)) == 0
+    assert (
+        len(
+            candidates(
+                vectors, known([100.0] * count), median_random_cosine=REFERENCE_RANDOM_COSINE
+            )
+        )
+        == 0
+    )
 
 
 def test_a_song_and_its_copy_alone_are_found(copies: dict[str, Path], tmp_path: Path) -> None:

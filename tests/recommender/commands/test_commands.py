@@ -240,7 +240,7 @@ def test_similar_takes_likes_dislikes_filters_and_a_ranking(
     assert set(best) == set(range(2, 12))
     assert len(found("1", "--diversity", 0.5, "-n", 5)) == 5
     with Recommender.open(catalog_path) as recommender:
-        ranking = Ranking(collapse=False, tame_hubs=True)
+        ranking = Ranking(collapse=False, local_scaling=True)
         tamed = [one.id for one in recommender.similar_to_track(1, 11, ranking=ranking)]
     assert found("1", "--tame-hubs", "-n", 11) == tamed != found("1", "-n", 11)
     assert "like Band 0 - Song 0" in run("similar", "1", "12", "--why", "--versions")[1]

@@ -16,7 +16,7 @@ from indexer.errors import BadVector, NotAudio, QueryError
 from recommender import Recommender
 from recommender.__main__ import cli
 from recommender.evaluation.degradations import KINDS, MP3, PLAIN, Sound, read_sound, write_copy
-from recommender.evaluation.library_check import Finding, check_up
+from recommender.evaluation.library_check import Finding, check_library
 from recommender.evaluation.metrics import (
     Hubness,
     Question,
@@ -28,8 +28,8 @@ from recommender.evaluation.metrics import (
     paired,
     retrieval,
     same_for_all,
-    standardised,
-    unit,
+    standardise,
+    to_unit,
 )
 from tests import sounds
 from tests.catalogs import DIM, Planted, plant
@@ -92,7 +92,7 @@ def test_average_precision_is_that_of_scikit_learn() -> None:
     similar, labels = vectors(60), [f"g{number % 7}" for number in range(60)]
     artists = [f"a{number % 20}" for number in range(60)]
     scores = retrieval(cosines(similar), {"g": Question(labels, without=artists)})["g"]
-    near = unit(similar) @ unit(similar).T
+    near = to_unit(similar) @ to_unit(similar).T
     for seed, value in zip(scores.seeds, scores.values, strict=True):
         others = [n for n in range(60) if artists[n] != artists[seed]]
         truth = [labels[n] == labels[seed] for n in others]
@@ -138,7 +138,7 @@ def test_equally_near_tracks_are_in_the_order_of_their_places() -> None:
 
 def test_the_nearest_are_those_of_a_plain_sort() -> None:
     similar = vectors(300)
-    near = unit(similar) @ unit(similar).T
+    near = to_unit(similar) @ to_unit(similar).T
     np.fill_diagonal(near, -np.inf)
     expected = np.argsort(-near, axis=1, kind="stable")[:, :10]
     np.testing.assert_array_equal(nearest(cosines(similar), 300), expected)
@@ -205,7 +205,7 @@ def test_paired_differences_are_over_common_seeds() -> None:
 
 def test_standardised_columns_count_alike() -> None:
     wide = vectors(50) * np.array([1000, 1, 1, 1, 1, 1, 1, 1], np.float32) + 5
-    rows = standardised(wide)
+    rows = standardise(wide)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     assert np.abs(rows).mean(0).max() < 2 * np.abs(rows).mean(0).min()
 
@@ -261,7 +261,7 @@ def test_an_odd_sample_rate_can_be_encoded(tmp_path: Path) -> None:
 
 def findings_of(catalog: Path, *, sample: int = 0) -> dict[str, Finding]:
     with Recommender.open(catalog) as recommender:
-        found = check_up(recommender, sample=sample, seed=0, progress=lambda *_: None)
+        found = check_library(recommender, sample=sample, seed=0, progress=lambda *_: None)
     return {finding.key: finding for finding in found}
 
 

@@ -7,12 +7,12 @@ import pytest
 from indexer.errors import BadLabels
 from recommender.genres.labels import (
     Song,
-    alike,
     artist_key,
     from_folders,
     from_table,
     from_tags,
     genre_key,
+    merge_spellings,
     read_labels,
     split_genres,
 )
@@ -139,7 +139,7 @@ def test_several_genres_of_a_tag_are_split() -> None:
 
 def test_the_commonest_spelling_wins_and_twins_are_one() -> None:
     labels = [("hip hop",), ("Hip-Hop", "Rap"), ("Hip-Hop", "Rap"), ("Folk", "Irish")]
-    assert alike(labels) == [
+    assert merge_spellings(labels) == [
         ("Hip-Hop",),
         ("Hip-Hop", "Rap"),
         ("Hip-Hop", "Rap"),

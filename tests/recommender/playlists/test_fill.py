@@ -9,7 +9,7 @@ import pytest
 
 from indexer.errors import InvalidOption, QueryError
 from recommender import Recommender, Where
-from recommender.playlists import playlist_of
+from recommender.playlists import fill_playlist
 from recommender.playlists.fill import tour
 from tests.recommender.playlists.conftest import clusters, ring
 
@@ -28,7 +28,7 @@ def library(plant: Plant) -> Recommender:
 @pytest.mark.parametrize("wish", [600, 2700, 5400, 7201.5])
 @pytest.mark.parametrize("random_seed", [0, 1])
 def test_the_sum_is_near_the_wish(library: Recommender, wish: float, random_seed: int) -> None:
-    journey = playlist_of(library, [1], wish, random_seed=random_seed)
+    journey = fill_playlist(library, [1], wish, random_seed=random_seed)
     assert journey.duration_s == pytest.approx(wish, rel=0.02)
     assert journey.note is None
     assert journey[0].track.id == 1
@@ -37,20 +37,20 @@ def test_the_sum_is_near_the_wish(library: Recommender, wish: float, random_seed
 
 def test_no_artist_comes_more_often_than_allowed(library: Recommender) -> None:
     for limit in (1, 2):
-        journey = playlist_of(library, [1], 7200, per_artist=limit)
+        journey = fill_playlist(library, [1], 7200, per_artist=limit)
         counts = Counter(stop.track.artist for stop in journey)
         assert max(counts.values()) == limit
 
 
 def test_one_artist_does_not_come_twice_in_a_row(library: Recommender) -> None:
-    journey = playlist_of(library, [1], 7200, per_artist=5)
+    journey = fill_playlist(library, [1], 7200, per_artist=5)
     names = [stop.track.artist for stop in journey]
     assert len(set(names)) < len(names)
     assert all(one != other for one, other in pairwise(names))
 
 
 def test_the_order_flows(library: Recommender) -> None:
-    journey = playlist_of(library, [1], 7200, variety=0.5)
+    journey = fill_playlist(library, [1], 7200, variety=0.5)
     vectors = library.vectors([stop.track.id for stop in journey])
     order = np.random.default_rng(0).permutation(len(vectors))
     shuffled = np.mean([1 - one @ other for one, other in pairwise(vectors[order])])
@@ -58,7 +58,7 @@ def test_the_order_flows(library: Recommender) -> None:
 
 
 def test_every_seed_gets_its_part(library: Recommender) -> None:
-    journey = playlist_of(library, [1, 2], 7200)
+    journey = fill_playlist(library, [1, 2], 7200)
     kinds = Counter((stop.track.id - 1) % 4 for stop in journey)
     assert kinds.keys() == {0, 1}
     assert min(kinds.values()) > len(journey) / 3
@@ -66,39 +66,39 @@ def test_every_seed_gets_its_part(library: Recommender) -> None:
 
 
 def test_the_same_random_seed_gives_the_same(library: Recommender) -> None:
-    first = playlist_of(library, [1], 3600, random_seed=4)
-    assert first == playlist_of(library, [1], 3600, random_seed=4)
-    assert first != playlist_of(library, [1], 3600, random_seed=5)
+    first = fill_playlist(library, [1], 3600, random_seed=4)
+    assert first == fill_playlist(library, [1], 3600, random_seed=4)
+    assert first != fill_playlist(library, [1], 3600, random_seed=5)
 
 
 def test_a_filter_binds_the_seed_too(plant: Plant) -> None:
     years = [1990 if number % 2 else 2010 for number in range(100)]
     recommender = plant(ring(100), durations=[100.0] * 100, years=years)
-    journey = playlist_of(recommender, [2], 1000, where=Where(year=(2000, None)))
+    journey = fill_playlist(recommender, [2], 1000, where=Where(year=(2000, None)))
     assert {stop.track.year for stop in journey} == {2010}
     assert len(journey) == 10
 
 
 def test_what_starves_it_is_said(plant: Plant) -> None:
     recommender = plant(ring(30), durations=[100.0 + 20 * n for n in range(30)], artists=["B"] * 30)
-    journey = playlist_of(recommender, [1], 20_000, per_artist=4)
+    journey = fill_playlist(recommender, [1], 20_000, per_artist=4)
     assert len(journey) == 4
     assert journey.note is not None
     assert "at most 4 of one artist leaves 26 out" in journey.note
-    journey = playlist_of(recommender, [1], 20_000, per_artist=30)
+    journey = fill_playlist(recommender, [1], 20_000, per_artist=30)
     assert len(journey) == 30
     assert journey.note == "only 11700 of 20000 seconds: the library has 30 tracks"
 
 
 def test_a_time_shorter_than_all_tracks_gets_the_one_nearest_to_it(plant: Plant) -> None:
     recommender = plant(ring(30), durations=[200.0 + n for n in range(30)])
-    journey = playlist_of(recommender, [7], 60)
+    journey = fill_playlist(recommender, [7], 60)
     assert [stop.track.duration_s for stop in journey] == [200.0]
 
 
 def test_long_tracks_are_passed_over_rather_than_filling_all(plant: Plant) -> None:
     durations = [3000.0 if number % 2 else 200.0 + number for number in range(60)]
-    journey = playlist_of(plant(ring(60), durations=durations), [1], 2700)
+    journey = fill_playlist(plant(ring(60), durations=durations), [1], 2700)
     assert journey.duration_s == pytest.approx(2700, rel=0.02)
     assert max(stop.track.duration_s for stop in journey) < 300
 
@@ -106,26 +106,26 @@ def test_long_tracks_are_passed_over_rather_than_filling_all(plant: Plant) -> No
 def test_copies_come_once(plant: Plant) -> None:
     vectors = np.repeat(ring(40), 3, axis=0)
     recommender = plant(vectors, durations=np.repeat(100.0 + 20 * np.arange(40), 3).tolist())
-    journey = playlist_of(recommender, [1], 3000)
+    journey = fill_playlist(recommender, [1], 3000)
     assert len({(stop.track.id - 1) // 3 for stop in journey}) == len(journey)
 
 
 def test_a_vector_can_be_a_seed(library: Recommender) -> None:
-    journey = playlist_of(library, [library.vectors([5])[0]], 1800)
+    journey = fill_playlist(library, [library.vectors([5])[0]], 1800)
     assert {(stop.track.id - 1) % 4 for stop in journey} == {0}
 
 
 def test_bad_questions_get_a_sentence(library: Recommender) -> None:
     for wish in (0, -1, float("nan"), float("inf")):
         with pytest.raises(InvalidOption, match="give a time"):
-            playlist_of(library, [1], wish)
+            fill_playlist(library, [1], wish)
     with pytest.raises(InvalidOption, match="at least one seed"):
-        playlist_of(library, [], 600)
+        fill_playlist(library, [], 600)
     for options in ({"per_artist": 0}, {"variety": -1}, {"random_seed": -1}):
         with pytest.raises(InvalidOption):
-            playlist_of(library, [1], 600, **options)
+            fill_playlist(library, [1], 600, **options)
     with pytest.raises(QueryError, match="keeps no track"):
-        playlist_of(library, [1], 600, where=Where(artist=("nobody",)))
+        fill_playlist(library, [1], 600, where=Where(artist=("nobody",)))
 
 
 def test_a_tour_along_a_line_goes_along_it() -> None:

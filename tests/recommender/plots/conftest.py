@@ -8,7 +8,7 @@ import pytest
 
 from indexer.models.registry import load_model
 from recommender.plots.signal import Signal
-from recommender.plots.signal_analysis import Heard, listen
+from recommender.plots.signal_analysis import SignalAnalysis, analyse_signal
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def model(musicnn_models: Path) -> Model:
 
 
 @pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory, model: Model) -> tuple[Heard, Heard]:
+def pair(
+    tmp_path_factory: pytest.TempPathFactory, model: Model
+) -> tuple[SignalAnalysis, SignalAnalysis]:
     """A song of 9 s, and another one of 12 s that has seconds 2 to 7 of it from second 6 on."""
     folder = tmp_path_factory.mktemp("pair")
     first, second = (
@@ -39,12 +41,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory, model: Model) -> tuple[Heard,
     heard = []
     for name, sound in (("a.wav", first), ("b.wav", second)):
         path = sounds.write_audio(folder / name, sound, sample_rate=RATE)
-        heard.append(listen(os.fsencode(path), model))
+        heard.append(analyse_signal(os.fsencode(path), model))
     return heard[0], heard[1]
 
 
 @pytest.fixture
-def signals(pair: tuple[Heard, Heard], model: Model) -> tuple[Signal, Signal]:
+def signals(pair: tuple[SignalAnalysis, SignalAnalysis], model: Model) -> tuple[Signal, Signal]:
     one, other = (
         Signal(
             f"{letter} costs $5 and $6 \N{EM DASH} a name as long as the names of movements are",

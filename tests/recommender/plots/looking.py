@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from recommender.plots.style import drawing
+from recommender.plots.style import plot_style
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def written(figure: Figure) -> list[Text]:
 
 def assert_legible(figure: Figure) -> None:
     """No text lies over another one or beyond the edge."""
-    with drawing():
+    with plot_style():
         figure.draw_without_rendering()
         boxes = [(text.get_text(), text.get_window_extent()) for text in written(figure)]
     whole = figure.bbox

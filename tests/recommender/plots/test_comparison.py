@@ -70,7 +70,7 @@ def test_where_they_agree_is_said(signals: tuple[Signal, Signal]) -> None:
         "tempo: no beat in either",
         "key: none clear in either",
     ]
-    alike = compared(one, other, tempo_bpm=80.0, key_name="A minor", score=None)
+    alike = compared(one, other, tempo_bpm=80.0, musical_key="A minor", score=None)
     assert alike.agreement() == [
         "cosine 0.50",
         "tempo: both 80 BPM",

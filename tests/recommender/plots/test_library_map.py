@@ -11,7 +11,7 @@ from recommender.collection import map as library_map
 from recommender.collection.map import LibraryMap, lay_out, map_library
 from recommender.engine import Recommender
 from recommender.plots.library_map import draw_map
-from recommender.plots.style import GROUP_COLOURS, drawing, save
+from recommender.plots.style import GROUP_COLOURS, plot_style, save
 from tests.catalogs import DIM, Planted, plant
 from tests.recommender.plots.looking import assert_legible, png_size, written
 
@@ -145,7 +145,7 @@ def test_the_picture_is_legible_and_the_same_each_time(tmp_path: Path, mapped: L
 
 
 def test_names_of_groups_hide_no_point_of_a_small_library(mapped: LibraryMap) -> None:
-    with drawing():
+    with plot_style():
         figure = draw_map(mapped)
         (axes,) = figure.axes
         figure.draw_without_rendering()

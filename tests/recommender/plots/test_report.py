@@ -21,7 +21,7 @@ from indexer.library import Library
 from recommender.collection.survey import survey
 from recommender.engine import Recommender
 from recommender.plots.charts import tracks_in_words
-from recommender.retrieval.lookup import counted
+from recommender.retrieval.lookup import count_noun
 from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def test_few_tracks_make_a_report(
 ) -> None:
     place = plant(tmp_path, ("loud",), [Planted(f"Song {number}") for number in range(count)])
     code, out, _ = run("explore", "--catalog", place)
-    assert (code, out) == (0, f"{counted(count, 'track')}: report.html\n")
+    assert (code, out) == (0, f"{count_noun(count, 'track')}: report.html\n")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert page.open == []
     assert bool(page.all("circle")) == (count >= 3)

@@ -12,8 +12,8 @@ import pytest
 from indexer.errors import ExtraMissing, InvalidOption, NotAudio, Silent, Unreadable
 from recommender.plots import signal_analysis
 from recommender.plots.signal import Signal, draw_signal, in_words, onsets_title
-from recommender.plots.signal_analysis import MEL_BANDS, Heard, listen
-from recommender.plots.style import check_target, in_a_line, need_matplotlib, replace_file, save
+from recommender.plots.signal_analysis import MEL_BANDS, SignalAnalysis, analyse_signal
+from recommender.plots.style import check_target, need_matplotlib, one_line, replace_file, save
 from tests import sounds
 from tests.catalogs import Planted, plant
 from tests.recommender.plots.looking import assert_legible, png_size
@@ -31,7 +31,7 @@ RATE = 16_000
 
 
 def test_a_sound_is_heard_to_its_end_in_consecutive_windows(
-    pair: tuple[Heard, Heard], model: Model
+    pair: tuple[SignalAnalysis, SignalAnalysis], model: Model
 ) -> None:
     heard, _ = pair
     assert heard.sample_rate == RATE
@@ -52,7 +52,7 @@ def test_silence_within_a_sound_is_no_tag(tmp_path: Path, model: Model) -> None:
     sound = sounds.music(10, sample_rate=RATE, channels=1, seed=4)
     sound[:, 2 * RATE : 8 * RATE] = 0
     path = sounds.write_audio(tmp_path / "gap.wav", sound, sample_rate=RATE)
-    heard = listen(os.fsencode(path), model)
+    heard = analyse_signal(os.fsencode(path), model)
     silent = np.isnan(heard.activations).all(axis=1)
     assert 0 < silent.sum() < len(silent)
     assert np.array_equal(silent, np.isnan(heard.vectors).any(axis=1))
@@ -61,7 +61,7 @@ def test_silence_within_a_sound_is_no_tag(tmp_path: Path, model: Model) -> None:
 
 
 def test_frames_do_not_depend_on_the_pieces_they_are_made_in(
-    pair: tuple[Heard, Heard], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[SignalAnalysis, SignalAnalysis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard, _ = pair
     monkeypatch.setattr(signal_analysis, "_PIECE_S", 2.0)
@@ -77,7 +77,7 @@ def test_a_long_sound_is_heard_in_part_and_says_so(
     monkeypatch.setattr(signal_analysis, "LONGEST_S", 4.0)
     monkeypatch.setattr(signal_analysis, "MOST_WINDOWS", 2)
     sound = sounds.music(40, sample_rate=RATE, channels=1)
-    heard = listen(
+    heard = analyse_signal(
         os.fsencode(sounds.write_audio(tmp_path / "l.wav", sound, sample_rate=RATE)), model
     )
     assert heard.end_s - heard.start_s == pytest.approx(4.0)
@@ -99,7 +99,7 @@ def test_what_cannot_be_heard_says_why(
     tmp_path: Path, model: Model, write: Callable[[Path], Path], error: type[Exception]
 ) -> None:
     with pytest.raises(error, match=r"bad\.wav"):
-        listen(os.fsencode(write(tmp_path / "bad.wav")), model)
+        analyse_signal(os.fsencode(write(tmp_path / "bad.wav")), model)
 
 
 def test_a_picture_has_five_named_parts_with_units(
@@ -211,8 +211,8 @@ def test_targets_are_looked_at_first(tmp_path: Path) -> None:
 
 
 def test_labels_are_one_clean_line() -> None:
-    assert in_a_line("a\x1b[31m\nb\u202e c\udcff") == "a [31m b c"
-    assert in_a_line("x" * 50, longest=10) == "x" * 9 + "…"
+    assert one_line("a\x1b[31m\nb\u202e c\udcff") == "a [31m b c"
+    assert one_line("x" * 50, longest=10) == "x" * 9 + "…"
 
 
 def test_a_planted_track_asks_for_its_model(

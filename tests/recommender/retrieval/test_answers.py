@@ -146,7 +146,7 @@ def test_why_names_what_both_have_and_most_have_not(recommender: Recommender) ->
     assert ids(answer) == ids(plain)
     assert answer[0].why is not None
     assert answer[0].why.tags == ("piano",)
-    assert (answer[0].why.tempo_bpm, answer[0].why.key_name) == (123.0, "A minor")
+    assert (answer[0].why.tempo_bpm, answer[0].why.musical_key) == (123.0, "A minor")
     assert str(answer[0].why) == "piano; both 123 BPM, A minor"
     assert answer[1].why is not None
     assert str(answer[1].why) == ""
@@ -174,9 +174,9 @@ def test_shared_tags_come_by_what_they_tell() -> None:
     names = ("a", "b", "c", "d")
     one = np.array([0.9, 0.5, 0.05, 0.4], np.float32)
     other = np.array([0.9, 0.5, 0.9, 0.3], np.float32)
-    usual = np.array([0.9, 0.1, 0.01, 0.2], np.float32)
-    assert shared_tags(one, other, usual, names) == ("b", "d")
-    assert shared_tags(one, np.full(4, np.nan, np.float32), usual, names) == ()
+    median_random_cosine = np.array([0.9, 0.1, 0.01, 0.2], np.float32)
+    assert shared_tags(one, other, median_random_cosine, names) == ("b", "d")
+    assert shared_tags(one, np.full(4, np.nan, np.float32), median_random_cosine, names) == ()
 
 
 @pytest.mark.parametrize(

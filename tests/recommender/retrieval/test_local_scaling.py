@@ -55,16 +55,16 @@ def test_the_scale_is_the_mean_distance_to_the_nearest_others() -> None:
     scale = LocalScale.from_references(vectors)
     distances = np.sort(1 - vectors @ vectors.T, axis=1)[:, 1 : NEAREST + 1]
     assert scale.scales(vectors) == pytest.approx(distances.mean(axis=1), abs=1e-6)
-    assert scale.usual == pytest.approx(np.median(distances.mean(axis=1)), abs=1e-6)
+    assert scale.median_random_cosine == pytest.approx(np.median(distances.mean(axis=1)), abs=1e-6)
 
 
 def test_a_candidate_of_the_usual_scale_keeps_its_cosine_and_a_hub_sinks() -> None:
     vectors = gaussian_cloud(501, 20)
     scale = LocalScale.from_references(vectors)
     order = np.argsort(scale.scales(vectors))
-    hub, usual, loner = order[[0, 250, 500]]
+    hub, median_random_cosine, loner = order[[0, 250, 500]]
     cosines = np.full(3, 0.7, np.float32)
-    sunk, kept, risen = scale.relevance(cosines, vectors[[hub, usual, loner]])
+    sunk, kept, risen = scale.relevance(cosines, vectors[[hub, median_random_cosine, loner]])
     assert kept == pytest.approx(0.7, abs=1e-3)
     assert sunk < 0.7 < risen
 
@@ -90,6 +90,6 @@ def test_answers_that_tame_hubs_reach_more_of_a_library(tmp_path: Path) -> None:
 
     with Recommender.open(plant(tmp_path, ["calm"], tracks)) as recommender:
         plain = hubness(occurrences(Ranking(collapse=False)), 150)
-        tamed = hubness(occurrences(Ranking(collapse=False, tame_hubs=True)), 150)
+        tamed = hubness(occurrences(Ranking(collapse=False, local_scaling=True)), 150)
     assert tamed.reach > plain.reach
     assert tamed.skewness < plain.skewness

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from recommender.engine import Recommender
-from recommender.playlists import Station, path_between, playlist_of
+from recommender.playlists import Station, fill_playlist, path_between
 from recommender.retrieval.near_duplicates import (
     CUT_S,
     SAME_COSINE,
     SAME_DURATION_S,
-    Facts,
-    collapse,
-    grouped,
-    labelled,
-    level,
+    TrackFacts,
+    connected_heads,
+    group_heads,
+    label_ids,
+    scaled_threshold,
 )
 from recommender.retrieval.ranking import Ranking
-from recommender.retrieval.rerank import USUAL_COSINE
+from recommender.retrieval.rerank import REFERENCE_RANDOM_COSINE
 from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
@@ -66,18 +66,18 @@ def facts(
     keys: Sequence[str | None] = (),
     tempi_bpm: Sequence[float | None] = (),
     brightness_hz: Sequence[float | None] = (),
-) -> Facts:
+) -> TrackFacts:
     """Tracks of which nothing is known but what is given."""
     count = len(durations_s)
 
     def numbers(values: Sequence[float | None]) -> NDArray[np.float64]:
         return np.array(values or [None] * count, dtype=np.float64)
 
-    return Facts(
+    return TrackFacts(
         numbers(durations_s),
         np.full(count, -1),
-        labelled(names or [None] * count),
-        labelled(keys or [None] * count),
+        label_ids(names or [None] * count),
+        label_ids(keys or [None] * count),
         numbers(tempi_bpm),
         numbers(brightness_hz),
     )
@@ -88,10 +88,14 @@ MEASURED = facts(
 )
 
 
-def folded(cosine: float, known: Facts, *, usual: float = USUAL_COSINE) -> bool:
+def folded(
+    cosine: float, known: TrackFacts, *, median_random_cosine: float = REFERENCE_RANDOM_COSINE
+) -> bool:
     """Whether the second of two tracks with a cosine is folded into the first."""
     first = unit_vector()
-    return collapse([first, at_cosine(first, cosine)], known, usual=usual).tolist() == [0, 0]
+    return group_heads(
+        [first, at_cosine(first, cosine)], known, median_random_cosine=median_random_cosine
+    ).tolist() == [0, 0]
 
 
 def test_what_is_like_a_copy_of_a_copy_is_in_one_group() -> None:
@@ -100,7 +104,7 @@ def test_what_is_like_a_copy_of_a_copy_is_in_one_group() -> None:
     third = at_cosine(second, 0.99, seed=1)
     vectors = np.stack([unit_vector(seed=9), first, third, second])
     assert third @ first < SAME_COSINE < second @ first
-    groups = collapse(vectors, facts([200.0] * 4), usual=USUAL_COSINE)
+    groups = group_heads(vectors, facts([200.0] * 4), median_random_cosine=REFERENCE_RANDOM_COSINE)
     assert groups.tolist() == [0, 1, 1, 1]
 
 
@@ -157,7 +161,12 @@ def test_a_cut_needs_a_key_and_a_tempo_and_most_of_the_longer_one() -> None:
 def test_one_recording_is_collapsed_whatever_its_durations_and_unknown_ones_are_not() -> None:
     vectors = np.stack([unit_vector(seed=seed) for seed in range(4)])
     known = replace(facts([1.0, 2.0, 3.0, 4.0]), recordings=np.array([7, -1, 7, -1]))
-    assert collapse(vectors, known, usual=USUAL_COSINE).tolist() == [0, 1, 0, 3]
+    assert group_heads(vectors, known, median_random_cosine=REFERENCE_RANDOM_COSINE).tolist() == [
+        0,
+        1,
+        0,
+        3,
+    ]
 
 
 def test_versions_of_one_song_are_collapsed_by_their_name() -> None:
@@ -165,34 +174,51 @@ def test_versions_of_one_song_are_collapsed_by_their_name() -> None:
     vectors = np.stack([first, at_cosine(first, 0.9), at_cosine(first, 0.9, seed=1)])
     durations = [200.0, 300.0, 250.0]
     named = facts(durations, names=["song", "song", None])
-    assert collapse(vectors, named, usual=USUAL_COSINE).tolist() == [0, 0, 2]
+    assert group_heads(vectors, named, median_random_cosine=REFERENCE_RANDOM_COSINE).tolist() == [
+        0,
+        0,
+        2,
+    ]
     unnamed = facts(durations)
-    assert collapse(vectors, unnamed, usual=USUAL_COSINE).tolist() == [0, 1, 2]
+    assert group_heads(vectors, unnamed, median_random_cosine=REFERENCE_RANDOM_COSINE).tolist() == [
+        0,
+        1,
+        2,
+    ]
 
 
 def test_where_everything_is_close_levels_are_higher() -> None:
-    usual = 0.9
-    assert level(1.0, usual) == 1.0
-    assert level(USUAL_COSINE, usual) == pytest.approx(usual)
-    assert not folded(0.99, facts([200.0, 200.0]), usual=usual)
-    assert folded(0.9995, facts([200.0, 200.0]), usual=usual)
+    median_random_cosine = 0.9
+    assert scaled_threshold(1.0, median_random_cosine) == 1.0
+    assert scaled_threshold(REFERENCE_RANDOM_COSINE, median_random_cosine) == pytest.approx(
+        median_random_cosine
+    )
+    assert not folded(0.99, facts([200.0, 200.0]), median_random_cosine=median_random_cosine)
+    assert folded(0.9995, facts([200.0, 200.0]), median_random_cosine=median_random_cosine)
 
 
 def test_many_candidates_are_collapsed_as_few_are() -> None:
     first = np.stack([unit_vector(seed=seed) for seed in range(1500)])
     vectors = np.concatenate([first, [at_cosine(row, 0.99) for row in first]])
-    groups = collapse(vectors, facts([200.0] * 3000), usual=USUAL_COSINE)
+    groups = group_heads(
+        vectors, facts([200.0] * 3000), median_random_cosine=REFERENCE_RANDOM_COSINE
+    )
     assert groups.tolist() == [*range(1500), *range(1500)]
 
 
 def test_nothing_collapses_to_nothing() -> None:
-    assert collapse(np.empty((0, 8), np.float32), Facts.of([]), usual=0.0).tolist() == []
-    assert grouped(0, [], []).tolist() == []
+    assert (
+        group_heads(
+            np.empty((0, 8), np.float32), TrackFacts.of([]), median_random_cosine=0.0
+        ).tolist()
+        == []
+    )
+    assert connected_heads(0, [], []).tolist() == []
 
 
 def test_where_everything_is_close_measures_still_tell_a_copy() -> None:
-    assert folded(0.99, MEASURED, usual=0.98)
-    assert not folded(0.98, MEASURED, usual=0.98)
+    assert folded(0.99, MEASURED, median_random_cosine=0.98)
+    assert not folded(0.98, MEASURED, median_random_cosine=0.98)
 
 
 def test_every_door_knows_a_louder_copy(louder_copy: Recommender) -> None:
@@ -206,4 +232,4 @@ def test_every_door_knows_a_louder_copy(louder_copy: Recommender) -> None:
     assert (near[0].id, [one.id for one in near[0].duplicates]) == (1, [2])
     assert 2 not in [stop.track.id for stop in Station(louder_copy, 1).take(40)]
     assert 2 not in [track.id for track in path_between(louder_copy, 1, 9, 4).tracks]
-    assert 2 not in [track.id for track in playlist_of(louder_copy, [1], 1200.0).tracks]
+    assert 2 not in [track.id for track in fill_playlist(louder_copy, [1], 1200.0).tracks]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import InvalidOption
-from recommender.retrieval.rerank import Percentiles, capped, maximal_marginal_relevance
+from recommender.retrieval.rerank import Percentiles, cap_groups, maximal_marginal_relevance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,11 +91,11 @@ def test_diversity_is_from_0_to_1(diversity: float) -> None:
 def test_a_cap_keeps_the_first_of_each_group_and_all_that_have_none() -> None:
     groups = ["a", "a", None, "b", "a", None, "b", None]
     order = [4, 0, 7, 1, 3, 6, 2, 5]
-    assert capped(order, groups, 2).tolist() == [4, 0, 7, 3, 6, 2, 5]
-    assert capped(order, groups, 1).tolist() == [4, 7, 3, 2, 5]
-    assert capped([], groups, 1).tolist() == []
+    assert cap_groups(order, groups, 2).tolist() == [4, 0, 7, 3, 6, 2, 5]
+    assert cap_groups(order, groups, 1).tolist() == [4, 7, 3, 2, 5]
+    assert cap_groups([], groups, 1).tolist() == []
     with pytest.raises(InvalidOption, match="at least one"):
-        capped(order, groups, 0)
+        cap_groups(order, groups, 0)
 
 
 def test_percentiles_of_a_small_library_are_told_from_all_its_pairs() -> None:

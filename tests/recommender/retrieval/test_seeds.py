@@ -13,10 +13,10 @@ from indexer.errors import (
     QueryError,
     UnknownTrack,
 )
-from indexer.indexing.pipeline import Options, index_places
+from indexer.indexing.pipeline import Options, index_paths
 from indexer.library import Library
 from recommender import Ranking, Recommender, Where
-from recommender.retrieval.answers import clock
+from recommender.retrieval.answers import format_clock
 from recommender.retrieval.seeds import PUSH
 from tests import sounds
 from tests.catalogs import DIM, Planted, plant
@@ -208,7 +208,7 @@ def test_a_seed_that_failed_to_be_indexed_says_why(
 ) -> None:
     bad = sounds.text_file(tmp_path / "bad.mp3")
     library = Library.open_for_writing(catalog_path)
-    index_places(library, [bad], options=Options(), pool=pool)
+    index_paths(library, [bad], options=Options(), pool=pool)
     library.close()
     with Recommender.open(catalog_path) as recommender:
         for seed in (bad, str(bad)):
@@ -253,7 +253,7 @@ def test_answers_say_which_windows_match_best(
     upload = sounds.write_audio(tmp_path / "upload.flac", sounds.music(8, seed=70))
     gone = sounds.write_audio(tmp_path / "gone.flac", sounds.music(8, seed=71))
     library = Library.open_for_writing(catalog_path)
-    index_places(library, [gone], options=Options(), pool=pool)
+    index_paths(library, [gone], options=Options(), pool=pool)
     library.close()
     gone.unlink()
     with Recommender.open(catalog_path) as recommender:
@@ -266,7 +266,7 @@ def test_answers_say_which_windows_match_best(
                     assert windows is None
                     continue
                 assert windows is not None
-                assert f"{clock(windows.second_s)} like the seed's" in str(one.why)
+                assert f"{format_clock(windows.second_s)} like the seed's" in str(one.why)
                 if asked == 12:
                     assert windows == recommender.matching_windows(12, one.id)
             assert any(one.key == "gone.flac" for one in answer)

@@ -11,7 +11,7 @@ from indexer.catalog.schema import TrackRow
 from indexer.errors import InvalidOption
 from indexer.library import Library
 from recommender import Recommender, Where
-from recommender.retrieval.where import pitch_and_mode
+from recommender.retrieval.where import parse_musical_key
 from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
@@ -206,13 +206,17 @@ def test_lists_and_arrays_are_taken_for_tuples() -> None:
     ],
 )
 def test_keys_are_read_as_musicians_write_them(key: str, expected: tuple[int, str]) -> None:
-    assert pitch_and_mode(key) == expected
+    assert parse_musical_key(key) == expected
 
 
 def test_filters_on_a_large_index_are_exact_where_they_keep_few(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     tracks = [
-        Planted(str(n), genre="rare" if n % 10 == 0 else "usual", vector=rng.normal(size=DIM))
+        Planted(
+            str(n),
+            genre="rare" if n % 10 == 0 else "median_random_cosine",
+            vector=rng.normal(size=DIM),
+        )
         for n in range(300)
     ]
     with Recommender.open(plant(tmp_path, TAGS, tracks)) as recommender:

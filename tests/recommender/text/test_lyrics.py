@@ -16,7 +16,7 @@ from recommender import Recommender
 from recommender.__main__ import cli
 from recommender.commands.find import with_lyrics
 from recommender.retrieval.answers import Answer, Neighbour
-from recommender.text.fusion import blend, blended, percentiles
+from recommender.text.fusion import blend, blend_scores, percentiles
 from recommender.text.lyrics import (
     LARGEST_FILE,
     LONGEST,
@@ -177,9 +177,9 @@ def test_percentiles() -> None:
 
 def test_blending() -> None:
     sound, lyrics = np.array([0.9, 0.5, 0.9]), np.array([0.1, 0.9, np.nan])
-    np.testing.assert_allclose(blended(sound, lyrics, 0.0), sound)
-    np.testing.assert_allclose(blended(sound, lyrics, 1.0), [0.1, 0.9, 0.5])
-    np.testing.assert_allclose(blended(sound, lyrics, 0.5), np.sqrt([0.09, 0.45, 0.45]))
+    np.testing.assert_allclose(blend_scores(sound, lyrics, 0.0), sound)
+    np.testing.assert_allclose(blend_scores(sound, lyrics, 1.0), [0.1, 0.9, 0.5])
+    np.testing.assert_allclose(blend_scores(sound, lyrics, 0.5), np.sqrt([0.09, 0.45, 0.45]))
 
 
 # With the real model

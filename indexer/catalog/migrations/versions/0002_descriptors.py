@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("recording_id", sa.Integer, nullable=False),
         sa.Column("tempo_bpm", sa.Double),
         sa.Column("tempo_confidence", sa.Double, nullable=False),
-        sa.Column("key_name", sa.String(8)),
+        sa.Column("musical_key", sa.String(8)),
         sa.Column("key_confidence", sa.Double, nullable=False),
         sa.Column("loudness_lufs", sa.Double),
         sa.Column("brightness_hz", sa.Double),
