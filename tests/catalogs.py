@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.analysis.track_analysis import TrackAnalysis
+from indexer.audio.container import AudioFacts
 from indexer.audio.tags import Tags
-from indexer.audio.track import AudioFacts
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
 from indexer.features.descriptors import Descriptors

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.audio.reading import open_track
 from indexer.audio.tags import Tags, read_tags
-from indexer.audio.track import AudioFacts, TrackReader, open_track
 from indexer.errors import Corrupt
 from indexer.features.descriptors import Descriptors, Measures, describe, measure
 from indexer.filesystem import display_path
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from indexer.audio.container import AudioFacts
+    from indexer.audio.windows import TrackReader
     from indexer.models.registry import Model
 
 DEFAULT_WINDOWS = 12

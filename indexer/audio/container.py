@@ -22,6 +22,7 @@ import av
 import av.error
 import numpy as np
 
+from indexer.audio.formats import CONTAINERS, is_audio_container, is_picture
 from indexer.audio.mpeg_frames import MpegFrames, scan_frames
 from indexer.errors import (
     Corrupt,
@@ -42,19 +43,8 @@ if TYPE_CHECKING:
 
 AnyPath = bytes | str | os.PathLike[str] | os.PathLike[bytes]
 
-# Containers of recorded sound. Left out on purpose: everything that names other files (hls, dash,
-# concat, sdp, imf), devices, subtitles, images, and raw formats known by the ending of a name.
-_FORMATS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,matroska,webm,mov,mp4,m4a,"
-    "mp3,mpc,mpc8,mpeg,mpegts,nut,ogg,oma,rm,shn,tak,truehd,tta,voc,w64,wav,wv,xwma"
-)
 # Monkey's Audio has the longest packets, up to 7 s.
 _LONGEST_PACKET_S = 10
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
-_MAGIC = (
-    b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"ID3", b"\x30\x26\xb2\x75", b"\x1aE\xdf\xa3",
-    b"MAC ", b"wvpk", b"TTA1", b"MPCK", b"MP+", b"caff", b".snd", b"DSD ", b"riff",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -238,15 +228,15 @@ def _open_descriptor(path: AnyPath, name: str) -> int:
 
 def _open_container(descriptor: int, name: str) -> InputContainer:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    options = {"fd": str(descriptor), "protocol_whitelist": "fd", "format_whitelist": _FORMATS}
+    options = {"fd": str(descriptor), "protocol_whitelist": "fd", "format_whitelist": CONTAINERS}
     head = os.pread(descriptor, 16, 0)
-    if head.startswith(_PICTURES):
+    if is_picture(head):
         message = f"{name!r} is a picture and has no sound; leave it out."
         raise NoAudioStream(message, stage="open")
     try:
         container = av.open("fd:", "r", container_options=options, metadata_errors="replace")
     except (av.error.InvalidDataError, av.error.ArgumentError, EOFError) as error:
-        if head.startswith(_MAGIC) or head[4:8] == b"ftyp":
+        if is_audio_container(head):
             message = f"{name!r} has a damaged header; replace it by a good copy."
             raise Corrupt(message, stage="open") from error
         message = f"{name!r} is in no known audio format; leave it out."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.audio.track import open_track
+from indexer.audio.reading import open_track
 from indexer.features.melspectrogram import mel_basis
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from indexer.audio.track import AUDIO_SUFFIXES
+from indexer.audio.formats import AUDIO_SUFFIXES
 from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.status import TrackStatus
 from indexer.filesystem import folder_prefix, has_vanished

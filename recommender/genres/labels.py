@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from indexer.audio.formats import AUDIO_SUFFIXES
 from indexer.audio.tags import read_tags
-from indexer.audio.track import AUDIO_SUFFIXES
 from indexer.errors import BadLabels
 from recommender.retrieval.lookup import fold
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from indexer.analysis.pools import load_for_worker
 from indexer.analysis.sandbox import Sandbox
+from indexer.audio.reading import open_track
 from indexer.audio.tags import Tags, read_tags
-from indexer.audio.track import SILENCE, AudioFacts, open_track
+from indexer.audio.windows import SILENCE
 from indexer.errors import AnalysisError, ModelMismatch, Silent
 from indexer.features.descriptors import Descriptors, describe, measure
 from indexer.features.melspectrogram import LOG_GAIN, FrontEnd, log_mel
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from indexer.audio.container import AudioFacts
     from indexer.catalog.reader import StoredModel
     from indexer.models.registry import Model
 

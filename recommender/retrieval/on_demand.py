@@ -112,7 +112,7 @@ class Hearing:
 
     def _windows(self, path: bytes) -> _Windows:
         from indexer.analysis.track_analysis import DEFAULT_WINDOWS
-        from indexer.audio.track import open_track
+        from indexer.audio.reading import open_track
 
         stored = self._active()
         model = self._loaded(stored)

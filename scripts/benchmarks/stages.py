@@ -17,9 +17,9 @@ from unittest.mock import patch
 import soxr
 
 from indexer.analysis import track_analysis
-from indexer.audio import track
+from indexer.audio import reading
 from indexer.audio.container import open_file
-from indexer.audio.track import Track
+from indexer.audio.windows import TrackReader
 from indexer.features import melspectrogram
 from indexer.models.registry import Model
 
@@ -85,9 +85,9 @@ def timed_stages() -> Iterator[StageClock]:
             yield file
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(track, "open_file", timed_open_file))
+        stack.enter_context(patch.object(reading, "open_file", timed_open_file))
         for owner, name, stage in (
-            (Track, "windows", DECODE),
+            (TrackReader, "windows", DECODE),
             (soxr, "resample", RESAMPLE),
             (melspectrogram, "log_mel", MEL),
             (Model, "embed_windows", CNN),

@@ -17,7 +17,8 @@ from evaluation.hearing import one_thread
 from evaluation.tables import Figure, Table
 from indexer.audio.container import open_file
 from indexer.audio.decoding import reader
-from indexer.audio.track import SAMPLE_RATE, WINDOW_SAMPLES, Windows, read_windows
+from indexer.audio.reading import SAMPLE_RATE, WINDOW_SAMPLES, read_windows
+from indexer.audio.windows import Windows
 from indexer.errors import QueryError
 from indexer.features.descriptors import Descriptors, describe, measure
 from indexer.features.key import KEYS, parse_key

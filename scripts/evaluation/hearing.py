@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.analysis.track_analysis import ALL_WINDOWS, DEFAULT_WINDOWS, analyse
-from indexer.audio.track import open_track
+from indexer.audio.reading import open_track
 from indexer.errors import AnalysisError, QueryError
 from indexer.filesystem import atomic_write
 from indexer.models.registry import Model, load_model

@@ -11,7 +11,7 @@ from training.corpus import SUFFIXES
 
 from evaluation.hearing import Cache, hear_all, hearer, load_models, one_thread
 from evaluation.tables import Cell, Figure, Table
-from indexer.audio.track import read_facts
+from indexer.audio.reading import read_facts
 from indexer.errors import QueryError
 from recommender.evaluation.degradations import KINDS, LONGEST_S, Kind, read_sound, write_copy
 from recommender.evaluation.metrics import interval

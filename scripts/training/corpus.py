@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.audio.reading import open_track
 from indexer.audio.tags import read_tags
-from indexer.audio.track import open_track
 from indexer.errors import AnalysisError
 from training.files import save_array
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from indexer.audio.track import open_track
+from indexer.audio.reading import open_track
 from indexer.errors import AnalysisError
 from indexer.features.melspectrogram import FrontEnd, log_mel
 from recommender.genres.classifier import artist_folds, encode

@@ -19,7 +19,7 @@ from benchmarks.setting import Setting, Sizes
 from benchmarks.table import Table, plain_text
 
 from indexer.audio.container import open_file
-from indexer.audio.track import read_facts
+from indexer.audio.reading import read_facts
 
 TINY = Sizes(
     clip_s=4,

@@ -10,7 +10,7 @@ import soxr
 from indexer.analysis.track_analysis import ALL_WINDOWS, analyse
 from indexer.audio.container import open_file
 from indexer.audio.decoding import reader
-from indexer.audio.track import read_windows
+from indexer.audio.reading import read_windows
 from indexer.models.registry import load_model
 from tests import sounds
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer.audio.track import MIN_SECONDS, Windows, read_facts, read_windows, stream_windows
+from indexer.audio.reading import read_facts, read_windows, stream_windows
+from indexer.audio.windows import MIN_SECONDS, Windows
 from indexer.errors import (
     AnalysisError,
     Corrupt,
@@ -178,7 +179,7 @@ def test_a_decoder_that_wants_more_memory_than_there_is(tmp_path: Path) -> None:
     path = sounds.write_audio(tmp_path / "a.wav", sounds.music(5))
     program = (
         "import sys, resource\n"
-        "from indexer.audio.track import read_windows\n"
+        "from indexer.audio.reading import read_windows\n"
         "from indexer.errors import AnalysisError\n"
         "read_windows(sys.argv[1], count=1)\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 26, resource.RLIM_INFINITY))\n"

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import select
 
 from indexer.analysis.track_analysis import TrackAnalysis
+from indexer.audio.container import AudioFacts
 from indexer.audio.tags import Tags
-from indexer.audio.track import AudioFacts
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile, embedded_hashes, undescribed_files
 from indexer.catalog.reader import Catalog

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from indexer.analysis.track_analysis import TrackAnalysis
+from indexer.audio.container import AudioFacts
+from indexer.audio.reading import read_facts
 from indexer.audio.tags import Tags
-from indexer.audio.track import AudioFacts, read_facts
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
 from indexer.errors import AnalysisError

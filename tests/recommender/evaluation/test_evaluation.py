@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from scipy.stats import skew
 from sklearn.metrics import average_precision_score
 
-from indexer.audio.track import read_facts, read_windows
+from indexer.audio.reading import read_facts, read_windows
 from indexer.errors import BadVector, NotAudio, QueryError
 from recommender import Recommender
 from recommender.__main__ import cli

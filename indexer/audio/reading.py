@@ -1,13 +1,13 @@
-"""An audio file becomes windows of sound: mono, 16 kHz, float32, as the network takes them."""
+"""Windows of sound of an audio file: mono, 16 kHz, float32, as the network takes them."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from indexer.audio.container import AnyPath, AudioFacts, open_file
+from indexer.audio.container import open_file
 from indexer.audio.decoding import reader
-from indexer.audio.windows import MIN_SECONDS, SILENCE, Grid, TrackReader, Windows
+from indexer.audio.windows import Grid, TrackReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,24 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-AUDIO_SUFFIXES = frozenset(
-    b"3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi caf dff dsf dts eac3 f4a flac flv gsm m2ts "
-    b"m4a m4b m4r m4v mka mkv mov mp+ mp1 mp2 mp3 mp4 mpc mpeg mpg mts oga ogg ogv ogx opus ra rm "
-    b"shn snd spx tak tta vob voc w64 wav wave weba webm wma wmv wv".split()
-)
-"""Endings of files that may hold sound. Others are counted, not opened, unless named themselves."""
-
-__all__ = [
-    "MIN_SECONDS",
-    "SILENCE",
-    "AudioFacts",
-    "TrackReader",
-    "Windows",
-    "open_track",
-    "read_facts",
-    "read_windows",
-    "stream_windows",
-]
+    from indexer.audio.container import AnyPath, AudioFacts
+    from indexer.audio.windows import Windows
 
 SAMPLE_RATE = 16_000
 WINDOW_SAMPLES = 48_000
@@ -83,9 +67,9 @@ def read_windows(
     sample_rate, window_samples : int
         Of the windows: what the network's front end takes.
     count : int
-        At most so many windows; see `Track.windows`.
+        Windows at most; see `TrackReader.windows`.
     skip_if : callable, optional
-        Is given the `audio_hash`; if it answers True nothing is decoded.
+        Called with the audio hash; where it returns True nothing is decoded.
 
     Raises
     ------
@@ -101,7 +85,7 @@ def read_windows(
 def stream_windows(
     path: AnyPath, *, sample_rate: int = SAMPLE_RATE, window_samples: int = WINDOW_SAMPLES
 ) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """All windows of a track, one after the other; see `Track.stream`.
+    """All windows of a track, one after the other; see `TrackReader.stream`.
 
     Holds a few seconds of sound at a time, however long the track is.
 

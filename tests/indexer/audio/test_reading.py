@@ -9,16 +9,10 @@ import numpy as np
 import pytest
 import soxr
 
-from indexer.audio.container import open_file
+from indexer.audio.container import AudioFacts, open_file
 from indexer.audio.decoding import mono, reader
-from indexer.audio.track import (
-    AudioFacts,
-    Windows,
-    open_track,
-    read_facts,
-    read_windows,
-    stream_windows,
-)
+from indexer.audio.reading import open_track, read_facts, read_windows, stream_windows
+from indexer.audio.windows import Windows
 from tests import sounds
 
 CLIPS = Path(__file__).parents[4] / "shared" / "music" / "clips"
@@ -345,7 +339,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
 def _peak_megabytes(path: Path) -> float:
     program = (
         "import resource, sys\n"
-        "from indexer.audio.track import read_windows, stream_windows\n"
+        "from indexer.audio.reading import read_windows, stream_windows\n"
         "read_windows(sys.argv[1])\n"
         "windows = stream_windows(sys.argv[1])\n"
         "assert sum(1 for _, _ in zip(range(300), windows)) in (20, 300)\n"
