@@ -1,7 +1,8 @@
 """Worker processes that open untrusted files under limits of memory, CPU and wall time.
 
 A file that makes its worker die, hang or ask for too much costs that file only: it is answered
-with an `AnalysisError` and the others go on. What a worker does with a file is given by functions.
+with an `AnalysisError` and the others go on. What a worker does with a file is a function that is
+given with the file.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import sys
 import threading
 import time
 import types
+from collections import deque
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -26,16 +29,18 @@ from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied, Wor
 from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
 
     from pebble import ProcessFuture
 
 State = TypeVar("State")
 Result = TypeVar("Result")
-Details = ParamSpec("Details")
 
 TRIES = 3
 """How often a file is given to a new pool when the pool itself has broken."""
+AHEAD = 4
+"""Files that `Sandbox.map` keeps in flight for each worker."""
 
 
 @dataclass(frozen=True)
@@ -60,28 +65,39 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-class Sandbox(Generic[State, Result, Details]):
+@dataclass(frozen=True, eq=False)
+class Job(Generic[State, Result]):
+    """A file given to a sandbox, and the function that is applied to it there."""
+
+    work: Callable[[State, bytes], Result]
+    path: bytes
+    future: ProcessFuture[Result | AnalysisError]
+
+
+class Sandbox(Generic[State]):
     """Worker processes, started with the first file and kept until `close`.
+
+    Also a context manager that ends the workers at once. Several threads may use one.
+
+    Every task is a function of what `prepare` returned in the worker and of the path of a file. It
+    returns plain data and raises `AnalysisError` for what is wrong with the file. It must be
+    importable, as must `prepare`; options are bound with `functools.partial`.
 
     Parameters
     ----------
-    work : function of what `prepare` gave, a path, and details
-        Done in a worker for each file; raises `AnalysisError` for what is wrong with it.
     prepare : function
-        Called once in each worker before the limit of memory holds. Both must be importable.
+        Called once in each worker, before the limit of memory holds.
     workers : int
         How many processes.
     """
 
     def __init__(
         self,
-        work: Callable[Concatenate[State, bytes, Details], Result],
         prepare: Callable[[], State],
         *,
         workers: int = 1,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self._work = work
         self._prepare = prepare
         self._workers = workers
         self._limits = limits
@@ -95,24 +111,26 @@ class Sandbox(Generic[State, Result, Details]):
             initargs=(self._prepare, self._limits),
         )
 
-    def submit(
-        self, path: bytes, *details: Details.args, **named: Details.kwargs
-    ) -> ProcessFuture[Result | AnalysisError]:
-        """Queue a file; give the future to `result`."""
-        return self._pool.schedule(
-            _do,
-            args=[self._work, self._limits.cpu_s, path, details, named],
-            timeout=self._limits.wall_s,
-        )
+    def __enter__(self) -> Self:
+        return self
 
-    def result(
+    def __exit__(
         self,
-        future: ProcessFuture[Result | AnalysisError],
-        path: bytes,
-        *details: Details.args,
-        **named: Details.kwargs,
-    ) -> Result | AnalysisError:
-        """Wait for the answer of a submitted file. Nothing that a file does is raised here.
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(at_once=True)
+
+    def submit(self, work: Callable[[State, bytes], Result], path: bytes) -> Job[State, Result]:
+        """Queue a file; give the job to `result`."""
+        future = self._pool.schedule(
+            _do, args=[work, self._limits.cpu_s, path], timeout=self._limits.wall_s
+        )
+        return Job(work, path, future)
+
+    def result(self, job: Job[State, Result]) -> Result | AnalysisError:
+        """Wait for the outcome of a job. Nothing that a file does is raised here.
 
         Raises
         ------
@@ -121,30 +139,67 @@ class Sandbox(Generic[State, Result, Details]):
         """
         for _ in range(TRIES):
             try:
-                answer: Result | AnalysisError = future.result()
+                outcome: Result | AnalysisError = job.future.result()
             except BrokenProcessPool:
                 # A worker was killed between two files, or while it started: pebble gives up the
                 # pool and every task in it, none of which is to blame.
                 if not self._pool.active:
                     self._pool = self._start()
-                future = self.submit(path, *details, **named)
+                job = self.submit(job.work, job.path)
                 continue
             except FutureTimeout:
                 return TimedOut(
-                    f"{display_path(path)} took longer than {self._limits.wall_s:g} s: "
+                    f"{display_path(job.path)} took longer than {self._limits.wall_s:g} s: "
                     "it may be damaged, "
                     "or cut it shorter",
                     stage="worker",
                 )
             except ProcessExpired as error:
                 return WorkerDied(
-                    f"{display_path(path)} ended its worker ({_death(error.exitcode)}): "
+                    f"{display_path(job.path)} ended its worker ({_death(error.exitcode)}): "
                     "it may be damaged",
                     stage="worker",
                 )
-            return answer
+            return outcome
         least = " (`--workers 1` takes least)" if self._workers > 1 else ""
         raise WorkersFailed(f"no worker process starts: is there enough memory for them?{least}")
+
+    def run(self, work: Callable[[State, bytes], Result], path: bytes) -> Result:
+        """Apply a task to one file and wait for what it returns.
+
+        Raises
+        ------
+        AnalysisError
+            What is wrong with the file.
+        WorkersFailed
+            No worker starts.
+        """
+        outcome = self.result(self.submit(work, path))
+        if isinstance(outcome, AnalysisError):
+            raise outcome
+        return outcome
+
+    def map(
+        self, work: Callable[[State, bytes], Result], paths: Iterable[bytes]
+    ) -> Iterator[Result | AnalysisError]:
+        """Apply a task to files: the outcome of each, in their order.
+
+        Raises
+        ------
+        WorkersFailed
+            No worker starts.
+        """
+        waiting = iter(paths)
+        running = deque(self.submit(work, path) for path in islice(waiting, AHEAD * self._workers))
+        try:
+            while running:
+                outcome = self.result(running[0])
+                yield outcome
+                running.popleft()
+                running.extend(self.submit(work, path) for path in islice(waiting, 1))
+        finally:
+            for job in running:
+                job.future.cancel()
 
     def close(self, *, at_once: bool = False) -> None:
         """End the workers, after their queue is done or at once."""
@@ -167,18 +222,12 @@ def _begin(prepare: Callable[[], object], limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
 
 
-def _do(
-    work: Callable[..., Result],
-    cpu_s: int,
-    path: bytes,
-    details: tuple[Any, ...],
-    named: dict[str, Any],
-) -> Result | AnalysisError:
+def _do(work: Callable[[Any, bytes], Result], cpu_s: int, path: bytes) -> Result | AnalysisError:
     spent = resource.getrusage(resource.RUSAGE_SELF)
     cpu = int(spent.ru_utime + spent.ru_stime) + cpu_s
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, resource.RLIM_INFINITY))
     try:
-        return work(_prepared[0], path, *details, **named)
+        return work(_prepared[0], path)
     except AnalysisError as error:
         return error
     except MemoryError:

@@ -12,9 +12,10 @@ import time
 from collections import Counter, deque
 from concurrent.futures import wait
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from indexer.analysis.pools import AnalysisPool, Outcome, Task
+from indexer.analysis.pools import AnalysisPool, Outcome, analyse_file
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile, embedded_hashes
 from indexer.catalog.writer import Stored
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
     from pebble import ProcessFuture
 
-    from indexer.analysis.sandbox import Limits
+    from indexer.analysis.pools import ModelWorker
+    from indexer.analysis.sandbox import Job, Limits
+    from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.reader import StoredModel
     from indexer.library import Library
 
@@ -154,29 +157,30 @@ class Run:
     ) -> Iterator[tuple[SeenFile, Outcome] | None]:
         """Each file with its outcome, in order; None now and then while one takes long."""
         waiting = deque(files)
-        flying: deque[tuple[SeenFile, Task, ProcessFuture[Outcome]]] = deque()
+        flying: deque[tuple[SeenFile, Job[ModelWorker, TrackAnalysis]]] = deque()
         ahead = AHEAD * self._workers
         while waiting or flying:
             while waiting and len(flying) < ahead:
                 file = waiting.popleft()
-                task = Task(
-                    file.path,
+                analysis = partial(
+                    analyse_file,
                     windows=self._model.windows,
                     skip_known=skip_known,
                     describe_known=file.path in self._describe,
                 )
-                flying.append((file, task, pool.submit(task)))
+                flying.append((file, pool.submit(analysis, file.path)))
             if stop():
                 waiting.clear()
-                for entry in [entry for entry in flying if not _has_begun(entry[2])]:
-                    entry[2].cancel()
+                for entry in [entry for entry in flying if not _has_begun(entry[1].future)]:
+                    entry[1].future.cancel()
                     flying.remove(entry)
                 if not flying:
                     return
-            file, task, future = flying[0]
-            if wait([future], timeout=0.2).done:
+            file, job = flying[0]
+            if wait([job.future], timeout=0.2).done:
                 flying.popleft()
-                yield file, pool.result(task, future)
+                outcome = pool.result(job)
+                yield file, outcome
             else:
                 yield None
 

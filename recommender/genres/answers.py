@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.errors import AnalysisError
 from indexer.filesystem import display_path
 from recommender.genres.labels import split_genres
 from recommender.retrieval.lookup import display_name
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.reader import Track
     from recommender.engine import Recommender
     from recommender.genres.classifier import GenreClassifier
@@ -117,18 +115,12 @@ def genres_by_model(path: str | os.PathLike[str], model: str) -> PredictedGenres
         The file has no usable sound.
     ModelMissing, ModelCorrupt
     """
-    from indexer.analysis.pools import AnalysisPool, Task
+    from indexer.analysis.pools import AnalysisPool, analyse_file
     from indexer.models.registry import verified_info
 
     info = verified_info(model)
-    pool = AnalysisPool(model, info.fingerprint)
-    try:
-        task = Task(os.path.abspath(os.fsencode(path)), skip_known=False)
-        heard: TrackAnalysis | AnalysisError = pool.result(task, pool.submit(task))
-    finally:
-        pool.close(at_once=True)
-    if isinstance(heard, AnalysisError):
-        raise heard
+    with AnalysisPool(model, info.fingerprint) as pool:
+        heard = pool.run(analyse_file, os.path.abspath(os.fsencode(path)))
     assert heard.activations is not None  # noqa: S101 - nothing was skipped
     guesses = _sorted(info.tag_names, heard.activations)
     return PredictedGenres(None, display_path(os.path.basename(os.fsencode(path))), None, guesses)

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.analysis.pools import load_for_worker
-from indexer.analysis.sandbox import Sandbox
+from indexer.analysis.pools import AnalysisPool, ModelWorker
 from indexer.audio.reading import open_track
 from indexer.audio.tags import Tags, read_tags
 from indexer.audio.windows import SILENCE
-from indexer.errors import AnalysisError, ModelMismatch, Silent
+from indexer.errors import Silent
 from indexer.features.descriptors import Descriptors, describe, measure
 from indexer.features.melspectrogram import LOG_GAIN, FrontEnd, log_mel
 from indexer.filesystem import display_path
@@ -126,28 +124,12 @@ def analyse_signals(paths: Sequence[bytes], model: StoredModel) -> list[SignalAn
         Of the first file that has no usable sound.
     ModelMissing, ModelMismatch, WorkersFailed
     """
-    from indexer.models.registry import model_info
-
-    if model_info(model.name).fingerprint != model.fingerprint:
-        raise ModelMismatch(
-            f"the model {model.name} on this machine is not the one that made the catalog: "
-            "index the library again with it"
-        )
-    sandbox = Sandbox(_listen, partial(load_for_worker, model.name, model.fingerprint))
-    found: list[SignalAnalysis] = []
-    try:
-        for path in paths:
-            heard = sandbox.result(sandbox.submit(path), path)
-            if isinstance(heard, AnalysisError):
-                raise heard
-            found.append(heard)
-    finally:
-        sandbox.close(at_once=True)
-    return found
+    with AnalysisPool(model.name, model.fingerprint) as pool:
+        return [pool.run(_analyse_file, path) for path in paths]
 
 
-def _listen(model: Model, path: bytes) -> SignalAnalysis:
-    return analyse_signal(path, model)
+def _analyse_file(worker: ModelWorker, path: bytes) -> SignalAnalysis:
+    return analyse_signal(path, worker.model)
 
 
 def _heard(

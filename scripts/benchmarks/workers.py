@@ -20,12 +20,13 @@ from indexer.library import Library
 from indexer.models.registry import DEFAULT_MODEL, model_info
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from pebble import ProcessFuture
-
     from benchmarks.setting import Setting
-    from indexer.analysis.pools import Outcome, Task
+    from indexer.analysis.pools import ModelWorker
+    from indexer.analysis.sandbox import Job
+    from indexer.analysis.sandbox import Result as Returned
 
 _RUN_IN = 3
 
@@ -37,11 +38,13 @@ class _TimedPool(AnalysisPool):
         super().__init__(DEFAULT_MODEL, model_info().fingerprint, workers=workers)
         self.done_at: list[float] = []
 
-    def submit(self, task: Task) -> ProcessFuture[Outcome]:
+    def submit(
+        self, work: Callable[[ModelWorker, bytes], Returned], path: bytes
+    ) -> Job[ModelWorker, Returned]:
         """As any pool, and look at the clock when it is done."""
-        future = super().submit(task)
-        future.add_done_callback(lambda _future: self.done_at.append(time.monotonic()))
-        return future
+        job = super().submit(work, path)
+        job.future.add_done_callback(lambda _future: self.done_at.append(time.monotonic()))
+        return job
 
 
 @dataclass(frozen=True)

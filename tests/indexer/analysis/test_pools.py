@@ -6,19 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.analysis.pools import AnalysisPool, Task
-from indexer.analysis.sandbox import Limits
+from indexer.analysis.pools import AnalysisPool, ModelWorker, analyse_file
+from indexer.analysis.sandbox import Limits, Sandbox
 from indexer.analysis.track_analysis import ALL_WINDOWS, TrackAnalysis
-from indexer.errors import OutOfMemory, TimedOut, TooShort, WorkerDied, WorkersFailed
-from indexer.models.registry import model_info
+from indexer.errors import ModelMismatch, OutOfMemory, TimedOut, TooShort, WorkerDied, WorkersFailed
+from indexer.models.registry import DEFAULT_MODEL, model_info
 from tests import sounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -54,19 +55,24 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return os.fsencode(path)
 
 
-def answer(pool: AnalysisPool, task: Task) -> object:
-    return pool.result(task, pool.submit(task))
+analyse_all = partial(analyse_file, windows=ALL_WINDOWS)
+
+
+def outcome(
+    pool: AnalysisPool, path: bytes, work: Callable[[ModelWorker, bytes], object] = analyse_file
+) -> object:
+    return pool.result(pool.submit(work, path))
 
 
 def test_a_file_that_takes_too_long_costs_only_itself(
     make_pool: object, short: bytes, endless: bytes
 ) -> None:
     pool = make_pool(wall_s=2.0)
-    late = answer(pool, Task(endless, windows=ALL_WINDOWS))
+    late = outcome(pool, endless, analyse_all)
     assert isinstance(late, TimedOut)
     # Not every command that hears files has such an option.
     assert "--timeout" not in str(late)
-    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+    assert isinstance(outcome(pool, short), TrackAnalysis)
 
 
 def test_a_worker_that_is_killed_costs_one_file(
@@ -74,31 +80,30 @@ def test_a_worker_that_is_killed_costs_one_file(
 ) -> None:
     pool = make_pool()
     before = {child.pid for child in multiprocessing.active_children()}
-    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+    assert isinstance(outcome(pool, short), TrackAnalysis)
     (worker,) = {child.pid for child in multiprocessing.active_children()} - before
-    task = Task(endless, windows=ALL_WINDOWS)
-    future = pool.submit(task)
-    while not future.running():
+    job = pool.submit(analyse_all, endless)
+    while not job.future.running():
         time.sleep(0.01)
     os.kill(worker, signal.SIGKILL)
-    died = pool.result(task, future)
+    died = pool.result(job)
     assert isinstance(died, WorkerDied)
     assert "SIGKILL" in str(died)
-    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+    assert isinstance(outcome(pool, short), TrackAnalysis)
 
 
 def test_a_worker_killed_between_two_files_costs_none(make_pool: object, short: bytes) -> None:
     pool = make_pool()
     before = {child.pid for child in multiprocessing.active_children()}
-    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+    assert isinstance(outcome(pool, short), TrackAnalysis)
     (worker,) = {child.pid for child in multiprocessing.active_children()} - before
     os.kill(worker, signal.SIGKILL)
-    assert isinstance(answer(pool, Task(short)), TrackAnalysis)
+    assert isinstance(outcome(pool, short), TrackAnalysis)
 
 
 def test_a_file_that_takes_too_much_cpu_ends_its_worker(make_pool: object, endless: bytes) -> None:
     pool = make_pool(cpu_s=1)
-    died = answer(pool, Task(endless, windows=ALL_WINDOWS))
+    died = outcome(pool, endless, analyse_all)
     assert isinstance(died, WorkerDied)
     assert "SIGXCPU" in str(died)
 
@@ -109,25 +114,28 @@ def test_a_file_that_asks_for_too_much_memory_is_told_so(make_pool: object, tmp_
     path = sounds.write_audio(
         tmp_path / "wide.flac", sounds.music(60, sample_rate=192_000), sample_rate=192_000
     )
-    assert isinstance(answer(pool, Task(os.fsencode(path))), OutOfMemory)
+    assert isinstance(outcome(pool, os.fsencode(path)), OutOfMemory)
 
 
 def test_what_is_wrong_with_a_file_comes_back_as_data(make_pool: object, tmp_path: Path) -> None:
     path = sounds.write_audio(tmp_path / "blip.wav", sounds.music(0.3))
-    said = answer(make_pool(), Task(os.fsencode(path)))
+    said = outcome(make_pool(), os.fsencode(path))
     assert isinstance(said, TooShort)
     assert (said.reason, "blip.wav" in str(said)) == ("too short", True)
 
 
 @pytest.mark.slow
-def test_workers_that_never_start_are_no_files_fault(short: bytes, musicnn_models: Path) -> None:
-    pool = AnalysisPool("musicnn", "0" * 64)
-    task = Task(short)
-    try:
-        with pytest.raises(WorkersFailed, match="no worker process starts"):
-            pool.result(task, pool.submit(task))
-    finally:
-        pool.close(at_once=True)
+def test_workers_that_never_start_are_no_files_fault(short: bytes) -> None:
+    with (
+        Sandbox(partial(os._exit, 1)) as pool,
+        pytest.raises(WorkersFailed, match="no worker process starts"),
+    ):
+        pool.run(analyse_file, short)
+
+
+def test_a_pool_refuses_a_model_that_is_not_the_catalogs() -> None:
+    with pytest.raises(ModelMismatch, match="soundalike index --model"):
+        AnalysisPool(DEFAULT_MODEL, "0" * 64)
 
 
 @pytest.mark.slow
@@ -138,11 +146,9 @@ def test_a_script_without_a_main_guard_can_hear_files(
     script = tmp_path / "five_lines.py"
     script.write_text(
         "from indexer.models.registry import model_info\n"
-        "from indexer.analysis.pools import AnalysisPool, Task\n"
-        "pool = AnalysisPool('musicnn', model_info('musicnn').fingerprint)\n"
-        f"task = Task({short!r})\n"
-        "print(pool.result(task, pool.submit(task)).windows)\n"
-        "pool.close()\n"
+        "from indexer.analysis.pools import AnalysisPool, analyse_file\n"
+        "with AnalysisPool('musicnn', model_info('musicnn').fingerprint) as pool:\n"
+        f"    print(pool.run(analyse_file, {short!r}).windows)\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
     assert done.stdout == "1\n", done.stderr
@@ -153,10 +159,9 @@ def test_workers_leave_when_their_parent_is_killed(short: bytes, musicnn_models:
     code = (
         "import multiprocessing, sys, time\n"
         "from indexer.models.registry import model_info\n"
-        "from indexer.analysis.pools import AnalysisPool, Task\n"
+        "from indexer.analysis.pools import AnalysisPool, analyse_file\n"
         "pool = AnalysisPool('musicnn', model_info('musicnn').fingerprint)\n"
-        f"task = Task({short!r})\n"
-        "pool.result(task, pool.submit(task))\n"
+        f"pool.run(analyse_file, {short!r})\n"
         "print(multiprocessing.active_children()[0].pid, flush=True)\n"
         "time.sleep(60)\n"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer.analysis.pools import FingerprintPool
+from indexer.analysis.pools import fingerprint_file, fingerprint_pool
 from indexer.errors import NotAudio, Unreadable
 from indexer.features.alignment import FRAMES_PER_S, LONGEST_S, align, file_fingerprint
 from tests import sounds
@@ -89,12 +89,12 @@ def test_what_cannot_be_heard_says_why(tmp_path: Path) -> None:
         file_fingerprint(os.fsencode(tmp_path / "gone.mp3"))
 
 
-def test_listeners_answer_in_order_and_say_what_a_file_did(tmp_path: Path) -> None:
+def test_a_pool_answers_in_order_and_says_what_is_wrong_with_a_file(tmp_path: Path) -> None:
     text = sounds.text_file(tmp_path / "text.mp3")
     wave = sounds.write_audio(tmp_path / "song.wav", song(1, seconds=3), sample_rate=RATE)
     paths = [os.fsencode(path) for path in (text, wave, tmp_path / "gone.wav", wave)]
-    with FingerprintPool(1) as listeners:
-        first, second, third, fourth = listeners.fingerprints(paths)
+    with fingerprint_pool(1) as workers:
+        first, second, third, fourth = workers.map(fingerprint_file, paths)
     assert isinstance(first, NotAudio)
     assert isinstance(third, Unreadable)
     assert isinstance(second, np.ndarray)

@@ -1,0 +1,56 @@
+"""One file to the embeddings of its windows, each by itself. It knows no database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.audio.reading import open_track
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from indexer.models.registry import Model
+
+
+@dataclass(frozen=True, eq=False)
+class WindowEmbeddings:
+    """Windows of a file and their embeddings.
+
+    Attributes
+    ----------
+    starts_s : float64 (w,)
+        Where each window begins, in seconds.
+    vectors : float32 (w, dim), unit length
+    length_s : float
+        Of a window, in seconds.
+    """
+
+    starts_s: NDArray[np.float64]
+    vectors: NDArray[np.float32]
+    length_s: float
+
+
+def embed_windows(path: bytes, model: Model, *, windows: int) -> WindowEmbeddings:
+    """Embed windows spread over a file.
+
+    Raises
+    ------
+    AnalysisError
+        The file has no usable sound; its kind and stage say why.
+    """
+    front_end = model.info.front_end
+    with open_track(
+        path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
+    ) as track:
+        found = track.windows(windows)
+    embeddings, activations = model.embed_windows(found.waveforms)
+    # Each pooled by itself, so that it lies where the vectors of whole tracks lie.
+    vectors = [
+        model.pool(embeddings[row : row + 1], activations[row : row + 1])[0]
+        for row in range(len(embeddings))
+    ]
+    length_s = front_end.window_samples / front_end.sample_rate
+    return WindowEmbeddings(found.starts_s, np.stack(vectors), length_s)
