@@ -1,4 +1,4 @@
-"""Every error that soundalike raises on purpose, as one small tree.
+"""The exceptions of soundalike, as one tree.
 
 Each message is one sentence that names what was wrong, where, and what to do about it. Errors of
 one audio file (`AnalysisError`) become rows in the catalog's failures; the others end a command.
@@ -17,9 +17,9 @@ class AnalysisError(SoundalikeError):
     Attributes
     ----------
     stage : str
-        Where it happened: "open", "demux", "decode", "signal", "network" or "worker".
+        Where it happened, e.g. "open", "demux", "decode", "signal", "network", "worker".
     reason : str
-        The class in words for tables and JSON, e.g. "too short".
+        The class in words, for tables and JSON, e.g. "too short".
     """
 
     reason = "analysis failed"
@@ -62,13 +62,13 @@ class Corrupt(AnalysisError):
 
 
 class TooShort(AnalysisError):
-    """Less sound than the stated minimum."""
+    """Less sound than the minimum."""
 
     reason = "too short"
 
 
 class Silent(AnalysisError):
-    """Digital silence all through: nothing to compare."""
+    """No sample is louder than the threshold of silence."""
 
     reason = "silent"
 
@@ -98,11 +98,11 @@ class WorkerDied(AnalysisError):
 
 
 class WorkersFailed(SoundalikeError):
-    """No worker process can be started, or stays alive: nothing can be heard."""
+    """No worker process can be started, or stays alive: nothing can be analysed."""
 
 
 class ModelError(SoundalikeError):
-    """A model cannot be had or used."""
+    """A model cannot be loaded or used."""
 
 
 class ModelMissing(ModelError):
@@ -110,7 +110,7 @@ class ModelMissing(ModelError):
 
 
 class ModelCorrupt(ModelError):
-    """A checkpoint is damaged or is not what it says it is."""
+    """A checkpoint is damaged, or its content does not match its description."""
 
 
 class CatalogError(SoundalikeError):
@@ -122,7 +122,7 @@ class NotACatalog(CatalogError):
 
 
 class CatalogMissing(CatalogError):
-    """There is no catalog at that place."""
+    """There is no catalog at that path."""
 
 
 class CatalogTooNew(CatalogError):
@@ -150,20 +150,20 @@ class IndexFileError(SoundalikeError):
 
 
 class QueryError(SoundalikeError):
-    """A question that has no answer."""
+    """A query that cannot be answered."""
 
 
 class UnknownTrack(QueryError):
-    """No track of the catalog fits."""
+    """No track of the catalog matches."""
 
 
 class AmbiguousTrack(QueryError):
-    """Several tracks fit.
+    """Several tracks match.
 
     Attributes
     ----------
     candidates : tuple of str
-        The tracks that fit, one line each.
+        The tracks that match, one line each.
     """
 
     def __init__(self, message: str, *, candidates: tuple[str, ...] = ()) -> None:
@@ -172,15 +172,15 @@ class AmbiguousTrack(QueryError):
 
 
 class BadVector(QueryError):
-    """A vector of the wrong shape, or with NaN or infinity in it, or without direction."""
+    """A vector has the wrong shape, holds NaN or infinity, or is zero."""
 
 
 class InvalidOption(QueryError):
-    """An option of a question that makes no sense, such as n = 0."""
+    """An option of a query has no meaning, such as n = 0."""
 
 
 class BadLabels(QueryError):
-    """Labels that cannot be read, or are too few to learn from."""
+    """Labels cannot be read, or are too few to train with."""
 
 
 class ExtraMissing(SoundalikeError):
@@ -192,8 +192,8 @@ class NoClassifier(QueryError):
 
 
 class BadFactors(QueryError, ValueError):
-    """Factors, embeddings or plays that are no numbers or do not fit each other."""
+    """Factors, embeddings or plays are not finite numbers or do not fit each other."""
 
 
 class UnknownUser(QueryError):
-    """No listener of the model has this id, or the listener has played nothing."""
+    """No user of the model has this id, or the user has played nothing."""

@@ -94,7 +94,7 @@ def analyse_file(
     skip_known: bool = True,
     describe_known: bool = False,
 ) -> TrackAnalysis:
-    """Analyse a file; of a recording that the worker knows, if so asked, descriptors or nothing."""
+    """Analyse a file, or less of it where the worker knows its recording; see `analyse`."""
     return analyse(
         path,
         worker.model,

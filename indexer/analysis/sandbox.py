@@ -1,8 +1,8 @@
 """Worker processes that open untrusted files under limits of memory, CPU and wall time.
 
-A file that makes its worker die, hang or ask for too much costs that file only: it is answered
-with an `AnalysisError` and the others go on. What a worker does with a file is a function that is
-given with the file.
+A file that makes its worker die, hang or ask for too much costs that file only: its outcome is an
+`AnalysisError`, and the others go on. What a worker does with a file is a function that is
+submitted with it.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ AHEAD = 4
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may cost a worker.
+    """Limits of what one file may cost a worker.
 
     Attributes
     ----------
     wall_s : float
-        Seconds from start to answer.
+        Seconds from start to outcome.
     cpu_s : int
         CPU seconds of the worker process.
     memory_bytes : int
@@ -107,7 +107,7 @@ class Sandbox(Generic[State]):
         return ProcessPool(
             max_workers=self._workers,
             context=_WorkerContext(),
-            initializer=_begin,
+            initializer=_start_worker,
             initargs=(self._prepare, self._limits),
         )
 
@@ -123,14 +123,14 @@ class Sandbox(Generic[State]):
         self.close(at_once=True)
 
     def submit(self, work: Callable[[State, bytes], Result], path: bytes) -> Job[State, Result]:
-        """Queue a file; give the job to `result`."""
+        """Queue a file and return its job, for `result`."""
         future = self._pool.schedule(
-            _do, args=[work, self._limits.cpu_s, path], timeout=self._limits.wall_s
+            _run_task, args=[work, self._limits.cpu_s, path], timeout=self._limits.wall_s
         )
         return Job(work, path, future)
 
     def result(self, job: Job[State, Result]) -> Result | AnalysisError:
-        """Wait for the outcome of a job. Nothing that a file does is raised here.
+        """Wait for the outcome of a job; what is wrong with its file is returned.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class Sandbox(Generic[State]):
                 )
             except ProcessExpired as error:
                 return WorkerDied(
-                    f"{display_path(job.path)} ended its worker ({_death(error.exitcode)}): "
+                    f"{display_path(job.path)} ended its worker ({_exit_reason(error.exitcode)}): "
                     "it may be damaged",
                     stage="worker",
                 )
@@ -210,24 +210,26 @@ class Sandbox(Generic[State]):
         self._pool.join()
 
 
-_prepared: list[Any] = []
-"""In a worker process: the one thing that `prepare` gave."""
+_state: list[Any] = []
+"""In a worker process: what `prepare` returned, alone in the list."""
 
 
-def _begin(prepare: Callable[[], object], limits: Limits) -> None:
+def _start_worker(prepare: Callable[[], object], limits: Limits) -> None:
     _die_with_parent()
-    _prepared[:] = [prepare()]
+    _state[:] = [prepare()]
     if sys.platform == "linux":
         memory = _address_space() + limits.memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
 
 
-def _do(work: Callable[[Any, bytes], Result], cpu_s: int, path: bytes) -> Result | AnalysisError:
+def _run_task(
+    work: Callable[[Any, bytes], Result], cpu_s: int, path: bytes
+) -> Result | AnalysisError:
     spent = resource.getrusage(resource.RUSAGE_SELF)
     cpu = int(spent.ru_utime + spent.ru_stime) + cpu_s
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, resource.RLIM_INFINITY))
     try:
-        return work(_prepared[0], path)
+        return work(_state[0], path)
     except AnalysisError as error:
         return error
     except MemoryError:
@@ -254,14 +256,14 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _death(exit_code: int | None) -> str:
+def _exit_reason(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return signal.Signals(-exit_code).name
     return f"exit status {exit_code}"
 
 
 class _WorkerProcess(SpawnProcess):
-    """A process that neither runs the caller's script again nor hears its Ctrl-C."""
+    """A process that neither runs the caller's script again nor gets its Ctrl-C."""
 
     def start(self) -> None:
         """Start with the caller's `__main__` out of sight and SIGINT blocked."""

@@ -1,4 +1,4 @@
-"""One file to one `TrackAnalysis`: the only function a worker runs. It knows no database."""
+"""Analysis of one file: facts, tags, embedding, tag activations, descriptors."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ if TYPE_CHECKING:
     from indexer.models.registry import Model
 
 DEFAULT_WINDOWS = 12
-"""Windows of 3 s a track is heard through."""
+"""Windows of 3 s that are embedded of a track."""
 ALL_WINDOWS = 0
-"""In place of a number of windows: hear all of the track, as a stream."""
+"""In place of a number of windows: embed all of the track, in bounded memory."""
 
 
 @dataclass(frozen=True)
 class TrackAnalysis:
-    """What a worker has found out about one file.
+    """Result of analysing one file.
 
     Attributes
     ----------
-    embedding : float16 (dim,), unit length, or None when the recording was known already
-    activations : float16 (tags,), probabilities, or None likewise
+    embedding : float16 (dim,) or None
+        Of unit length; None where the recording is known already.
+    activations : float16 (tags,) or None
+        Probability of each tag; None likewise.
     windows : int
-        Windows heard by the network; 0 when the recording was known.
+        Windows that were embedded; 0 where the recording is known.
     descriptors : Descriptors or None
         None when nothing was decoded.
     """
@@ -58,23 +60,23 @@ def analyse(
     skip_if: Callable[[bytes], bool] | None = None,
     describe_skipped: bool = False,
 ) -> TrackAnalysis:
-    """Hear one file.
+    """Analyse one file.
 
     Parameters
     ----------
     path : bytes
         The file, as `os.fsencode` gives it.
     windows : int
-        How many windows to spread over the track; `ALL_WINDOWS` hears all of it, in bounded memory.
+        How many windows to spread over the track, or `ALL_WINDOWS`.
     skip_if : function of an audio hash to bool
-        Where it says yes, the recording is known and nothing is decoded.
+        Where it returns True, the recording is known and nothing is decoded.
     describe_skipped : bool
         Decode a known recording nevertheless, for its descriptors alone.
 
     Raises
     ------
     AnalysisError
-        The file has no usable sound; its kind and stage say why.
+        The file has no usable sound; its class and stage say why.
     """
     front_end = model.info.front_end
     with open_track(
@@ -84,19 +86,20 @@ def analyse(
         if known and not describe_skipped:
             return TrackAnalysis(track.facts, read_tags(path), None, None, 0)
         measured: list[Measures] = []
-        heard: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-        for pieces in _pieces(track, windows):
-            measured.append(measure(pieces, sample_rate=front_end.sample_rate))
+        embedded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+        for waveforms in _waveform_batches(track, windows):
+            measured.append(measure(waveforms, sample_rate=front_end.sample_rate))
             if not known:
-                heard.append(model.embed_windows(pieces))
-        descriptors = describe(measured, spread=track.spread)
+                embedded.append(model.embed_windows(waveforms))
+        descriptors = describe(measured, channel_power_ratio=track.channel_power_ratio)
         if known:
             return TrackAnalysis(track.facts, read_tags(path), None, None, 0, descriptors)
-        embeddings = np.concatenate([embedded for embedded, _ in heard])
-        activations = np.concatenate([active for _, active in heard])
+        embeddings = np.concatenate([vectors for vectors, _ in embedded])
+        activations = np.concatenate([tags for _, tags in embedded])
         if not np.isfinite(embeddings).all():
             raise Corrupt(
-                f"{display_path(path)} leads to an embedding that is not finite", stage="network"
+                f"{display_path(path)} has an embedding that is not finite: replace it",
+                stage="network",
             )
         embedding, mean_activations = model.pool(embeddings, activations)
         return TrackAnalysis(
@@ -109,8 +112,8 @@ def analyse(
         )
 
 
-def _pieces(track: TrackReader, windows: int) -> Iterator[NDArray[np.float32]]:
-    """The waveforms to hear, (windows, samples) a piece, so that only one piece is ever held."""
+def _waveform_batches(track: TrackReader, windows: int) -> Iterator[NDArray[np.float32]]:
+    """Waveforms to embed, (windows, samples) at a time, so that one batch is held at most."""
     if windows != ALL_WINDOWS:
         yield track.windows(windows).waveforms
         return

@@ -1,4 +1,4 @@
-"""One file to the embeddings of its windows, each by itself. It knows no database."""
+"""Embeddings of the single windows of one file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def embed_windows(path: bytes, model: Model, *, windows: int) -> WindowEmbedding
     Raises
     ------
     AnalysisError
-        The file has no usable sound; its kind and stage say why.
+        The file has no usable sound; its class and stage say why.
     """
     front_end = model.info.front_end
     with open_track(

@@ -141,9 +141,9 @@ def open_file(path: AnyPath) -> Iterator[OpenFile]:
     container: InputContainer | None = None
     opened: OpenFile | None = None
     try:
-        with reasons(name, stage="open"):
+        with translate_errors(name, stage="open"):
             container = _open_container(descriptor, name)
-        with reasons(name, stage="demux"):
+        with translate_errors(name, stage="demux"):
             opened = _demux(name, descriptor, container)
         yield opened
     finally:
@@ -165,7 +165,7 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
     name = os.fsencode(path).decode("utf-8", "replace")
     descriptor = _open_descriptor(path, name)
     try:
-        with reasons(name, stage="open"), _open_container(descriptor, name) as container:
+        with translate_errors(name, stage="open"), _open_container(descriptor, name) as container:
             stream = container.streams.best("audio")
             both = {**(stream.metadata if stream else {}), **container.metadata}
             return {key.lower(): value for key, value in both.items()}
@@ -174,7 +174,7 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
 
 
 @contextmanager
-def reasons(name: str, *, stage: str) -> Iterator[None]:
+def translate_errors(name: str, *, stage: str) -> Iterator[None]:
     """Turn what FFmpeg and the operating system raise into the errors of this project."""
     try:
         yield

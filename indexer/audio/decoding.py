@@ -71,7 +71,7 @@ class Reader(ABC):
         self._power_of_channels = self._power_of_mean = 0.0
 
     @property
-    def spread(self) -> float:
+    def channel_power_ratio(self) -> float:
         """Power of all channels over that of their mean, in what was decoded.
 
         It is n for n channels that are alike, and more the more they differ. One frame of
@@ -158,7 +158,7 @@ class Reader(ABC):
         return mean
 
 
-def mono(frame: AudioFrame) -> Mono:
+def downmix(frame: AudioFrame) -> Mono:
     """Average a frame's channels.
 
     Returns

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
-from indexer.audio.container import AudioFacts, reasons
+from indexer.audio.container import AudioFacts, translate_errors
 from indexer.errors import Corrupt, Silent, TooShort
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _MARGIN_S = 0.1
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one track.
+    """Waveforms of the windows of one track, with their start times.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Grid:
-    """The instants at which a sample of the file and one of the resampled sound coincide.
+    """Times at which a sample of the file and one of the resampled sound coincide.
 
     A window that begins on the grid is made of the very samples that resampling the whole track
     would give. At 44.1 kHz the grid has a step of 441 samples (10 ms) for 160 at 16 kHz.
@@ -77,26 +77,26 @@ class Grid:
 
     @property
     def step_in(self) -> int:
-        """From one instant to the next, in samples of the file."""
+        """Distance of two such times in samples of the file."""
         return self.rate_in // math.gcd(self.rate_in, self.rate_out)
 
     @property
     def step_out(self) -> int:
-        """From one instant to the next, in samples of the resampled sound."""
+        """Distance of two such times in samples of the resampled sound."""
         return self.rate_out // math.gcd(self.rate_in, self.rate_out)
 
     def floor(self, sample: float) -> int:
-        """The last instant at or before a sample of the file, as a sample of the file."""
+        """The last sample of the file on the grid at or before a sample of it."""
         return int(sample // self.step_in) * self.step_in
 
     def inside(self, samples_out: int) -> int:
-        """How many samples of the file make `samples_out` resampled ones, rounded up."""
+        """Number of samples of the file that make `samples_out` resampled ones, rounded up."""
         return -(-samples_out * self.rate_in // self.rate_out)
 
 
 @dataclass
 class TrackReader:
-    """An open track; made by `open_track`.
+    """An open track, from which windows are read; made by `open_track`.
 
     Attributes
     ----------
@@ -115,9 +115,9 @@ class TrackReader:
         self._step = max(self._window, self.facts.sample_rate)
 
     @property
-    def spread(self) -> float:
-        """How wide the sound is that was decoded so far; see `Reader.spread`."""
-        return self._reader.spread
+    def channel_power_ratio(self) -> float:
+        """Power of all channels over that of their mean; see `Reader.channel_power_ratio`."""
+        return self._reader.channel_power_ratio
 
     def windows(self, count: int) -> Windows:
         """At most `count` windows, spread evenly between the first and the last sound.
@@ -135,12 +135,12 @@ class TrackReader:
         """
         if count < 1:
             raise ValueError("count must be at least 1")
-        with reasons(self._name, stage="decode"):
-            first, last = self._edges()
+        with translate_errors(self._name, stage="decode"):
+            first, last = self._sound_range()
             if last - first < self._window:
-                starts, waveforms = [first], [self._repeated(first, last)]
+                starts, waveforms = [first], [self._repeat(first, last)]
             else:
-                starts, waveforms = self._read(self._spread(first, last, count))
+                starts, waveforms = self._choose(self._spread_starts(first, last, count))
         return Windows(
             facts=self.facts,
             waveforms=np.stack(waveforms),
@@ -161,32 +161,34 @@ class TrackReader:
         TooShort, Silent, Corrupt, NotFinite, OutOfMemory, Unreadable
             As `windows`, some only once the stream has begun.
         """
-        with reasons(self._name, stage="decode"):
-            first, last = self._edges()
+        with translate_errors(self._name, stage="decode"):
+            first, last = self._sound_range()
             if last - first < self._window:
-                yield first / self.facts.sample_rate, self._repeated(first, last)
+                yield first / self.facts.sample_rate, self._repeat(first, last)
                 return
             some = False
-            for start, waveform in self._consecutive(first, last):
+            for start, waveform in self._consecutive_windows(first, last):
                 some = True
                 yield start / self.facts.sample_rate, waveform
             if not some:
                 raise self._no_window()
 
-    def _edges(self) -> tuple[int, int]:
-        """The first sound's sample, down to the grid, and the one after the last sound."""
+    def _sound_range(self) -> tuple[int, int]:
+        """Sample of the first sound, down to the grid, and the one after the last sound."""
         length = self._reader.length
         if length is not None and length < MIN_SECONDS * self.facts.sample_rate:
             raise self._too_short(length)
         edge = int(_EDGE_S * self.facts.sample_rate)
         first = last = None
         if length is not None:
-            first = self._first_sound(min(length, edge))
-            last = None if first is None else self._last_sound(length, max(first, length - edge))
+            first = self._find_first_sound(min(length, edge))
+            last = (
+                None if first is None else self._find_last_sound(length, max(first, length - edge))
+            )
         if first is None or last is None:
-            first, last, decoded = self._all_sound()
+            first, last, decoded = self._decode_through()
             if not decoded:
-                raise self._nothing_decoded()
+                raise self._undecodable()
             if decoded < MIN_SECONDS * self.facts.sample_rate:
                 raise self._too_short(decoded)
             if last <= first:
@@ -195,32 +197,32 @@ class TrackReader:
             raise self._too_short(last - first)
         return self._grid.floor(first), last
 
-    def _first_sound(self, stop: int) -> int | None:
+    def _find_first_sound(self, stop: int) -> int | None:
         for start in range(0, stop, self._step):
             piece, _ = self._reader.read(start, min(start + self._step, stop))
-            loud = _loud(piece)
+            loud = _loud_range(piece)
             if loud is not None:
                 return start + loud[0]
         return None
 
-    def _last_sound(self, length: int, first: int) -> int | None:
+    def _find_last_sound(self, length: int, first: int) -> int | None:
         stop, step = length, self._step
         while stop > first:
             start = max(first, stop - step)
             piece, _ = self._reader.read(start, stop)
-            loud = _loud(piece)
+            loud = _loud_range(piece)
             if loud is not None:
                 return start + loud[1] + 1
             stop, step = start, 2 * step
         return None
 
-    def _all_sound(self) -> tuple[int, int, int]:
+    def _decode_through(self) -> tuple[int, int, int]:
         """First and last sound and the number of decoded samples, by decoding all of it."""
         first, last, total, start = -1, -1, 0, 0
         length = self._reader.length
         while length is None or start < length:
             piece, decoded = self._reader.read(start, start + self._step)
-            loud = _loud(piece)
+            loud = _loud_range(piece)
             if loud is not None:
                 first = start + loud[0] if first < 0 else first
                 last = start + loud[1] + 1
@@ -230,44 +232,46 @@ class TrackReader:
             start += self._step
         return first, last, total
 
-    def _spread(self, first: int, last: int, count: int) -> list[int]:
+    def _spread_starts(self, first: int, last: int, count: int) -> list[int]:
         count = min(count, (last - first) // self._window)
         part = (last - first) / count
         middles = [first + (number + 0.5) * part for number in range(count)]
         return [max(first, self._grid.floor(middle - self._window / 2)) for middle in middles]
 
-    def _read(self, wanted: Sequence[int]) -> tuple[list[int], list[Mono]]:
-        starts, waveforms = self._sounding(wanted)
+    def _choose(self, wanted: Sequence[int]) -> tuple[list[int], list[Mono]]:
+        starts, waveforms = self._read_sounding(wanted)
         if 2 * len(starts) >= len(wanted):
             return starts, waveforms
-        first, last, _ = self._all_sound()
-        candidates = [start for start, _ in self._consecutive(self._grid.floor(first), last)]
+        first, last, _ = self._decode_through()
+        candidates = [
+            start for start, _ in self._consecutive_windows(self._grid.floor(first), last)
+        ]
         if not candidates:
             raise self._no_window()
         count = min(len(wanted), len(candidates))
         # The middles of `count` equal parts of the list.
         middles = [(2 * part + 1) * len(candidates) // (2 * count) for part in range(count)]
-        starts, waveforms = self._sounding([candidates[middle] for middle in middles])
+        starts, waveforms = self._read_sounding([candidates[middle] for middle in middles])
         if not starts:
             raise self._no_window()
         return starts, waveforms
 
-    def _sounding(self, wanted: Sequence[int]) -> tuple[list[int], list[Mono]]:
+    def _read_sounding(self, wanted: Sequence[int]) -> tuple[list[int], list[Mono]]:
         found = [(start, self._window_at(start)) for start in wanted]
-        sounding = [(at, sound) for at, sound in found if sound is not None and _sounds(sound)]
+        sounding = [(at, sound) for at, sound in found if sound is not None and _is_sounding(sound)]
         return [at for at, _ in sounding], [sound for _, sound in sounding]
 
     def _window_at(self, start: int) -> Mono | None:
-        """The window that begins at a sample on the grid; None if too much of it is missing."""
-        low, high = self._with_margin(start, start + self._window)
+        """Window that begins at a sample on the grid; None if too much of it is missing."""
+        low, high = self._add_margin(start, start + self._window)
         piece, decoded = self._reader.read(low, high)
         if high - low - decoded > MAX_MISSING * self._window:
             return None
-        return self._resampled(piece, start - low, self._window_out)
+        return self._resample(piece, start - low, self._window_out)
 
-    def _consecutive(self, first: int, last: int) -> Iterator[tuple[int, Mono]]:
+    def _consecutive_windows(self, first: int, last: int) -> Iterator[tuple[int, Mono]]:
         """All windows that sound between two samples, the first of them on the grid."""
-        margin = self._with_margin(first, first)[1] - first
+        margin = self._add_margin(first, first)[1] - first
         low = max(0, first - margin)
         held, decoded = self._reader.read(low, first + margin)
         missing = first + margin - low - decoded
@@ -276,18 +280,18 @@ class TrackReader:
             lost, missing = missing, len(piece) - decoded
             held = np.concatenate([held, piece])
             if max(lost, missing) <= MAX_MISSING * self._window:
-                waveform = self._resampled(held, start - low, self._window_out)
-                if _sounds(waveform):
+                waveform = self._resample(held, start - low, self._window_out)
+                if _is_sounding(waveform):
                     yield start, waveform
             keep = start + self._window - margin
             held, low = held[max(0, keep - low) :], max(low, keep)
 
-    def _with_margin(self, low: int, high: int) -> tuple[int, int]:
+    def _add_margin(self, low: int, high: int) -> tuple[int, int]:
         steps = math.ceil(_MARGIN_S * self.facts.sample_rate / self._grid.step_in)
         margin = steps * self._grid.step_in
         return max(0, low - margin), high + margin
 
-    def _resampled(self, piece: Mono, skip: int, samples: int) -> Mono:
+    def _resample(self, piece: Mono, skip: int, samples: int) -> Mono:
         grid = self._grid
         if grid.rate_in != grid.rate_out:
             piece = soxr.resample(piece, grid.rate_in, grid.rate_out, quality="HQ")
@@ -297,16 +301,16 @@ class TrackReader:
         waveform[: len(part)] = part
         return waveform
 
-    def _repeated(self, first: int, last: int) -> Mono:
-        low, high = self._with_margin(first, last)
+    def _repeat(self, first: int, last: int) -> Mono:
+        low, high = self._add_margin(first, last)
         piece, decoded = self._reader.read(low, high)
         if (last - first) - decoded > MAX_MISSING * (last - first):
-            raise self._nothing_decoded()
+            raise self._undecodable()
         samples = (last - first) * self._grid.rate_out // self._grid.rate_in
-        return np.resize(self._resampled(piece, first - low, samples), self._window_out)
+        return np.resize(self._resample(piece, first - low, samples), self._window_out)
 
     def _too_short(self, samples: int) -> TooShort:
-        # Down, so that a sample less than a second is not said to be one.
+        # Rounded down, so that a sample less than a second is not shown as one.
         hundredths = 100 * samples // self.facts.sample_rate
         message = (
             f"{self._name!r} has only {hundredths / 100:.2f} s of sound; "
@@ -315,27 +319,27 @@ class TrackReader:
         return TooShort(message, stage="signal")
 
     def _no_window(self) -> Silent | Corrupt:
-        first, last, decoded = self._all_sound()
-        return self._silent() if 2 * decoded > last - first else self._nothing_decoded()
+        first, last, decoded = self._decode_through()
+        return self._silent() if 2 * decoded > last - first else self._undecodable()
 
     def _silent(self) -> Silent:
         message = f"{self._name!r} is silent (almost) all through; there is nothing to compare."
         return Silent(message, stage="signal")
 
-    def _nothing_decoded(self) -> Corrupt:
+    def _undecodable(self) -> Corrupt:
         message = f"The sound of {self._name!r} cannot be decoded; replace it by a good copy."
         return Corrupt(message, stage="decode")
 
 
-def _loud(piece: Mono) -> tuple[int, int] | None:
-    """The first and the last sample above `SILENCE`."""
+def _loud_range(piece: Mono) -> tuple[int, int] | None:
+    """First and last sample above `SILENCE`; None if there is none."""
     loud = np.flatnonzero(np.abs(piece) > SILENCE)
     return (int(loud[0]), int(loud[-1])) if len(loud) else None
 
 
-def _sounds(waveform: Mono) -> bool:
+def _is_sounding(waveform: Mono) -> bool:
     """Whether a window has sound in at least a tenth of its thirty parts.
 
     One sample is not enough: a resampler rings into the silence next to a sound.
     """
-    return sum(_loud(part) is not None for part in np.array_split(waveform, 30)) >= 3
+    return sum(_loud_range(part) is not None for part in np.array_split(waveform, 30)) >= 3

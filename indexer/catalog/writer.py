@@ -280,11 +280,8 @@ def _store_descriptors(
     """Store what was measured unless the recording has it already; says whether it was stored."""
     if descriptors is None:
         return False
-    row = asdict(descriptors)
-    row["musical_key"] = row.pop("key")
-    stored = connection.execute(
-        upsert(DescriptorsRow).values(recording_id=recording_id, **row).on_conflict_do_nothing()
-    )
+    row = upsert(DescriptorsRow).values(recording_id=recording_id, **asdict(descriptors))
+    stored = connection.execute(row.on_conflict_do_nothing())
     return stored.rowcount > 0
 
 

@@ -1,8 +1,7 @@
-"""Outlines of sounds: coarse log-mel spectrograms, and how well two of them coincide.
+"""Fingerprints of sounds (coarse log-mel spectrograms) and their alignment.
 
-Two encodings of one recording have nearly the same outline, whatever their loudness, and a cut has
-a part of it: the lag at which two outlines correlate best says where the one lies in the other.
-Arrays and files only; knows no catalog.
+Two encodings of one recording have nearly the same fingerprint, whatever their loudness, and a cut
+has a part of it: the lag at which two fingerprints correlate best is where one lies in the other.
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ HOP = 384
 BANDS = 24
 FRAMES_PER_S = SAMPLE_RATE / HOP
 LONGEST_S = 60.0
-"""So much of a file is heard, from its first sound on."""
+"""Length of sound that a file's fingerprint covers, from its first sound on."""
 FLOOR = 1e-4
-"""Power below the loudest frame's (-40 dB) that is no sound: what lossy coders change most."""
+"""Power relative to the loudest frame's (-40 dB) below which lossy coders change most."""
 LEAST_OVERLAP_S = 8.0
-"""Two long sounds that share less than this are not compared at that lag ..."""
+"""Least overlap at which two long sounds are compared."""
 LEAST_OVERLAP = 0.5
-"""... nor two that share less than this of the shorter one."""
+"""Least overlap at which two sounds are compared, as a share of the shorter one."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where two sounds coincide best.
+    """The lag at which two sounds coincide best, and how well.
 
     Attributes
     ----------
     correlation : float
-        Of their outlines where they overlap, from -1 to 1; 1 is one sound twice.
+        Of the fingerprints where they overlap, from -1 to 1; 1 is the same sound.
     lag_s : float
         How much later the common sound begins in the first than in the second, in seconds.
     overlap_s : float
@@ -53,33 +52,33 @@ class Alignment:
 
 
 def file_fingerprint(path: bytes) -> NDArray[np.float16]:
-    """Decode a file's first `LONGEST_S` of sound and draw its outline.
+    """Fingerprint of a file's first `LONGEST_S` of sound.
 
     Raises
     ------
     AnalysisError
-        The file has no usable sound; its kind says why.
+        The file has no usable sound; its class says why.
     """
     pieces: list[NDArray[np.float32]] = []
-    heard = end = 0
+    length = end = 0
     with open_track(path, sample_rate=SAMPLE_RATE, window_samples=SAMPLE_RATE) as track:
         for start_s, waveform in track.stream():
             at = round(start_s * SAMPLE_RATE)
-            # Silence was left out of the stream; a short one keeps its time in the outline.
+            # The stream leaves silence out; a short one keeps its time in the fingerprint.
             gap = np.zeros(min(max(0, at - end), round(LONGEST_S * SAMPLE_RATE)), np.float32)
             pieces += [gap, waveform]
-            heard += len(waveform)
+            length += len(waveform)
             end = at + len(waveform)
-            if heard >= LONGEST_S * SAMPLE_RATE:
+            if length >= LONGEST_S * SAMPLE_RATE:
                 break
     return fingerprint(np.concatenate(pieces))
 
 
 def fingerprint(waveform: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Draw the outline of a sound.
+    """Fingerprint of a sound.
 
-    The logarithm of the power in mel bands, less what loudness, equalisation and coders change: the
-    mean of each frame over its bands, then the mean of each band over time.
+    The logarithm of the power in mel bands, less what loudness, equalisation and coders change:
+    the mean of each frame over its bands, then the mean of each band over time.
 
     Parameters
     ----------
@@ -99,14 +98,14 @@ def fingerprint(waveform: NDArray[np.float32]) -> NDArray[np.float16]:
     for start in range(0, len(frames), 256):
         spectrum = np.fft.rfft(frames[start : start + 256] * hann)
         power[start : start + 256] = (np.abs(spectrum) ** 2).astype(np.float32) @ basis.T
-    drawn = np.log10(power + FLOOR * power.max())
-    drawn -= drawn.mean(axis=1, keepdims=True)
-    drawn -= drawn.mean(axis=0)
-    return np.asarray(drawn, dtype=np.float16)
+    levels = np.log10(power + FLOOR * power.max())
+    levels -= levels.mean(axis=1, keepdims=True)
+    levels -= levels.mean(axis=0)
+    return np.asarray(levels, dtype=np.float16)
 
 
 def align(first: NDArray[np.float16], second: NDArray[np.float16]) -> Alignment:
-    """Find the lag at which two outlines (frames, `BANDS`) correlate best.
+    """Align two fingerprints (frames, `BANDS`) at the lag where they correlate best.
 
     For each lag the correlation over the overlap, each band less its mean there; the products of
     all lags come from one Fourier transform.
@@ -142,7 +141,7 @@ def _between(
     stop: NDArray[np.int64],
     frames: NDArray[np.int64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For stretches of frames: the sum of each band, and the energy about the bands' means."""
+    """Sum of each band over stretches of frames, and the energy about the bands' means."""
     sums = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])
     energy = np.concatenate([[0.0], np.cumsum(np.einsum("fb,fb->f", rows, rows))])
     total = sums[stop] - sums[start]

@@ -1,9 +1,9 @@
-"""What can be measured in a recording without any network: beat, key, intensity.
+"""Tempo, musical key, loudness and brightness of a recording, without a network.
 
 All of it comes from two Fourier transforms of the windows that analysis decodes anyway: short
 frames (32 ms) for onsets, loudness and brightness, long ones (256 ms) for pitches. A window gives
 some numbers (`measure`), those of all windows give the descriptors (`describe`), so that a track
-can be heard window by window, however long it is.
+can be analysed window by window, however long it is.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SOUNDS = 1e-3  # frames 30 dB below the mean do not count for brightness
 
 @dataclass(frozen=True)
 class Descriptors:
-    """Tempo, key, loudness and brightness of one recording.
+    """Tempo, musical key, loudness and brightness of one recording.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Descriptors:
         Beats a minute; None where no beat was found.
     tempo_confidence : float
         0 to 1: how clearly onsets recur at the beat.
-    key : str or None
+    musical_key : str or None
         One of `indexer.features.key.KEYS`, such as "A minor"; None where no key was found.
     key_confidence : float
         0 to 1: the key's share among all 24.
@@ -55,7 +55,7 @@ class Descriptors:
 
     tempo_bpm: float | None
     tempo_confidence: float
-    key: str | None
+    musical_key: str | None
     key_confidence: float
     loudness_lufs: float | None
     brightness_hz: float | None
@@ -63,7 +63,7 @@ class Descriptors:
 
 @dataclass(frozen=True)
 class Measures:
-    """Of some windows: what their recording's descriptors are made of.
+    """Measures of some windows, from which their recording's descriptors are computed.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Measures:
 
 
 def measure(waveforms: NDArray[np.float32], *, sample_rate: int) -> Measures:
-    """Take the measures of windows of sound.
+    """Measure windows of sound.
 
     Parameters
     ----------
@@ -125,29 +125,30 @@ def measure(waveforms: NDArray[np.float32], *, sample_rate: int) -> Measures:
     )
 
 
-def describe(measured: Sequence[Measures], *, spread: float) -> Descriptors:
+def describe(measured: Sequence[Measures], *, channel_power_ratio: float) -> Descriptors:
     """Descriptors of a recording from the measures of its windows, at least one.
 
     Parameters
     ----------
-    spread : float
+    channel_power_ratio : float
         Power of the file's channels over that of their mean, which the windows hold.
     """
     powers = np.concatenate([each.powers for each in measured])
     centroids = np.concatenate([each.centroids_hz for each in measured])
-    bpm, tempo_confidence = tempo.tempo(
+    bpm, tempo_confidence = tempo.estimate_tempo(
         np.concatenate([each.onsets for each in measured]), frame_rate=1 / HOP_S
     )
-    named, key_confidence = key.key(np.sum([each.pitches for each in measured], axis=0))
+    pitches = np.sum([each.pitches for each in measured], axis=0)
+    musical_key, key_confidence = key.estimate_key(pitches)
     blocks = loudness.block_powers(powers, hop_s=HOP_S)
-    lufs = loudness.integrated_loudness(blocks.ravel(), spread=spread)
+    lufs = loudness.integrated_loudness(blocks.ravel(), channel_power_ratio=channel_power_ratio)
     sounding = centroids[powers > _SOUNDS * powers.mean()]
     brightness = float(np.median(sounding)) if len(sounding) else None
-    # Rounded to what can be meant: these numbers are shown to people.
+    # Rounded to the precision that the methods have: people read these numbers.
     return Descriptors(
         tempo_bpm=None if bpm is None else round(bpm, 2),
         tempo_confidence=round(tempo_confidence, 3),
-        key=named,
+        musical_key=musical_key,
         key_confidence=round(key_confidence, 3),
         loudness_lufs=None if lufs is None else round(lufs, 2),
         brightness_hz=None if brightness is None else round(brightness, 1),
@@ -156,7 +157,7 @@ def describe(measured: Sequence[Measures], *, spread: float) -> Descriptors:
 
 @cache
 def _tables(sample_rate: int) -> tuple[NDArray[np.float32], ...]:
-    """Over the bins of a short frame: mel bands, K weighting to mean squares, frequencies in Hz."""
+    """Mel bands, K weighting to mean squares, and frequencies in Hz, over a short frame's bins."""
     size = round(FRAME_S * sample_rate)
     bins = np.arange(1 + size // 2)
     frequencies = bins * sample_rate / size

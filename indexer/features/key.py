@@ -1,7 +1,7 @@
-"""Key and mode: which pitch classes sound, compared with what each key uses.
+"""Musical key: strength of the pitch classes, correlated with the profile of each key.
 
 Peaks of the spectrum (Gómez 2006, "Tonal description of polyphonic audio") are collected by pitch
-in steps of a tenth of a semitone, so that the tuning of the recording can be told before they are
+in steps of a tenth of a semitone, so that the tuning of the recording can be found before they are
 counted as pitch classes. The counts are correlated with the profiles of Albrecht & Shanahan (2013,
 "The use of large corpora to train a new type of key-finding algorithm"), turned to each of the 12
 tonics in major and minor.
@@ -25,7 +25,7 @@ KEYS = tuple(f"{tonic} major" for tonic in MAJOR_TONICS) + tuple(
 """The 24 keys as they are stored: those in major from C upwards, then those in minor."""
 
 STEPS = 10
-"""Parts of a semitone that pitches are told apart by."""
+"""Steps of the pitch histogram in a semitone."""
 LOWEST_HZ, HIGHEST_HZ = 100.0, 2000.0
 """Below, semitones are closer than the spectrum resolves; above there is little but overtones."""
 
@@ -61,7 +61,7 @@ def parse_key(text: str) -> str | None:
 
 
 def pitch_histogram(magnitudes: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.float64]:
-    """How strongly each pitch class sounds, by tenths of a semitone from C upwards.
+    """Strength of each pitch class, in tenths of a semitone from C upwards.
 
     Parameters
     ----------
@@ -77,13 +77,13 @@ def pitch_histogram(magnitudes: NDArray[np.float32], *, bin_hz: float) -> NDArra
     middle = around[:, 1:-1]
     strongest = middle.max(axis=1, keepdims=True, initial=_TINY)
     peaks = (middle > around[:, :-2]) & (middle >= around[:, 2:]) & (middle > _FAINT * strongest)
-    _piece, place, _frame = np.nonzero(peaks)
+    _piece, row, _frame = np.nonzero(peaks)
     below, at, above = (
         np.log(np.maximum(part[peaks], _TINY, dtype=np.float64))
         for part in (around[:, :-2], middle, around[:, 2:])
     )
     offset = 0.5 * (below - above) / (below - 2 * at + above)
-    frequency = (place + low + offset) * bin_hz
+    frequency = (row + low + offset) * bin_hz
     # Overtones, which lie higher, count for less than the tones that they belong to.
     strength = (middle / strongest)[peaks] * np.sqrt(LOWEST_HZ / frequency)
     pitch = (_A4_MIDI + 12 * np.log2(frequency / _A4_HZ)) * STEPS
@@ -91,8 +91,8 @@ def pitch_histogram(magnitudes: NDArray[np.float32], *, bin_hz: float) -> NDArra
     return np.bincount(bins, strength, 12 * STEPS).astype(np.float64)
 
 
-def key(histogram: NDArray[np.float64]) -> tuple[str | None, float]:
-    """Key of a recording by its pitch histogram (12 * STEPS,).
+def estimate_key(histogram: NDArray[np.float64]) -> tuple[str | None, float]:
+    """Musical key of a recording, from its pitch histogram (12 * STEPS,).
 
     Returns
     -------
@@ -102,7 +102,7 @@ def key(histogram: NDArray[np.float64]) -> tuple[str | None, float]:
     confidence : float
         0 to 1: the key's share among all 24, each counting by an exponential of its correlation.
     """
-    pitch_classes = _in_tune(histogram)
+    pitch_classes = _pitch_classes(histogram)
     fits = _correlations(pitch_classes)
     best = int(fits.argmax())
     if not fits[best] > _CHANCE:
@@ -111,8 +111,8 @@ def key(histogram: NDArray[np.float64]) -> tuple[str | None, float]:
     return KEYS[best], float(1.0 / shares.sum())
 
 
-def _in_tune(histogram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Strengths of the 12 pitch classes, each counted around where the recording is tuned to."""
+def _pitch_classes(histogram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Strengths of the 12 pitch classes (12,), relative to the tuning of the recording."""
     steps = np.arange(12 * STEPS) / STEPS
     tuning = np.angle((histogram * np.exp(2j * np.pi * steps)).sum()) / (2 * np.pi)
     pitch = steps - tuning

@@ -6,9 +6,9 @@ tell frequencies 31 Hz apart, which leaves an error of up to 0.25 dB for a lone 
 Blocks of 0.4 s are gated as the standard says: above -70 LUFS, then above 10 LU below the mean of
 those.
 
-Two things are not quite heard. Sound at 16 kHz has lost what lay above 8 kHz. And the standard
+Two things are approximate. Sound at 16 kHz has lost what lay above 8 kHz. And the standard
 adds up the powers of the channels, while their mean is measured here: its power is multiplied by
-the ratio of the two (`spread`), which is taken over all frequencies and the whole recording, so
+the ratio of the two, which is taken over all frequencies and the whole recording, so
 what differs between channels counts as if it had the spectrum and the course of the rest.
 """
 
@@ -47,7 +47,7 @@ def k_weighting(frequency_hz: ArrayLike) -> NDArray[np.float64]:
 
 
 def block_powers(frame_powers: NDArray[np.floating], *, hop_s: float) -> NDArray[np.float64]:
-    """Mean power of each block of 0.4 s, which overlap by three quarters.
+    """Mean power of blocks of 0.4 s that overlap by three quarters.
 
     Parameters
     ----------
@@ -64,22 +64,22 @@ def block_powers(frame_powers: NDArray[np.floating], *, hop_s: float) -> NDArray
     return np.asarray(blocks.mean(axis=-1, dtype=np.float64))
 
 
-def integrated_loudness(blocks: NDArray[np.float64], *, spread: float) -> float | None:
-    """Gated loudness in LUFS; None if no block passes the gates.
+def integrated_loudness(blocks: NDArray[np.float64], *, channel_power_ratio: float) -> float | None:
+    """Integrated loudness in LUFS; None if no block passes the gates.
 
     Parameters
     ----------
     blocks : ndarray (blocks,)
         K-weighted mean squares of the mean of the channels.
-    spread : float
+    channel_power_ratio : float
         Power of the channels over that of their mean: n for n channels that are alike.
     """
-    powers = blocks * spread
-    heard = powers[powers > _power(ABSOLUTE_GATE)]
-    if len(heard) == 0:
+    powers = blocks * channel_power_ratio
+    gated = powers[powers > _power(ABSOLUTE_GATE)]
+    if len(gated) == 0:
         return None
-    heard = heard[heard > heard.mean() * 10 ** (RELATIVE_GATE / 10)]
-    return float(_OFFSET + 10 * np.log10(heard.mean()))
+    gated = gated[gated > gated.mean() * 10 ** (RELATIVE_GATE / 10)]
+    return float(_OFFSET + 10 * np.log10(gated.mean()))
 
 
 def _power(loudness_lufs: float) -> float:

@@ -1,4 +1,4 @@
-"""Log-mel spectrogram: samples in, what the network sees out.
+"""Log-mel spectrogram: the input of the networks.
 
 A waveform (float32, mono, nominal range -1 to 1) becomes frames by mel bands: short-time Fourier
 transform with a periodic Hann window, frames centred on multiples of the hop with zeros beyond both
@@ -32,7 +32,7 @@ _LOG_STEP = np.log(6.4) / 27.0
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """How sound is shown to a network; part of every model and of its fingerprint.
+    """Parameters of a network's log-mel spectrogram; part of every model and its fingerprint.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class FrontEnd:
     n_mels : int
         Mel bands between `fmin` and `fmax` (Hz).
     window_frames : int
-        Frames of a window that the network sees.
+        Frames of a window as the network takes it.
     window_samples : int
         Samples that make a window.
     """
@@ -59,14 +59,14 @@ class FrontEnd:
 
 
 def hz_to_mel(frequency: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Mels on Slaney's scale of frequencies in Hz (0 or more, any shape)."""
+    """Frequencies in Hz (0 or more, any shape) as mels on Slaney's scale."""
     hz = np.asarray(frequency, dtype=np.float64)
     log_part = _LOG_FROM_MEL + np.log(np.maximum(hz, _LOG_FROM_HZ) / _LOG_FROM_HZ) / _LOG_STEP
     return np.where(hz < _LOG_FROM_HZ, hz / _HZ_PER_MEL, log_part)
 
 
 def mel_to_hz(mel: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Frequencies in Hz of mels on Slaney's scale (0 or more, any shape)."""
+    """Mels on Slaney's scale (0 or more, any shape) as frequencies in Hz."""
     mels = np.asarray(mel, dtype=np.float64)
     log_part = _LOG_FROM_HZ * np.exp(_LOG_STEP * (np.maximum(mels, _LOG_FROM_MEL) - _LOG_FROM_MEL))
     return np.where(mels < _LOG_FROM_MEL, mels * _HZ_PER_MEL, log_part)

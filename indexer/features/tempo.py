@@ -1,4 +1,4 @@
-"""Tempo: onset strength, its autocorrelation and spectrum, and a prior for octaves.
+"""Tempo from onset strength: its autocorrelation, its spectrum, and a prior for octaves.
 
 Onset strength is spectral flux: what each mel band's logarithm rises by from frame to frame,
 averaged over the bands (Dixon 2006), with the lowest ones, where drums and basses mark the beat,
@@ -6,10 +6,10 @@ counted once more for half as much as all. A tempo is good if onsets recur at it
 and at its multiples (autocorrelation, which also likes half the tempo; the multiples keep it from
 dotted notes, which recur once and not again) and if onset strength swings at its frequency
 (spectrum, which also likes double the tempo): their product likes neither (Peeters 2007, "Template-
-based estimation of time-varying tempo"). What doubt remains between octaves is settled by how fast
+based estimation of time-varying tempo"). Between octaves that remain in doubt decides how fast
 people tap: a log-normal prior (Moelants 2002).
 
-Each piece of sound is looked at alone and the results are averaged: pieces need not follow one
+Each piece of sound is analysed alone and the results are averaged: pieces need not follow one
 another.
 """
 
@@ -35,8 +35,10 @@ _CHANCE = 4.5
 _CLEAR = 0.5  # autocorrelation at the beat of music with a steady drum
 
 
-def tempo(onsets: NDArray[np.floating], *, frame_rate: float) -> tuple[float | None, float]:
-    """Tempo of a recording.
+def estimate_tempo(
+    onsets: NDArray[np.floating], *, frame_rate: float
+) -> tuple[float | None, float]:
+    """Tempo of a recording in beats a minute, and how sure it is.
 
     Parameters
     ----------
@@ -64,17 +66,19 @@ def tempo(onsets: NDArray[np.floating], *, frame_rate: float) -> tuple[float | N
     correlation /= correlation[0] + _FAINT**2
     swing = np.sqrt(np.interp(_GRID / 60, np.arange(len(power)) * frame_rate / size, power))
     lags = 60 * frame_rate / _GRID
-    recurrence = np.sqrt(_at(correlation, lags) * np.maximum(_recurrence(correlation, lags), 0.0))
+    recurrence = np.sqrt(
+        _interpolate(correlation, lags) * np.maximum(_recurrence(correlation, lags), 0.0)
+    )
     prior = np.exp(-0.5 * (np.log2(_GRID / _PRIOR_BPM) / _PRIOR_OCTAVES) ** 2)
     bpm = float(_GRID[(recurrence * np.sqrt(swing) * prior).argmax()])
-    bpm, clarity = _refined(correlation, bpm, frame_rate)
+    bpm, clarity = _refine(correlation, bpm, frame_rate)
     chance = _CHANCE / np.sqrt(pieces * frames)
     confidence = float(np.clip((clarity - chance) / (_CLEAR - chance), 0.0, 1.0))
     return (bpm, confidence) if confidence > 0.0 else (None, 0.0)
 
 
 def _above_mean(onsets: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    """What exceeds the moving mean over `length` frames (odd)."""
+    """Excess over the moving mean of `length` frames (odd)."""
     half = length // 2
     padded = np.pad(onsets, ((0, 0), (half + 1, half)), mode="reflect")
     padded[:, 0] = 0.0
@@ -82,7 +86,9 @@ def _above_mean(onsets: NDArray[np.float64], length: int) -> NDArray[np.float64]
     return np.maximum(onsets - (total[:, length:] - total[:, :-length]) / length, 0.0)
 
 
-def _at(correlation: NDArray[np.float64], lags: NDArray[np.float64]) -> NDArray[np.float64]:
+def _interpolate(
+    correlation: NDArray[np.float64], lags: NDArray[np.float64]
+) -> NDArray[np.float64]:
     positive = np.maximum(correlation, 0.0)
     return np.interp(lags, np.arange(len(correlation)), positive, right=0.0)
 
@@ -100,9 +106,7 @@ def _recurrence(correlation: NDArray[np.float64], lags: NDArray[np.float64]) -> 
     return total / count
 
 
-def _refined(
-    correlation: NDArray[np.float64], bpm: float, frame_rate: float
-) -> tuple[float, float]:
+def _refine(correlation: NDArray[np.float64], bpm: float, frame_rate: float) -> tuple[float, float]:
     """The tempo within 4 % whose multiples fit best, and the mean autocorrelation at them."""
     near = bpm * np.linspace(0.96, 1.04, 81)
     fit = _recurrence(correlation, 60 * frame_rate / near)

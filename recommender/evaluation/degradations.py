@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import av
 import numpy as np
 
-from indexer.audio.container import audio_stream, open_file, reasons
+from indexer.audio.container import audio_stream, open_file, translate_errors
 from indexer.errors import Corrupt, TooShort
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def read_sound(path: AnyPath, *, start_s: float = 0.0, seconds: float = LONGEST_
     AnalysisError
         The file cannot be read any more; the message says why.
     """
-    with open_file(path) as file, reasons(file.name, stage="decode"):
+    with open_file(path) as file, translate_errors(file.name, stage="decode"):
         file.reopen()
         rate = file.facts.sample_rate
         layout = "mono" if file.facts.channels == 1 else "stereo"

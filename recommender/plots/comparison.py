@@ -103,10 +103,12 @@ class Comparison:
             sentences.append(f"tempo: {_tempo(first.tempo_bpm)} and {_tempo(second.tempo_bpm)}")
         if self.musical_key is not None:
             sentences.append(f"key: both {self.musical_key}")
-        elif first.key is None and second.key is None:
+        elif first.musical_key is None and second.musical_key is None:
             sentences.append("key: none clear in either")
         else:
-            sentences.append(f"key: {first.key or 'none clear'} and {second.key or 'none clear'}")
+            sentences.append(
+                f"key: {first.musical_key or 'none clear'} and {second.musical_key or 'none clear'}"
+            )
         shared = ", ".join(self.tags)
         sentences.append(f"tags of both: {shared}" if shared else "no telling tag in common")
         return sentences

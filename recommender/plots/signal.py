@@ -167,7 +167,7 @@ def in_words(signal: Signal) -> str:
         length,
         f"{facts.codec}, {facts.sample_rate / 1000:g} kHz",
         "no steady beat" if found.tempo_bpm is None else f"{found.tempo_bpm:.0f} BPM",
-        "no clear key" if found.key is None else found.key,
+        "no clear key" if found.musical_key is None else found.musical_key,
     ]
     if found.loudness_lufs is not None:
         parts.append(f"{found.loudness_lufs:.1f} LUFS".replace("-", "\N{MINUS SIGN}"))

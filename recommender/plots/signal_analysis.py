@@ -112,7 +112,7 @@ def analyse_signal(path: bytes, model: Model) -> SignalAnalysis:
             if pieces and start_s - pieces[0][0] > LONGEST_S - 0.5:
                 break
             pieces.append((start_s, piece))
-    return _heard(path, track.facts, pieces, model, spread=track.spread)
+    return _heard(path, track.facts, pieces, model, channel_power_ratio=track.channel_power_ratio)
 
 
 def analyse_signals(paths: Sequence[bytes], model: StoredModel) -> list[SignalAnalysis]:
@@ -138,7 +138,7 @@ def _heard(
     pieces: list[tuple[float, NDArray[np.float32]]],
     model: Model,
     *,
-    spread: float,
+    channel_power_ratio: float,
 ) -> SignalAnalysis:
     rate, size = model.info.front_end.sample_rate, model.info.front_end.window_samples
     start_s = pieces[0][0]
@@ -182,7 +182,7 @@ def _heard(
         model.pool(embeddings, active)[0],
         describe(
             [measure(apart if len(apart) else windows[sounding], sample_rate=rate)],
-            spread=spread,
+            channel_power_ratio=channel_power_ratio,
         ),
     )
 

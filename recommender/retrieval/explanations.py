@@ -59,9 +59,11 @@ def shared_tempo(one: Descriptors, other: Descriptors) -> float | None:
 
 def shared_musical_key(one: Descriptors, other: Descriptors) -> str | None:
     """The key of both, if they have one."""
-    if one.key is None or other.key is None:
+    if one.musical_key is None or other.musical_key is None:
         return None
     sure = min(one.key_confidence, other.key_confidence) >= LEAST_CONFIDENCE
     return (
-        other.key if sure and parse_musical_key(one.key) == parse_musical_key(other.key) else None
+        other.musical_key
+        if sure and parse_musical_key(one.musical_key) == parse_musical_key(other.musical_key)
+        else None
     )

@@ -87,7 +87,7 @@ class TrackFacts:
                     for one in ones
                 ]
             ),
-            label_ids([one and one.key for one in measured]),
+            label_ids([one and one.musical_key for one in measured]),
             np.array([one and one.tempo_bpm for one in measured], dtype=np.float64),
             np.array([one and one.brightness_hz for one in measured], dtype=np.float64),
         )

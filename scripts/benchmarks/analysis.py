@@ -16,7 +16,7 @@ from benchmarks import sounds
 from benchmarks.stages import CNN, DECODE, DEMUX, RESAMPLE, STAGES, timed_stages
 from benchmarks.table import Cell, Result, Table
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS, analyse
-from indexer.audio.decoding import mono
+from indexer.audio.decoding import downmix
 from indexer.models.registry import load_model
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _decode_all(path: Path, *, resampled: bool) -> None:
         stream = container.streams.audio[0]
         stream.codec_context.thread_count = 1
         stream.codec_context.thread_type = "NONE"
-        pieces = [mono(frame) for frame in container.decode(stream) if resampled]
+        pieces = [downmix(frame) for frame in container.decode(stream) if resampled]
         if resampled:
             soxr.resample(np.concatenate(pieces), stream.rate, 16_000, quality="HQ")
 

@@ -211,11 +211,11 @@ def _transposed(piece: Piece, semitones: int) -> Piece:
 
 
 def _ours(piece: Piece) -> Descriptors:
-    return describe([measure(piece.windows, sample_rate=SAMPLE_RATE)], spread=1)
+    return describe([measure(piece.windows, sample_rate=SAMPLE_RATE)], channel_power_ratio=1)
 
 
 def _our_key(piece: Piece) -> int | None:
-    name = _ours(piece).key
+    name = _ours(piece).musical_key
     return None if name is None else KEYS.index(name)
 
 

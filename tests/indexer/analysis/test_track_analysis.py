@@ -70,7 +70,7 @@ def test_beat_and_key_are_heard_in_windows_and_in_the_whole_track(
         found = analyse(os.fsencode(path), model, windows=windows).descriptors
         assert found is not None
         assert found.tempo_bpm == pytest.approx(100, rel=0.02)
-        assert found.key == "A minor"
+        assert found.musical_key == "A minor"
 
 
 def test_a_second_of_sound_is_described_without_a_beat(

@@ -10,7 +10,7 @@ import pytest
 import soxr
 
 from indexer.audio.container import AudioFacts, open_file
-from indexer.audio.decoding import mono, reader
+from indexer.audio.decoding import downmix, reader
 from indexer.audio.reading import open_track, read_facts, read_windows, stream_windows
 from indexer.audio.windows import Windows
 from tests import sounds
@@ -79,7 +79,7 @@ def test_decoding_is_right_by_ffmpegs_own_account(library: dict[str, Path], suff
     with av.open(str(library[suffix])) as container:
         context = container.streams.audio[0].codec_context
         context.flags2 |= av.codec.context.Flags2.skip_manual
-        pieces = [mono(frame) for frame in container.decode(audio=0)]
+        pieces = [downmix(frame) for frame in container.decode(audio=0)]
         rate = context.sample_rate
     expected = soxr.resample(np.concatenate(pieces), rate, 16_000, quality="HQ")
     assert largest_error(windows_of(library[suffix], count=4), expected) < 1e-3

@@ -15,7 +15,7 @@ RATE = 16_000
 
 def described(sound: np.ndarray) -> Descriptors:
     windows = np.asarray(sound, np.float32).reshape(-1, 3 * RATE)
-    return describe([measure(windows, sample_rate=RATE)], spread=1)
+    return describe([measure(windows, sample_rate=RATE)], channel_power_ratio=1)
 
 
 def test_brightness_is_the_centroid_of_what_sounds() -> None:
@@ -31,9 +31,11 @@ def test_brightness_is_the_centroid_of_what_sounds() -> None:
 def test_window_by_window_gives_the_same_as_all_at_once() -> None:
     windows = soxr.resample(sounds.music(15)[0], 44_100, RATE).reshape(5, -1)
     windows *= np.linspace(0.1, 1.0, 5, dtype=np.float32)[:, np.newaxis]
-    at_once = describe([measure(windows, sample_rate=RATE)], spread=2)
-    in_turn = describe([measure(row[None], sample_rate=RATE) for row in windows], spread=2)
-    assert (in_turn.tempo_bpm, in_turn.key) == (at_once.tempo_bpm, at_once.key)
+    at_once = describe([measure(windows, sample_rate=RATE)], channel_power_ratio=2)
+    in_turn = describe(
+        [measure(row[None], sample_rate=RATE) for row in windows], channel_power_ratio=2
+    )
+    assert (in_turn.tempo_bpm, in_turn.musical_key) == (at_once.tempo_bpm, at_once.musical_key)
     assert in_turn.loudness_lufs == pytest.approx(at_once.loudness_lufs, abs=0.011)
     assert in_turn.brightness_hz == pytest.approx(at_once.brightness_hz, rel=1e-4)
 
@@ -65,7 +67,7 @@ def test_another_sample_rate_gives_the_same_descriptors() -> None:
     sound = 0.1 * np.sin(2 * np.pi * 440 * time) * (1 + np.sin(2 * np.pi * 2 * time))
     slow = sound[::3].astype(np.float32).reshape(4, -1)
     fast = sound.astype(np.float32).reshape(4, -1)
-    one = describe([measure(slow, sample_rate=16_000)], spread=1)
-    other = describe([measure(fast, sample_rate=48_000)], spread=1)
+    one = describe([measure(slow, sample_rate=16_000)], channel_power_ratio=1)
+    other = describe([measure(fast, sample_rate=48_000)], channel_power_ratio=1)
     assert other.loudness_lufs == pytest.approx(one.loudness_lufs, abs=0.05)
     assert other.brightness_hz == pytest.approx(one.brightness_hz, rel=0.05)

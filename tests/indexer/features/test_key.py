@@ -5,7 +5,7 @@ import pytest
 import soxr
 
 from indexer.features.descriptors import measure
-from indexer.features.key import KEYS, STEPS, key, parse_key
+from indexer.features.key import KEYS, STEPS, estimate_key, parse_key
 
 RATE = 16_000
 I_IV_V_I = ((0, 4, 7), (5, 9, 12), (7, 11, 14), (0, 4, 7))
@@ -25,7 +25,7 @@ def cadence(chords: tuple[tuple[int, ...], ...], *, tonic: int, cents: float = 0
 
 
 def heard(windows: np.ndarray) -> tuple[str | None, float]:
-    return key(measure(windows, sample_rate=RATE).pitches)
+    return estimate_key(measure(windows, sample_rate=RATE).pitches)
 
 
 @pytest.mark.parametrize("tonic", range(12))
@@ -56,7 +56,7 @@ def test_noise_a_single_tone_and_silence_have_no_key() -> None:
 
 
 def test_an_even_histogram_has_no_key() -> None:
-    assert key(np.ones(12 * STEPS)) == (None, 0.0)
+    assert estimate_key(np.ones(12 * STEPS)) == (None, 0.0)
 
 
 @pytest.mark.parametrize(

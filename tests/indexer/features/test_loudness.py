@@ -16,7 +16,7 @@ RATE = 16_000
 def loudness(sound: np.ndarray, *, spread: float = 1) -> float | None:
     windows = sound[: len(sound) // (3 * RATE) * 3 * RATE].reshape(-1, 3 * RATE)
     measured = measure(windows.astype(np.float32), sample_rate=RATE)
-    return describe([measured], spread=spread).loudness_lufs
+    return describe([measured], channel_power_ratio=spread).loudness_lufs
 
 
 def sine(frequency: float, level_dbfs: float, *, seconds: int = 12) -> np.ndarray:
@@ -102,4 +102,4 @@ def test_blocks_last_four_tenths_of_a_second_and_begin_every_tenth() -> None:
     frames = np.arange(186, dtype=np.float32)[np.newaxis]
     blocks = block_powers(frames, hop_s=0.016)
     assert blocks[0, :2] == pytest.approx([12.0, 18.0])
-    assert integrated_loudness(np.full(3, 1.0), spread=1) == pytest.approx(-0.691)
+    assert integrated_loudness(np.full(3, 1.0), channel_power_ratio=1) == pytest.approx(-0.691)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from indexer.features.descriptors import HOP_S, measure
-from indexer.features.tempo import tempo
+from indexer.features.tempo import estimate_tempo
 
 RATE = 16_000
 
@@ -19,7 +19,7 @@ def clicks(bpm: float, *, seconds: float = 36.0, tone: float = 1000.0) -> np.nda
 
 
 def heard(windows: np.ndarray) -> tuple[float | None, float]:
-    return tempo(measure(windows, sample_rate=RATE).onsets, frame_rate=1 / HOP_S)
+    return estimate_tempo(measure(windows, sample_rate=RATE).onsets, frame_rate=1 / HOP_S)
 
 
 @pytest.mark.parametrize("tone", [200.0, 3000.0])
