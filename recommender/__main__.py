@@ -1,4 +1,4 @@
-"""The door for listeners and operators: the command `soundalike`."""
+"""The command `soundalike`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ try:
     from recommender.commands.index import add, index, remove
     from recommender.commands.maintenance import failures, rebuild, status, verify
     from recommender.commands.models import model
-    from recommender.commands.output import printable, say
+    from recommender.commands.output import print_message, printable
     from recommender.commands.playlists import path, playlist, station
     from recommender.commands.plots import compare, explore, library_map, picture
     from recommender.commands.similar import show, similar
@@ -35,7 +35,7 @@ except KeyboardInterrupt:
 @click.version_option(package_name="soundalike")
 @click.option("--debug", is_flag=True, help="Show where in the program an error came from.")
 def cli(debug: bool) -> None:  # noqa: FBT001 - click hands flags over by name
-    """What sounds like this? Index a music library, then ask it, from sound alone."""
+    """Index a music library, and find what sounds alike, from sound alone."""
     del debug
     logging.basicConfig(level=logging.WARNING, format="soundalike: %(message)s")
 
@@ -52,7 +52,7 @@ cli.add_command(export)
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 an error said in a sentence, 2 wrong usage."""
+    """Run the command line and exit: 0 done, 1 an error in one sentence, 2 wrong usage."""
     debug = "--debug" in sys.argv[1:]
     try:
         sys.exit(cli.main(standalone_mode=False))
@@ -60,12 +60,12 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say("interrupted")
+        print_message("interrupted")
         sys.exit(130)
     except SoundalikeError as error:
         if debug:
             raise
-        say(str(error))
+        print_message(str(error))
         if isinstance(error, AmbiguousTrack):
             for candidate in error.candidates:
                 click.echo(f"  {printable(candidate)}", err=True)
@@ -73,7 +73,7 @@ def main() -> None:
     except OSError as error:
         if debug:
             raise
-        say(f"{error.filename or 'the output'}: {error.strerror or error}")
+        print_message(f"{error.filename or 'the output'}: {error.strerror or error}")
         sys.exit(1)
 
 

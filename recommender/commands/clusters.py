@@ -1,4 +1,4 @@
-"""The command that sorts a library into groups that sound alike: clusters."""
+"""The command that clusters a library: clusters."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recommender.commands.options import catalog_option, json_option
-from recommender.commands.output import print_json, print_table, say
+from recommender.commands.options import catalog_option, json_option, random_state_option
+from recommender.commands.output import print_json, print_message
+from recommender.commands.tables import print_table
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from recommender.collection.clusters import Cluster, Clusters
 
-TAGS = 4
+TAGS = 3
 CENTRAL = 3
 
 
@@ -26,14 +27,14 @@ CENTRAL = 3
     type=click.Choice(("kmeans", "hdbscan")),
     default="kmeans",
     show_default=True,
-    help="k-means puts every track somewhere; HDBSCAN leaves those between the groups out.",
+    help="k-means assigns every track; HDBSCAN leaves out those between the clusters.",
 )
 @click.option(
     "--count",
     type=click.IntRange(min=1),
-    help="How many clusters k-means makes. [default: the best silhouette's]",
+    help="How many clusters k-means makes. [default: as many as have the best silhouette]",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the first centres.")
+@random_state_option
 @click.option(
     "--playlists",
     type=click.Path(file_okay=False, path_type=Path),
@@ -44,16 +45,16 @@ def clusters(
     catalog: str,
     method: str,
     count: int | None,
-    seed: int,
+    random_state: int,
     playlists: Path | None,
     as_json: bool,  # noqa: FBT001 - click hands flags over by name
 ) -> None:
-    """Sort the library into groups that sound alike, named by what sets each apart."""
+    """Sort the library into clusters that sound alike, named by their most distinctive tags."""
     from recommender.collection.clusters import find_clusters
     from recommender.engine import Recommender
 
     with Recommender.open(catalog) as recommender:
-        found = find_clusters(recommender, method=method, count=count, seed=seed)
+        found = find_clusters(recommender, method=method, count=count, seed=random_state)
         if playlists:
             from recommender.playlists.files import write_m3u8
 
@@ -65,7 +66,7 @@ def clusters(
                     relative_to=None,
                     title=cluster.name,
                 )
-            say(f"{len(found.clusters)} playlists in {playlists}")
+            print_message(f"{len(found.clusters)} playlists in {playlists}")
     if as_json:
         print_json(found.to_json())
     else:
@@ -74,7 +75,7 @@ def clusters(
 
 def _print(found: Clusters) -> None:
     print_table(
-        ("", "cluster", "tracks", "tags (times the library's)", "most central"),
+        ("", "cluster", "tracks", "tags (lift)", "most central"),
         [
             (
                 one.number,
@@ -87,8 +88,8 @@ def _print(found: Clusters) -> None:
         ],
     )
     if found.method == "hdbscan":
-        lie = "lies" if len(found.noise) == 1 else "lie"
-        click.echo(f"{count_noun(len(found.noise), 'track')} {lie} between the clusters")
+        verb = "is" if len(found.noise) == 1 else "are"
+        click.echo(f"{count_noun(len(found.noise), 'track')} {verb} between the clusters")
     if found.silhouette is not None:
         click.echo(f"silhouette {found.silhouette:.2f} (1: far apart, 0: they touch)")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -11,30 +9,36 @@ import click
 
 from indexer.filesystem import display_path
 from recommender.commands.options import catalog_option, json_option, workers_option
-from recommender.commands.output import duration, print_json, print_table, say
+from recommender.commands.output import duration, print_json, print_message
+from recommender.commands.progress import progress_bar
+from recommender.commands.tables import print_table, track_cell
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from recommender.collection.duplicates import Duplicates, Evidence, Group
 
 
 @click.command(epilog="Example: soundalike duplicates --sure --json > duplicates.json")
-@click.option("--sure", is_flag=True, help="Only one recording twice, no likely other versions.")
 @click.option(
-    "--hear",
+    "--sure",
+    is_flag=True,
+    help="Only copies of one recording, not likely takes and mixes of one piece.",
+)
+@click.option(
+    "--max-files",
     type=click.IntRange(0),
     default=20_000,
     show_default=True,
-    help="Files to listen to at most, those of the closest pairs first.",
+    help="Files to decode and align at most, those of the closest pairs first.",
 )
 @workers_option
 @catalog_option
 @json_option
 def duplicates(
     sure: bool,  # noqa: FBT001 - click hands flags over by name
-    hear: int,
+    max_files: int,
     workers: int | None,
     catalog: str,
     as_json: bool,  # noqa: FBT001
@@ -42,39 +46,42 @@ def duplicates(
     """List near-duplicates in groups, with the evidence; nothing is changed or deleted.
 
     Sure ones are one recording: copied, encoded again, cut, louder or softer. Likely ones are
-    other versions: another mix, another take. Candidates are told from the catalog,
-    then their files are listened to and aligned.
+    other takes and mixes. Candidate pairs come from the catalog; then their files are decoded and
+    aligned.
     """
     from recommender.collection.duplicates import find_duplicates
     from recommender.engine import Recommender
 
-    with Recommender.open(catalog) as recommender, _progress() as on_progress:
+    with Recommender.open(catalog) as recommender, progress_bar() as show:
         found = find_duplicates(
-            recommender, most_heard=hear, workers=workers or 0, on_progress=on_progress
+            recommender,
+            most_heard=max_files,
+            workers=workers or 0,
+            on_progress=lambda done, total: show("aligning", done, total),
         )
     groups = [group for group in found.groups if group.sure or not sure]
     for track, why in found.failures:
-        say(f"track {track.id} was not heard: {why}")
+        print_message(f"track {track.id} was not decoded: {why}")
     # Who asks for none has chosen so.
-    if found.not_heard and hear:
-        say(
-            f"{count_noun(found.not_heard, 'more candidate')} not heard: "
-            f"raise --hear to {found.heard + len(found.failures) + found.not_heard}"
+    if found.not_heard and max_files:
+        print_message(
+            f"{count_noun(found.not_heard, 'candidate file')} more not decoded: "
+            f"raise --max-files to {found.heard + len(found.failures) + found.not_heard}"
         )
     if as_json:
         print_json(_as_json(found, groups))
         return
     counts = [sum(group.sure for group in groups), sum(not group.sure for group in groups)]
-    told = f"{counts[0]} sure" if sure else f"{counts[0]} sure, {counts[1]} likely"
+    kinds = f"{counts[0]} sure" if sure else f"{counts[0]} sure, {counts[1]} likely"
     groups_of_all = "group" if sum(counts) == 1 else "groups"
     click.echo(
-        f"{told} {groups_of_all} among {count_noun(found.tracks, 'track')}, "
-        f"{count_noun(found.heard, 'file')} heard"
+        f"{kinds} {groups_of_all} among {count_noun(found.tracks, 'track')}, "
+        f"{count_noun(found.heard, 'file')} decoded"
     )
     if groups:
         click.echo()
         print_table(
-            ("group", "kind", "id", "duration", "cosine", "aligned", "shift", "artist", "title"),
+            ("group", "kind", "id", "duration", "cosine", "aligned", "shift", "track"),
             [row for number, group in enumerate(groups, 1) for row in _rows(number, group)],
         )
 
@@ -98,8 +105,7 @@ def _rows(number: int, group: Group) -> Iterator[tuple[object, ...]]:
             "" if best is None else f"{best.cosine:.3f}",
             "" if best is None else _aligned(best),
             "" if best is None or best.alignment is None else f"{best.alignment.lag_s:+.1f} s",
-            track.artist,
-            track.title or track.key,
+            track_cell(track),
         )
 
 
@@ -114,15 +120,15 @@ def _strength(one: Evidence) -> tuple[bool, float, float]:
 def _aligned(one: Evidence) -> str:
     if one.same_audio:
         return "same audio"
-    return "not heard" if one.alignment is None else f"{one.alignment.correlation:.2f}"
+    return "not decoded" if one.alignment is None else f"{one.alignment.correlation:.2f}"
 
 
 def _as_json(found: Duplicates, groups: list[Group]) -> dict[str, object]:
     return {
         "tracks": found.tracks,
         "candidates": found.candidates,
-        "heard": found.heard,
-        "not_heard": found.not_heard,
+        "decoded": found.heard,
+        "not_decoded": found.not_heard,
         "groups": [
             {
                 "sure": group.sure,
@@ -146,27 +152,3 @@ def _as_json(found: Duplicates, groups: list[Group]) -> dict[str, object]:
             for track, why in found.failures
         ],
     }
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr with done, rate and time left; nothing where it is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    with Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        comparing = bar.add_task("comparing", total=None)
-        yield lambda done, total: bar.update(
-            comparing, description="listening", completed=done, total=total
-        )

@@ -1,21 +1,18 @@
-"""The command that says whether the answers hang together: evaluate."""
+"""The command that checks answers without labels: evaluate."""
 
 from __future__ import annotations
 
-import sys
 import textwrap
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from recommender.commands.options import catalog_option, json_option
+from recommender.commands.options import catalog_option, json_option, random_state_option
 from recommender.commands.output import print_json, printable
+from recommender.commands.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from recommender.evaluation.library_check import Finding
 
 WIDTH = 92
@@ -28,40 +25,45 @@ WIDTH = 92
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
-    help="Tracks to hear anew, some seconds each; 0 hears none.",
+    help="Tracks to decode and degrade, some seconds each; 0 for none.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of what is drawn at random.")
+@random_state_option
 @json_option
 def evaluate(
     catalog: str,
     sample: int,
-    seed: int,
+    random_state: int,
     as_json: bool,  # noqa: FBT001 - click hands flags over by name
 ) -> None:
-    """Check whether the answers hang together, on your own music, without labels.
+    """Check the answers on your own music, without labels.
 
-    Parts and new encodings of a sample of tracks are looked up; all tracks are asked for their
-    neighbours, to see how many share an album or an artist, which tracks everybody finds, and
-    which nobody.
+    Parts and new encodings of a sample of tracks are looked up. The neighbours of all tracks are
+    counted: how many share an album or an artist, which tracks are in most answers, which in none.
     """
     from recommender.engine import Recommender
     from recommender.evaluation.library_check import check_library
 
-    with Recommender.open(catalog) as recommender, _progress() as progress:
-        findings = check_library(recommender, sample=sample, seed=seed, progress=progress)
+    with Recommender.open(catalog) as recommender, progress_bar() as progress:
+        findings = check_library(recommender, sample=sample, seed=random_state, progress=progress)
         model, tracks = recommender.model.name, len(recommender)
     if as_json:
         plain = {one.key: {**one.figures, **_words(one)} for one in findings}
         print_json(
-            {"catalog": catalog, "model": model, "tracks": tracks, "seed": seed, "findings": plain}
+            {
+                "catalog": catalog,
+                "model": model,
+                "tracks": tracks,
+                "random_state": random_state,
+                "findings": plain,
+            }
         )
         return
     click.echo(f"{tracks} tracks, model {printable(model)}")
     for finding in findings:
         _print(finding)
     unusual = [finding.title for finding in findings if finding.as_usual is False]
-    said = f"unusual: {', '.join(unusual)}" if unusual else "nothing unusual"
-    click.echo(f"\n{said}")
+    verdict = f"unusual: {', '.join(unusual)}" if unusual else "nothing unusual"
+    click.echo(f"\n{verdict}")
 
 
 def _words(finding: Finding) -> dict[str, object]:
@@ -78,37 +80,3 @@ def _print(finding: Finding) -> None:
             printable(finding.meaning), WIDTH, initial_indent="    ", subsequent_indent="    "
         )
     )
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar a step on stderr; nothing where it is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _what, _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done)
-
-        yield show

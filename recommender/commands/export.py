@@ -1,4 +1,4 @@
-"""The command that hands a library to other systems: export."""
+"""The command that writes a library as a file for other systems: export."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Literal
 import click
 
 from recommender.commands.options import catalog_option, json_option
-from recommender.commands.output import print_json, say
+from recommender.commands.output import print_json, print_message
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--format",
     "kind",
     type=click.Choice(["parquet", "npz", "csv"]),
-    help="What to write. [default: what FILE ends with]",
+    help="Format of FILE. [default: by its ending]",
 )
 @click.option(
     "--ids",
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     type=click.Choice(["raise", "skip"]),
     default="raise",
     show_default=True,
-    help="What of ids that the catalog does not know.",
+    help="What to do with ids that the catalog does not know.",
 )
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @catalog_option
 @json_option
 def export(
@@ -47,10 +47,10 @@ def export(
     catalog: str,
     as_json: bool,  # noqa: FBT001 - click hands flags over by name
 ) -> None:
-    """Write ids, what is known of tracks, and their vectors to FILE.
+    """Write ids, metadata and embeddings of the tracks to FILE.
 
-    Parquet has the vectors in one column of lists, npz as one array, CSV in columns v0, v1, ...
-    A library of any size takes little memory.
+    Parquet has the embeddings in one column of lists, npz as one array, CSV in columns v0, v1, ...
+    Written block by block: a library of any size takes little memory.
     """
     from indexer.errors import InvalidOption
     from recommender.collection.export import export as write
@@ -58,9 +58,9 @@ def export(
 
     if file == "-":
         raise InvalidOption("export writes to a file, not to stdout: name one, as library.csv")
-    lines = None if wanted is None else _lines(wanted)
+    lines = None if wanted is None else _read_lines(wanted)
     with Recommender.open(catalog) as sound:
-        ids = None if lines is None else _named(sound, lines, on_missing=on_missing)
+        ids = None if lines is None else _find_ids(sound, lines, on_missing=on_missing)
         count = write(sound, file, kind=kind, ids=ids, replace=force)
         model = sound.model
     skipped = 0 if lines is None else len(lines) - count
@@ -71,16 +71,18 @@ def export(
         )  # fmt: skip
         return
     left_out = f", {skipped} unknown left out" if skipped else ""
-    say(f"{file}: {count_noun(count, 'track')}, {model.dim} numbers each ({model.name}){left_out}")
+    print_message(
+        f"{file}: {count_noun(count, 'track')}, {model.dim} dimensions ({model.name}){left_out}"
+    )
 
 
-def _lines(file: IO[bytes]) -> list[str]:
-    """The lines that say something.
+def _read_lines(file: IO[bytes]) -> list[str]:
+    """The lines of a text that are not blank.
 
     Raises
     ------
     InvalidOption
-        The file is no text.
+        The file is not UTF-8.
     """
     from indexer.errors import InvalidOption
 
@@ -94,15 +96,15 @@ def _lines(file: IO[bytes]) -> list[str]:
     return [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
 
 
-def _named(
+def _find_ids(
     sound: Recommender, lines: list[str], *, on_missing: Literal["raise", "skip"]
 ) -> list[int]:
-    """Ids of the tracks that lines name, each by its key or else by its id.
+    """Ids of the tracks that lines name by key or, where no track has that key, by id.
 
     Raises
     ------
     UnknownTrack
-        Some name none and are not to be skipped.
+        A line names no track, and `on_missing` is "raise".
     """
     from indexer.errors import UnknownTrack
     from recommender.cold_start.validation import list_some
@@ -110,11 +112,11 @@ def _named(
 
     bare = [line.strip() for line in lines]
     keys = sound.ids_of_keys(list({*lines, *bare}))
-    there = set(sound.ids().tolist())
+    present = set(sound.ids().tolist())
     found, unknown = [], []
     for line, name in zip(lines, bare, strict=True):
         number = keys.get(line, keys.get(name, int(name) if is_id(name) else None))
-        if number is not None and number in there:
+        if number is not None and number in present:
             found.append(number)
         else:
             unknown.append(name)

@@ -1,4 +1,4 @@
-"""Options that say which tracks may be answers and how an answer is made of them.
+"""Options that filter the tracks that may be answers, and options that rank them.
 
 `where_options` hands a command `where`, a `Where`; `ranking_options` hands it `ranking`.
 """
@@ -18,7 +18,7 @@ from recommender.commands.options import in_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LEVEL = re.compile(r"(.*?)\s*(?:>=?\s*([0-9.]+))?\s*")
+_LEVEL = re.compile(r"([^>]*[^>\s])\s*(?:>=?\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+))?\s*")
 _DECADE = re.compile(r"((?:19|20)?\d0)s")
 _YEARS = re.compile(r"(\d{1,4})?(?:\s*(-)\s*(\d{1,4})?)?", re.ASCII)
 _SAME_TEMPO = 0.04
@@ -43,7 +43,7 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
             year=year,
             duration_s=duration,
             tempo=options.pop("tempo"),
-            key=options.pop("key"),
+            key=options.pop("musical_key"),
             tags=tuple(_tag_level(text) for text in tag),
             added_since=options.pop("added_since"),
         )
@@ -52,8 +52,12 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option("--artist", multiple=True, help="Only this artist; can be repeated."),
-            click.option("--album", multiple=True, help="Only this album."),
-            click.option("--genre", multiple=True, help="Only this genre of the files' own tags."),
+            click.option("--album", multiple=True, help="Only this album; can be repeated."),
+            click.option(
+                "--genre",
+                multiple=True,
+                help="Only this genre, by the files' own tags; can be repeated.",
+            ),
             click.option(
                 "--year", callback=_years, metavar="FROM-TO", help="E.g. 1990-1999, 1994 or 90s."
             ),
@@ -62,20 +66,30 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--tempo",
                 callback=_tempi,
                 metavar="FROM-TO",
-                help="BPM, e.g. 90-110; 92: 4 % around.",
+                help="BPM, e.g. 90-110; 92 means 4 % around it.",
             ),
-            click.option("--key", multiple=True, help='Musical key, e.g. "A minor" or Bb.'),
+            click.option(
+                "--musical-key", multiple=True, metavar="KEY", help='E.g. "A minor", F#m or Bb.'
+            ),
             click.option(
                 "--tag",
                 multiple=True,
                 metavar="TAG>LEVEL",
-                help="Only the tenth of the library that the model hears this tag in most, or the "
-                "tracks that reach a probability: 'piano>0.3'.",
+                help="Only the tenth of the library with the highest probability of this tag, or "
+                "the tracks that reach a probability: 'piano>0.3'.",
             ),
             click.option(
-                "--added-since", callback=_since, metavar="WHEN", help="E.g. 2026-01-31, or 7d."
+                "--added-since",
+                callback=_since,
+                metavar="WHEN",
+                help="Into the catalog, e.g. 2026-01-31 or 7d.",
             ),
-            click.option("--exclude", multiple=True, metavar="ID|KEY", help="Not this track."),
+            click.option(
+                "--exclude",
+                multiple=True,
+                metavar="ID|KEY",
+                help="Not this track; can be repeated.",
+            ),
         )
     ):
         with_where = option(with_where)
@@ -92,7 +106,7 @@ def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
         per_artist: int | None,
         per_album: int | None,
         min_score: float | None,
-        versions: bool,
+        collapse: bool,
         local_scaling: bool,
         **options: Any,
     ) -> Any:
@@ -102,7 +116,7 @@ def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
             diversity=diversity,
             per_artist=per_artist,
             per_album=per_album,
-            collapse=not versions,
+            collapse=collapse,
             min_score=min_score,
             local_scaling=local_scaling,
         )
@@ -115,20 +129,29 @@ def ranking_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.FloatRange(0, 1),
                 default=0.0,
                 show_default=True,
-                help="0: the nearest; towards 1: unlike each other.",
+                help="0: the nearest; towards 1: less like each other (MMR).",
             ),
-            click.option("--per-artist", type=click.IntRange(min=1), help="At most so many each."),
-            click.option("--per-album", type=click.IntRange(min=1), help="At most so many each."),
+            click.option(
+                "--per-artist", type=click.IntRange(min=1), help="Tracks of one artist at most."
+            ),
+            click.option(
+                "--per-album", type=click.IntRange(min=1), help="Tracks of one album at most."
+            ),
             click.option(
                 "--min-score",
                 type=click.FloatRange(0, 1),
                 help="Least score: 0.99 is more alike than 99 % of random pairs.",
             ),
-            click.option("--versions", is_flag=True, help="List versions of one track one by one."),
             click.option(
-                "--tame-hubs",
+                "--collapse/--no-collapse",
+                default=True,
+                show_default=True,
+                help="Whether near-duplicates are folded into one answer.",
+            ),
+            click.option(
+                "--local-scaling",
                 is_flag=True,
-                help="Tracks that are near to everything lose their advantage.",
+                help="Rank by cosine relative to each track's own neighbourhood: fewer hubs.",
             ),
         )
     ):
@@ -144,8 +167,8 @@ def _range(
         return None
     low, dash, high = value.strip().partition("-")
     least, most = (_number(part) if part.strip() else None for part in (low, high))
-    unread = any(bound is None and part.strip() for bound, part in ((least, low), (most, high)))
-    if unread or not dash or (least is None and most is None):
+    unreadable = any(bound is None and part.strip() for bound, part in ((least, low), (most, high)))
+    if unreadable or not dash or (least is None and most is None):
         raise click.BadParameter(f"{value!r} is no range: write {parameter.metavar}, FROM- or -TO")
     return least, most
 
@@ -172,7 +195,7 @@ def _years(
 def _tempi(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[float | None, float | None] | None:
-    """A click callback: a range of tempi, or what is as good as one."""
+    """A click callback: a range of tempi, or one tempo and 4 % around it."""
     around = None if value is None else _number(value)
     if around is None:
         return _range(context, parameter, value)
@@ -204,9 +227,6 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str | No
 
 def _tag_level(text: str) -> tuple[str, float | None]:
     fit = _LEVEL.fullmatch(text)
-    try:
-        assert fit is not None  # noqa: S101 - for the type checker: it fits any text
-        tag, level = fit.groups()
-        return tag, None if level is None else float(level)
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no tag with a level: write 'piano>0.3'") from error
+    if fit is None:
+        raise click.BadParameter(f"{text!r} is no tag with a level: write 'piano>0.3'")
+    return fit[1], None if fit[2] is None else float(fit[2])

@@ -1,16 +1,17 @@
-"""Commands that ask by words: find."""
+"""The command that searches by words, and the options that rank by lyrics: find."""
 
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from recommender.commands.filter_options import where_options
 from recommender.commands.options import catalog_option, json_option, playlist_options
-from recommender.commands.output import print_json, print_table, printable, say
+from recommender.commands.output import print_json, print_message, printable
+from recommender.commands.progress import progress_bar
+from recommender.commands.tables import print_table, track_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def lyrics_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that let lyrics count."""
+    """Give a command the options that rank by lyrics too."""
     command = click.option(
         "--lyrics-weight",
         type=click.FloatRange(0, 1),
         default=0.0,
         show_default=True,
-        help="How much lyrics count beside sound, 0 to 1; needs the extra `lyrics`.",
+        help="Weight of the lyrics beside the sound, 0 to 1; needs the extra `lyrics`.",
     )(command)
     return click.option(
         "--text-model",
@@ -48,7 +49,7 @@ def lyrics_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("-n", "--count", default=10, show_default=True, help="How many tracks.")
 @where_options
 @lyrics_options
-@click.option("--list", "listing", is_flag=True, help="List the words that are known instead.")
+@click.option("--list", "listing", is_flag=True, help="List the known words instead.")
 @playlist_options
 @json_option
 def find(
@@ -64,11 +65,11 @@ def find(
     force: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Print the tracks that WORDS fit best.
+    """Print the tracks that match WORDS best.
 
     WORDS name moods, instruments, voices, genres, decades, years and tempo: "calm piano", "90s
-    dance", "female voice, slow". "no vocals" and "not sad" keep away from something, "jazz or
-    blues" takes either. A column for each word says what share of the library it fits less well.
+    dance", "female voice, slow". "no vocals" and "not sad" exclude, "jazz or blues" takes either.
+    The column of a word is its percentile: the share of the library that matches it less.
     """
     from recommender.engine import Recommender
     from recommender.playlists.files import STDOUT, save
@@ -106,21 +107,21 @@ def find(
     elif out != STDOUT:
         _print_table(found)
     for one in found.unknown:
-        say(f"no tag or genre fits {one.text!r}, it was left out: {one.hint}")
+        print_message(f"no tag or genre fits {one.text!r}, it was left out: {one.hint}")
     if found.note is not None:
-        say(found.note)
+        print_message(found.note)
 
 
 def read_lyrics(recommender: Recommender, catalog: str, model: TextModel) -> LyricVectors:
-    """The lyrics of a catalog, brought up to date, with progress on a terminal."""
+    """Embeddings of a catalog's lyrics, brought up to date."""
     from recommender.text.lyrics import LyricVectors, lyrics_path
 
-    def show(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\rreading lyrics: {done} of {total} tracks", nl=done == total, err=True)
-
     lyrics = LyricVectors(lyrics_path(catalog), model)
-    lyrics.update(recommender.tracks(recommender.ids()), on_progress=show)
+    with progress_bar() as show:
+        lyrics.update(
+            recommender.tracks(recommender.ids()),
+            on_progress=lambda done, total: show("reading lyrics", done, total),
+        )
     return lyrics
 
 
@@ -134,7 +135,7 @@ def with_lyrics(
     text_model: str | None,
     n: int,
 ) -> Answer:
-    """An answer of `POOL` neighbours of tracks or files, ordered anew by sound and lyrics."""
+    """An answer of `POOL` neighbours, ranked anew by sound and lyrics."""
     import numpy as np
 
     from recommender.text.fusion import blend
@@ -142,13 +143,13 @@ def with_lyrics(
     from recommender.text.text_embedding import TextModel
 
     lyrics = read_lyrics(recommender, catalog, TextModel(text_model))
-    sung = [
+    vectors = [
         lyrics.vector_of_file(os.path.abspath(os.fsencode(query)))
         if os.path.isfile(query) and not recommender.knows(query)
         else lyrics.vector(recommender.track(query).id)
         for query in queries
     ]
-    known = [vector for vector in sung if vector is not None]
+    known = [vector for vector in vectors if vector is not None]
     return blend(answer, unit_mean(np.stack(known)) if known else None, lyrics, weight=weight, n=n)
 
 
@@ -157,18 +158,20 @@ def _print_table(found: Found) -> None:
         meaning = _meaning(word)
         if meaning != word.text:
             click.echo(f"{printable(word.text)}: {printable(meaning)}")
-    sung = any(hit.lyrics is not None for hit in found)
+    has_lyrics = any(hit.lyrics is not None for hit in found)
     print_table(
         (
-            *("score", "id", "artist", "title"),
+            "score",
             *(_column(word) for word in found.words),
-            *(("lyrics",) if sung else ()),
+            *(("lyrics",) if has_lyrics else ()),
+            *("id", "track"),
         ),
         [
             (
-                *(f"{hit.score:.3f}", hit.id, hit.artist, hit.title or hit.key),
+                f"{hit.score:.3f}",
                 *(f"{match.percentile:.2f}" for match in hit.matches),
-                *(("" if hit.lyrics is None else f"{hit.lyrics:.2f}",) if sung else ()),
+                *(("" if hit.lyrics is None else f"{hit.lyrics:.2f}",) if has_lyrics else ()),
+                *(hit.id, track_cell(hit)),
             )
             for hit in found
         ],
@@ -180,7 +183,7 @@ def _column(word: Word) -> str:
 
 
 def _meaning(word: Word) -> str:
-    """What a word was taken for."""
+    """Tags, genres, years and measures that a word stands for."""
     parts = list(dict.fromkeys((*word.tags, *(f"genre {genre}" for genre in word.genres))))
     if word.years is not None:
         first, last = word.years

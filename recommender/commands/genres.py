@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recommender.commands.options import catalog_option, json_option
-from recommender.commands.output import print_json, print_table, printable, say
+from recommender.commands.options import catalog_option, json_option, random_state_option
+from recommender.commands.output import print_json, print_message, printable
+from recommender.commands.tables import print_table, track_cell
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ MISTAKES = 8
 classifier_option = click.option(
     "--classifier",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The classifier's file. [default: beside the catalog, catalog.genres]",
+    help="File of the classifier. [default: beside the catalog, catalog.genres]",
 )
 
 
 @click.group(epilog="Example: soundalike genres train && soundalike genres report")
 def genres() -> None:
-    """Learn the genres of the library, and name them where they are missing."""
+    """Learn the genres of the library, and predict those that are missing."""
 
 
 @genres.command(epilog="Example: soundalike genres train --labels ~/gtzan/genres")
@@ -43,23 +44,28 @@ def genres() -> None:
     help="A folder with one folder a genre, or a CSV with columns path, genre and artist "
     "(FMA's tracks.csv too). [default: the genre tags of the library]",
 )
-@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows of the CSV to take.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Only these rows of the CSV; can be repeated.",
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The classifier's file. [default: beside the catalog, catalog.genres]",
+    help="File of the classifier. [default: beside the catalog, catalog.genres]",
 )
-@click.option("--seed", default=0, show_default=True, help="Of folds and draws.")
+@random_state_option
 @json_option
 def train(
     catalog: str,
     labels: Path | None,
     where: tuple[str, ...],
     out: Path | None,
-    seed: int,
+    random_state: int,
     as_json: bool,  # noqa: FBT001 - click hands flags over by name
 ) -> None:
-    """Learn genres from labelled tracks, and measure how well artists left out are heard.
+    """Train a genre classifier on labelled tracks, and measure it on held-out artists.
 
     Genres of fewer than 5 tracks or 3 artists are left out.
     """
@@ -68,27 +74,28 @@ def train(
     from recommender.genres.answers import classifier_path
     from recommender.genres.report import genre_report
 
-    place = out or classifier_path(catalog)
+    path = out or classifier_path(catalog)
     with Recommender.open(catalog) as recommender:
         lessons = (
-            training.lessons_from(recommender, labels, where=where, report=say)
+            training.lessons_from(recommender, labels, where=where, report=print_message)
             if labels
             else training.lessons_from_tags(recommender)
         )
-        classifier, held_out = training.train(lessons, seed=seed, report=say)
-        training.save(place, classifier, held_out, lessons, recommender)
-        report = genre_report(recommender, place)
-    _say_doubt(report.evaluation)
+        classifier, held_out = training.train(lessons, seed=random_state, report=print_message)
+        training.save(path, classifier, held_out, lessons, recommender)
+        report = genre_report(recommender, path)
+    _warn_of_doubt(report.evaluation)
     if lessons.unmatched:
         some = ", ".join(lessons.unmatched[:3])
-        say(
-            f"{len(lessons.unmatched)} labelled songs are neither in the catalog nor heard ({some})"
+        print_message(
+            f"{len(lessons.unmatched)} labelled songs are not in the catalog and could not "
+            f"be analysed ({some})"
         )
     if as_json:
-        print_json({"classifier": str(place), **report.to_json()})
+        print_json({"classifier": str(path), **report.to_json()})
         return
     _print_figures(report)
-    click.echo(f"\n{place}: `soundalike genres report` says what it gets wrong")
+    click.echo(f"\n{path}: `soundalike genres report` prints what it gets wrong")
 
 
 @genres.command(epilog="Example: soundalike genres predict --at-least 0.6 --json")
@@ -100,7 +107,7 @@ def train(
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="Without QUERY: probability that a guess must have.",
+    help="Without QUERY: least probability of a prediction.",
 )
 @json_option
 def predict(
@@ -110,31 +117,42 @@ def predict(
     at_least: float,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Name the genres of tracks or files from their sound.
+    """Predict the genres of tracks or files from their sound.
 
-    Without QUERY, of all tracks that name none themselves. No tag is read or changed.
+    Without QUERY, of all tracks that have no genre tag. Tags are not changed.
     """
     from recommender.engine import Recommender
     from recommender.genres.answers import classifier_path, genres_of, missing_genres
 
     with Recommender.open(catalog) as recommender:
-        found = _classifier(recommender, classifier or classifier_path(catalog))
+        found = _read_classifier(recommender, classifier or classifier_path(catalog))
         if queries:
             _print_each(
                 [genres_of(recommender, found, query) for query in queries], as_json=as_json
             )
             return
-        heard = missing_genres(recommender, found, at_least=at_least)
+        missing = missing_genres(recommender, found, at_least=at_least)
+        tracks = {track.id: track for track in recommender.tracks(recommender.ids())}
     if as_json:
-        print_json({"predictions": [one.to_json() for one in heard]})
-    elif not heard:
-        click.echo("no track is without a genre of its own" if not at_least else "none that sure")
+        print_json({"predictions": [one.to_json() for one in missing]})
+    elif not missing:
+        click.echo(
+            "every track has a genre tag"
+            if not at_least
+            else f"no prediction of at least {at_least:g}"
+        )
     else:
         print_table(
             ("probability", "genre", "id", "track"),
             [
-                (f"{one.guesses[0].probability:.2f}", one.guesses[0].genre, one.id, one.name)
-                for one in heard
+                (
+                    f"{one.guesses[0].probability:.2f}",
+                    one.guesses[0].genre,
+                    one.id,
+                    track_cell(tracks[one.id]),
+                )
+                for one in missing
+                if one.id is not None
             ],
         )
 
@@ -154,7 +172,7 @@ def report(
     png: Path | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Say how well genres are heard, what is taken for what, and what each one sounds like."""
+    """Print how well genres are predicted, which are confused, and what each sounds like."""
     from recommender.engine import Recommender
     from recommender.genres.answers import classifier_path
     from recommender.genres.report import genre_report
@@ -171,10 +189,10 @@ def report(
         draw_confusion(
             found.confusion,
             png,
-            title=f"Genres heard in {figures['tracks']} tracks of artists left out: "
+            title=f"Genres predicted for {figures['tracks']} tracks of held-out artists: "
             f"{figures['accuracy']:.0%} right",
         )
-    _say_doubt(found.evaluation)
+    _warn_of_doubt(found.evaluation)
     if as_json:
         print_json(found.to_json())
         return
@@ -188,7 +206,7 @@ def report(
 @click.argument("query", metavar="FILE")
 @catalog_option
 @classifier_option
-@click.option("--model", help="Name or file of a model trained to tell genres; needs no catalog.")
+@click.option("--model", help="Name or file of a model whose tags are genres; needs no catalog.")
 @json_option
 def genre(
     query: str,
@@ -197,46 +215,46 @@ def genre(
     model: str | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Name the genres of FILE, or of a track of the catalog, from its sound alone.
+    """Predict the genres of FILE, or of a track of the catalog, from its sound.
 
-    By the catalog's classifier (`soundalike genres train`), or with --model by the tags of a model,
-    such as scripts/train.py genre makes.
+    With the classifier of the catalog (`soundalike genres train`), or with --model by the tags of a
+    model, as `scripts/train.py genre` makes.
     """
     from recommender.engine import Recommender
     from recommender.genres.answers import classifier_path, genres_by_model, genres_of
 
     if model and classifier:
-        raise click.UsageError("--model hears without a --classifier: give one of them")
+        raise click.UsageError("--model needs no --classifier: give one of them")
     if model:
-        heard = genres_by_model(query, model)
+        predicted = genres_by_model(query, model)
     else:
         with Recommender.open(catalog) as recommender:
-            found = _classifier(recommender, classifier or classifier_path(catalog))
-            heard = genres_of(recommender, found, query)
-    _print_each([heard], as_json=as_json)
+            found = _read_classifier(recommender, classifier or classifier_path(catalog))
+            predicted = genres_of(recommender, found, query)
+    _print_each([predicted], as_json=as_json)
 
 
-def _classifier(recommender: Recommender, place: Path) -> GenreClassifier:
-    """What was learned, with a warning if it may be nothing."""
+def _read_classifier(recommender: Recommender, path: Path) -> GenreClassifier:
+    """The classifier, with a warning where it is not better than chance."""
     from recommender.genres.classifier import read_file
 
-    found, notes, _ = read_file(place, model=recommender.model)
-    _say_doubt(notes.get("evaluation"))
+    found, notes, _ = read_file(path, model=recommender.model)
+    _warn_of_doubt(notes.get("evaluation"))
     return found
 
 
-def _say_doubt(figures: dict[str, Any] | None) -> None:
+def _warn_of_doubt(figures: dict[str, Any] | None) -> None:
     from recommender.genres.held_out import doubt
 
-    if figures is not None and (said := doubt(figures)):
-        say(said)
+    if figures is not None and (warning := doubt(figures)):
+        print_message(warning)
 
 
-def _print_each(heard: Sequence[PredictedGenres], *, as_json: bool) -> None:
+def _print_each(predictions: Sequence[PredictedGenres], *, as_json: bool) -> None:
     if as_json:
-        print_json({"predictions": [one.to_json() for one in heard]})
+        print_json({"predictions": [one.to_json() for one in predictions]})
         return
-    for one in heard:
+    for one in predictions:
         own = f" (its tag: {one.own_genre})" if one.own_genre else ""
         click.echo(f"{printable(one.name)}{printable(own)} sounds like:")
         print_table(
@@ -255,7 +273,7 @@ def _print_figures(report: GenreReport) -> None:
         f"{figures['folds']} folds, no artist in two"
     )
     print_table(
-        ("", "heard", "by chance", "embeddings shuffled"),
+        ("", "held-out artists", "by chance", "embeddings shuffled"),
         [
             (
                 "accuracy",
@@ -273,7 +291,7 @@ def _print_figures(report: GenreReport) -> None:
         ],
     )
     if report.unknown_artists:
-        say(
+        print_message(
             f"tracks that name no artist and count as artists of their own: "
             f"{report.unknown_artists}; accuracy may flatter"
         )
@@ -282,7 +300,7 @@ def _print_figures(report: GenreReport) -> None:
             f"{one['genre']} ({one['tracks']} by {one['artists']})" for one in report.left_out[:5]
         )
         more = len(report.left_out) - 5
-        say(
+        print_message(
             f"{len(report.left_out)} genres of fewer than 5 tracks or 3 artists were left out: "
             f"{some}{f' and {more} more' if more > 0 else ''}"
         )
@@ -290,14 +308,14 @@ def _print_figures(report: GenreReport) -> None:
 
 def _print_confusion(report: GenreReport) -> None:
     confusion = report.confusion
-    click.echo("\ngenre (row) heard as (column)")
+    click.echo("\ngenre (row), predicted as (column)")
     marks = [str(number) for number, _ in enumerate(confusion.genres, start=1)]
     rows = [[mark, *row] for mark, row in zip(marks, confusion.rows(), strict=True)]
     print_table(("", "genre", *marks, "recall"), rows)
     if report.mistakes:
         click.echo()
         print_table(
-            ("tracks", "genre", "heard as", "for example"),
+            ("tracks", "genre", "predicted", "for example"),
             [
                 (one.tracks, one.genre, one.heard_as, "; ".join(e.name for e in one.examples))
                 for one in report.mistakes[:MISTAKES]

@@ -20,14 +20,17 @@ from recommender.commands.options import (
     limit_options,
     workers_option,
 )
-from recommender.commands.output import duration, print_answer, print_json, say
+from recommender.commands.output import duration, print_json, print_message
+from recommender.commands.progress import progress_bar
+from recommender.commands.tables import print_answer
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from indexer.indexing.pipeline import Summary
     from indexer.indexing.run import Progress
+    from recommender.commands.progress import ShowProgress
     from recommender.retrieval.answers import Answer
 
 
@@ -40,17 +43,21 @@ if TYPE_CHECKING:
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
-    help="Windows heard per track, each as long as the model hears at once.  [default: as many as "
-    "the catalog's tracks were heard through; in a new one, as make 36 s]",
+    help="Windows analysed per track, each as long as the model's input.  [default: as many as of "
+    "the catalog's tracks; in a new catalog as many as make 36 s]",
 )
-@click.option("--thorough", is_flag=True, help="Hear all of every track.")
+@click.option("--thorough", is_flag=True, help="Analyse all of every track.")
 @click.option(
     "--model",
-    help="The model to embed with. Another one than the catalog's hears everything again beside "
-    "the old vectors, and takes over when it is done.",
+    help="The model to embed with. Another one than the catalog's embeds every track anew, and "
+    "answers come from the old vectors until it has embedded them all.",
 )
-@click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")
-@click.option("--empty-is-gone", is_flag=True, help="An empty folder has really lost its tracks.")
+@click.option("--retry-failed", is_flag=True, help="Try files that failed before again.")
+@click.option(
+    "--empty-is-gone",
+    is_flag=True,
+    help="Take the tracks of a folder that is empty now for deleted, not for unreachable.",
+)
 @click.option("--stop-after", callback=as_seconds, help="End cleanly after this time, e.g. 2h.")
 @limit_options
 @json_option
@@ -79,7 +86,7 @@ def index(
     from indexer.library import Library
 
     if thorough and windows is not None:
-        raise click.UsageError("--thorough hears all windows: leave --windows out")
+        raise click.UsageError("--thorough analyses all windows: leave --windows out")
     options = Options(
         model=model,
         windows=ALL_WINDOWS if thorough else windows,
@@ -89,21 +96,23 @@ def index(
         empty_is_gone=empty_is_gone,
         stop_after_s=stop_after,
     )
-    with _signals() as signals, _progress() as on_progress:
+    with _signals() as signals, progress_bar() as show:
         library = Library.open_for_writing(catalog, create=True)
         try:
             summary = index_paths(
                 library,
                 paths,
                 options=options,
-                on_progress=on_progress,
+                on_progress=lambda progress: _show(progress, show),
                 interrupted=lambda: bool(signals),
             )
         finally:
             library.close()
-    _tell(summary, as_json=as_json)
+    _print_summary(summary, as_json=as_json)
     if signals:
-        say(f"interrupted with {summary.waiting} files to go: run the same command to go on")
+        print_message(
+            f"interrupted with {summary.waiting} files to go: run the same command to go on"
+        )
         sys.exit(128 + signals[0])
 
 
@@ -123,7 +132,7 @@ def add(
     memory: int,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Index new files and print the neighbours of each at once."""
+    """Index new files and print the neighbours of each."""
     from indexer.analysis.sandbox import Limits
     from indexer.indexing.pipeline import Options, index_paths
     from indexer.library import Library
@@ -162,7 +171,7 @@ def add(
         for answer in answers:
             print_answer(answer, as_json=False)
     for failure in failed:
-        say(failure)
+        print_message(failure)
     if failed:
         sys.exit(1)
 
@@ -197,29 +206,29 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
         click.echo(f"removed {describe(track)}")
 
 
-def _tell(summary: Summary, *, as_json: bool) -> None:
-    for place, count in summary.left_alone.items():
-        name = display_path(place)
-        why = summary.unreachable.get(place)
+def _print_summary(summary: Summary, *, as_json: bool) -> None:
+    for folder, count in summary.left_alone.items():
+        name = display_path(folder)
+        why = summary.unreachable.get(folder)
         state = (
             f"cannot be reached ({why})" if why else "is empty (--empty-is-gone if it really is)"
         )
         left = "is left as it is" if count == 1 else "are left as they are"
-        say(f"{name} {state}: its {count_noun(count, 'track')} {left}")
+        print_message(f"{name} {state}: its {count_noun(count, 'track')} {left}")
     if summary.other_windows is not None:
-        heard = summary.other_windows or "all"
-        say(f"tracks that were indexed before keep the {heard} windows they were heard through")
-    said = {str(kind): summary.stored[kind] for kind in summary.stored}
+        earlier = summary.other_windows or "all"
+        print_message(f"tracks that were indexed before keep their {earlier} windows")
+    stored = {str(kind): summary.stored[kind] for kind in summary.stored}
     counts = {
-        "new": said.get("new", 0),
-        "changed": said.get("changed", 0),
-        "moved": said.get("moved", 0),
-        "retagged": said.get("retagged", 0),
-        "returned": said.get("returned", 0),
-        "described": said.get("described", 0),
+        "new": stored.get("new", 0),
+        "changed": stored.get("changed", 0),
+        "moved": stored.get("moved", 0),
+        "retagged": stored.get("retagged", 0),
+        "returned": stored.get("returned", 0),
+        "described": stored.get("described", 0),
         "missing": summary.missing,
         "failed": summary.failed,
-        "unchanged": summary.unchanged + said.get("touched", 0),
+        "unchanged": summary.unchanged + stored.get("touched", 0),
         "failed before": summary.failed_before,
         "waiting": summary.waiting,
     }
@@ -228,10 +237,17 @@ def _tell(summary: Summary, *, as_json: bool) -> None:
         print_json({**named, "seconds": round(summary.seconds, 3)})
         return
     always = ("new", "changed", "moved", "missing", "failed")
-    told = [f"{count} {name}" for name, count in counts.items() if count or name in always]
+    parts = [f"{count} {name}" for name, count in counts.items() if count or name in always]
     if summary.other_files:
-        told.append(f"{summary.other_files} other files passed over")
-    click.echo(f"{', '.join(told)} in {duration(summary.seconds)}")
+        parts.append(f"{summary.other_files} other files passed over")
+    click.echo(f"{', '.join(parts)} in {duration(summary.seconds)}")
+
+
+def _show(progress: Progress, show: ShowProgress) -> None:
+    if progress.total:
+        show("indexing", progress.done, progress.total, f", {progress.failed} failed")
+    else:
+        show("scanning", progress.scanned, 0)
 
 
 @contextmanager
@@ -239,54 +255,15 @@ def _signals() -> Iterator[list[int]]:
     """Collect the first Ctrl-C or SIGTERM for a clean end; a second one ends at once."""
     caught: list[int] = []
 
-    def note(number: int, _frame: object) -> None:
+    def catch(number: int, _frame: object) -> None:
         if caught:
             raise KeyboardInterrupt
         caught.append(number)
-        say("stopping when the files in hand are written; once more stops at once")
+        print_message("stopping when the files in hand are written; once more stops at once")
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
-    """A bar on stderr with done, failed, rate and time left; nothing where it is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _progress: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    with Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[counts]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        scanning = bar.add_task("scanning", total=None, counts="")
-        indexing = bar.add_task("indexing", total=None, counts="", visible=False)
-
-        def show(progress: Progress) -> None:
-            if not progress.total:
-                bar.update(scanning, counts=f"{progress.scanned} files")
-                return
-            speed = bar.tasks[indexing].speed
-            rate = f", {speed:.1f} tracks/s" if speed else ""
-            bar.update(scanning, visible=False)
-            bar.update(
-                indexing,
-                visible=True,
-                completed=progress.done,
-                total=progress.total,
-                counts=f"{progress.done} of {progress.total}, {progress.failed} failed{rate}",
-            )
-
-        yield show

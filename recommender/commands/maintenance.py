@@ -9,7 +9,8 @@ import click
 
 from indexer.filesystem import display_path
 from recommender.commands.options import catalog_option, json_option
-from recommender.commands.output import duration, print_json, print_table, printable, say
+from recommender.commands.output import duration, print_json, print_message, printable
+from recommender.commands.tables import print_table
 
 
 @click.command(epilog="Example: soundalike status --json")
@@ -67,11 +68,11 @@ def failures(catalog: str, as_json: bool) -> None:  # noqa: FBT001
         )
 
 
-@click.command(epilog="Example: soundalike verify && echo sound")
+@click.command(epilog="Example: soundalike verify --catalog music.db")
 @catalog_option
 @json_option
 def verify(catalog: str, as_json: bool) -> None:  # noqa: FBT001
-    """Check the catalog and its index against each other; exit 1 if something is the matter."""
+    """Check the catalog and its vector index against each other; exit 1 on any fault."""
     from indexer.library import Library
 
     library = Library.open(catalog)
@@ -84,9 +85,9 @@ def verify(catalog: str, as_json: bool) -> None:  # noqa: FBT001
     elif report.sound:
         click.echo(f"{catalog} is sound")
     for line in report.damage:
-        say(f"{catalog}: {line}: restore a copy, or move it away and index again")
+        print_message(f"{catalog}: {line}: restore a copy, or move it away and index again")
     if report.index_file:
-        say(f"{report.index_file}: `soundalike rebuild` makes it again")
+        print_message(f"{report.index_file}: `soundalike rebuild` builds it again")
     for text, ids in (
         ("tracks are not in the index", report.not_in_index),
         ("vectors of the index are not in the catalog", report.not_in_catalog),
@@ -94,7 +95,9 @@ def verify(catalog: str, as_json: bool) -> None:  # noqa: FBT001
     ):
         if ids:
             some = ", ".join(map(str, ids[:5]))
-            say(f"{len(ids)} {text} (ids {some} ...): `soundalike rebuild` makes it again")
+            print_message(
+                f"{len(ids)} {text} (ids {some} ...): `soundalike rebuild` builds it again"
+            )
     if not report.sound:
         sys.exit(1)
 
@@ -103,7 +106,7 @@ def verify(catalog: str, as_json: bool) -> None:  # noqa: FBT001
 @catalog_option
 @json_option
 def rebuild(catalog: str, as_json: bool) -> None:  # noqa: FBT001
-    """Make the vector index again from the catalog."""
+    """Build the vector index again from the catalog."""
     from indexer.library import Library
 
     library = Library.open_for_writing(catalog)

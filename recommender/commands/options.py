@@ -1,4 +1,4 @@
-"""Options that several commands share, and values as people write them."""
+"""Options that several commands share, and durations as people write them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]\d)")
 
 catalog_option = click.option(
     "--catalog",
+    metavar="FILE",
     default="catalog.db",
     show_default=True,
     envvar="SOUNDALIKE_CATALOG",
     show_envvar=True,
-    help="The catalog's file.",
+    help="File of the catalog.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON on stdout.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 count_option = click.option(
     "-n", "--count", default=10, show_default=True, help="How many neighbours."
+)
+random_state_option = click.option(
+    "--random-state",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the random generator; the same one gives the same result.",
 )
 workers_option = click.option(
     "--workers",
@@ -34,7 +42,7 @@ workers_option = click.option(
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that bound what one file may cost."""
+    """Give a command the options that limit the analysis of one file: timeout, memory."""
     command = click.option(
         "--timeout",
         type=click.IntRange(1, 86_400),

@@ -1,4 +1,4 @@
-"""Commands that make a way through the library: station, path, playlist."""
+"""Commands that make playlists: station, path, playlist."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from recommender.commands.options import (
     catalog_option,
     json_option,
     playlist_options,
+    random_state_option,
 )
-from recommender.commands.output import duration, print_json, print_table, printable, say
+from recommender.commands.output import duration, print_json, print_message, printable
+from recommender.commands.tables import print_table, track_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,44 +25,41 @@ if TYPE_CHECKING:
     from recommender.retrieval.where import Where
 
 
-def chance_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options for how its tracks are drawn: variety, random_seed."""
-    command = click.option(
-        "--random-seed",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="The same one draws the same tracks.",
-    )(command)
+def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of random sampling: variety, random_state."""
     return click.option(
         "--variety",
         type=click.FloatRange(min=0),
         default=0.1,
         show_default=True,
-        help="0 takes the nearest tracks; the more, the farther around tracks are drawn.",
-    )(command)
+        help="0 takes the nearest tracks; higher values sample farther around.",
+    )(random_state_option(command))
 
 
 @click.command(epilog="Example: soundalike station 'nina simone - feeling good' --dislike 17 -n 30")
 @click.argument("seed")
 @click.option("-n", "--count", default=20, show_default=True, help="How many tracks.")
-@click.option("--like", multiple=True, metavar="QUERY", help="Draw it towards a track.")
-@click.option("--dislike", multiple=True, metavar="QUERY", help="Push it away from a track.")
+@click.option(
+    "--like", multiple=True, metavar="QUERY", help="Also towards this track; can be repeated."
+)
+@click.option(
+    "--dislike", multiple=True, metavar="QUERY", help="Away from this track; can be repeated."
+)
 @click.option(
     "--tie",
     type=click.FloatRange(0, 1),
     default=0.7,
     show_default=True,
-    help="How firmly it is tied to SEED: 0 wanders off, 1 stays.",
+    help="How close it stays to SEED: 0 drifts away, 1 stays.",
 )
 @click.option(
     "--artist-gap",
     type=click.IntRange(min=0),
     default=5,
     show_default=True,
-    help="Tracks between two of one artist.",
+    help="At least so many tracks between two of one artist.",
 )
-@chance_options
+@sampling_options
 @catalog_option
 @where_options
 @playlist_options
@@ -73,12 +72,12 @@ def station(
     tie: float,
     artist_gap: int,
     variety: float,
-    random_seed: int,
+    random_state: int,
     catalog: str,
     where: Where,
     **output: Any,
 ) -> None:
-    """Play on from SEED: music that drifts slowly around it and never repeats.
+    """Play on from SEED: a playlist that drifts slowly around it and repeats nothing.
 
     SEED is a catalog id, a key, the path of a file in the catalog or of any other file, or a part
     of "artist - title".
@@ -94,38 +93,38 @@ def station(
             tie=tie,
             variety=variety,
             artist_gap=artist_gap,
-            random_seed=random_seed,
+            random_seed=random_state,
         )
         for query in like:
             playing.like(query)
         for query in dislike:
             playing.dislike(query)
-        journey = playing.take(count)
-    _give(journey, **output)
+        found = playing.take(count)
+    _print(found, **output)
 
 
 @click.command(epilog="Example: soundalike path 17 'artist - title' --steps 8 --out bridge.m3u8")
 @click.argument("start")
 @click.argument("end")
 @click.option(
-    "-n", "--steps", default=8, show_default=True, help="Strides; one track fewer lies between."
+    "-n", "--steps", default=8, show_default=True, help="Steps; one track fewer lies between."
 )
 @catalog_option
 @where_options
 @playlist_options
 @json_option
 def path(start: str, end: str, steps: int, catalog: str, where: Where, **output: Any) -> None:
-    """Lead from START to END, two tracks of the catalog, in even strides.
+    """Make a playlist from START to END, two tracks of the catalog, in even steps.
 
-    A stride is the cosine distance of two neighbours. How even they are is printed below: the
-    longest stride divided by the mean one.
+    A step is the cosine distance between two neighbours. How even they are is printed below: the
+    longest step divided by the mean one.
     """
     from recommender.engine import Recommender
     from recommender.playlists import path_between
 
     with Recommender.open(catalog) as recommender:
-        journey = path_between(recommender, start, end, steps, where=where)
-    _give(journey, told_even=True, **output)
+        found = path_between(recommender, start, end, steps, where=where)
+    _print(found, with_evenness=True, **output)
 
 
 @click.command(epilog="Example: soundalike playlist 17 upload.mp3 --total 45m --out evening.m3u8")
@@ -140,7 +139,7 @@ def path(start: str, end: str, steps: int, catalog: str, where: Where, **output:
     show_default=True,
     help="Tracks of one artist at most.",
 )
-@chance_options
+@sampling_options
 @catalog_option
 @where_options
 @playlist_options
@@ -150,12 +149,12 @@ def playlist(
     total_s: float,
     per_artist: int,
     variety: float,
-    random_seed: int,
+    random_state: int,
     catalog: str,
     where: Where,
     **output: Any,
 ) -> None:
-    """Fill a time with what sounds like any SEED, in an order that flows.
+    """Make a playlist of a given length of what sounds like any SEED, in a smooth order.
 
     Each SEED is what `soundalike station` takes; those that are in the catalog are played too.
     """
@@ -163,59 +162,57 @@ def playlist(
     from recommender.playlists import fill_playlist
 
     with Recommender.open(catalog) as recommender:
-        journey = fill_playlist(
+        found = fill_playlist(
             recommender,
             seeds,
             total_s,
             where=where,
             per_artist=per_artist,
             variety=variety,
-            random_seed=random_seed,
+            random_seed=random_state,
         )
-    _give(journey, **output)
+    _print(found, **output)
 
 
-def _give(
-    journey: Playlist,
+def _print(
+    found: Playlist,
     *,
     out: str | None,
     relative: bool,
     force: bool,
     as_json: bool,
-    told_even: bool = False,
+    with_evenness: bool = False,
 ) -> None:
-    """Print a journey, and write it where that was asked for."""
+    """Print a playlist, and write it to the file that was asked for."""
     from recommender.playlists.files import STDOUT, save
 
     if out == STDOUT and as_json:
         raise click.UsageError("--out - and --json both print on stdout: choose one")
-    if out is not None and not journey:
-        raise QueryError(f"{journey.note or 'there are no tracks'}: {out} is not written")
+    if out is not None and not found:
+        raise QueryError(f"{found.note or 'there are no tracks'}: {out} is not written")
     if out is not None:
-        text = save(journey.tracks, out, relative=relative, title=journey.title, overwrite=force)
+        text = save(found.tracks, out, relative=relative, title=found.title, overwrite=force)
         if out == STDOUT:
             click.echo(text, nl=False)
     if as_json:
-        print_json(journey.to_json())
+        print_json(found.to_json())
     elif out != STDOUT:
-        click.echo(f"{printable(journey.title)}:")
+        click.echo(f"{printable(found.title)}:")
         print_table(
-            ("cosine", "stride", "length", "id", "artist", "title", "key"),
+            ("cosine", "step", "length", "id", "track"),
             [
                 (
-                    f"{stop.to_seed:.3f}",
-                    "" if stop.to_previous is None else f"{1 - stop.to_previous:.3f}",
-                    duration(stop.track.duration_s),
-                    stop.track.id,
-                    stop.track.artist,
-                    stop.track.title,
-                    stop.track.key,
+                    f"{entry.to_seed:.3f}",
+                    "" if entry.to_previous is None else f"{1 - entry.to_previous:.3f}",
+                    duration(entry.track.duration_s),
+                    entry.track.id,
+                    track_cell(entry.track),
                 )
-                for stop in journey
+                for entry in found
             ],
         )
-        even = journey.evenness if told_even else None
-        strides = "" if even is None else f", longest stride {even:.2f} times the mean"
-        click.echo(f"{len(journey)} tracks, {duration(journey.duration_s)}{strides}")
-    if journey.note is not None:
-        say(journey.note)
+        even = found.evenness if with_evenness else None
+        steps = "" if even is None else f", longest step {even:.2f} times the mean"
+        click.echo(f"{len(found)} tracks, {duration(found.duration_s)}{steps}")
+    if found.note is not None:
+        print_message(found.note)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from recommender.commands.options import catalog_option, json_option
-from recommender.commands.output import print_json, print_table, printable, say
+from recommender.commands.options import catalog_option, json_option, random_state_option
+from recommender.commands.output import print_json, print_message, printable
+from recommender.commands.tables import print_table
 from recommender.retrieval.lookup import count_noun
 
 out_type = click.Path(dir_okay=False, path_type=Path)
-seed_option = click.option("--seed", default=0, show_default=True, help="Of the map's draws.")
 
 
 @click.command(epilog="Example: soundalike picture 'artist - title' --out song.png")
@@ -53,10 +53,10 @@ def picture(query: str, out: Path, catalog: str, as_json: bool) -> None:  # noqa
 @catalog_option
 @json_option
 def compare(first: str, second: str, out: Path, catalog: str, as_json: bool) -> None:  # noqa: FBT001
-    """Draw two tracks side by side, and say where they agree.
+    """Draw two tracks side by side, and print what they have in common.
 
-    Which seconds of A sound like which seconds of B is told of the pairs that are most alike. A
-    and B are tracks of the catalog, or any files.
+    The table lists the windows of A and B that are most alike. A and B are tracks of the catalog,
+    or any files.
     """
     from recommender.engine import Recommender
     from recommender.plots.comparison import compare as compare_tracks
@@ -91,14 +91,14 @@ def compare(first: str, second: str, out: Path, catalog: str, as_json: bool) -> 
 @click.option(
     "--by",
     type=click.Choice(("genre", "cluster", "artist")),
-    help="What colours mean. [default: genre, or cluster where most tracks name none]",
+    help="What colours stand for. [default: genre, or cluster where most tracks have none]",
 )
 @click.option("--out", type=out_type, default="map.png", show_default=True, metavar="FILE.png")
-@seed_option
+@random_state_option
 @catalog_option
 @json_option
-def library_map(by: str | None, out: Path, seed: int, catalog: str, as_json: bool) -> None:  # noqa: FBT001
-    """Draw the library in two dimensions: what sounds alike lies together."""
+def library_map(by: str | None, out: Path, random_state: int, catalog: str, as_json: bool) -> None:  # noqa: FBT001
+    """Draw the library in two dimensions, similar tracks near each other."""
     from recommender.collection.map import map_library
     from recommender.engine import Recommender
     from recommender.plots.library_map import draw_map
@@ -107,7 +107,7 @@ def library_map(by: str | None, out: Path, seed: int, catalog: str, as_json: boo
     need_matplotlib()
     check_target(out, ".png")
     with Recommender.open(catalog) as recommender:
-        found = map_library(recommender, by=by, seed=seed)
+        found = map_library(recommender, by=by, seed=random_state)
     save(draw_map(found), out)
     if as_json:
         print_json({"picture": str(out), **found.to_json()})
@@ -117,11 +117,11 @@ def library_map(by: str | None, out: Path, seed: int, catalog: str, as_json: boo
 
 @click.command(epilog="Example: soundalike explore --out report.html && xdg-open report.html")
 @click.option("--out", type=out_type, default="report.html", show_default=True, metavar="FILE.html")
-@click.option("--title", default="A music library", show_default=True, help="Of the page.")
-@seed_option
+@click.option("--title", default="A music library", show_default=True, help="Title of the page.")
+@random_state_option
 @catalog_option
 @json_option
-def explore(out: Path, title: str, seed: int, catalog: str, as_json: bool) -> None:  # noqa: FBT001
+def explore(out: Path, title: str, random_state: int, catalog: str, as_json: bool) -> None:  # noqa: FBT001
     """Write a report of the library: one HTML page that needs nothing else.
 
     Counts, durations, formats, genres, tempi, tags per genre, a map, how separable genres are,
@@ -134,7 +134,7 @@ def explore(out: Path, title: str, seed: int, catalog: str, as_json: bool) -> No
 
     check_target(out, ".html")
     with Recommender.open(catalog) as recommender:
-        found = survey(recommender, catalog, seed=seed, report=say)
+        found = survey(recommender, catalog, seed=random_state, report=print_message)
     page = write_page(found, title=title, today=datetime.now(UTC).astimezone().date())
     replace_file(out, page, kind="HTML page", begins=b"<!doctype html>")
     if as_json:

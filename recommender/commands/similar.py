@@ -1,8 +1,9 @@
-"""Commands that ask: similar, show."""
+"""Commands on single tracks: similar, show."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -11,9 +12,11 @@ from indexer.filesystem import display_path
 from recommender.commands.filter_options import ranking_options, where_options
 from recommender.commands.find import lyrics_options, with_lyrics
 from recommender.commands.options import catalog_option, count_option, json_option
-from recommender.commands.output import duration, print_answer, print_json, print_table, printable
+from recommender.commands.output import duration, print_json, printable
+from recommender.commands.tables import print_answer, print_table
 
 if TYPE_CHECKING:
+    from indexer.catalog.reader import Track
     from recommender.retrieval.ranking import Ranking
     from recommender.retrieval.where import Where
 
@@ -22,26 +25,30 @@ TOP_TAGS = 8
 
 @click.command(epilog="Example: soundalike similar 'so what' 17 --dislike 4 --genre jazz --why")
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY...")
-@click.option("--dislike", multiple=True, metavar="QUERY", help="Not like this; can be repeated.")
+@click.option(
+    "--dislike", multiple=True, metavar="QUERY", help="Away from this one; can be repeated."
+)
 @click.option(
     "--strategy",
     type=click.Choice(["average", "best-score"]),
     default="average",
     show_default=True,
-    help="Of several QUERYs: what lies between them all, or what is nearest to any.",
+    help="Of several QUERYs: nearest to their average, or to any of them.",
 )
 @catalog_option
 @count_option
 @ranking_options
 @where_options
 @lyrics_options
-@click.option("--why", is_flag=True, help="Say what each has in common with QUERY.")
+@click.option("--why", is_flag=True, help="Print what each has in common with QUERY.")
 @click.option(
     "--why-windows",
     is_flag=True,
-    help="Say so, and which seconds of both sound most alike: hears the tracks again.",
+    help="Also which seconds of both are most alike: decodes the files again.",
 )
-@click.option("--include-same", is_flag=True, help="Also the seed itself and its other encodings.")
+@click.option(
+    "--include-same", is_flag=True, help="Also list QUERY itself and its near-duplicates."
+)
 @json_option
 def similar(
     queries: tuple[str, ...],
@@ -95,23 +102,61 @@ def similar(
 @catalog_option
 @json_option
 def show(query: str, catalog: str, as_json: bool) -> None:  # noqa: FBT001
-    """Print all that is known of one track, and its strongest tags."""
+    """Print all that the catalog knows of one track, and its strongest tags."""
     from recommender.engine import Recommender
 
     with Recommender.open(catalog) as recommender:
         track = recommender.track(query)
         tags = recommender.tags(track.id)[:TOP_TAGS]
-    known = asdict(track)
-    known["path"] = display_path(track.path)
     if as_json:
-        print_json({**known, "tags": dict(tags)})
+        print_json({**asdict(track), "path": display_path(track.path), "tags": dict(tags)})
         return
-    del known["recording_id"]
-    known["duration_s"] = duration(track.duration_s)
-    width = max(len(name) for name in known)
-    for name, value in known.items():
-        if value is not None:
-            label = name.removesuffix("_s").replace("_", " ")
-            click.echo(f"{label.ljust(width)}  {printable(str(value))}")
+    for name, text in _facts(track).items():
+        click.echo(f"{name.ljust(12)}  {printable(text)}")
     click.echo()
     print_table(("probability", "tag"), [(f"{value:.2f}", tag) for tag, value in tags])
+
+
+def _facts(track: Track) -> dict[str, str]:
+    """What the catalog knows of a track, in words and with units; what it does not is left out."""
+    added = datetime.fromtimestamp(track.added_at, UTC).astimezone()
+    known = {
+        "id": track.id,
+        "key": track.key,
+        "path": display_path(track.path),
+        "status": track.status,
+        "title": track.title,
+        "artist": track.artist,
+        "album": track.album,
+        "album artist": track.album_artist,
+        "genre": track.genre,
+        "year": track.year,
+        "track number": track.track_number,
+        "added": f"{added:%Y-%m-%d %H:%M}",
+        "duration": duration(track.duration_s),
+        "container": track.container,
+        "codec": track.codec,
+        "bit rate": _quantity(track.bit_rate, ".0f", "kbit/s", per=1000),
+        "sample rate": _quantity(track.sample_rate, "g", "kHz", per=1000),
+        "channels": track.channels,
+        "tempo": _quantity(track.tempo_bpm, ".1f", "BPM", confidence=track.tempo_confidence),
+        "musical key": _quantity(track.musical_key, "", "", confidence=track.key_confidence),
+        "loudness": _quantity(track.loudness_lufs, ".1f", "LUFS"),
+        "brightness": _quantity(track.brightness_hz, ".0f", "Hz"),
+    }
+    return {name: str(value) for name, value in known.items() if value is not None}
+
+
+def _quantity(
+    value: float | str | None,
+    precision: str,
+    unit: str,
+    *,
+    per: float = 1,
+    confidence: float | None = None,
+) -> str | None:
+    if value is None:
+        return None
+    number = value if isinstance(value, str) else f"{value / per:{precision}}"
+    certainty = "" if confidence is None else f"(confidence {confidence:.2f})"
+    return " ".join(part for part in (number, unit, certainty) if part)

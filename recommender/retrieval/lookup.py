@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import operator
 import os
+import posixpath
+import re
 import unicodedata
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Protocol, SupportsIndex
 
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
 from indexer.filesystem import display_path, resolve_path
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 LARGEST_ID = 2**63 - 1
 """SQLite's integers end here."""
+
+_AUDIO_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 CANDIDATES = 10
 """Tracks an ambiguous text lists at most."""
@@ -113,9 +117,31 @@ def describe(track: Track) -> str:
     return f"{track.id}  {display_name(track)}  [{track.key}]"
 
 
-def display_name(track: Track) -> str:
-    """Artist - title, or the key where the file says neither."""
-    return " - ".join(part for part in (track.artist, track.title) if part) or track.key
+class Named(Protocol):
+    """What a track is named by: its key and its tags."""
+
+    @property
+    def key(self) -> str:
+        """The caller's own name for it, or the file's path below the indexed folder."""
+
+    @property
+    def artist(self) -> str | None:
+        """None where the file names none."""
+
+    @property
+    def title(self) -> str | None:
+        """None where the file names none."""
+
+
+def display_name(track: Named) -> str:
+    """Artist - title; a missing title is the file's name without its ending."""
+    title = track.title or _AUDIO_ENDING.sub("", posixpath.basename(track.key)) or track.key
+    return f"{track.artist} - {title}" if track.artist else title
+
+
+def display_folder(track: Named) -> str:
+    """The folder of a track that lacks artist or title, below the indexed one; else ""."""
+    return "" if track.artist and track.title else posixpath.dirname(track.key)
 
 
 def name_key(artist: str | None, title: str | None) -> tuple[str, str] | None:

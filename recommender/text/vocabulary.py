@@ -99,7 +99,7 @@ class Unknown:
     def hint(self) -> str:
         """What to ask for instead."""
         if _MODE.search(self.text):
-            return "musical keys are asked for with --key 'A minor'"
+            return "musical keys are asked for with --musical-key 'A minor'"
         if self.nearest:
             return f"the nearest known are {', '.join(self.nearest)}"
         return "`soundalike find --list` prints what is known"

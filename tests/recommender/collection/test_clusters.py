@@ -154,7 +154,7 @@ def test_the_command_prints_writes_playlists_and_answers_in_json(
     assert code == 0
     assert out.splitlines()[0].split()[:2] == ["cluster", "tracks"]
     assert "\x1b" not in out
-    assert "tracks lie between the clusters" in out
+    assert "tracks are between the clusters" in out
     assert sorted(path.name for path in folder.iterdir()) == [
         "01 guitar.m3u8",
         "02 piano, mellow.m3u8",

@@ -361,8 +361,11 @@ def test_the_command_lists_groups_with_evidence(copies: dict[str, Path], tmp_pat
     )
     assert "\x1b" not in listed.stdout
     assert "track 3 was not heard" in listed.stderr
-    assert "raise --hear to 4" in soundalike("duplicates", "--catalog", catalog, "--hear", 2).stderr
-    assert soundalike("duplicates", "--catalog", catalog, "--hear", 0).stderr == ""
+    assert (
+        "raise --max-files to 4"
+        in soundalike("duplicates", "--catalog", catalog, "--max-files", 2).stderr
+    )
+    assert soundalike("duplicates", "--catalog", catalog, "--max-files", 0).stderr == ""
     sure = soundalike("duplicates", "--catalog", catalog, "--workers", 1, "--sure", "--json")
     (group,) = json.loads(sure.stdout)["groups"]
     assert [track["id"] for track in group["tracks"]] == [1, 2]

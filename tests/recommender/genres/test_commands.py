@@ -57,7 +57,7 @@ def test_a_library_is_learned_told_of_and_filled(
 
     code, out, _ = run("genres", "report", "--png", tmp_path / "c.png")
     assert code == 0
-    assert "genre (row) heard as (column)" in out
+    assert "genre (row), predicted as (column)" in out
     assert "moods     mellow" in out
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     code, out, err = run("genres", "report", "--png", tmp_path / "c.jpg")

@@ -30,7 +30,7 @@ def test_a_station_is_printed_as_a_table(run: Run) -> None:
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "a station from Band 0 - Title 1:"
-    assert lines[1].split() == ["cosine", "stride", "length", "id", "artist", "title", "key"]
+    assert lines[1].split() == ["cosine", "step", "length", "id", "track"]
     assert len(lines) == 8
     assert lines[-1].startswith("5 tracks, ")
     assert "\x1b" not in out
@@ -64,7 +64,7 @@ def test_filters_are_taken(run: Run) -> None:
 def test_a_path_tells_its_evenness(run: Run) -> None:
     code, out, _err = run("path", 1, "title 20", "--steps", 6)
     assert code == 0
-    assert "longest stride 1." in out.splitlines()[-1]
+    assert "longest step 1." in out.splitlines()[-1]
     _code, out, _err = run("path", 1, 20, "--steps", 6, "--json")
     answer = json.loads(out)
     assert answer.keys() == {"title", "duration_s", "evenness", "note", "stops"}

@@ -255,7 +255,7 @@ def test_the_command_prints_a_table(catalog: Path) -> None:
     assert code == 0
     meaning, header, first, *_ = out.splitlines()
     assert meaning == "calm: Mellow, ambient"
-    assert header.split() == ["score", "id", "artist", "title", "sad", "calm"]
+    assert header.split() == ["score", "sad", "calm", "id", "track"]
     assert "sad sea" in first
     assert len(out.splitlines()) == 4
     assert err == ""

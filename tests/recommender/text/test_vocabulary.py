@@ -151,7 +151,7 @@ def test_four_digits_name_their_century(
 def test_a_musical_key_is_not_guessed_but_said_where_to_ask_for() -> None:
     (key,) = KNOWN.read("A minor").unknown
     assert not key.guessable
-    assert "--key" in key.hint
+    assert "--musical-key" in key.hint
 
 
 def test_tempo_where_it_is_measured() -> None:
