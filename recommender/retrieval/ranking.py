@@ -42,7 +42,7 @@ class Ranking:
         entry, and those of a seed left out.
     min_score : float or None
         Least `Neighbour.score`.
-    tame_hubs : bool
+    local_scaling : bool
         Whether tracks that are near to everything lose their advantage (local scaling, see
         `recommender.retrieval.local_scaling`): more of the library is reached.
 

@@ -29,7 +29,7 @@ _FILES_PER_FOLDER = 100
 _BARE_PYTHON = "[a] python -c pass"
 _IMPORT = "import recommender"
 _BARE_WALK = "[b] os.walk and os.stat"
-_RESCAN = "index_places on an open library"
+_RESCAN = "index_paths on an open library"
 
 
 class _Cost(NamedTuple):

@@ -85,7 +85,7 @@ def measure(setting: Setting) -> Result:
         f"each, one and two workers in turn, on {usable_cores()} cores; the speed-up is the "
         "median of those of the rounds.\n"
         f"Once all workers run: from the moment when {_RUN_IN} files a worker are done to the last "
-        "file. Included: all of index_places, from the scan to the index file.\n"
+        "file. Included: all of index_paths, from the scan to the index file.\n"
         f"The first file was done {starts[0]:.1f} s after the call with one worker, "
         f"{starts[1]:.1f} s with two (processes, imports, model).\n"
         "[a] is what this machine gives at this hour to one and to two processes that each hear "

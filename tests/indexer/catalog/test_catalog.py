@@ -310,7 +310,7 @@ def test_the_migrations_make_the_schema_that_the_models_describe(catalog: Catalo
 
     with catalog.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-    assert ScriptDirectory("indexer/migrations").get_current_head() == REVISIONS[-1]
+    assert ScriptDirectory("indexer/catalog/migrations").get_current_head() == REVISIONS[-1]
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -426,7 +426,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
         "run.BATCH, run.BATCH_S = 2, 0.0\n"
         "library = Library.open_for_writing(sys.argv[1], create=True)\n"
         "print('begun', flush=True)\n"
-        "pipeline.index_places(library, [sys.argv[2]],\n"
+        "pipeline.index_paths(library, [sys.argv[2]],\n"
         "    options=pipeline.Options(workers=1, retry_failed=True),\n"
         "    on_progress=lambda p: print('done', p.done, flush=True))\n"
         "library.close()\n"

@@ -55,16 +55,16 @@ def test_the_scale_is_the_mean_distance_to_the_nearest_others() -> None:
     scale = LocalScale.from_references(vectors)
     distances = np.sort(1 - vectors @ vectors.T, axis=1)[:, 1 : NEAREST + 1]
     assert scale.scales(vectors) == pytest.approx(distances.mean(axis=1), abs=1e-6)
-    assert scale.median_random_cosine == pytest.approx(np.median(distances.mean(axis=1)), abs=1e-6)
+    assert scale.median_scale == pytest.approx(np.median(distances.mean(axis=1)), abs=1e-6)
 
 
 def test_a_candidate_of_the_usual_scale_keeps_its_cosine_and_a_hub_sinks() -> None:
     vectors = gaussian_cloud(501, 20)
     scale = LocalScale.from_references(vectors)
     order = np.argsort(scale.scales(vectors))
-    hub, median_random_cosine, loner = order[[0, 250, 500]]
+    hub, typical, loner = order[[0, 250, 500]]
     cosines = np.full(3, 0.7, np.float32)
-    sunk, kept, risen = scale.relevance(cosines, vectors[[hub, median_random_cosine, loner]])
+    sunk, kept, risen = scale.relevance(cosines, vectors[[hub, typical, loner]])
     assert kept == pytest.approx(0.7, abs=1e-3)
     assert sunk < 0.7 < risen
 
