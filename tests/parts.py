@@ -1,4 +1,4 @@
-"""Networks of the shapes that an ensemble is made of, with random weights, as model files."""
+"""Model files with random weights, of the networks that are parts of an ensemble."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from indexer.features.melspectrogram import FrontEnd
 from indexer.models import checkpoint, efficientat, fcn
 from indexer.models.checkpoint import ModelCard, ModelInfo, NetworkConfig
-from indexer.models.network import build
+from indexer.models.network import build_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,25 +27,26 @@ TAGS = {"musicnn": ("rock", "jazz", "sad"), "mn04": ("piano", "jazz"), "fcn": ("
 DIMS = {"musicnn": 200, "mn04": 384, "fcn": 64}
 
 
-def write_part(folder: Path, name: str, *, seed: int = 0) -> ModelInfo:
-    """Write one part as the model file `name` in `folder`, ready to be found by its name."""
+def write_part(folder: Path, part: str, *, seed: int = 0, name: str | None = None) -> ModelInfo:
+    """Write a model file of the network of `part`, by default under that name."""
+    name = name or part
     torch.manual_seed(seed)
-    network = build(NETWORKS[name])
+    network = build_network(NETWORKS[part])
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv1d | torch.nn.Conv2d | torch.nn.Linear):
             # Large enough that different sounds have different embeddings.
             torch.nn.init.normal_(layer.weight, std=1.6 / layer.weight[0].numel() ** 0.5)
     tensors = {key: t.numpy() for key, t in network.state_dict().items()}
-    if name == "fcn":
+    if part == "fcn":
         tensors["basis"] = torch.rand(257, 96).numpy() ** 20
     card = ModelCard(
         name=name,
-        dim=DIMS[name],
-        tag_names=TAGS[name],
-        network=NETWORKS[name],
-        front_end=FRONT_ENDS[name],
+        dim=DIMS[part],
+        tag_names=TAGS[part],
+        network=NETWORKS[part],
+        front_end=FRONT_ENDS[part],
         pooling="mean",
-        licence=f"none, {name}",
+        licence=f"none, {part}",
         source="random",
     )
     return checkpoint.write(folder / f"{name}.safetensors", tensors, card)

@@ -24,7 +24,7 @@ from indexer.errors import (
 from indexer.filesystem import display_path, folder_prefix, resolve_path
 from indexer.indexing.run import Progress, Run
 from indexer.indexing.scan import Plan, plan, scan
-from indexer.models.registry import DEFAULT_MODEL, model_info, ready_model
+from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -236,7 +236,9 @@ def _record(
 def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
     """The model a run embeds with, by the options or as the catalog has it, and its windows."""
     active = library.catalog.active_model()
-    info = ready_model(options.model or (active.name if active else DEFAULT_MODEL), report=log.info)
+    info = ensure_model(
+        options.model or (active.name if active else DEFAULT_MODEL), report=log.info
+    )
     if active is not None and options.model is None and active.fingerprint != info.fingerprint:
         raise ModelMismatch(
             f"{library.catalog.path} holds embeddings of another {active.name} "

@@ -1,1 +1,1 @@
-"""The networks, their weights, and how they are found by name."""
+"""Networks, their weights, and the registry that finds a model by its name."""

@@ -1,8 +1,8 @@
-"""A model's file: weights, and all that is needed to use them, in one safetensors file.
+"""Model files: weights and model card in one safetensors file.
 
 The header's metadata holds, as JSON, the network (architecture and sizes), the front end, the
-pooling, the names of the tags, the licence, and the fingerprint: SHA-256 over everything that makes
-a vector what it is. Reading the header takes no torch; reading the weights checks the fingerprint.
+pooling, the names of the tags, the licence, and the fingerprint: SHA-256 over everything that an
+embedding depends on. Reading a file loads no torch; reading the weights checks the fingerprint.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 FORMAT = "soundalike model 1"
-"""First thing a header says; another number means another layout of the metadata."""
+"""Value of `format` in the metadata; its number changes with the layout."""
 
 POOLINGS = ("mean",)
-"""Ways from the embeddings of windows to that of a track: "mean", then unit length."""
+"""Poolings of windows' embeddings to that of a track; "mean": the mean, brought to unit length."""
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Which network it is, and its sizes.
+    """Architecture of a network, and its sizes.
 
     Attributes
     ----------
@@ -49,16 +49,16 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model is, apart from its weights.
+    """Description of a model: everything but its weights.
 
     Attributes
     ----------
     name : str
-        What people call it.
+        Name of the model, as users type it.
     dim : int
-        Numbers in an embedding.
+        Length of an embedding.
     tag_names : tuple of str
-        One for each tag activation, in order.
+        Names of the tag activations, in order.
     network : NetworkConfig
     front_end : FrontEnd
     pooling : str
@@ -66,7 +66,7 @@ class ModelCard:
     licence : str
         Licence and notice of the weights.
     source : str
-        Where they come from and what was done to them.
+        Where the weights come from and how they were changed.
     """
 
     name: str
@@ -81,7 +81,7 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class ModelInfo(ModelCard):
-    """A model card together with the file it was read from.
+    """Model card, fingerprint and file of a model on this machine.
 
     Attributes
     ----------
@@ -97,14 +97,15 @@ class ModelInfo(ModelCard):
 
     @property
     def card(self) -> ModelCard:
-        """The card alone."""
+        """The model card alone."""
         return ModelCard(**{one.name: getattr(self, one.name) for one in fields(ModelCard)})
 
 
 def fingerprint(tensors: Mapping[str, npt.NDArray[Any]], card: ModelCard) -> str:
-    """SHA-256 (hex) over the weights in order of name, and what turns sound into vectors with them.
+    """SHA-256 (hex) of a model: of all that its embeddings and tag activations depend on.
 
-    Name, licence and source are left out: they change no vector.
+    That is the weights in order of name, network, front end, pooling, `dim` and tag names. Name,
+    licence and source of the model are left out.
     """
     recipe = {
         "network": asdict(card.network),
@@ -122,14 +123,14 @@ def fingerprint(tensors: Mapping[str, npt.NDArray[Any]], card: ModelCard) -> str
 
 
 def read_info(path: Path) -> ModelInfo:
-    """Read the header of a model file; the weights are neither read nor checked.
+    """Read the model card and fingerprint of a model file; the weights are not checked.
 
     Raises
     ------
     ModelMissing
         There is no such file.
     ModelCorrupt
-        It is not a safetensors file, or not one of ours.
+        It is not a model file of this version of soundalike.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -138,13 +139,13 @@ def read_info(path: Path) -> ModelInfo:
         with safe_open(path, framework="numpy") as file:
             return _parse(file.metadata() or {}, path)
     except SafetensorError as error:
-        raise ModelCorrupt(f"{path} is not a sound model file ({error}): fetch it again") from error
+        raise ModelCorrupt(f"{path} is not an intact model file ({error}): get it again") from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def read(path: Path) -> tuple[ModelInfo, dict[str, npt.NDArray[Any]]]:
-    """Read a model file whole and check its fingerprint.
+    """Read a model file and check its weights against the fingerprint.
 
     Returns
     -------
@@ -155,7 +156,7 @@ def read(path: Path) -> tuple[ModelInfo, dict[str, npt.NDArray[Any]]]:
     Raises
     ------
     ModelMissing, ModelCorrupt
-        As `read_info`; also `ModelCorrupt` where the weights are not those of the fingerprint.
+        As `read_info`; also `ModelCorrupt` if the weights do not have that fingerprint.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -164,18 +165,18 @@ def read(path: Path) -> tuple[ModelInfo, dict[str, npt.NDArray[Any]]]:
     try:
         tensors = load(path.read_bytes())
     except SafetensorError as error:
-        raise ModelCorrupt(f"{path} is not a sound model file ({error}): fetch it again") from error
+        raise ModelCorrupt(f"{path} is not an intact model file ({error}): get it again") from error
     found = fingerprint(tensors, info)
     if found != info.fingerprint:
         raise ModelCorrupt(
-            f"{path} is damaged: its contents have fingerprint {found[:12]}, "
-            f"its header says {info.fingerprint[:12]}: fetch it again"
+            f"{path} is damaged: its weights have fingerprint {found[:12]}, "
+            f"its header has {info.fingerprint[:12]}: get it again"
         )
     return info, tensors
 
 
 def write(path: Path, tensors: Mapping[str, npt.NDArray[Any]], card: ModelCard) -> ModelInfo:
-    """Write a model file, whole or not at all, and return what it says of itself.
+    """Write a model file, atomically, and return its `ModelInfo`.
 
     Raises
     ------
@@ -184,9 +185,8 @@ def write(path: Path, tensors: Mapping[str, npt.NDArray[Any]], card: ModelCard) 
     """
     from safetensors.numpy import save
 
-    stamp = fingerprint(tensors, card)
     metadata = {key: json.dumps(value) for key, value in asdict(card).items()}
-    metadata |= {"format": FORMAT, "fingerprint": stamp}
+    metadata |= {"format": FORMAT, "fingerprint": fingerprint(tensors, card)}
     content = save({name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,8 +208,8 @@ def _require_file(path: Path) -> None:
 def _parse(metadata: Mapping[str, str], path: Path) -> ModelInfo:
     if metadata.get("format") != FORMAT:
         raise ModelCorrupt(
-            f"{path} is not a model of this version of soundalike (its format is "
-            f"{metadata.get('format', 'not stated')}, expected {FORMAT}): fetch it again"
+            f"{path} is not a model file of this version of soundalike (its format is "
+            f"{metadata.get('format', 'not stated')}, expected {FORMAT}): get it again"
         )
     try:
         values = {
@@ -226,7 +226,9 @@ def _parse(metadata: Mapping[str, str], path: Path) -> ModelInfo:
             path=path,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelCorrupt(f"the header of {path} is damaged ({error}): fetch it again") from error
+        raise ModelCorrupt(f"the header of {path} is damaged ({error}): get it again") from error
     if info.pooling not in POOLINGS:
-        raise ModelCorrupt(f"{path} asks for the unknown pooling {info.pooling!r}: fetch it again")
+        raise ModelCorrupt(
+            f"{path} has the unknown pooling {info.pooling!r}: get it again, or upgrade"
+        )
     return info

@@ -1,4 +1,4 @@
-"""EfficientAT: AudioSet's labels from sound at 32 kHz, by a MobileNet (torch).
+"""EfficientAT: a MobileNet for AudioSet's labels, from samples at 32 kHz (torch).
 
 Schmid, Koutini and Widmer, "Efficient large-scale audio tagging via transformer-to-CNN knowledge
 distillation" (2023, arXiv 2211.04772): MobileNetV3 (Howard et al. 2019, arXiv 1905.02244) over a
@@ -31,11 +31,11 @@ FRONT_END = FrontEnd(
     window_frames=1000,
     window_samples=320_000,
 )
-"""Ten seconds at a time: the length of AudioSet's clips."""
+"""Windows of 10 s, the length of AudioSet's clips."""
 WIDTH = 0.4
-"""Of mn04: channels as a share of MobileNetV3's."""
+"""Channels of mn04 as a share of MobileNetV3's."""
 MUSIC_CLASSES = (*range(27, 38), *range(137, 283))
-"""Which of AudioSet's 527 classes are about music: its voices, its instruments, its genres."""
+"""Those of AudioSet's 527 classes that are about music: voices, instruments, genres."""
 MUSIC_TAGS = """
 singing; choir; yodeling; chant; mantra; male singing; female singing; child singing; synthetic
 singing; rapping; humming; music; musical instrument; plucked string instrument; guitar; electric
@@ -80,18 +80,18 @@ _BLOCKS = (  # kernel, expanded channels, channels, squeeze and excitation, hard
     (5, 960, 160, True, True, 1),
 )
 _PRE_EMPHASIS = 0.97
-_HANN = 800  # samples of each frame that are seen
+_HANN = 800  # samples under the window of each frame
 _EPSILON = 1e-3  # of every batch normalisation
-_HEAD = {"2": "dense", "5": "tags"}  # numbers of the published classifier's layers
+_HEAD = {"2": "dense", "5": "tags"}  # by number of the published classifier's layers
 
 
 def music_tags() -> tuple[str, ...]:
-    """Names of `MUSIC_CLASSES`."""
+    """Names of the classes in `MUSIC_CLASSES`, in that order."""
     return tuple(" ".join(MUSIC_TAGS.split()).split("; "))
 
 
 class Convolution(nn.Module):
-    """Convolution with its batch normalisation folded in, and the activation after it."""
+    """Convolution, with its batch normalisation folded in, and activation."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Convolution(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Each channel is weighted by what all of them say on average."""
+    """Weights each channel by a function of the means of all channels (Hu et al. 2018)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -123,13 +123,13 @@ class SqueezeExcitation(nn.Module):
         self.fc2 = nn.Linear(squeezed, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any (batch, channels, bands, frames) to the same shape."""
+        """(batch, channels, bands, frames) -> the same shape."""
         weight = torch.sigmoid(self.fc2(F.relu(self.fc1(x.mean((2, 3))))))
         return x * weight[:, :, None, None]
 
 
 class InvertedResidual(nn.Module):
-    """Widen, look at each channel alone, weigh the channels, narrow again."""
+    """Expansion, depthwise convolution, excitation, projection (Sandler et al. 2018)."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientAT(nn.Module):
-    """MobileNetV3 over Kaldi's log-mel bands; samples in.
+    """MobileNetV3 over Kaldi's log-mel bands, from samples.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ class EfficientAT(nn.Module):
         Number of tags.
     """
 
-    hears_samples = True
+    takes_waveform = True
 
     def __init__(self, *, width: float, n_tags: int) -> None:
         super().__init__()
@@ -244,9 +244,9 @@ class EfficientAT(nn.Module):
 
 
 def mel_basis() -> NDArray[np.float32]:
-    """Kaldi's mel bands, as rows (128, 513): triangles of height 1, straight over mels.
+    """Kaldi's mel filter bank, float32 (128 bands, 513 bins): triangles of height 1 over mels.
 
-    The mel is 1127 ln(1 + f / 700); the highest bin is in none of them.
+    The mel is 1127 ln(1 + f / 700); no band holds the highest bin.
     """
 
     def mel(hz: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -263,8 +263,10 @@ def mel_basis() -> NDArray[np.float32]:
     return np.pad(triangles, ((0, 0), (0, 1))).astype(np.float32)
 
 
-def convert(state: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    """The published variables as the parameters of `EfficientAT`, normalisations folded in.
+def convert_mn04_variables(
+    state: Mapping[str, NDArray[np.float32]],
+) -> dict[str, NDArray[np.float32]]:
+    """Parameters of `EfficientAT` from the variables of mn04, batch normalisations folded in.
 
     Raises
     ------
@@ -292,6 +294,6 @@ def convert(state: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.fl
 
 
 def _multiple_of_8(number: float) -> int:
-    """MobileNet's rounding of channels: to eights, and not down by more than a tenth."""
+    """MobileNet's rounding of channels: to a multiple of 8, at most a tenth downwards."""
     eights = max(8, int(number + 4) // 8 * 8)
     return eights + 8 if eights < 0.9 * number else eights

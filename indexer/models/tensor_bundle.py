@@ -4,7 +4,7 @@ A bundle is two files. `.index` is a table in LevelDB's format (its `doc/table_f
 keys in blocks, each key stored without the prefix it shares with the one before, each block
 followed by its compression (here always none) and a masked CRC-32C. The value of a tensor's name is
 a protocol-buffer message `BundleEntryProto` (TensorFlow, `tensor_bundle.proto`) that says type,
-shape, place and length. `.data-00000-of-00001` is the numbers, little-endian, one after another.
+shape, offset and length. `.data-00000-of-00001` is the numbers, little-endian, one after another.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DT_FLOAT = 1
 
 
 def read_tensor_bundle(index: bytes, data: bytes) -> dict[str, npt.NDArray[np.float32]]:
-    """All float32 tensors of a bundle of one shard; those of other types are left out.
+    """Tensors of type float32 in a bundle of one shard; those of other types are left out.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def _table(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     if len(footer) < _FOOTER_BYTES or struct.unpack("<Q", footer[-8:])[0] != _MAGIC:
         raise ValueError("it does not end like a table")
     position = 0
-    for _ in range(2):  # place and size of the meta index, which is empty here
+    for _ in range(2):  # offset and size of the meta index, which is empty here
         _, position = _varint(footer, position)
     for _, handle in _block(table, *_handle(footer, position)):
         yield from _block(table, *_handle(handle, 0))

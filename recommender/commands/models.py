@@ -1,4 +1,4 @@
-"""Commands for models: model fetch, model import, model list."""
+"""Commands for models: `model fetch`, `model import`, `model list`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group(epilog="Example: soundalike model fetch musicnn")
 def model() -> None:
-    """Bring models to this machine, and list them."""
+    """Download, import and list models."""
 
 
 @model.command(epilog="Example: soundalike model fetch musicnn")
@@ -30,7 +30,7 @@ def model() -> None:
     help="The published file, for machines without a network.",
 )
 def fetch(name: str, wheel: Path | None) -> None:
-    """Bring a published model to this machine, checked against its SHA-256."""
+    """Download a published model and check its SHA-256."""
     from indexer.models.registry import fetch_model
 
     _ready(fetch_model(name, report=print_message, wheel=wheel))
@@ -38,14 +38,14 @@ def fetch(name: str, wheel: Path | None) -> None:
 
 @model.command("import", epilog="Example: soundalike model import mn04_as_mAP_432.pt")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="What to call it. [default: as the file says]")
+@click.option("--name", help="Name for the model. [default: the one in the file]")
 def import_file(file: Path, name: str | None) -> None:
-    """Bring a model file to the model folder.
+    """Import a model file into the model folder.
 
-    FILE is a model of soundalike's (.safetensors), as `scripts/train.py` makes them, or one of two
-    published checkpoints, known by their SHA-256 and converted: EfficientAT's mn04_as_mAP_432.pt,
-    which becomes the model mn04, and Won's FCN for the Million Song Dataset, which becomes fcn.
-    Together, and with musicnn, they are the model `ensemble`.
+    FILE is a model file of soundalike (.safetensors), as `scripts/train.py` writes them, or one of
+    two published checkpoints, which are recognised by their SHA-256 and converted: EfficientAT's
+    mn04_as_mAP_432.pt becomes the model mn04, Won's FCN for the Million Song Dataset becomes fcn.
+    With musicnn they are the parts of the model `ensemble`.
     """
     from indexer.models.registry import import_model
 
@@ -57,7 +57,7 @@ def import_file(file: Path, name: str | None) -> None:
 def list_models(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over by name
     """List the models on this machine and those that can be fetched or imported.
 
-    Shipped models come with soundalike; a file of the same name in the model folder is not used.
+    A file in the model folder that has the name of a shipped model is not used.
     """
     from indexer.errors import ModelMissing
     from indexer.models.registry import (
@@ -65,9 +65,9 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over
         FETCHABLE_MODELS,
         PUBLISHED,
         available_models,
-        hidden_models,
         model_info,
         origin,
+        shadowed_models,
     )
 
     here = available_models()
@@ -76,8 +76,8 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over
     names = {info.name for info in here}
     to_fetch = sorted(set(FETCHABLE_MODELS) - names)
     to_import = [published for name, published in PUBLISHED.items() if name not in names]
-    for path in hidden_models():
-        print_message(f"{path} is not used: soundalike ships a model of that name")
+    for path in shadowed_models():
+        print_message(f"{path} is not used: a model shipped with soundalike has its name")
     if as_json:
         installed = [
             {
@@ -91,7 +91,7 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - click hands flags over
             }
             for info in here
         ]
-        known = [{"name": one.name, "file": one.file, "where": one.where} for one in to_import]
+        known = [{"name": one.name, "file": one.file, "source": one.source} for one in to_import]
         print_json({"installed": installed, "to_fetch": to_fetch, "to_import": known})
         return
     rows: list[tuple[object, ...]] = [

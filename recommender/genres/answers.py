@@ -116,9 +116,9 @@ def genres_by_model(path: str | os.PathLike[str], model: str) -> PredictedGenres
     ModelMissing, ModelCorrupt
     """
     from indexer.analysis.pools import AnalysisPool, analyse_file
-    from indexer.models.registry import verified_info
+    from indexer.models.registry import verify_model
 
-    info = verified_info(model)
+    info = verify_model(model)
     with AnalysisPool(model, info.fingerprint) as pool:
         heard = pool.run(analyse_file, os.path.abspath(os.fsencode(path)))
     assert heard.activations is not None  # noqa: S101 - nothing was skipped

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.models.base import Model
+    from indexer.models.model import Model
     from training.prepare import Prepared
 
     Array = NDArray[np.float32]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from indexer.models.network import NetworkConfig, Soundalike, build
+from indexer.models.network import NetworkConfig, Soundalike, build_network
 from training.features import heard_at_levels, heard_by, plain_network
 from training.files import read_json, save_json
 from training.head import Affine, fit_tags, fit_teachers, targets_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from indexer.models.base import Model
+    from indexer.models.model import Model
     from training.prepare import Prepared
 
 DIM = 192
@@ -78,7 +78,7 @@ def assemble(
     sizes = dict(musicnn.info.network.sizes)
     sizes |= {"dense": sizes["dim"], "dim": len(embedding.bias), "n_tags": len(tags.bias)}
     config = NetworkConfig("soundalike", sizes)
-    network = cast("Soundalike", build(config)).eval().requires_grad_(requires_grad=False)
+    network = cast("Soundalike", build_network(config)).eval().requires_grad_(requires_grad=False)
     weights = ear.state_dict()
     of_the_ear = {name: weights[name] for name in weights if not name.startswith("tags")}
     network.load_state_dict(network.state_dict() | of_the_ear)
@@ -97,6 +97,6 @@ def save(network: Soundalike, config: NetworkConfig, run: Path) -> None:
 def open_saved(run: Path) -> tuple[Soundalike, NetworkConfig]:
     """What `save` has written."""
     config = NetworkConfig(**read_json(run / "network.json"))
-    network = cast("Soundalike", build(config)).eval()
+    network = cast("Soundalike", build_network(config)).eval()
     network.load_state_dict(torch.load(run / "network.pt"))
     return network, config

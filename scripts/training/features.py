@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.models.base import Model
+    from indexer.models.model import Model
     from training.prepare import Prepared
 
     Array = NDArray[np.float32]
@@ -83,5 +83,5 @@ def _at_levels(ear: Any, log_mel: NDArray[np.float16]) -> Array:
 @torch.inference_mode()
 def listen(ear: Any, windows: torch.Tensor) -> Array:
     """Features of log-mel windows, float32 (windows, features)."""
-    heard: Array = torch.cat(ear.listen(windows), 1).numpy()
+    heard: Array = torch.cat(ear.forward_features(windows), 1).numpy()
     return heard

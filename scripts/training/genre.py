@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from indexer.models.network import NetworkConfig, ResidualNet, build
+from indexer.models.network import NetworkConfig, ResidualNet, build_network
 from training.spectrograms import alter_windows
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def train_network(
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = cast("ResidualNet", build(network_config(classes)))
+    network = cast("ResidualNet", build_network(network_config(classes)))
     with torch.no_grad():
         network.input_norm.scale.fill_(1.0 / float(log_mels.astype(np.float32).std()))
         network.input_norm.shift.fill_(-float(log_mels.astype(np.float32).mean()))

@@ -143,13 +143,13 @@ def store_targets(
 
 
 def _mn04(path: Path) -> torch.nn.Module:
-    tensors = efficientat.convert(_published(path))
+    tensors = efficientat.convert_mn04_variables(_published(path))
     classes = len(tensors["tags.bias"])
     return _with(tensors, efficientat.EfficientAT(width=efficientat.WIDTH, n_tags=classes))
 
 
 def _fcn(path: Path) -> torch.nn.Module:
-    tensors, channels = fcn.convert(_published(path))
+    tensors, channels = fcn.convert_fcn_variables(_published(path))
     return _with(tensors, fcn.FCN(channels=channels, n_tags=len(tensors["tags.bias"])))
 
 

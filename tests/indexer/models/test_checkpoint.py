@@ -112,7 +112,7 @@ def test_a_cut_file_is_refused(written: Path, length: int) -> None:
 def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file(TENSORS, path)
-    with pytest.raises(ModelCorrupt, match="not a model of this version"):
+    with pytest.raises(ModelCorrupt, match="not a model file of this version"):
         checkpoint.read_info(path)
 
 

@@ -8,42 +8,47 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soxr
+from safetensors.numpy import load_file, save_file
 
 from indexer.analysis.track_analysis import analyse
 from indexer.errors import ModelCorrupt, ModelMissing
-from indexer.models import ensemble
-from indexer.models.ensemble import Ensemble, parts_of, read_constants
+from indexer.models.ensemble import (
+    PROJECTIONS,
+    Ensemble,
+    ensemble_info,
+    parse_parts,
+    read_projection,
+)
 from indexer.models.registry import (
     available_models,
     import_model,
     load_model,
     model_info,
-    verified_info,
+    verify_model,
 )
 from tests import sounds
 from tests.parts import DIMS, write_part
 
 if TYPE_CHECKING:
-    from indexer.models.base import Model
+    from indexer.models.model import Model
 
 COMBINATIONS = ["musicnn+mn04", "musicnn+fcn", "mn04+fcn", "musicnn+mn04+fcn"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "models"
-    place.mkdir()
-    monkeypatch.setenv("SOUNDALIKE_MODELS", str(place))
-    monkeypatch.setattr("indexer.models.registry.SHIPPED", tmp_path / "nothing is shipped")
-    return place
+    models = tmp_path / "models"
+    models.mkdir()
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(models))
+    return models
 
 
 @pytest.fixture(scope="module")
 def all_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("parts")
+    models = tmp_path_factory.mktemp("parts")
     for number, name in enumerate(DIMS):
-        write_part(place, name, seed=number)
-    return place
+        write_part(models, name, seed=number)
+    return models
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +60,9 @@ def song(seed: int, seconds: float = 30) -> np.ndarray:
     return sounds.music(seconds, sample_rate=32_000, channels=1, seed=seed)[0]
 
 
-def test_parts_of_reads_names_of_combinations() -> None:
+def test_parse_parts_splits_names_of_combinations() -> None:
     for name in COMBINATIONS:
-        assert parts_of(name) == tuple(name.split("+"))
+        assert parse_parts(name) == tuple(name.split("+"))
     for name in (
         "musicnn",
         "ensemble",
@@ -68,24 +73,22 @@ def test_parts_of_reads_names_of_combinations() -> None:
         "+",
         "",
     ):
-        assert parts_of(name) == ()
+        assert parse_parts(name) == ()
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
-def test_the_constants_fit_every_combination(name: str) -> None:
-    parts = parts_of(name)
-    constants = read_constants(parts)
-    assert {part: len(mean) for part, mean in constants.means.items()} == {
+def test_there_is_a_projection_for_every_combination(name: str) -> None:
+    parts = parse_parts(name)
+    projection = read_projection(parts)
+    assert {part: len(mean) for part, mean in projection.means.items()} == {
         part: DIMS[part] for part in parts
     }
-    assert constants.axes.shape == (sum(DIMS[part] for part in parts), 192)
-    np.testing.assert_allclose(constants.axes.T @ constants.axes, np.eye(192), atol=2e-3)
-    assert all((deviation > 0).all() for deviation in constants.deviations.values())
+    assert projection.axes.shape == (sum(DIMS[part] for part in parts), 192)
+    np.testing.assert_allclose(projection.axes.T @ projection.axes, np.eye(192), atol=2e-3)
+    assert all((deviation > 0).all() for deviation in projection.deviations.values())
 
 
-def test_each_part_hears_the_window_at_its_own_rate_and_length(
-    model: Model, all_parts: Path
-) -> None:
+def test_each_part_embeds_windows_of_its_own_rate_and_length(model: Model, all_parts: Path) -> None:
     window = song(1)
     low = soxr.resample(window, 32_000, 16_000, quality="HQ")
     pieces = {
@@ -94,26 +97,28 @@ def test_each_part_hears_the_window_at_its_own_rate_and_length(
         "fcn": low[None, : 29 * 16_000],
     }
     vectors = []
-    for name, heard in pieces.items():
-        embedded, _ = load_model(all_parts / f"{name}.safetensors").embed_windows(heard)
-        constants = read_constants(tuple(DIMS))
-        standard = (embedded.mean(0) - constants.means[name]) / constants.deviations[name]
+    for name, windows in pieces.items():
+        embedded, _ = load_model(all_parts / f"{name}.safetensors").embed_windows(windows)
+        projection = read_projection(tuple(DIMS))
+        standard = (embedded.mean(0) - projection.means[name]) / projection.deviations[name]
         vectors.append(standard / np.linalg.norm(standard))
-    expected = np.concatenate(vectors) @ constants.axes / np.sqrt(3)
+    expected = np.concatenate(vectors) @ projection.axes / np.sqrt(3)
     embeddings, _ = model.embed_windows(window[None])
     assert embeddings.shape == (1, 192)
     np.testing.assert_allclose(embeddings[0], expected, atol=1e-5)
     assert np.linalg.norm(embeddings[0]) <= 1 + 1e-3
 
 
-def test_a_tag_is_the_mean_over_the_parts_that_know_it(model: Model, all_parts: Path) -> None:
+def test_a_tag_activation_is_the_mean_over_the_parts_that_have_it(
+    model: Model, all_parts: Path
+) -> None:
     window = song(2)
     assert model.info.tag_names == ("rock", "jazz", "sad", "piano", "x")
     _, activations = model.embed_windows(window[None])
     low = soxr.resample(window, 32_000, 16_000, quality="HQ")
 
-    def tags(name: str, heard: np.ndarray) -> np.ndarray:
-        return load_model(all_parts / f"{name}.safetensors").embed_windows(heard)[1].mean(0)
+    def tags(name: str, windows: np.ndarray) -> np.ndarray:
+        return load_model(all_parts / f"{name}.safetensors").embed_windows(windows)[1].mean(0)
 
     rock, jazz, sad = tags("musicnn", low.reshape(10, 48_000))
     piano, jazz_too = tags("mn04", window.reshape(3, 320_000))
@@ -122,14 +127,14 @@ def test_a_tag_is_the_mean_over_the_parts_that_know_it(model: Model, all_parts: 
     np.testing.assert_allclose(activations[0], expected, atol=1e-6)
 
 
-def test_the_same_window_gives_the_same_bits_whatever_its_neighbours(model: Model) -> None:
+def test_a_window_gives_the_same_bits_whatever_other_windows_are_given(model: Model) -> None:
     windows = np.stack([song(3), song(4)])
     together, _ = model.embed_windows(windows)
     for window, vector in zip(windows, together, strict=True):
         assert model.embed_windows(window[None])[0][0].tobytes() == vector.tobytes()
 
 
-def test_silence_has_a_vector(model: Model) -> None:
+def test_silence_has_a_finite_embedding(model: Model) -> None:
     embeddings, activations = model.embed_windows(np.zeros((1, 30 * 32_000), np.float32))
     assert np.isfinite(embeddings).all()
     assert np.isfinite(activations).all()
@@ -139,17 +144,17 @@ def test_one_part_alone_is_refused_with_what_is_missing(folder: Path) -> None:
     with pytest.raises(ModelMissing) as caught:
         load_model("ensemble")
     assert str(caught.value) == (
-        "the ensemble is made of two or more of musicnn, mn04, fcn, and none is on this machine: "
-        "run `soundalike model fetch musicnn`, or `soundalike model import` mn04_as_mAP_432.pt "
-        "from release v0.0.1 of https://github.com/fschmid56/EfficientAT, or `soundalike model "
-        "import` models/msd/fcn/best_model.pth from "
+        "an ensemble needs two or more of musicnn, mn04, fcn, and none is on this machine: "
+        "run `soundalike model fetch musicnn`, or run `soundalike model import` with "
+        "mn04_as_mAP_432.pt from release v0.0.1 of https://github.com/fschmid56/EfficientAT, or "
+        "run `soundalike model import` with models/msd/fcn/best_model.pth from "
         "https://github.com/minzwon/sota-music-tagging-models"
     )
     write_part(folder, "mn04")
     with pytest.raises(ModelMissing, match=r"and only mn04 is on this machine: run .*best_model"):
         model_info("ensemble")
     with pytest.raises(ModelMissing, match=r"the model fcn is not .*best_model.pth"):
-        verified_info("mn04+fcn")
+        verify_model("mn04+fcn")
 
 
 def test_a_combination_stays_when_another_part_arrives(folder: Path) -> None:
@@ -157,19 +162,17 @@ def test_a_combination_stays_when_another_part_arrives(folder: Path) -> None:
     write_part(folder, "mn04")
     two = model_info("ensemble")
     assert two.name == "musicnn+mn04"
-    assert two == verified_info("ensemble") == load_model("ensemble").info
+    assert two == verify_model("ensemble") == load_model("ensemble").info
     write_part(folder, "fcn")
     three = model_info("ensemble")
     assert three.name == "musicnn+mn04+fcn"
     assert three.fingerprint != two.fingerprint
     assert model_info(two.name) == load_model(two.name).info == two
-    assert [info.name for info in available_models()] == ["fcn", "mn04", "musicnn"]
+    assert [info.name for info in available_models()] == ["fcn", "mn04", "musicnn", "soundalike"]
     assert "none, mn04" in three.licence
 
 
-def test_the_fingerprint_covers_parts_and_constants(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_fingerprint_covers_parts_and_projection(folder: Path, tmp_path: Path) -> None:
     for name in ("mn04", "fcn"):
         write_part(folder, name)
     before = model_info("mn04+fcn").fingerprint
@@ -177,23 +180,25 @@ def test_the_fingerprint_covers_parts_and_constants(
     other_part = model_info("mn04+fcn").fingerprint
     write_part(folder, "fcn")
     assert model_info("mn04+fcn").fingerprint == before != other_part
-    from safetensors.numpy import load_file, save_file
-
-    tensors = load_file(ensemble.CONSTANTS)
+    parts = ("mn04", "fcn")
+    infos = [model_info(part) for part in parts]
+    assert ensemble_info(infos, read_projection(parts)).fingerprint == before
+    tensors = load_file(PROJECTIONS)
     tensors["fcn.mean"][3] += 0.01
-    save_file(tensors, tmp_path / "ensemble.safetensors")
-    monkeypatch.setattr(ensemble, "CONSTANTS", tmp_path / "ensemble.safetensors")
-    assert model_info("mn04+fcn").fingerprint not in (before, other_part)
-    (tmp_path / "ensemble.safetensors").write_bytes(b"cut")
+    altered = tmp_path / "ensemble.safetensors"
+    save_file(tensors, altered)
+    other_projection = ensemble_info(infos, read_projection(parts, altered)).fingerprint
+    assert other_projection not in (before, other_part)
+    altered.write_bytes(b"cut")
     with pytest.raises(ModelCorrupt, match="install soundalike again"):
-        load_model("mn04+fcn")
+        read_projection(parts, altered)
 
 
 def test_other_networks_under_the_names_of_parts_are_refused(folder: Path) -> None:
     write_part(folder, "mn04")
     path = write_part(folder, "musicnn").path
     path.rename(path.with_name("fcn.safetensors"))
-    with pytest.raises(ModelCorrupt, match="calls itself musicnn"):
+    with pytest.raises(ModelCorrupt, match="holds the model musicnn"):
         load_model("mn04+fcn")
     path.with_name("fcn.safetensors").unlink()
     import_model(write_part(folder.parent, "mn04", seed=5).path, name="fcn", report=print)
@@ -208,7 +213,7 @@ def test_damaged_parts_are_found(folder: Path) -> None:
     content[-100] ^= 1
     path.write_bytes(content)
     assert model_info("ensemble").name == "mn04+fcn"
-    for read in (verified_info, load_model):
+    for read in (verify_model, load_model):
         with pytest.raises(ModelCorrupt, match=r"fcn.safetensors is damaged"):
             read("ensemble")
 
@@ -223,22 +228,21 @@ def test_describing_an_ensemble_loads_no_torch(folder: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_file_is_heard_whatever_its_length(model: Model, tmp_path: Path) -> None:
+def test_files_of_any_length_are_analysed(model: Model, tmp_path: Path) -> None:
     vectors = []
     for seconds in (4, 31):
         file = sounds.write_audio(tmp_path / f"{seconds}.flac", sounds.music(seconds, seed=3))
-        heard = analyse(bytes(file), model, windows=3)
-        assert heard.windows == 1
-        assert heard.embedding is not None
-        assert np.linalg.norm(heard.embedding.astype(np.float64)) == pytest.approx(1, abs=1e-3)
-        vectors.append(heard.embedding.astype(np.float64))
+        analysis = analyse(bytes(file), model, windows=3)
+        assert analysis.windows == 1
+        assert analysis.embedding is not None
+        assert np.linalg.norm(analysis.embedding.astype(np.float64)) == pytest.approx(1, abs=1e-3)
+        vectors.append(analysis.embedding.astype(np.float64))
     assert not np.allclose(vectors[0], vectors[1])
 
 
-def test_the_published_networks_tell_music_apart(
+def test_the_published_networks_tell_songs_from_noise(
     teachers: Path, folder: Path, musicnn_models: Path
 ) -> None:
-    """Two songs of a kind are nearer than two of different kinds, by each part and by all."""
     import_model(teachers / "mn04_as_mAP_432.pt", report=print)
     import_model(teachers / "msd_fcn.pth", report=print)
     (folder / "musicnn.safetensors").write_bytes(

@@ -21,7 +21,7 @@ def quiet(line: str) -> None:
 
 
 def test_conversion_leaves_the_dead_filters_out(musicnn_wheel: Path) -> None:
-    tensors, card = musicnn_weights.convert(musicnn_wheel.read_bytes())
+    tensors, card = musicnn_weights.convert_wheel(musicnn_wheel.read_bytes())
     shapes = [[23, 7, 38], [14, 7, 67], [3, 128, 1], [7, 64, 1], [17, 32, 1]]
     assert card.network.sizes["filters"] == shapes
     assert sum(t.nbytes for t in tensors.values()) < 1_000_000
@@ -34,7 +34,7 @@ def test_conversion_leaves_the_dead_filters_out(musicnn_wheel: Path) -> None:
 
 
 def test_dead_and_living_filters_are_far_apart(musicnn_wheel: Path) -> None:
-    """The bound between them is not a matter of taste: nothing lies near it."""
+    """No norm is near the bound that separates them."""
     with zipfile.ZipFile(musicnn_wheel) as archive:
         variables = read_tensor_bundle(
             archive.read("musicnn/MSD_musicnn/.index"),
@@ -46,8 +46,8 @@ def test_dead_and_living_filters_are_far_apart(musicnn_wheel: Path) -> None:
     assert not ((norms > 5e-6) & (norms < 4e-3)).any()
 
 
-def test_tag_names_and_licence_travel_with_the_weights(musicnn_wheel: Path) -> None:
-    _, card = musicnn_weights.convert(musicnn_wheel.read_bytes())
+def test_tag_names_and_licence_are_taken_from_the_wheel(musicnn_wheel: Path) -> None:
+    _, card = musicnn_weights.convert_wheel(musicnn_wheel.read_bytes())
     assert len(card.tag_names) == len(set(card.tag_names)) == 50
     assert (card.tag_names[0], card.tag_names[-1]) == ("rock", "happy")
     assert [card.tag_names.index(t) for t in ("electronic", "ambient", "electronica")] == [
@@ -73,7 +73,7 @@ def test_a_wheel_that_is_not_the_published_one_is_refused(
     assert not target.exists()
 
 
-def test_a_wheel_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_wheel_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match=r"none\.whl cannot be read \(No such file"):
         musicnn_weights.fetch(tmp_path / "m.safetensors", report=quiet, wheel=tmp_path / "none.whl")
 
@@ -84,7 +84,7 @@ def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.delenv("PIP_EXTRA_INDEX_URL", raising=False)
     with pytest.raises(
-        ModelMissing, match=r"pip could not fetch musicnn==0\.1\.0 \(.+\)"
+        ModelMissing, match=r"pip could not download musicnn==0\.1\.0 \(.+\)"
     ) as caught:
         musicnn_weights.fetch(tmp_path / "m.safetensors", report=quiet)
     assert "\n" not in str(caught.value)
@@ -102,6 +102,6 @@ def test_a_python_without_pip_is_one_sentence(
 
 def test_something_else_than_a_wheel_cannot_be_converted(musicnn_wheel: Path) -> None:
     with pytest.raises(ModelCorrupt, match="lacks a part"):
-        musicnn_weights.convert(b"not a zip file")
+        musicnn_weights.convert_wheel(b"not a zip file")
     with pytest.raises(ModelCorrupt, match="lacks a part"):
-        musicnn_weights.convert(musicnn_wheel.read_bytes()[:1000])
+        musicnn_weights.convert_wheel(musicnn_wheel.read_bytes()[:1000])

@@ -13,7 +13,7 @@ from indexer.errors import ModelCorrupt
 from indexer.features.melspectrogram import FrontEnd, log_mel
 from indexer.models import checkpoint
 from indexer.models.checkpoint import NetworkConfig
-from indexer.models.network import MusiCNN, SpectralFilters, build
+from indexer.models.network import MusiCNN, SpectralFilters, build_network
 
 TEACHERS = Path(__file__).parents[4] / "shared" / "teachers"
 SMALL = {
@@ -28,7 +28,7 @@ SMALL = {
 @pytest.fixture(scope="module")
 def published(musicnn_models: Path) -> torch.nn.Module:
     info, tensors = checkpoint.read(musicnn_models / "musicnn.safetensors")
-    network = build(info.network)
+    network = build_network(info.network)
     network.load_state_dict({name: torch.tensor(t) for name, t in tensors.items()})
     return network.eval()
 
@@ -113,7 +113,7 @@ def test_a_batch_is_its_windows_one_by_one() -> None:
 
 
 def test_every_parameter_can_learn() -> None:
-    network = randomised(build(NetworkConfig("musicnn", SMALL)), seed=7)
+    network = randomised(build_network(NetworkConfig("musicnn", SMALL)), seed=7)
     mel = torch.rand(8, 40, 20, generator=torch.Generator().manual_seed(8))
     _, logits = network(mel)
     logits.square().sum().backward()
@@ -135,4 +135,4 @@ def test_every_parameter_can_learn() -> None:
 )
 def test_a_network_that_cannot_be_built_is_refused(config: NetworkConfig, message: str) -> None:
     with pytest.raises(ModelCorrupt, match=message):
-        build(config)
+        build_network(config)

@@ -13,17 +13,19 @@ from indexer.errors import ModelCorrupt, ModelError, ModelMissing
 from indexer.models import checkpoint
 from indexer.models.checkpoint import NetworkConfig
 from indexer.models.registry import (
+    DEFAULT_MODEL,
     Model,
+    ModelInfo,
     available_models,
+    ensure_model,
     fetch_model,
-    hidden_models,
     import_model,
     load_model,
     model_folder,
     model_info,
     origin,
-    ready_model,
-    verified_info,
+    shadowed_models,
+    verify_model,
 )
 from tests.parts import write_part
 
@@ -40,8 +42,11 @@ def model(musicnn_models: Path) -> Model:
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "models"
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(folder))
-    monkeypatch.setattr("indexer.models.registry.SHIPPED", tmp_path / "shipped")
     return folder
+
+
+def own_models() -> list[ModelInfo]:
+    return [info for info in available_models() if origin(info) != "shipped"]
 
 
 @pytest.fixture
@@ -103,7 +108,7 @@ def test_another_process_gives_the_same_bits(model: Model, musicnn_models: Path)
     assert other.stdout == model.embed_windows(noise(2, seed=9))[0].tobytes()
 
 
-def test_read_only_and_other_number_types_are_taken(model: Model) -> None:
+def test_read_only_and_float64_windows_are_accepted(model: Model) -> None:
     windows = noise(1)
     windows.setflags(write=False)
     embeddings, _ = model.embed_windows(windows)
@@ -134,12 +139,14 @@ def test_pooling_is_the_mean_made_unit_length(model: Model) -> None:
     "embeddings",
     [np.zeros((0, 2)), np.zeros((3, 2)), np.array([[1.0, -1.0], [-1.0, 1.0]]), [[np.nan, 1.0]]],
 )
-def test_what_has_no_direction_cannot_be_pooled(model: Model, embeddings: np.ndarray) -> None:
+def test_windows_without_a_mean_direction_cannot_be_pooled(
+    model: Model, embeddings: np.ndarray
+) -> None:
     with pytest.raises(ValueError, match="windows"):
         model.pool(embeddings, np.zeros((len(embeddings), 1)))
 
 
-def test_a_model_that_is_not_there_names_the_remedy(empty_folder: Path) -> None:
+def test_the_error_for_a_missing_model_names_the_remedy(empty_folder: Path) -> None:
     for ask in (load_model, model_info):
         with pytest.raises(ModelMissing) as caught:
             ask("musicnn")
@@ -150,31 +157,31 @@ def test_a_model_that_is_not_there_names_the_remedy(empty_folder: Path) -> None:
         load_model("nosuch")
     with pytest.raises(ModelMissing, match="no model file"):
         load_model(empty_folder / "x.safetensors")
-    assert available_models() == []
+    assert own_models() == []
 
 
-def test_an_unknown_name_cannot_be_fetched(empty_folder: Path) -> None:
-    with pytest.raises(ModelMissing, match="no model 'nosuch' to fetch: known are musicnn"):
+def test_a_name_that_is_not_known_cannot_be_fetched(empty_folder: Path) -> None:
+    with pytest.raises(ModelMissing, match="no model 'nosuch' to fetch: choose one of musicnn"):
         fetch_model("nosuch", report=print)
 
 
 def test_fetching_from_a_file_then_again(empty_folder: Path, musicnn_wheel: Path) -> None:
-    said: list[str] = []
-    info = fetch_model("musicnn", report=said.append, wheel=musicnn_wheel)
+    lines: list[str] = []
+    info = fetch_model("musicnn", report=lines.append, wheel=musicnn_wheel)
     assert info == model_info("musicnn")
-    assert available_models() == [info]
+    assert own_models() == [info]
     assert info.path == empty_folder / "musicnn.safetensors"
     before = info.path.stat()
-    assert fetch_model("musicnn", report=said.append) == info
-    assert "there already" in said[-1]
+    assert fetch_model("musicnn", report=lines.append) == info
+    assert "already there" in lines[-1]
     assert info.path.stat().st_mtime_ns == before.st_mtime_ns
 
 
 @pytest.mark.slow
 def test_fetching_through_pip(model: Model, empty_folder: Path) -> None:
-    said: list[str] = []
-    info = fetch_model("musicnn", report=said.append)
-    assert "through pip" in said[0]
+    lines: list[str] = []
+    info = fetch_model("musicnn", report=lines.append)
+    assert "through pip" in lines[0]
     assert info.fingerprint == model.info.fingerprint
     assert load_model("musicnn").info == info
 
@@ -188,10 +195,10 @@ def test_a_damaged_model_is_refused_and_replaced(own_copy: Path, musicnn_wheel: 
     own_copy.write_bytes(content[:-5000])
     with pytest.raises(ModelCorrupt):
         load_model("musicnn")
-    assert available_models() == []
-    said: list[str] = []
-    fetch_model("musicnn", report=said.append, wheel=musicnn_wheel)
-    assert "replacing a damaged file" in said[0]
+    assert own_models() == []
+    lines: list[str] = []
+    fetch_model("musicnn", report=lines.append, wheel=musicnn_wheel)
+    assert "replacing a damaged file" in lines[0]
     assert load_model("musicnn").info.name == "musicnn"
 
 
@@ -226,39 +233,35 @@ def test_where_models_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert model_folder() == tmp_path / "own"
 
 
-def test_a_shipped_model_is_found_and_never_hidden_by_another(
-    empty_folder: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "shipped").mkdir()
-    shipped = write_part(tmp_path / "shipped", "fcn", seed=1)
-    assert model_info("fcn") == load_model("fcn").info == verified_info("fcn") == shipped
-    assert available_models() == [shipped]
+def test_a_shipped_model_is_found_and_never_shadowed(empty_folder: Path) -> None:
+    shipped = model_info(DEFAULT_MODEL)
     assert origin(shipped) == "shipped"
+    assert load_model(DEFAULT_MODEL).info == verify_model(DEFAULT_MODEL) == shipped
+    assert available_models() == [shipped]
     empty_folder.mkdir()
-    own = write_part(empty_folder, "fcn", seed=2)
-    other = write_part(empty_folder, "mn04", seed=2)
-    assert own.fingerprint != shipped.fingerprint
-    assert model_info("fcn") == shipped
-    assert available_models() == [shipped, other]
-    assert hidden_models() == [own.path]
+    own = write_part(empty_folder, "fcn", name=DEFAULT_MODEL)
+    other = write_part(empty_folder, "mn04")
+    assert model_info(DEFAULT_MODEL) == shipped
+    assert available_models() == [other, shipped]
+    assert shadowed_models() == [own.path]
     assert load_model(own.path).info == own
     assert origin(other) == "imported"
 
 
-def test_importing_a_model_of_ours(empty_folder: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_importing_a_model_file(empty_folder: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
     original = write_part(tmp_path, "fcn")
-    info = import_model(original.path, report=said.append)
+    info = import_model(original.path, report=lines.append)
     assert info == model_info("fcn")
     assert info.path == empty_folder / "fcn.safetensors"
     assert info.card == original.card
     assert info.fingerprint == original.fingerprint
-    assert import_model(original.path, report=said.append) == info
-    assert "there already" in said[-1]
-    renamed = import_model(original.path, name="my-ear.2", report=said.append)
-    assert renamed == load_model("my-ear.2").info
+    assert import_model(original.path, report=lines.append) == info
+    assert "already there" in lines[-1]
+    renamed = import_model(original.path, name="my-model.2", report=lines.append)
+    assert renamed == load_model("my-model.2").info
     assert renamed.fingerprint == info.fingerprint
-    assert [one.name for one in available_models()] == ["fcn", "my-ear.2"]
+    assert [one.name for one in own_models()] == ["fcn", "my-model.2"]
 
 
 def test_importing_replaces_no_other_model(empty_folder: Path, tmp_path: Path) -> None:
@@ -266,15 +269,12 @@ def test_importing_replaces_no_other_model(empty_folder: Path, tmp_path: Path) -
     second = write_part(tmp_path, "fcn", seed=2)
     with pytest.raises(ModelError, match=r"with --name, or remove .*fcn.safetensors first"):
         import_model(second.path, report=print)
-    assert verified_info("fcn") == first
-    (tmp_path / "shipped").mkdir()
-    write_part(tmp_path / "shipped", "mn04", seed=1)
-    with pytest.raises(ModelError, match=r"has the name mn04: .* with --name$"):
-        import_model(write_part(tmp_path, "mn04", seed=2).path, report=print)
-    said: list[str] = []
-    kept = import_model(write_part(tmp_path, "mn04", seed=1).path, report=said.append)
-    assert origin(kept) == "shipped"
-    assert "there already" in said[0]
+    assert verify_model("fcn") == first
+    with pytest.raises(ModelError, match=r"has the name soundalike: .* with --name$"):
+        import_model(second.path, name=DEFAULT_MODEL, report=print)
+    lines: list[str] = []
+    assert origin(import_model(model_info(DEFAULT_MODEL).path, report=lines.append)) == "shipped"
+    assert "already there" in lines[0]
 
 
 @pytest.mark.parametrize(
@@ -312,12 +312,14 @@ def test_damaged_and_unfit_models_are_not_imported(empty_folder: Path, tmp_path:
 
 def test_a_model_named_by_its_file_is_imported_first(empty_folder: Path, tmp_path: Path) -> None:
     original = write_part(tmp_path, "fcn")
-    assert ready_model(original.path, report=print) == model_info("fcn")
-    assert ready_model(str(original.path), report=print) == ready_model("fcn", report=print)
+    assert ensure_model(original.path, report=print) == model_info("fcn")
+    assert ensure_model(str(original.path), report=print) == ensure_model("fcn", report=print)
     with pytest.raises(ModelMissing, match="there is no file"):
-        ready_model("none.safetensors", report=print)
+        ensure_model("none.safetensors", report=print)
 
 
-def test_what_is_imported_cannot_be_fetched(empty_folder: Path) -> None:
-    with pytest.raises(ModelMissing, match=r"model import` mn04_as_mAP_432.pt from release v0.0.1"):
+def test_a_checkpoint_to_import_cannot_be_fetched(empty_folder: Path) -> None:
+    with pytest.raises(
+        ModelMissing, match=r"model import` with mn04_as_mAP_432.pt from release v0.0.1"
+    ):
         fetch_model("mn04", report=print)

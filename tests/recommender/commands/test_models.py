@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from indexer.library import Library
-from indexer.models.registry import model_info
+from indexer.models.registry import DEFAULT_MODEL, model_info
 from recommender.engine import Recommender
 from tests import sounds
 from tests.parts import write_part
@@ -51,7 +51,7 @@ def test_the_ensemble_indexes_and_answers(run: Run, folder: Path, songs: Path) -
     write_part(folder, "mn04")
     code, _out, err = run("index", songs, "--model", "ensemble")
     assert code == 1
-    assert "is made of two or more of musicnn, mn04, fcn" in err
+    assert "needs two or more of musicnn, mn04, fcn" in err
     write_part(folder, "fcn")
     code, out, err = run("index", songs, "--model", "ensemble", "--workers", 1)
     assert (code, err) == (0, "")
@@ -118,29 +118,23 @@ def test_importing_and_listing(run: Run, folder: Path, tmp_path: Path) -> None:
     assert "imported" in lines["mn04"]
     known = json.loads(run("model", "list", "--json")[1])["to_import"]
     assert [one["name"] for one in known] == ["fcn"]
-    assert "minzwon/sota-music-tagging-models" in known[0]["where"]
+    assert "minzwon/sota-music-tagging-models" in known[0]["source"]
 
 
-def test_a_shipped_model_is_listed_and_the_hidden_file_is_named(
-    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shipped = tmp_path / "shipped"
-    shipped.mkdir()
-    monkeypatch.setattr("indexer.models.registry.SHIPPED", shipped)
-    write_part(shipped, "fcn")
-    own = write_part(folder, "fcn", seed=3)
+def test_a_shipped_model_is_listed_and_the_shadowed_file_is_named(run: Run, folder: Path) -> None:
+    own = write_part(folder, "fcn", name=DEFAULT_MODEL)
     code, out, err = run("model", "list")
     assert code == 0
-    (line,) = (line for line in out.splitlines() if line.startswith("fcn"))
+    (line,) = (line for line in out.splitlines() if line.startswith(DEFAULT_MODEL))
     assert "shipped" in line
-    assert f"{own.path} is not used: soundalike ships a model of that name" in err
+    assert f"{own.path} is not used: a model shipped with soundalike has its name" in err
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"not a model", "as they were published to the last byte"),
-        (b"", "as they were published to the last byte"),
+        (b"not a model", "byte for byte, one of the published checkpoints"),
+        (b"", "byte for byte, one of the published checkpoints"),
         (None, "there is no file"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from indexer.features.melspectrogram import FrontEnd
 from indexer.models import checkpoint
 from indexer.models.checkpoint import ModelCard
-from indexer.models.network import NetworkConfig, build
+from indexer.models.network import NetworkConfig, build_network
 from tests import sounds
 from tests.catalogs import DIM, Planted, plant
 from tests.recommender.genres.conftest import TAGS, voices
@@ -153,7 +153,7 @@ def test_a_supervised_model_names_genres_without_a_catalog(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     config = NetworkConfig("residual", {"channels": [[8, 2]], "dim": 8, "n_tags": 2})
-    network = build(config)
+    network = build_network(config)
     card = ModelCard("mine", 8, ("noise", "notes"), config, FrontEnd(), "mean", "none", "a test")
     tensors = {key: value.numpy().astype(np.float16) for key, value in network.state_dict().items()}
     model = checkpoint.write(tmp_path / "mine.safetensors", tensors, card).path

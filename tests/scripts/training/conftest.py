@@ -9,7 +9,7 @@ from training.corpus import read_folder
 from training.prepare import Prepared, open_prepared, prepare
 
 from indexer.features.melspectrogram import FrontEnd, log_mel
-from indexer.models.network import NetworkConfig, build
+from indexer.models.network import NetworkConfig, build_network
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -91,4 +91,4 @@ def prepared(
 def small_musicnn() -> tuple[torch.nn.Module, NetworkConfig]:
     torch.manual_seed(1)
     config = NetworkConfig("musicnn", SIZES)
-    return build(config).eval().requires_grad_(False), config
+    return build_network(config).eval().requires_grad_(False), config

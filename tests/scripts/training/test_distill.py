@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from training.prepare import Prepared
 
-    from indexer.models.base import Model
+    from indexer.models.model import Model
 
 Musicnn = tuple[torch.nn.Module, NetworkConfig]
 CLASSES = list(range(50))
@@ -90,7 +90,7 @@ def test_the_network_says_what_ear_head_and_metric_say_together(
     expected = metric(teachers(features))
     np.testing.assert_allclose(embeddings.numpy(), expected, atol=1e-3)
     np.testing.assert_allclose(logits.numpy(), tags(features), atol=1e-3)
-    torch.testing.assert_close(network.listen(windows)[0], ear(windows)[0])
+    torch.testing.assert_close(network.forward_features(windows)[0], ear(windows)[0])
 
 
 def first_log_mel(prepared: Prepared) -> np.ndarray:

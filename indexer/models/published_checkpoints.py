@@ -1,7 +1,7 @@
-"""Published checkpoints that can be imported: known by their SHA-256, converted.
+"""Published PyTorch checkpoints, and their conversion to weights and card of a model.
 
-They are pickles of PyTorch. Only the very bytes that were published are opened, and even those
-without running what a pickle could ask for. Importing this module loads no torch.
+They are pickles: only files with the published SHA-256 are opened, and without the code that a
+pickle can run (`weights_only`). Importing this module loads no torch.
 """
 
 from __future__ import annotations
@@ -40,36 +40,38 @@ SOFTWARE."""
 
 
 @dataclass(frozen=True)
-class Published:
-    """One file that somebody published.
+class PublishedCheckpoint:
+    """A checkpoint that others published.
 
     Attributes
     ----------
     name : str
-        Of the model it becomes.
+        Name of the model that it is converted to.
     file : str
-        What it is called where it is published.
-    where : str
-        Where that is.
+        Name of the published file.
+    source : str
+        The release or repository that has it.
     sha256 : str
+        SHA-256 (hex) of the file.
     licence : str
+        Licence and notice of the weights.
     """
 
     name: str
     file: str
-    where: str
+    source: str
     sha256: str
     licence: str
 
 
-MN04 = Published(
+MN04 = PublishedCheckpoint(
     "mn04",
     "mn04_as_mAP_432.pt",
     "release v0.0.1 of https://github.com/fschmid56/EfficientAT",
     "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c",
     f"MIT. Copyright (c) 2022 Florian Schmid\n{_MIT}",
 )
-FCN = Published(
+FCN = PublishedCheckpoint(
     "fcn",
     "models/msd/fcn/best_model.pth",
     "https://github.com/minzwon/sota-music-tagging-models",
@@ -78,21 +80,24 @@ FCN = Published(
     f"Minz Won.\n{_MIT}",
 )
 PUBLISHED = {published.name: published for published in (MN04, FCN)}
-"""By the name of the model."""
+"""Checkpoints by the name of the model that they become."""
 
 
-def convert(content: bytes, published: Published) -> tuple[dict[str, Array], ModelCard]:
-    """Weights and model card out of a published file.
+def convert_checkpoint(
+    content: bytes, published: PublishedCheckpoint
+) -> tuple[dict[str, Array], ModelCard]:
+    """Weights and model card of a published checkpoint.
 
     Parameters
     ----------
     content : bytes
-        The file; its SHA-256 has been compared.
+        Content of the file; the caller has compared its SHA-256.
+    published : PublishedCheckpoint
 
     Raises
     ------
     ModelCorrupt
-        It cannot be read, or lacks a part of the network.
+        The checkpoint cannot be read, or a weight is missing.
     """
     import torch
 
@@ -101,13 +106,17 @@ def convert(content: bytes, published: Published) -> tuple[dict[str, Array], Mod
         variables = {name: variable.numpy() for name, variable in state.items()}
         return _CONVERSIONS[published.name](variables, published)
     except (pickle.UnpicklingError, KeyError, AttributeError, RuntimeError) as error:
-        raise ModelCorrupt(f"{published.file} lacks a part of the network: {error}") from error
+        raise ModelCorrupt(
+            f"{published.file} lacks weights of the network ({error}): download it again"
+        ) from error
 
 
-def _mn04(variables: dict[str, Array], published: Published) -> tuple[dict[str, Array], ModelCard]:
+def _mn04(
+    variables: dict[str, Array], published: PublishedCheckpoint
+) -> tuple[dict[str, Array], ModelCard]:
     from indexer.models import efficientat
 
-    tensors = efficientat.convert(variables)
+    tensors = efficientat.convert_mn04_variables(variables)
     for name in ("tags.weight", "tags.bias"):
         tensors[name] = tensors[name][list(efficientat.MUSIC_CLASSES)]
     tags = efficientat.music_tags()
@@ -121,16 +130,18 @@ def _mn04(variables: dict[str, Array], published: Published) -> tuple[dict[str, 
         pooling="mean",
         licence=published.licence,
         source=(
-            f"{published.file}, {published.where}; batch normalisations folded in, of AudioSet's "
+            f"{published.file}, {published.source}; batch normalisations folded in, of AudioSet's "
             "527 classes those about music"
         ),
     )
 
 
-def _fcn(variables: dict[str, Array], published: Published) -> tuple[dict[str, Array], ModelCard]:
+def _fcn(
+    variables: dict[str, Array], published: PublishedCheckpoint
+) -> tuple[dict[str, Array], ModelCard]:
     from indexer.models import fcn
 
-    tensors, channels = fcn.convert(variables)
+    tensors, channels = fcn.convert_fcn_variables(variables)
     tags = fcn.msd_tags()
     return tensors, ModelCard(
         name=published.name,
@@ -141,7 +152,7 @@ def _fcn(variables: dict[str, Array], published: Published) -> tuple[dict[str, A
         pooling="mean",
         licence=published.licence,
         source=(
-            f"{published.file}, {published.where}; batch normalisations folded in, filters that "
+            f"{published.file}, {published.source}; batch normalisations folded in, filters that "
             "are multiplied by zero left out"
         ),
     )

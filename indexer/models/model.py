@@ -1,4 +1,4 @@
-"""A model at work: windows of sound to embeddings, embeddings of windows to that of a track.
+"""Embeddings of windows of sound by a model, and the embedding of a track from its windows.
 
 Importing this module loads no torch.
 """
@@ -22,7 +22,7 @@ __all__ = ["Model", "NetworkModel"]
 
 
 class Model(ABC):
-    """What turns sound into embeddings and tag activations.
+    """Turns windows of sound into embeddings and tag activations.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Model(ABC):
     def embed_windows(self, waveforms: npt.ArrayLike) -> tuple[Array, Array]:
         """Embeddings and tag activations of windows of sound.
 
-        The same window gives the same bits on the same machine, whatever windows go with it.
+        A window gives the same bits on the same machine, whatever other windows are given.
 
         Parameters
         ----------
@@ -69,13 +69,13 @@ class Model(ABC):
         embeddings = np.empty((len(samples), self.info.dim), dtype=np.float32)
         activations = np.empty((len(samples), len(self.info.tag_names)), dtype=np.float32)
         # One at a time: the last bits of a matrix product depend on its size, and a window's
-        # embedding shall not depend on its neighbours. Batches of ten would save a sixth.
+        # embedding must not depend on the other windows. Batches of ten would save a sixth.
         for row, window in enumerate(samples):
             embeddings[row], activations[row] = self._embed(window)
         return embeddings, activations
 
     def pool(self, embeddings: npt.ArrayLike, activations: npt.ArrayLike) -> tuple[Array, Array]:
-        """Embedding and tag activations of a track from those of its windows.
+        """Embedding and tag activations of a track, from those of its windows.
 
         Parameters
         ----------
@@ -92,24 +92,24 @@ class Model(ABC):
         Raises
         ------
         ValueError
-            No windows, or a mean without direction.
+            There are no windows, or the length of their mean is zero or not finite.
         """
         vectors = np.asarray(embeddings, dtype=np.float64)
         if len(vectors) == 0:
-            raise ValueError("there are no windows to pool")
+            raise ValueError("there are no windows to pool: give at least one")
         mean = vectors.mean(0)
         length = float(np.linalg.norm(mean))
         if not length > 0.0 or not np.isfinite(length):
-            raise ValueError("the mean of the windows' embeddings has no direction")
+            raise ValueError(f"the mean of the windows' embeddings has length {length}")
         activation = np.asarray(activations, dtype=np.float64).mean(0)
         return (mean / length).astype(np.float32), activation.astype(np.float32)
 
 
 class NetworkModel(Model):
-    """A network with its weights.
+    """A model of one network.
 
-    A network takes log-mels of the model's front end, unless it says that it `hears_samples`: then
-    the front end is part of it, and `info.front_end` describes it.
+    The network is given log-mels of the model's front end. One whose class sets `takes_waveform`
+    is given the samples: the front end is part of it, and `info.front_end` describes it.
     """
 
     def __init__(self, info: ModelInfo, network: torch.nn.Module) -> None:
@@ -122,9 +122,9 @@ class NetworkModel(Model):
         from indexer.features.melspectrogram import log_mel
 
         with torch.inference_mode():
-            seen = torch.tensor(window)
-            if not getattr(self._network, "hears_samples", False):
+            inputs = torch.tensor(window)
+            if not getattr(self._network, "takes_waveform", False):
                 front_end = self.info.front_end
-                seen = log_mel(seen, front_end=front_end)[: front_end.window_frames]
-            embedding, logits = self._network(seen[None])
+                inputs = log_mel(inputs, front_end=front_end)[: front_end.window_frames]
+            embedding, logits = self._network(inputs[None])
             return embedding[0].numpy(), torch.sigmoid(logits[0]).numpy()

@@ -1,4 +1,4 @@
-"""The published networks: converted, they say what independent loaders of the same files say."""
+"""Converted checkpoints give the outputs of independent loaders of the same files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 
 from indexer.errors import ModelCorrupt, ModelError, ModelMissing
 from indexer.models import efficientat, fcn
-from indexer.models.published_weights import FCN, MN04, convert
+from indexer.models.published_checkpoints import FCN, MN04, convert_checkpoint
 from indexer.models.registry import available_models, import_model, load_model, origin
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ FILES = {"mn04": "mn04_as_mAP_432.pt", "fcn": "msd_fcn.pth"}
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "models"
-    monkeypatch.setenv("SOUNDALIKE_MODELS", str(place))
-    return place
+    models = tmp_path / "models"
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(models))
+    return models
 
 
 def loader(teachers: Path, name: str) -> ModuleType:
@@ -81,7 +81,7 @@ def test_fcn_equals_an_independent_loader(teachers: Path, folder: Path) -> None:
 
 
 def test_denormal_numbers_do_not_slow_the_fcn_down(teachers: Path, folder: Path) -> None:
-    """They made it 15 times slower; without them, flushing them saves nothing."""
+    """They made it 15 times slower; after the conversion, flushing them saves nothing."""
     import_model(teachers / FILES["fcn"], report=print)
     model = load_model("fcn")
     waves = sound(464_000, 16_000)[None]
@@ -107,18 +107,18 @@ def test_denormal_numbers_do_not_slow_the_fcn_down(teachers: Path, folder: Path)
 
 @pytest.mark.parametrize("name", FILES)
 def test_importing_twice_changes_nothing(teachers: Path, folder: Path, name: str) -> None:
-    said: list[str] = []
-    info = import_model(teachers / FILES[name], report=said.append)
+    lines: list[str] = []
+    info = import_model(teachers / FILES[name], report=lines.append)
     assert info.path == folder / f"{name}.safetensors"
-    assert "stored the model" in said[-1]
+    assert "stored the model" in lines[-1]
     assert info.licence.startswith("MIT. Copyright (c) 202")
     assert "THE SOFTWARE IS PROVIDED" in info.licence
     assert origin(info) == "imported"
     before = info.path.stat()
-    assert import_model(teachers / FILES[name], report=said.append) == info
-    assert import_model(info.path, report=said.append) == info
-    assert "there already" in said[-2]
-    assert "there already" in said[-1]
+    assert import_model(teachers / FILES[name], report=lines.append) == info
+    assert import_model(info.path, report=lines.append) == info
+    assert "already there" in lines[-2]
+    assert "already there" in lines[-1]
     assert info.path.stat().st_mtime_ns == before.st_mtime_ns
     assert [path.name for path in folder.iterdir()] == [f"{name}.safetensors"]
     assert info in available_models()
@@ -127,16 +127,16 @@ def test_importing_twice_changes_nothing(teachers: Path, folder: Path, name: str
 def test_a_damaged_import_is_replaced(teachers: Path, folder: Path) -> None:
     info = import_model(teachers / FILES["fcn"], report=print)
     info.path.write_bytes(info.path.read_bytes()[:-1000])
-    said: list[str] = []
-    assert import_model(teachers / FILES["fcn"], report=said.append) == info
-    assert said[0].startswith("replacing a damaged file")
+    lines: list[str] = []
+    assert import_model(teachers / FILES["fcn"], report=lines.append) == info
+    assert lines[0].startswith("replacing a damaged file")
     load_model("fcn")
 
 
 def test_a_cut_file_is_refused(teachers: Path, folder: Path, tmp_path: Path) -> None:
     cut = tmp_path / "mn04_as_mAP_432.pt"
     cut.write_bytes((teachers / FILES["mn04"]).read_bytes()[:-1])
-    with pytest.raises(ModelCorrupt, match="as they were published to the last byte"):
+    with pytest.raises(ModelCorrupt, match="byte for byte, one of the published"):
         import_model(cut, report=print)
     assert not folder.exists()
 
@@ -167,21 +167,21 @@ def test_a_foreign_pickle_is_refused_and_never_run(
     assert not folder.exists()
 
 
-def test_even_the_published_bytes_could_not_run_anything(tmp_path: Path) -> None:
-    """Whoever found other bytes with that SHA-256 would still only have a sentence for it."""
+def test_not_even_a_published_checkpoint_runs_code(tmp_path: Path) -> None:
+    """A file with the published SHA-256 is loaded with `weights_only` all the same."""
     trace = tmp_path / "trace"
     file = tmp_path / "harmful.pt"
     torch.save(Harmful(str(trace)), file)
     for published in (MN04, FCN):
-        with pytest.raises(ModelCorrupt, match="lacks a part of the network"):
-            convert(file.read_bytes(), published)
+        with pytest.raises(ModelCorrupt, match="lacks weights of the network"):
+            convert_checkpoint(file.read_bytes(), published)
     torch.save({"weight": torch.zeros(3)}, file)
-    with pytest.raises(ModelCorrupt, match="lacks a part of the network"):
-        convert(file.read_bytes(), FCN)
+    with pytest.raises(ModelCorrupt, match="lacks weights of the network"):
+        convert_checkpoint(file.read_bytes(), FCN)
     assert not trace.exists()
 
 
-def test_what_is_no_file_is_said(folder: Path, tmp_path: Path) -> None:
+def test_importing_something_else_than_a_file(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="there is no file"):
         import_model(tmp_path / "none.pt", report=print)
     with pytest.raises(ModelError, match="Is a directory"):
@@ -191,7 +191,7 @@ def test_what_is_no_file_is_said(folder: Path, tmp_path: Path) -> None:
         import_model(tmp_path / "empty.pt", report=print)
 
 
-def test_fcn_leaves_dead_filters_out_and_says_the_same() -> None:
+def test_fcn_without_dead_filters_has_the_same_embedding() -> None:
     rng = np.random.default_rng(0)
     channels = (4, 6, 5, 4, 8)
     state = {
@@ -211,7 +211,7 @@ def test_fcn_leaves_dead_filters_out_and_says_the_same() -> None:
     for layer, dead in (("layer1", [1]), ("layer2", [0, 5]), ("layer5", [3])):
         state[f"{layer}.bn.weight"][dead] = 0.0
         state[f"{layer}.bn.bias"][dead] = 0.0
-    tensors, left = fcn.convert(state)
+    tensors, left = fcn.convert_fcn_variables(state)
     assert left == [3, 4, 5, 4, 8]
     network = fcn.FCN(channels=left, n_tags=3).eval()
     network.load_state_dict({key: torch.tensor(t) for key, t in tensors.items()})
@@ -239,7 +239,7 @@ def test_fcn_leaves_dead_filters_out_and_says_the_same() -> None:
     assert embedding[0, 3] == 0
 
 
-def test_the_tables_of_tags_are_whole() -> None:
+def test_the_tables_of_tags_are_complete() -> None:
     tags = efficientat.music_tags()
     assert len(tags) == len(set(tags)) == len(efficientat.MUSIC_CLASSES) == 157
     assert (tags[0], tags[11], tags[-1]) == ("singing", "music", "scary music")
@@ -260,9 +260,9 @@ def test_kaldis_mel_bands_cover_the_spectrum() -> None:
     np.testing.assert_allclose(basis[:, (hz > 60) & (hz < 14_500)].sum(0), 1.0, atol=1e-5)
 
 
-def test_knowing_what_can_be_imported_loads_no_torch() -> None:
+def test_the_registry_loads_no_torch() -> None:
     code = (
-        "import sys, indexer.models.registry, indexer.models.published_weights; "
+        "import sys, indexer.models.registry, indexer.models.published_checkpoints; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
