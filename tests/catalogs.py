@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sqlalchemy import insert, update
 
-from indexer.analysis.track_analysis import TrackAnalysis
 from indexer.audio.container import AudioFacts
+from indexer.audio.reading import read_facts
 from indexer.audio.tags import Tags
-from indexer.catalog import writer
-from indexer.catalog.file_queries import SeenFile
-from indexer.features.descriptors import Descriptors
+from indexer.catalog.schema import (
+    CatalogRow,
+    DescriptorsRow,
+    EmbeddingRow,
+    RecordingRow,
+    TrackRow,
+)
+from indexer.catalog.status import TrackStatus
+from indexer.catalog.writer import add_root, record_model
 from indexer.features.melspectrogram import FrontEnd
 from indexer.library import Library
 from indexer.models.checkpoint import ModelInfo, NetworkConfig
@@ -29,10 +36,16 @@ DIM = 8
 
 @dataclass(frozen=True)
 class Planted:
-    """A track to be: its tags' probabilities, those not named are 0.05."""
+    """A track to be.
 
-    title: str
-    heard: Mapping[str, float] = field(default_factory=dict)
+    Tags that `activations` does not name are at 0.05. Without a `vector` it has one of its own.
+    Tracks of one `recording`, a number, are one recording in several files. The file
+    at `path` gives duration and audio hash if there is no `duration_s`; without `path` an empty
+    file is made.
+    """
+
+    title: str | None
+    activations: Mapping[str, float] = field(default_factory=dict)
     genre: str | None = None
     year: int | None = None
     tempo_bpm: float | None = None
@@ -42,39 +55,65 @@ class Planted:
     album: str | None = None
     album_artist: str | None = None
     duration_s: float | None = None
-    key: str | None = None
+    musical_key: str | None = None
     brightness_hz: float | None = None
+    path: Path | None = None
 
 
 def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
-    """Write a catalog of tracks with ids from 1 on, and empty files for them; returns its path."""
+    """Write a catalog of tracks with ids from 1 on and its index; returns the catalog's path.
+
+    Rows are written at once: storing one by one takes seconds.
+    """
     catalog, music = folder / "catalog.db", folder / "music"
     music.mkdir()
+    vectors = [_vector(number, track) for number, track in enumerate(tracks, start=1)]
     with closing(Library.open_for_writing(catalog, create=True)) as library:
         info = ModelInfo(
             name="planted",
             network=NetworkConfig("planted", {}),
             front_end=FrontEnd(),
             pooling="mean",
-            dim=DIM,
+            dim=len(vectors[0]) if vectors else DIM,
             tag_names=tuple(tags),
             licence="MIT",
             source="a test",
             fingerprint="f" * 64,
             path=catalog,
         )
-        root = os.fsencode(music)
         with library.catalog.writing() as connection:
-            model = writer.record_model(connection, info, windows=12)
-            writer.add_root(connection, root)
+            model = record_model(connection, info, windows=12)
+            add_root(connection, os.fsencode(music))
         # Begins an index while there is nothing to put in; later it would be said to be missing.
         library.refresh()
-        with library.catalog.writing() as connection:
-            for number, track in enumerate(tracks, start=1):
-                path = music / f"{number:04}.mp3"
+        recordings: dict[bytes, int] = {}
+        rows: dict[Any, list[dict[str, object]]] = {
+            table: [] for table in (RecordingRow, EmbeddingRow, DescriptorsRow, TrackRow)
+        }
+        for number, (track, vector) in enumerate(zip(tracks, vectors, strict=True), start=1):
+            path = track.path or music / f"{number:04}.mp3"
+            facts = _facts(number, track)
+            if track.path is None:
                 path.touch()
-                seen = SeenFile(os.fsencode(path), root, 0, 1)
-                writer.store(connection, model, seen, _analysis(number, track, tags))
+            if facts.audio_hash not in recordings:
+                recordings[facts.audio_hash] = number
+                rows[RecordingRow].append({"id": number, **asdict(facts)})
+                rows[EmbeddingRow].append(
+                    {
+                        "recording_id": number,
+                        "model_id": model.id,
+                        "vector": vector.astype("<f2").tobytes(),
+                        "activations": _activations(track, tags).tobytes(),
+                        "windows": 12,
+                    }
+                )
+                rows[DescriptorsRow].append(_descriptors(number, track))
+            rows[TrackRow].append(_track(number, track, path, recordings[facts.audio_hash]))
+        with library.catalog.writing() as connection:
+            connection.execute(update(CatalogRow).values(change=1))
+            for table, values in rows.items():
+                if values:
+                    connection.execute(insert(table), values)
         library.refresh()
     return catalog
 
@@ -88,23 +127,55 @@ def make_old(catalog: Path) -> None:
         )
 
 
-def _analysis(number: int, track: Planted, tags: Sequence[str]) -> TrackAnalysis:
-    recording = (track.recording or number).to_bytes(32, "big")
+def _vector(number: int, track: Planted) -> np.ndarray:
+    own = np.random.default_rng(number).normal(size=DIM)
+    vector = own if track.vector is None else np.array(track.vector, dtype=np.float64)
+    return vector / np.linalg.norm(vector)
+
+
+def _facts(number: int, track: Planted) -> AudioFacts:
+    if track.path is not None and track.duration_s is None:
+        return read_facts(track.path)
     seconds = 100.0 + number if track.duration_s is None else track.duration_s
-    vector = np.random.default_rng(number).normal(size=DIM)
-    vector = vector if track.vector is None else np.array(track.vector, dtype=np.float64)
-    return TrackAnalysis(
-        AudioFacts("mp3", "mp3", 44_100, 2, seconds, 128_000, recording),
-        Tags(
-            title=track.title,
-            artist=track.artist,
-            album=track.album,
-            album_artist=track.album_artist,
-            genre=track.genre,
-            year=track.year,
-        ),
-        (vector / np.linalg.norm(vector)).astype(np.float16),
-        np.array([track.heard.get(tag, 0.05) for tag in tags], np.float16),
-        12,
-        Descriptors(track.tempo_bpm, 1.0, track.key, 1.0, None, track.brightness_hz),
+    audio_hash = (track.recording or number).to_bytes(32, "big")
+    return AudioFacts("mp3", "mp3", 44_100, 2, seconds, 128_000, audio_hash)
+
+
+def _activations(track: Planted, tags: Sequence[str]) -> np.ndarray:
+    return np.array([track.activations.get(tag, 0.05) for tag in tags], "<f2")
+
+
+def _descriptors(recording: int, track: Planted) -> dict[str, object]:
+    return {
+        "recording_id": recording,
+        "tempo_bpm": track.tempo_bpm,
+        "tempo_confidence": 1.0,
+        "musical_key": track.musical_key,
+        "key_confidence": 1.0,
+        "loudness_lufs": None,
+        "brightness_hz": track.brightness_hz,
+    }
+
+
+def _track(number: int, track: Planted, path: Path, recording: int) -> dict[str, object]:
+    tags = Tags(
+        title=track.title,
+        artist=track.artist,
+        album=track.album,
+        album_artist=track.album_artist,
+        genre=track.genre,
+        year=track.year,
     )
+    return {
+        "id": number,
+        "key": path.name,
+        "key_given": False,
+        "path": os.fsencode(path),
+        "size": 0,
+        "mtime_ns": 1,
+        "recording_id": recording,
+        "status": TrackStatus.PRESENT,
+        "change": 1,
+        "added_at": 0.0,
+        **asdict(tags),
+    }

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexer.models.musicnn_weights import REQUIREMENT
-
-TEACHERS = Path(__file__).parents[3] / "shared" / "teachers"
+from tests.shared_data import TEACHERS
 
 
 @pytest.fixture(scope="session")

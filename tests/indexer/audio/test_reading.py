@@ -14,8 +14,8 @@ from indexer.audio.decoding import downmix, reader
 from indexer.audio.reading import open_track, read_facts, read_windows, stream_windows
 from indexer.audio.windows import Windows
 from tests import sounds
+from tests.shared_data import CLIPS
 
-CLIPS = Path(__file__).parents[4] / "shared" / "music" / "clips"
 # The sample is what seeking must hit; FFmpeg's AAC encoder puts noise where it may (PNS), and the
 # decoder makes other noise when entered elsewhere.
 OPTIONS = {".m4a": {"aac_pns": "0"}, ".aac": {"aac_pns": "0"}}

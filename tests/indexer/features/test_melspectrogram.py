@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import librosa
 import numpy as np
@@ -12,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.features.melspectrogram import FrontEnd, hz_to_mel, log_mel, mel_basis, mel_to_hz
-
-CLIPS = Path(__file__).parents[4] / "shared" / "music" / "clips"
+from tests.shared_data import CLIPS
 
 
 def reference(samples: np.ndarray, front_end: FrontEnd) -> np.ndarray:

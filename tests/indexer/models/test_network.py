@@ -14,8 +14,8 @@ from indexer.features.melspectrogram import FrontEnd, log_mel
 from indexer.models import checkpoint
 from indexer.models.checkpoint import NetworkConfig
 from indexer.models.network import MusiCNN, SpectralFilters, build_network
+from tests.shared_data import TEACHERS
 
-TEACHERS = Path(__file__).parents[4] / "shared" / "teachers"
 SMALL = {
     "n_mels": 20,
     "filters": [[6, 7, 9], [5, 16, 1], [4, 1, 20]],

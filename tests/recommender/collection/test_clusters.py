@@ -48,7 +48,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         planted.append(
             Planted(
                 f"Track {number}",
-                heard=tag if group < 2 else {},
+                activations=tag if group < 2 else {},
                 vector=vector.tolist(),
                 artist="Name\x1b[31m",
             )

@@ -2,28 +2,17 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
-from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import zlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from indexer.analysis.track_analysis import TrackAnalysis
-from indexer.audio.container import AudioFacts
-from indexer.audio.reading import read_facts
-from indexer.audio.tags import Tags
-from indexer.catalog import writer
-from indexer.catalog.file_queries import SeenFile
-from indexer.errors import AnalysisError
 from indexer.features.alignment import Alignment
-from indexer.features.descriptors import Descriptors
-from indexer.features.melspectrogram import FrontEnd
 from indexer.library import Library
-from indexer.models.checkpoint import ModelInfo, NetworkConfig
 from recommender.collection import duplicates
 from recommender.collection.duplicates import (
     NAMED_COSINE,
@@ -37,6 +26,7 @@ from recommender.engine import Recommender
 from recommender.retrieval.near_duplicates import TrackFacts, label_ids
 from recommender.retrieval.rerank import REFERENCE_RANDOM_COSINE
 from tests import sounds
+from tests.catalogs import Planted, plant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,73 +39,27 @@ SECONDS = 20.0
 RATE = 22_050
 
 
-@dataclass(frozen=True)
-class Planted:
-    """A track to be: its file, what its vector is near to, and what its tags say."""
-
-    path: Path
-    near: int
-    cosine: float = 1.0
-    title: str | None = None
-    tempo_bpm: float | None = None
+def near(path: Path, base: int, *, cosine: float = 1.0, **facts: Any) -> Planted:
+    """A track whose vector has a cosine to number `base` of those that are unlike each other."""
+    vector = near_vector(base, cosine, seed=zlib.crc32(path.name.encode()))
+    return Planted(**{"title": None, "artist": None, **facts}, path=path, vector=vector.tolist())
 
 
-def plant(folder: Path, tracks: Sequence[Planted], *, others: int = 200) -> Path:
-    """A catalog of files with chosen vectors, ids from 1 on; returns its path."""
-    catalog = folder / "catalog.db"
-    info = ModelInfo(
-        name="planted",
-        network=NetworkConfig("planted", {}),
-        front_end=FrontEnd(),
-        pooling="mean",
-        dim=DIM,
-        tag_names=("loud",),
-        licence="MIT",
-        source="a test",
-        fingerprint="f" * 64,
-        path=catalog,
-    )
-    with closing(Library.open_for_writing(catalog, create=True)) as library:
-        with library.catalog.writing() as connection:
-            model = writer.record_model(connection, info, windows=12)
-            writer.add_root(connection, os.fsencode(folder))
-        library.refresh()
-        with library.catalog.writing() as connection:
-            for number, track in enumerate(tracks):
-                seen = SeenFile(os.fsencode(track.path), os.fsencode(folder), 1, 1)
-                writer.store(connection, model, seen, _analysis(track, number))
-            # Others, unlike each other as most tracks are; they have no files.
-            for number in range(others):
-                other = Planted(folder / f"other {number}.mp3", near=1000 + number)
-                seen = SeenFile(os.fsencode(other.path), os.fsencode(folder), 1, 1)
-                writer.store(connection, model, seen, _analysis(other, 1000 + number))
-        library.refresh()
-    return catalog
+def library(folder: Path, tracks: Sequence[Planted], *, others: int = 200) -> Path:
+    """A catalog of tracks and of others, unlike each other as most tracks are; returns its path."""
+    unlike = [
+        Planted(None, artist=None, vector=near_vector(n, 1.0, seed=n).tolist(), duration_s=float(n))
+        for n in range(1000, 1000 + others)
+    ]
+    return plant(folder, ("loud",), [*tracks, *unlike])
 
 
-def _analysis(track: Planted, number: int) -> TrackAnalysis:
-    try:
-        facts = read_facts(track.path)
-    except AnalysisError:
-        seconds = SECONDS + track.near  # Files that are not there are as long as nothing else.
-        facts = AudioFacts("mp3", "mp3", RATE, 1, seconds, None, number.to_bytes(32, "big"))
-    return TrackAnalysis(
-        facts,
-        Tags(title=track.title, artist="Band" if track.title else None),
-        vector(track.near, track.cosine, seed=number).astype(np.float16),
-        np.array([0.5], np.float16),
-        12,
-        Descriptors(track.tempo_bpm, 1.0, None, 0.0, None, None),
-    )
-
-
-def vector(near: int, cosine: float, *, seed: int) -> NDArray[np.float64]:
-    """A unit vector with a cosine to number `near` of those that are unlike each other."""
-    base = np.random.default_rng(near).standard_normal(DIM)
-    base /= np.linalg.norm(base)
+def near_vector(base: int, cosine: float, *, seed: int) -> NDArray[np.float64]:
+    start = np.random.default_rng(base).standard_normal(DIM)
+    start /= np.linalg.norm(start)
     aside = np.random.default_rng(10_000 + seed).standard_normal(DIM)
-    aside -= (aside @ base) * base
-    return cosine * base + np.sqrt(1 - cosine**2) * aside / np.linalg.norm(aside)
+    aside -= (aside @ start) * start
+    return cosine * start + np.sqrt(1 - cosine**2) * aside / np.linalg.norm(aside)
 
 
 def known(
@@ -157,10 +101,10 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def test_the_copies_of_a_song_are_one_sure_group(copies: dict[str, Path], tmp_path: Path) -> None:
     kinds = [kind for kind in copies if kind != "other"]
-    tracks = [Planted(copies[kind], near=1, cosine=0.985) for kind in kinds]
-    tracks.append(Planted(copies["other"], near=1, cosine=0.985))
+    tracks = [near(copies[kind], 1, cosine=0.985) for kind in kinds]
+    tracks.append(near(copies["other"], 1, cosine=0.985))
     steps: list[tuple[int, int]] = []
-    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+    with Recommender.open(library(tmp_path, tracks)) as recommender:
         found = find_duplicates(
             recommender, workers=1, on_progress=lambda done, total: steps.append((done, total))
         )
@@ -180,12 +124,12 @@ def test_what_is_close_but_sounds_otherwise_is_likely_by_its_name_alone(
     fourth = sounds.write_audio(tmp_path / "fourth.wav", song(4), sample_rate=RATE)
     fifth = sounds.write_audio(tmp_path / "fifth.wav", song(5), sample_rate=RATE)
     tracks = [
-        Planted(copies["plain"], near=1, tempo_bpm=120.0),
-        Planted(copies["other"], near=1, cosine=0.985, tempo_bpm=121.0),  # 1, close in tempo
-        Planted(fourth, near=2, title="Song"),
-        Planted(fifth, near=2, cosine=0.85, title="song"),  # 3 by name
+        near(copies["plain"], 1, tempo_bpm=120.0),
+        near(copies["other"], 1, cosine=0.985, tempo_bpm=121.0),  # 1, close in tempo
+        near(fourth, 2, title="Song", artist="Band"),
+        near(fifth, 2, cosine=0.85, title="song", artist="Band"),  # 3 by name
     ]
-    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+    with Recommender.open(library(tmp_path, tracks)) as recommender:
         found = find_duplicates(recommender, workers=1)
     (group,) = found.groups
     assert not group.sure
@@ -203,8 +147,11 @@ def test_drones_are_no_versions_of_each_other(
         return {(0, 1): Alignment(correlation, 0.0, 60.0)}, {}
 
     monkeypatch.setattr("recommender.collection.duplicates._listen", heard)
-    tracks = [Planted(tmp_path / "a.wav", near=1), Planted(tmp_path / "b.wav", near=1, cosine=0.95)]
-    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+    tracks = [
+        near(tmp_path / "a.wav", 1, duration_s=20),
+        near(tmp_path / "b.wav", 1, duration_s=20, cosine=0.95),
+    ]
+    with Recommender.open(library(tmp_path, tracks)) as recommender:
         found = find_duplicates(recommender)
     assert [[track.id for track in group.tracks] for group in found.groups] == [[1, 2]] * likely
 
@@ -214,8 +161,8 @@ def test_the_same_audio_is_sure_without_being_heard(
 ) -> None:
     twin = tmp_path / "twin.wav"
     twin.write_bytes(copies["plain"].read_bytes())
-    tracks = [Planted(copies["plain"], near=1), Planted(twin, near=1)]
-    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+    tracks = [near(copies["plain"], 1), near(twin, 1)]
+    with Recommender.open(library(tmp_path, tracks)) as recommender:
         found = find_duplicates(recommender)
     (group,) = found.groups
     assert group.sure
@@ -229,12 +176,12 @@ def test_files_that_cannot_be_heard_are_named_and_the_rest_goes_on(
     gone = tmp_path / "gone.wav"
     text = sounds.text_file(tmp_path / "text.mp3")
     tracks = [
-        Planted(gone, near=1),
-        Planted(copies["plain"], near=1, cosine=0.99),
-        Planted(copies["mp3"], near=1, cosine=0.99),
-        Planted(text, near=1, cosine=0.97),
+        near(gone, 1, duration_s=SECONDS),
+        near(copies["plain"], 1, cosine=0.99),
+        near(copies["mp3"], 1, cosine=0.99),
+        near(text, 1, duration_s=SECONDS, cosine=0.97),
     ]
-    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+    with Recommender.open(library(tmp_path, tracks)) as recommender:
         found = find_duplicates(recommender, workers=1)
     assert [track.id for track, _why in found.failures] == [1, 4]
     assert "gone.wav" in found.failures[0][1]
@@ -248,11 +195,11 @@ def test_files_that_cannot_be_heard_are_named_and_the_rest_goes_on(
 
 def test_the_closest_pairs_are_heard_first(copies: dict[str, Path], tmp_path: Path) -> None:
     tracks = [
-        Planted(copies["plain"], near=1),
-        Planted(copies["other"], near=1, cosine=0.96),
-        Planted(copies["mp3"], near=1, cosine=0.995),
+        near(copies["plain"], 1),
+        near(copies["other"], 1, cosine=0.96),
+        near(copies["mp3"], 1, cosine=0.995),
     ]
-    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+    with Recommender.open(library(tmp_path, tracks)) as recommender:
         found = find_duplicates(recommender, most_heard=2, workers=1)
         assert (found.heard, found.not_heard) == (2, 1)
         assert [track.id for track in found.groups[0].tracks] == [1, 3]
@@ -295,8 +242,8 @@ def test_a_name_makes_candidates_of_what_is_not_close_enough_alone() -> None:
 
 
 def test_a_louder_copy_is_a_candidate_by_its_duration(monkeypatch: pytest.MonkeyPatch) -> None:
-    vectors = np.stack([vector(1, 0.6, seed=n) for n in range(4)]).astype(np.float32)
-    vectors[0] = vector(1, 1.0, seed=0)
+    vectors = np.stack([near_vector(1, 0.6, seed=n) for n in range(4)]).astype(np.float32)
+    vectors[0] = near_vector(1, 1.0, seed=0)
     facts = known([100.0, 100.1, 100.1, 130.0])
 
     def found(facts: TrackFacts) -> list[tuple[int, int]]:
@@ -326,8 +273,8 @@ def test_of_fewer_than_two_tracks_none_is_a_duplicate(count: int) -> None:
 
 
 def test_a_song_and_its_copy_alone_are_found(copies: dict[str, Path], tmp_path: Path) -> None:
-    tracks = [Planted(copies["plain"], near=1), Planted(copies["mp3"], near=1, cosine=0.9)]
-    with Recommender.open(plant(tmp_path, tracks, others=0)) as recommender:
+    tracks = [near(copies["plain"], 1), near(copies["mp3"], 1, cosine=0.9)]
+    with Recommender.open(library(tmp_path, tracks, others=0)) as recommender:
         found = find_duplicates(recommender, workers=1)
     assert [group.sure for group in found.groups] == [True]
 
@@ -345,13 +292,13 @@ def test_the_twelve_songs_of_a_catalog_are_no_duplicates(original_catalog: Path)
 
 
 def test_the_command_lists_groups_with_evidence(copies: dict[str, Path], tmp_path: Path) -> None:
-    catalog = plant(
+    catalog = library(
         tmp_path,
         [
-            Planted(copies["plain"], near=1, title="A \x1b[31mred\x1b[0m song"),
-            Planted(copies["mp3"], near=1, cosine=0.99),
-            Planted(tmp_path / "gone.wav", near=2),
-            Planted(tmp_path / "also gone.wav", near=2, cosine=0.99),
+            near(copies["plain"], 1, title="A \x1b[31mred\x1b[0m song", artist="Band"),
+            near(copies["mp3"], 1, cosine=0.99),
+            near(tmp_path / "gone.wav", 2, duration_s=30),
+            near(tmp_path / "also gone.wav", 2, duration_s=30, cosine=0.99),
         ],
     )
     listed = soundalike("duplicates", "--catalog", catalog, "--workers", 1)
@@ -383,7 +330,7 @@ def test_an_empty_catalog_has_nothing_to_compare(tmp_path: Path) -> None:
 def test_an_interrupt_ends_it_without_leaving_workers(
     copies: dict[str, Path], tmp_path: Path
 ) -> None:
-    tracks = [Planted(copies["plain"], near=1), Planted(copies["mp3"], near=1, cosine=0.99)]
+    tracks = [near(copies["plain"], 1), near(copies["mp3"], 1, cosine=0.99)]
     before = set(multiprocessing.active_children())
 
     def interrupt(done: int, _total: int) -> None:
@@ -391,7 +338,7 @@ def test_an_interrupt_ends_it_without_leaving_workers(
             assert set(multiprocessing.active_children()) - before
             raise KeyboardInterrupt
 
-    with Recommender.open(plant(tmp_path, tracks)) as recommender:
+    with Recommender.open(library(tmp_path, tracks)) as recommender:
         with pytest.raises(KeyboardInterrupt):
             find_duplicates(recommender, workers=1, on_progress=interrupt)
     assert not set(multiprocessing.active_children()) - before

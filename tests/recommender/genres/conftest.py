@@ -26,7 +26,7 @@ def voices(*, artists: int = 4, of_each: int = 3, spread: float = 0.5) -> list[P
                 planted.append(
                     Planted(
                         f"{genre} {artist} {song}",
-                        heard={TAGS[number]: 0.8, "mellow": 0.5 if genre == "Jazz" else 0.05},
+                        activations={TAGS[number]: 0.8, "mellow": 0.5 if genre == "Jazz" else 0.05},
                         genre=genre,
                         artist=f"{genre} band {artist}",
                         vector=vector.tolist(),

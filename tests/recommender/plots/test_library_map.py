@@ -41,7 +41,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     planted = [
         Planted(
             f"Song {number}",
-            heard={"loud": 0.8 if number % 4 else 0.1},
+            activations={"loud": 0.8 if number % 4 else 0.1},
             genre=None if number % 6 == 5 else [*genres, f"Sort {number}"][number % 6],
             artist=f"Band {number % 7}" if number % 9 else None,
             vector=vector.tolist(),

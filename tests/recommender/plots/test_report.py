@@ -81,14 +81,14 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         planted.append(
             Planted(
                 f'Song "{number}" <b>',
-                heard={"loud": 0.1 + 0.7 * group, "calm": 0.8 - 0.7 * group},
+                activations={"loud": 0.1 + 0.7 * group, "calm": 0.8 - 0.7 * group},
                 genre=("Jazz & <i>Blues</i>", "Rock")[group],
                 artist=SCRIPT if number < 2 else f"Band {number % 8}",
                 album="' onmouseover='alert(2)",
                 vector=vector.tolist(),
                 tempo_bpm=90.0 + number if number else None,
                 year=1990 + number,
-                key="A minor",
+                musical_key="A minor",
             )
         )
     planted[7] = Planted("Copy", artist="Band 5", recording=6, vector=planted[5].vector)

@@ -34,11 +34,11 @@ def recommender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recommende
     rng = np.random.default_rng(0)
     tracks = [
         Planted("Seed", {"piano": 0.7, **common}, vector=toward(0, 1.0, 1), tempo_bpm=120,
-                key="Am"),
+                musical_key="Am"),
         Planted("Piece", {"piano": 0.5, **common}, vector=toward(0, 0.95, 1), artist="Twice",
-                album="First", duration_s=200, tempo_bpm=123, key="A minor"),
+                album="First", duration_s=200, tempo_bpm=123, musical_key="A minor"),
         Planted("Piece", {"loud": 0.6, **common}, vector=toward(0, 0.949, 1), artist="Twice",
-                album="Second", duration_s=260, tempo_bpm=60, key="A major"),
+                album="Second", duration_s=260, tempo_bpm=60, musical_key="A major"),
         *(
             Planted(f"Four {n}", {"loud": 0.9, **common}, vector=toward(0, 0.9 - n / 50, 2 + n),
                     artist="Four", album=f"Album {n // 2}")

@@ -35,7 +35,12 @@ def louder_copy(tmp_path: Path) -> Iterator[Recommender]:
     first = np.random.default_rng(7).standard_normal(DIM).astype(np.float32)
     first /= np.linalg.norm(first)
     song = Planted(
-        "one", tempo_bpm=92.0, key="C major", brightness_hz=1500.0, duration_s=200.0, artist=None
+        "one",
+        tempo_bpm=92.0,
+        musical_key="C major",
+        brightness_hz=1500.0,
+        duration_s=200.0,
+        artist=None,
     )
     tracks = [
         replace(song, vector=first.tolist()),

@@ -22,11 +22,11 @@ TAGS = ("piano", "metal", "Sad Songs")
 TRACKS = [
     Planted("a", {"piano": 0.9}, "Jazz", 1959, 120, artist="Miles", album="Blue", duration_s=300),
     Planted("b", {"piano": 0.4}, "Rock; Jazz", 1970, 90, artist="Björk", album="Blüe",
-            key="A minor"),
-    Planted("c", {"metal": 0.8}, "rock/pop", 1990, None, artist="BJORK", key="Bb major"),
+            musical_key="A minor"),
+    Planted("c", {"metal": 0.8}, "rock/pop", 1990, None, artist="BJORK", musical_key="Bb major"),
     Planted("d", {"metal": 0.6, "piano": 0.6}, "R&B, Soul", None, 180.5, artist="Guest",
-            album="Blue", album_artist="Miles", key="A# major"),
-    Planted("e", {"Sad Songs": 0.5}, None, 2001, 100, artist=None, key=None, duration_s=59.5),
+            album="Blue", album_artist="Miles", musical_key="A# major"),
+    Planted("e", {"Sad Songs": 0.5}, None, 2001, 100, artist=None, duration_s=59.5),
 ]  # fmt: skip
 
 
