@@ -24,6 +24,7 @@ WINGS = (
     "recommender.cold_start",
     "recommender.engine",
     "recommender.retrieval",
+    "recommender.lazy_attributes",
     "indexer.indexing",
     "indexer.library",
     "indexer.catalog",

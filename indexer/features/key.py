@@ -42,22 +42,44 @@ _TINY = float(np.finfo(np.float32).tiny)
 _A4_HZ, _A4_MIDI = 440.0, 69
 _SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _NAME = re.compile(
-    r"([a-g])[ -]?(#|♯|b|♭|sharp|flat)?[ -]*(m|min|minor|mol|moll|maj|major|dur|)", re.IGNORECASE
+    r"(?P<letter>[a-h])(?:[ -]?(?P<sign>#|♯|b|♭|sharp|flat)|(?P<ending>is|es|(?<=[ae])s))?"
+    r"[ -]*(?P<mode>m|min|minor|maj|major|moll|dur|)",
+    re.IGNORECASE,
 )
+_SHARPS = ("#", "♯", "sharp", "is")
 
 
-def parse_key(text: str) -> str | None:
-    """The name in `KEYS` of a key as people write it ("Am", "a minor", "G#", "Ab major").
+def parse_musical_key(text: str) -> str | None:
+    """The name in `KEYS` of a musical key as people write it; None if the text names none.
 
-    Without a mode it is major. None if the text names no key.
+    ==============================================  ==========
+    text, with spaces, hyphens or neither between   name
+    ==============================================  ==========
+    A minor, a min, Am, am, a-moll                  A minor
+    A major, A maj, AM, A, a, A-Dur                 A major
+    F sharp, F#, F♯, Fis, Gb, Ges-Dur               F# major
+    Bb, B flat major, Bes, B-Dur                    Bb major
+    B, B major, H-Dur                               B major
+    ==============================================  ==========
+
+    Without a mode it is major, in capitals or not. German names are read as Germans mean them: with
+    "Dur" or "moll", B is B flat and H is B.
     """
     found = _NAME.fullmatch(text.strip())
     if found is None:
         return None
-    letter, accidental, mode = found.groups()
-    alter = {None: 0, "#": 1, "♯": 1, "sharp": 1}.get(accidental and accidental.lower(), -1)
-    minor = mode == "m" or mode.lower() in ("min", "minor", "mol", "moll")
-    return KEYS[(_SEMITONES[letter.lower()] + alter) % 12 + 12 * minor]
+    letter, mode = found["letter"].lower(), found["mode"]
+    accidental = (found["sign"] or found["ending"] or "").lower()
+    german = mode.lower() in ("moll", "dur")
+    if letter == "h":
+        if not german:
+            return None
+        letter = "b"
+    elif letter == "b" and german and not accidental:
+        accidental = "b"
+    alteration = 0 if not accidental else 1 if accidental in _SHARPS else -1
+    minor = mode == "m" or mode.lower() in ("min", "minor", "moll")
+    return KEYS[(_SEMITONES[letter] + alteration) % 12 + 12 * minor]
 
 
 def pitch_histogram(magnitudes: NDArray[np.float32], *, bin_hz: float) -> NDArray[np.float64]:

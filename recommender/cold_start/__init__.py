@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from recommender.lazy_attributes import lazy_attributes
+
 if TYPE_CHECKING:
     from recommender.cold_start.content import ContentFactors
     from recommender.cold_start.hybrid import HybridRecommender
@@ -20,18 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ContentFactors", "FactorRegressor", "HybridRecommender", "Route"]
 
-_ROOMS = {
-    "ContentFactors": "content",
-    "FactorRegressor": "regressor",
-    "HybridRecommender": "hybrid",
-    "Route": "ranked",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Load scikit-learn only for those who ask for what stands on it (PEP 562)."""
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+if not TYPE_CHECKING:
+    # scikit-learn is loaded only for those who ask for a name that needs it.
+    __getattr__ = lazy_attributes(
+        __name__,
+        {
+            "ContentFactors": "content",
+            "FactorRegressor": "regressor",
+            "HybridRecommender": "hybrid",
+            "Route": "ranked",
+        },
+    )

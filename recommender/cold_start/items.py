@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import InvalidOption, UnknownTrack
+from indexer.vectors.unit_vectors import unit_rows
 from recommender.cold_start.ranked import Ranked, ranked
 from recommender.cold_start.top_n import best
 from recommender.cold_start.validation import list_some
@@ -69,8 +70,7 @@ class Items:
     def unit(self) -> NDArray[np.float32]:
         """Factors at unit length."""
         if self._unit is None:
-            norms = np.linalg.norm(self.factors, axis=1, keepdims=True)
-            self._unit = self.factors / np.maximum(norms, 1e-12)
+            self._unit = unit_rows(self.factors)
         return self._unit
 
     def best(

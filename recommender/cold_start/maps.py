@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from indexer.errors import InvalidOption
+from indexer.vectors.unit_vectors import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -156,7 +157,9 @@ class Nearest:
         import faiss
 
         most = min(int(max(counts)), len(self.unit))
-        cosines, places = faiss.knn(_unit(x), self.unit, most, metric=faiss.METRIC_INNER_PRODUCT)
+        cosines, places = faiss.knn(
+            unit_rows(x), self.unit, most, metric=faiss.METRIC_INNER_PRODUCT
+        )
         # An item on the other side of the mean says nothing, rather than the contrary.
         votes = np.maximum(cosines, 0.0) * self.weights[places]
         found = []
@@ -205,7 +208,7 @@ def fit_ridge(
 def fit_nearest(x: Floats, y: Floats, weights: Floats, count: float) -> Nearest:
     """Keep the items to look among; those without weight are left out."""
     kept = weights > 0
-    return Nearest(_unit(x[kept]), y[kept], weights[kept], int(count))
+    return Nearest(unit_rows(x[kept]), y[kept], weights[kept], int(count))
 
 
 def fit_mlp(
@@ -310,8 +313,3 @@ def check_kinds(kinds: str | Sequence[str]) -> tuple[str, ...]:
     if unknown or not kinds:
         raise InvalidOption(f"kind is {kinds!r}: choose of auto, {', '.join(STRENGTHS)}")
     return tuple(kinds)
-
-
-def _unit(x: Floats) -> Floats:
-    norms = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.ascontiguousarray(x / np.maximum(norms, 1e-12), dtype=np.float32)

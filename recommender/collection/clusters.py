@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from indexer.errors import InvalidOption
+from indexer.vectors.unit_vectors import unit_mean
 from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
 from recommender.retrieval.lookup import display_name
 
@@ -241,8 +242,7 @@ def _described(
     taken: set[str] = set()
     found = []
     for number, places in enumerate(groups, start=1):
-        centre = vectors[places].mean(axis=0)
-        cosines = vectors[places] @ (centre / max(float(np.linalg.norm(centre)), 1e-12))
+        cosines = vectors[places] @ unit_mean(vectors[places])
         order = np.argsort(-cosines, kind="stable")
         tags = telling_tags(recommender.activations(ids[places]), background, tag_names)
         central = order[:_CENTRAL]

@@ -17,7 +17,8 @@ import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
 from recommender.collection.clusters import find_clusters
-from recommender.genres.labels import artist_key, merge_spellings, split_genres
+from recommender.genres.labels import artist_key, merge_spellings
+from recommender.retrieval.genre_names import split_genres
 from recommender.retrieval.lookup import count_noun, display_name
 
 if TYPE_CHECKING:

@@ -138,8 +138,8 @@ def with_lyrics(
     """An answer of `POOL` neighbours, ranked anew by sound and lyrics."""
     import numpy as np
 
+    from indexer.vectors.unit_vectors import unit_mean
     from recommender.text.fusion import blend
-    from recommender.text.lyrics import unit_mean
     from recommender.text.text_embedding import TextModel
 
     lyrics = read_lyrics(recommender, catalog, TextModel(text_model))

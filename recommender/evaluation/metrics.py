@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import BadVector
+from indexer.vectors.unit_vectors import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -154,16 +155,10 @@ class Hubness:
         return np.asarray(np.percentile(found, [2.5, 97.5], axis=0))
 
 
-def to_unit(vectors: Vectors) -> Vectors:
-    """Rows at unit length; a row of zeros stays one."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, _NEAR_ZERO), dtype=np.float32)
-
-
 def standardise(vectors: Vectors) -> Vectors:
     """Columns with mean 0 and deviation 1 over these rows, then rows at unit length."""
     centred = vectors - vectors.mean(0)
-    return to_unit(centred / np.maximum(vectors.std(0), _NEAR_ZERO))
+    return unit_rows(centred / np.maximum(vectors.std(0), _NEAR_ZERO))
 
 
 def cosines(vectors: Vectors) -> Similarity:
@@ -174,7 +169,7 @@ def cosines(vectors: Vectors) -> Similarity:
     BadVector
         There is NaN or infinity in them.
     """
-    directions = to_unit(vectors)
+    directions = unit_rows(vectors)
     if not np.isfinite(directions).all():
         raise BadVector("the vectors to be measured hold NaN or infinity")
     return lambda seeds: np.asarray(directions[seeds] @ directions.T)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.filesystem import display_path
-from recommender.genres.labels import split_genres
+from recommender.retrieval.genre_names import split_genres
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from indexer.audio.formats import AUDIO_SUFFIXES
 from indexer.audio.tags import read_tags
 from indexer.errors import BadLabels
+from recommender.retrieval.genre_names import genre_key, split_genres
 from recommender.retrieval.lookup import fold
 
 if TYPE_CHECKING:
@@ -29,14 +30,6 @@ GENRE_COLUMNS = ("genre", "genres", "style", "label", "class", "track.genre_top"
 ARTIST_COLUMNS = ("artist", "performer", "artist.name")
 """Names of a table's columns in lower case; the first that is there counts."""
 
-NO_GENRES = frozenset(
-    {"none", "other", "unknown", "undefined", "unclassifiable", "misc", "miscellaneous", "various"}
-    | {"genre", "music", "na"}
-)
-"""What taggers write where no genre is known, as `genre_key` has it."""
-
-_SEPARATORS = re.compile(r"[;/,|\0]")
-_AND = re.compile(r"&|\+|\band\b|\b'?n'?\b")
 _FEATURING = re.compile(r"\s[(\[]?(?:feat|ft|featuring)\b.*", re.IGNORECASE)
 
 
@@ -126,21 +119,6 @@ def from_table(table: Path, folder: Path, *, where: Sequence[str] = ()) -> list[
         and (genres := split_genres(row[genre]))
     ]
     return _alike(songs)
-
-
-def split_genres(text: str | None) -> tuple[str, ...]:
-    """The genres of a tag that names several, each once; ; / , | separate them."""
-    parts = [" ".join(part.split()) for part in _SEPARATORS.split(text or "")]
-    # The first spelling of each, in the order in which they come.
-    by_key = {genre_key(part): part for part in reversed(parts)}
-    keys = dict.fromkeys(map(genre_key, parts))
-    return tuple(by_key[key] for key in keys if key and key not in NO_GENRES)
-
-
-def genre_key(genre: str) -> str:
-    """What is alike in all spellings of a genre: "Hip-Hop", "hip hop"; "R&B", "R'n'B"."""
-    words = _AND.sub("n", fold(genre).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-    return "".join(letter for letter in words if letter.isalnum())
 
 
 def merge_spellings(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:

@@ -16,7 +16,8 @@ import numpy as np
 from indexer.errors import AnalysisError, BadLabels
 from recommender.genres.classifier import GenreClassifier, drawn_evenly, encode
 from recommender.genres.held_out import cross_validate
-from recommender.genres.labels import artist_key, merge_spellings, read_labels, split_genres
+from recommender.genres.labels import artist_key, merge_spellings, read_labels
+from recommender.retrieval.genre_names import split_genres
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:

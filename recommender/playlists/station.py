@@ -25,6 +25,7 @@ import numpy as np
 
 from indexer.catalog.reader import Track
 from indexer.errors import InvalidOption
+from indexer.vectors.unit_vectors import unit_rows
 from recommender.playlists.history import PlayHistory
 from recommender.playlists.playlist import (
     Entry,
@@ -359,11 +360,8 @@ class Station(Iterator[Entry]):
 
 def _unit(vector: NDArray[Any], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:
     """A vector (dim,) at unit length, or another one where it has no direction."""
-    length = float(np.linalg.norm(vector))
-    if length < 1e-6:
-        return otherwise
-    unit: NDArray[np.float32] = (vector / length).astype(np.float32)
-    return unit
+    unit = unit_rows(vector[np.newaxis], shortest=1e-6)[0]
+    return unit if unit.any() else otherwise
 
 
 def _frozen(value: Any) -> Any:

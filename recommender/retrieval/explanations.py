@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.retrieval.where import parse_musical_key
+from indexer.features.key import parse_musical_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,8 +16,10 @@ from indexer.catalog.filter_queries import (
     tag_activations,
 )
 from indexer.errors import InvalidOption
+from indexer.features.key import parse_musical_key
+from recommender.retrieval.genre_names import tags_with_genres
 from recommender.retrieval.lookup import LARGEST_ID, fold, is_id
-from recommender.retrieval.where import EVERYTHING, Where, parse_musical_key
+from recommender.retrieval.where import EVERYTHING, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +37,6 @@ EXCLUDED_APART = 256
 every listener has other ones."""
 STRONGEST = 0.1
 """The part of a library that a tag without a level keeps."""
-_BETWEEN_GENRES = re.compile(r"[;/,]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ def _held(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]
 
 def _track_filter(where: Where, catalog: Catalog) -> TrackFilter:
     """The part of a filter that the catalog answers, its texts as the catalog spells them."""
-    keys = {parse_musical_key(key) for key in where.key}
+    musical_keys = {parse_musical_key(key) for key in where.key}
     return TrackFilter(
         artist=_spellings(
             where.artist,
@@ -158,13 +158,15 @@ def _track_filter(where: Where, catalog: Catalog) -> TrackFilter:
         if where.artist
         else None,
         album=_spellings(where.album, distinct_values(catalog, "album")) if where.album else None,
-        genre=_with_genre(where.genre, distinct_values(catalog, "genre")) if where.genre else None,
+        genre=tags_with_genres(distinct_values(catalog, "genre"), where.genre)
+        if where.genre
+        else None,
         musical_key=[
             known
             for known in distinct_values(catalog, "musical_key")
-            if parse_musical_key(known) in keys
+            if parse_musical_key(known) in musical_keys
         ]
-        if keys
+        if musical_keys
         else None,
         year=where.year,
         duration_s=where.duration_s,
@@ -176,15 +178,6 @@ def _track_filter(where: Where, catalog: Catalog) -> TrackFilter:
 def _spellings(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
     names = {fold(name) for name in wanted}
     return [value for value in known if fold(value) in names]
-
-
-def _with_genre(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
-    names = {fold(name).strip() for name in wanted}
-    return [
-        value
-        for value in known
-        if names & {fold(value).strip(), *map(str.strip, _BETWEEN_GENRES.split(fold(value)))}
-    ]
 
 
 def _reaching(

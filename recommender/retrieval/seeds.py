@@ -24,6 +24,7 @@ from indexer.errors import BadVector, InvalidOption, QueryError, UnknownTrack
 from indexer.features.descriptors import Descriptors
 from indexer.filesystem import display_path
 from indexer.vectors.half_precision import scores, to_unit_float32
+from indexer.vectors.unit_vectors import unit_rows
 from recommender.retrieval.lookup import (
     display_name,
     find_by_path,
@@ -335,13 +336,11 @@ def _each_once(seeds: Iterable[Seed]) -> dict[Hashable, Seed]:
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    wide = rows.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    if lengths.min() < 1e-6:
+    unit = unit_rows(rows, shortest=1e-6)
+    if not unit.any(axis=1).all():
         raise InvalidOption(
             "the seeds cancel each other out: leave some out, or take the strategy best_score"
         )
-    unit: NDArray[np.float32] = (wide / lengths).astype(np.float32)
     return unit
 
 

@@ -7,17 +7,15 @@ accents. What the catalog does not know of a track, such as its year, fits no fi
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from indexer.errors import InvalidOption
+from indexer.features.key import parse_musical_key
 from recommender.retrieval.lookup import whole_number
 
 _RANGES = {"year": "year", "duration_s": "duration in seconds", "tempo": "tempo in BPM"}
 _TEXTS = ("artist", "album", "genre", "key")
-_KEY = re.compile(r"\s*([A-Ga-g])([#♯b♭]?)\s*(m|min|minor|M|maj|major|)\s*")
-_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +66,11 @@ class Where:
         for name in ("among", "exclude"):
             object.__setattr__(self, name, _tracks(name, getattr(self, name)))
         object.__setattr__(self, "tags", tuple(_tag_level(pair) for pair in self.tags))
-        for key in self.key:
-            parse_musical_key(key)
+        for text in self.key:
+            if parse_musical_key(text) is None:
+                raise InvalidOption(
+                    f'{text!r} is no musical key: write "A minor", "Am", "Bb" or "F# major"'
+                )
         since = self.added_since
         if since is not None and not (isinstance(since, int | float) and math.isfinite(since)):
             raise InvalidOption(f"added since {since!r} is no time: give seconds of Unix")
@@ -91,23 +92,6 @@ class Where:
         if self.exclude:
             parts.append(f"without {len(self.exclude)} named")
         return ", ".join(parts)
-
-
-def parse_musical_key(key: str) -> tuple[int, str]:
-    """The pitch class (0 is C) of a musical key's tonic, and "major" or "minor".
-
-    Raises
-    ------
-    InvalidOption
-        The text names no key.
-    """
-    fit = _KEY.fullmatch(key)
-    if fit is None:
-        raise InvalidOption(f'{key!r} is no key: write "A minor", "Am", "Bb" or "F# major"')
-    tonic, accidental, mode = fit.groups()
-    shift = {"#": 1, "♯": 1, "b": -1, "♭": -1}.get(accidental, 0)
-    minor = mode in ("m", "min", "minor")
-    return (_SEMITONES[tonic.upper()] + shift) % 12, "minor" if minor else "major"
 
 
 def _texts(name: str, values: Any) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def blend(
         More neighbours by sound than are wanted, say `POOL`: lyrics choose among them.
     vector : float32 (dim,) or None
         The seed's lyrics, as `LyricVectors.vector` gives them; of several seeds, their
-        `unit_mean`.
+        mean at unit length.
     lyrics : LyricVectors
         Brought up to date.
     weight : float

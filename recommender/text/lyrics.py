@@ -19,6 +19,7 @@ import numpy as np
 
 from indexer.audio.tags import read_lyrics
 from indexer.filesystem import atomic_write
+from indexer.vectors.unit_vectors import unit_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -338,13 +339,6 @@ def _guessed(content: bytes) -> str:
         return ""
     best = from_bytes(content, cp_isolation=list(ENCODINGS)).best()
     return "" if best is None else _as_text(content, best.encoding) or ""
-
-
-def unit_mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean (dim,) of vectors (n, dim), of unit length; zero where they cancel out."""
-    mean = vectors.mean(axis=0)
-    unit: NDArray[np.float32] = mean / max(float(np.linalg.norm(mean)), 1e-9)
-    return unit
 
 
 def _passages(text: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
-from recommender.genres.labels import genre_key, split_genres
+from recommender.retrieval.genre_names import genre_key, genres_by_key
 from recommender.retrieval.lookup import count_noun, whole_number
 from recommender.text.fusion import blend_scores, check_weight, percentiles
 from recommender.text.vocabulary import (
@@ -378,11 +378,8 @@ def _vocabulary(
 
 def _genres(tracks: Sequence[Track]) -> list[dict[str, str]]:
     """The genres of each track, by what tells them from others."""
-    of_text = {
-        text: {genre_key(genre): genre for genre in split_genres(text)}
-        for text in {track.genre for track in tracks}
-    }
-    return [of_text[track.genre] for track in tracks]
+    of_tag = {tag: genres_by_key(tag) for tag in {track.genre for track in tracks}}
+    return [of_tag[track.genre] for track in tracks]
 
 
 def _within(year: int | None, years: tuple[int | None, int | None]) -> bool:

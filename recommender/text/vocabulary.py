@@ -35,7 +35,7 @@ _MINUS = re.compile(r"^[-\u2013\u2212!]+(?=\w)")
 _YEAR = re.compile(r"[12]\d{3}")
 _DECADE = re.compile(r"(?:(1\d|20)?(\d0))s")
 _BPM = re.compile(r"(\d{2,3})bpm")
-_MODE = re.compile(r"\b(?:major|minor)\b")
+_MODE = re.compile(r"\b(?:major|minor|dur|moll)\b")
 _APOSTROPHES = re.compile("['\u2019\u2018`]")
 _WORD = re.compile(r"\w+")
 

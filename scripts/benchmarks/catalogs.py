@@ -15,6 +15,7 @@ from indexer.catalog.writer import add_root, record_model
 from indexer.library import Library
 from indexer.models.registry import model_info
 from indexer.vectors.half_precision import to_half
+from indexer.vectors.unit_vectors import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def clustered(count: int, *, dim: int, seed: int) -> NDArray[np.float32]:
         rng.standard_normal(out=block, dtype=np.float32)
         block *= _TRACK_WEIGHT
         block += artists[rng.integers(0, len(artists), len(block))]
-        block /= np.linalg.norm(block, axis=1, keepdims=True)
+        block[:] = unit_rows(block)
     return vectors
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from cold_start.simulation import same
+from indexer.vectors.unit_vectors import unit_rows
 from recommender.cold_start import ContentFactors, FactorRegressor, HybridRecommender
 from recommender.cold_start.factors import factors_of
 
@@ -82,15 +83,13 @@ def baselines(
     yield "same artist", np.asarray(split.train @ same(tracks.makers).astype(np.float32))
     yield "genre tag", np.asarray(split.train @ same(tracks.genres).astype(np.float32))
     for name, vectors in tracks.embeddings.items():
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit = unit_rows(vectors)
         yield f"{name}, plain cosine", _cosine(split.train, unit)
 
 
 def _cosine(train: csr_matrix, unit: NDArray[np.float32]) -> Scores:
     """Cosine to the mean of the listener's tracks."""
-    profiles = np.asarray(train @ unit)
-    norms = np.linalg.norm(profiles, axis=1, keepdims=True)
-    return np.asarray(profiles / np.maximum(norms, 1e-12) @ unit.T, np.float32)
+    return unit_rows(np.asarray(train @ unit)) @ unit.T
 
 
 class Mapped:

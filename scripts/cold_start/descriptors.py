@@ -14,6 +14,7 @@ import numpy as np
 from evaluation.hearing import Cache, Listening, hear_all
 
 from indexer.filesystem import display_path
+from indexer.vectors.unit_vectors import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ def heard_of(waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def intervals(chroma: NDArray[np.floating]) -> NDArray[np.floating]:
     """Which intervals sound together (7,), from chroma (frames, 12); the same in every key."""
-    unit = chroma / np.maximum(np.linalg.norm(chroma, axis=1, keepdims=True), 1e-9)
+    unit = unit_rows(chroma)
     return np.array([(unit * np.roll(unit, lag, axis=1)).sum(1).mean() for lag in range(7)])
 
 

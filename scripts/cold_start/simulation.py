@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from indexer.vectors.unit_vectors import unit_rows
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -176,8 +178,7 @@ def _nearness(
     white = left[:, :few] * len(taste) ** 0.5
     found = np.empty((len(centres), len(taste)))
     for row, centre in enumerate(centres):
-        seen = white * np.sqrt(rng.dirichlet(np.full(few, habits.sides)))
-        seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-12)
+        seen = unit_rows(white * np.sqrt(rng.dirichlet(np.full(few, habits.sides))))
         near = seen @ seen[centre]
         found[row] = (near - near.mean()) / near.std()
     return found

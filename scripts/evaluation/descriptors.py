@@ -21,7 +21,7 @@ from indexer.audio.reading import SAMPLE_RATE, WINDOW_SAMPLES, read_windows
 from indexer.audio.windows import Windows
 from indexer.errors import QueryError
 from indexer.features.descriptors import Descriptors, describe, measure
-from indexer.features.key import KEYS, parse_key
+from indexer.features.key import KEYS, parse_musical_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,9 +119,9 @@ def _read(library: Path, truth: Path) -> list[Piece]:
     if not rows or not {"path", "tempo", "key"} <= rows[0].keys():
         raise QueryError(f"{truth} needs columns path, tempo and key: make it with --truth")
     for row in rows:
-        name = parse_key(row["key"])
+        name = parse_musical_key(row["key"])
         if name is None:
-            raise QueryError(f"{row['key']!r} in {truth} is no key: write it as 'A minor'")
+            raise QueryError(f"{row['key']!r} in {truth} is no musical key: write it as 'A minor'")
         path = os.fsencode(library / row["path"])
         with open_file(path) as opened:
             whole = reader(opened)

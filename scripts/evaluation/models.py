@@ -13,7 +13,8 @@ from evaluation.hearing import hear_all, hearer, load_models, one_thread
 from evaluation.music import collections_of, questions_of, read_eval
 from evaluation.tables import Cell, Figure, Table, figures_of
 from indexer.features.melspectrogram import FrontEnd
-from recommender.evaluation.metrics import Question, cosines, retrieval, standardise, to_unit
+from indexer.vectors.unit_vectors import unit_rows
+from recommender.evaluation.metrics import Question, cosines, retrieval, standardise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,4 +156,4 @@ def embed_log_mels(model: Model, log_mels: NDArray[np.float32]) -> NDArray[np.fl
         with torch.inference_mode():
             embeddings, _ = network(cut.reshape(count, own.window_frames, -1))
         vectors.append(embeddings.numpy().mean(0))
-    return to_unit(np.stack(vectors))
+    return unit_rows(np.stack(vectors))

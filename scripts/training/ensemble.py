@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from indexer.models.ensemble import PARTS
-from recommender.evaluation.metrics import to_unit
+from indexer.vectors.unit_vectors import unit_rows
 from training.targets import TEACHERS
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Ensemble:
 
     def _joined(self, embeddings: Mapping[str, Array]) -> Array:
         parts = [
-            to_unit((embeddings[name] - self.means[name]) / self.deviations[name]) * np.sqrt(weight)
+            unit_rows((embeddings[name] - self.means[name]) / self.deviations[name])
+            * np.sqrt(weight)
             for name, weight in self.weights.items()
         ]
         return np.concatenate(parts, 1)

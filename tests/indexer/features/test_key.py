@@ -5,7 +5,7 @@ import pytest
 import soxr
 
 from indexer.features.descriptors import measure
-from indexer.features.key import KEYS, STEPS, estimate_key, parse_key
+from indexer.features.key import KEYS, STEPS, estimate_key, parse_musical_key
 
 RATE = 16_000
 I_IV_V_I = ((0, 4, 7), (5, 9, 12), (7, 11, 14), (0, 4, 7))
@@ -74,15 +74,27 @@ def test_an_even_histogram_has_no_key() -> None:
         ("Cb", "B major"),
         ("F sharp minor", "F# minor"),
         ("AM", "A major"),
+        ("a-moll", "A minor"),
+        ("AMIN", "A minor"),
+        ("F sharp", "F# major"),
+        ("Fis-Dur", "F# major"),
+        ("gis-moll", "G# minor"),
+        ("As-Dur", "Ab major"),
+        ("Es moll", "Eb minor"),
+        ("b-moll", "Bb minor"),
+        ("Bb moll", "Bb minor"),
+        ("h-moll", "B minor"),
         ("H minor", None),
+        ("Hm", None),
+        ("Cs", None),
         ("", None),
         ("A minor 7", None),
     ],
 )
 def test_keys_are_understood_as_people_write_them(text: str, name: str | None) -> None:
-    assert parse_key(text) == name
+    assert parse_musical_key(text) == name
 
 
 def test_every_stored_name_is_understood() -> None:
-    assert [parse_key(name) for name in KEYS] == list(KEYS)
+    assert [parse_musical_key(name) for name in KEYS] == list(KEYS)
     assert len(set(KEYS)) == 24

@@ -201,7 +201,7 @@ def test_questions_without_an_answer(
     assert "both liked and disliked" in run("similar", "4", "5", "--dislike", "song 3")[2]
     assert "no tag 'rokc': did you mean rock" in run("similar", "4", "--tag", "rokc")[2]
     assert "from 1999 to 1990" in run("similar", "4", "--year", "1999-1990")[2]
-    assert "'H' is no key" in run("similar", "4", "--musical-key", "H")[2]
+    assert "'H' is no musical key" in run("similar", "4", "--musical-key", "H")[2]
     code, out, err = run("similar", "4", "--artist", "nobody")
     assert code == 0
     assert out.splitlines()[1].split() == ["score", "cosine", "id", "track"]

@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score
 
 from indexer.audio.reading import read_facts, read_windows
 from indexer.errors import BadVector, NotAudio, QueryError
+from indexer.vectors.unit_vectors import unit_rows
 from recommender import Recommender
 from recommender.__main__ import cli
 from recommender.evaluation.degradations import KINDS, MP3, PLAIN, Sound, read_sound, write_copy
@@ -29,7 +30,6 @@ from recommender.evaluation.metrics import (
     retrieval,
     same_for_all,
     standardise,
-    to_unit,
 )
 from tests import sounds
 from tests.catalogs import DIM, Planted, plant
@@ -92,7 +92,7 @@ def test_average_precision_is_that_of_scikit_learn() -> None:
     similar, labels = vectors(60), [f"g{number % 7}" for number in range(60)]
     artists = [f"a{number % 20}" for number in range(60)]
     scores = retrieval(cosines(similar), {"g": Question(labels, without=artists)})["g"]
-    near = to_unit(similar) @ to_unit(similar).T
+    near = unit_rows(similar) @ unit_rows(similar).T
     for seed, value in zip(scores.seeds, scores.values, strict=True):
         others = [n for n in range(60) if artists[n] != artists[seed]]
         truth = [labels[n] == labels[seed] for n in others]
@@ -138,7 +138,7 @@ def test_equally_near_tracks_are_in_the_order_of_their_places() -> None:
 
 def test_the_nearest_are_those_of_a_plain_sort() -> None:
     similar = vectors(300)
-    near = to_unit(similar) @ to_unit(similar).T
+    near = unit_rows(similar) @ unit_rows(similar).T
     np.fill_diagonal(near, -np.inf)
     expected = np.argsort(-near, axis=1, kind="stable")[:, :10]
     np.testing.assert_array_equal(nearest(cosines(similar), 300), expected)

@@ -11,11 +11,10 @@ from recommender.genres.labels import (
     from_folders,
     from_table,
     from_tags,
-    genre_key,
     merge_spellings,
     read_labels,
-    split_genres,
 )
+from recommender.retrieval.genre_names import genre_key, split_genres
 from tests import sounds
 
 if TYPE_CHECKING:

@@ -321,3 +321,19 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
     for words in (("sad, \x1b[2J",), ("--list",), ("31mred", "--json")):
         _, out, err = command(*words, "--catalog", str(path))
         assert "\x1b" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("hip hop", [1, 2]), ("hip-hop", [1, 2]), ("rnb", [3, 4]), ("R&B", [3, 4]), ("pop", [5])],
+)
+def test_a_genre_filter_keeps_what_words_find_by_genre(
+    tmp_path: Path, text: str, kept: list[int]
+) -> None:
+    genres = ["Hip-Hop", "Rap; hip hop", "R&B", "R'n'B/Soul", "Rock|Pop", "Other", None]
+    tracks = [Planted(f"song {number}", genre=genre) for number, genre in enumerate(genres)]
+    with Recommender.open(plant(tmp_path, ("piano",), tracks)) as recommender:
+        found = find(recommender, text, len(genres))
+        by_words = [hit.id for hit in found if hit.matches[0].because.startswith("genre ")]
+        assert sorted(by_words) == kept
+        assert recommender.ids(Where(genre=(text,))).tolist() == kept

@@ -20,7 +20,7 @@ from indexer.features.melspectrogram import FrontEnd, log_mel
 from indexer.models.checkpoint import ModelCard, NetworkConfig
 from indexer.models.checkpoint import write as write_model
 from indexer.models.registry import load_model
-from recommender.evaluation.metrics import to_unit
+from indexer.vectors.unit_vectors import unit_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +140,7 @@ def clouds(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def togetherness(vectors: np.ndarray, labels: np.ndarray) -> float:
     """Mean cosine within labels above that between them."""
-    similar = to_unit(vectors) @ to_unit(vectors).T
+    similar = unit_rows(vectors) @ unit_rows(vectors).T
     same = labels[:, None] == labels[None]
     return float(similar[same].mean() - similar[~same].mean())
 
