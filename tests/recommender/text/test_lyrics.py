@@ -453,7 +453,7 @@ def test_the_command_blends_and_keeps_the_vectors(catalog: Path) -> None:
         assert answer["hits"][0]["title"] == "sea"
         assert lyrics_path(catalog).exists()
     table = CliRunner().invoke(cli, words, catch_exceptions=False).stdout
-    assert table.splitlines()[0].split()[-1] == "lyrics"
+    assert "lyrics" in table.splitlines()[0].split()
 
 
 @needs_model
