@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def display_path(path: bytes) -> str:
-    """A path as it can be shown: bytes that are not UTF-8 are escaped."""
+    """A path as text for a person: bytes that are not UTF-8 are escaped."""
     return path.decode("utf-8", errors="backslashreplace")
 
 
 def folder_prefix(folder: bytes) -> bytes:
-    """What every path below a folder begins with."""
+    """The folder with a slash behind it: the prefix of every path below."""
     return folder.rstrip(b"/") + b"/"
 
 
@@ -43,10 +43,10 @@ def has_vanished(path: bytes) -> bool:
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], *, draft: Path | None = None) -> Iterator[BinaryIO]:
-    """A file to write into that takes a place when all of it is on disk, and else vanishes.
+    """A file to write into that replaces `path` when all of it is on disk, and is else deleted.
 
-    Who reads the place meanwhile sees the old file or the new one. A file that is replaced leaves
-    its permissions to the new one; of a link, the file it leads to is replaced.
+    Whoever reads `path` meanwhile sees the old file or the new one. The new file has the
+    permissions of the one it replaces; of a link, the file it leads to is replaced.
 
     Parameters
     ----------
@@ -56,21 +56,21 @@ def atomic_write(path: str | os.PathLike[str], *, draft: Path | None = None) -> 
     Raises
     ------
     OSError
-        It cannot be written; the place is as it was.
+        It cannot be written; `path` is as it was.
     """
-    place = Path(os.path.realpath(path))
-    draft = draft or place.with_name(f".{place.name}.{os.getpid()}")
+    target = Path(os.path.realpath(path))
+    draft = draft or target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with draft.open("wb") as file:
             yield file
             fsync_file(file)
         with suppress(FileNotFoundError):
-            draft.chmod(place.stat().st_mode & 0o777)
-        draft.replace(place)
+            draft.chmod(target.stat().st_mode & 0o777)
+        draft.replace(target)
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-    folder = os.open(place.parent, os.O_RDONLY)
+    folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
@@ -78,6 +78,6 @@ def atomic_write(path: str | os.PathLike[str], *, draft: Path | None = None) -> 
 
 
 def fsync_file(file: BinaryIO) -> None:
-    """Wait until what was written is on disk."""
+    """Flush a file, and wait until it is on disk."""
     file.flush()
     os.fsync(file.fileno())

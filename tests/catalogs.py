@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,7 @@ from sqlalchemy import insert, update
 from indexer.audio.container import AudioFacts
 from indexer.audio.reading import read_facts
 from indexer.audio.tags import Tags
-from indexer.catalog.schema import (
-    CatalogRow,
-    DescriptorsRow,
-    EmbeddingRow,
-    RecordingRow,
-    TrackRow,
-)
+from indexer.catalog.schema import CatalogRow, EmbeddingRow, RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
 from indexer.catalog.writer import add_root, record_model
 from indexer.features.melspectrogram import FrontEnd
@@ -88,7 +81,7 @@ def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
         library.refresh()
         recordings: dict[bytes, int] = {}
         rows: dict[Any, list[dict[str, object]]] = {
-            table: [] for table in (RecordingRow, EmbeddingRow, DescriptorsRow, TrackRow)
+            table: [] for table in (RecordingRow, EmbeddingRow, TrackRow)
         }
         for number, (track, vector) in enumerate(zip(tracks, vectors, strict=True), start=1):
             path = track.path or music / f"{number:04}.mp3"
@@ -97,7 +90,7 @@ def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
                 path.touch()
             if facts.audio_hash not in recordings:
                 recordings[facts.audio_hash] = number
-                rows[RecordingRow].append({"id": number, **asdict(facts)})
+                rows[RecordingRow].append({"id": number, **asdict(facts), **_descriptors(track)})
                 rows[EmbeddingRow].append(
                     {
                         "recording_id": number,
@@ -107,7 +100,6 @@ def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
                         "windows": 12,
                     }
                 )
-                rows[DescriptorsRow].append(_descriptors(number, track))
             rows[TrackRow].append(_track(number, track, path, recordings[facts.audio_hash]))
         with library.catalog.writing() as connection:
             connection.execute(update(CatalogRow).values(change=1))
@@ -116,15 +108,6 @@ def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
                     connection.execute(insert(table), values)
         library.refresh()
     return catalog
-
-
-def make_old(catalog: Path) -> None:
-    """Take a closed catalog back to the first schema, which had no descriptors."""
-    with closing(sqlite3.connect(catalog)) as raw:
-        raw.executescript(
-            "DROP TABLE descriptors; UPDATE alembic_version SET version_num = '0001';"
-            "PRAGMA wal_checkpoint(TRUNCATE);"
-        )
 
 
 def _vector(number: int, track: Planted) -> np.ndarray:
@@ -145,9 +128,8 @@ def _activations(track: Planted, tags: Sequence[str]) -> np.ndarray:
     return np.array([track.activations.get(tag, 0.05) for tag in tags], "<f2")
 
 
-def _descriptors(recording: int, track: Planted) -> dict[str, object]:
+def _descriptors(track: Planted) -> dict[str, object]:
     return {
-        "recording_id": recording,
         "tempo_bpm": track.tempo_bpm,
         "tempo_confidence": 1.0,
         "musical_key": track.musical_key,

@@ -92,15 +92,13 @@ def analyse_file(
     *,
     windows: int = DEFAULT_WINDOWS,
     skip_known: bool = True,
-    describe_known: bool = False,
 ) -> TrackAnalysis:
-    """Analyse a file, or less of it where the worker knows its recording; see `analyse`."""
+    """Analyse a file, without decoding it where the worker knows its recording."""
     return analyse(
         path,
         worker.model,
         windows=windows,
         skip_if=worker.knows if skip_known else None,
-        describe_skipped=describe_known,
     )
 
 

@@ -58,7 +58,6 @@ def analyse(
     *,
     windows: int = DEFAULT_WINDOWS,
     skip_if: Callable[[bytes], bool] | None = None,
-    describe_skipped: bool = False,
 ) -> TrackAnalysis:
     """Analyse one file.
 
@@ -70,8 +69,6 @@ def analyse(
         How many windows to spread over the track, or `ALL_WINDOWS`.
     skip_if : function of an audio hash to bool
         Where it returns True, the recording is known and nothing is decoded.
-    describe_skipped : bool
-        Decode a known recording nevertheless, for its descriptors alone.
 
     Raises
     ------
@@ -82,18 +79,14 @@ def analyse(
     with open_track(
         path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
     ) as track:
-        known = skip_if is not None and skip_if(track.facts.audio_hash)
-        if known and not describe_skipped:
+        if skip_if is not None and skip_if(track.facts.audio_hash):
             return TrackAnalysis(track.facts, read_tags(path), None, None, 0)
         measured: list[Measures] = []
         embedded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         for waveforms in _waveform_batches(track, windows):
             measured.append(measure(waveforms, sample_rate=front_end.sample_rate))
-            if not known:
-                embedded.append(model.embed_windows(waveforms))
+            embedded.append(model.embed_windows(waveforms))
         descriptors = describe(measured, channel_power_ratio=track.channel_power_ratio)
-        if known:
-            return TrackAnalysis(track.facts, read_tags(path), None, None, 0, descriptors)
         embeddings = np.concatenate([vectors for vectors, _ in embedded])
         activations = np.concatenate([tags for _, tags in embedded])
         if not np.isfinite(embeddings).all():

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, create_engine, event, insert, select, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
-from indexer.catalog.schema import APPLICATION_ID, REVISIONS, CatalogRow, DescriptorsRow
+from indexer.catalog.schema import APPLICATION_ID, REVISIONS, CatalogRow
 from indexer.errors import (
     CatalogFull,
     CatalogLocked,
@@ -78,9 +78,7 @@ def connect(path: Path, *, read_only: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
-        if read_only:
-            _stand_in_for_descriptors(connection)
-        else:
+        if not read_only:
             if connection.execute("PRAGMA page_count").fetchone() == (0,):
                 # Before WAL: readers look for it in the file itself, which WAL writes later.
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -88,19 +86,6 @@ def connect(path: Path, *, read_only: bool) -> Engine:
             connection.execute("PRAGMA synchronous=FULL")
 
     return engine
-
-
-def _stand_in_for_descriptors(connection: sqlite3.Connection) -> None:
-    """Let a catalog of schema 0001 be read as if it had the later table, empty.
-
-    So a new version of the program answers from an old catalog, also one on a read-only disk,
-    before the next `index` upgrades it.
-    """
-    there = "SELECT 1 FROM sqlite_master WHERE name = 'descriptors'"
-    if connection.execute(there).fetchone() is None:
-        connection.execute("PRAGMA temp_store=MEMORY")
-        columns = ", ".join(DescriptorsRow.__table__.columns.keys())
-        connection.execute(f"CREATE TEMP TABLE descriptors ({columns})")
 
 
 def revision_of(engine: Engine) -> str | None:
@@ -158,21 +143,26 @@ def bring_up_to_date(path: Path, engine: Engine) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Say what SQLite's errors mean for the owner of this catalog."""
+    """Turn SQLite's errors into those of `indexer.errors`, with what to do about them."""
     try:
         yield
     except (DatabaseError, sqlite3.DatabaseError) as error:
         cause = error.orig if isinstance(error, DatabaseError) else error
-        said = str(cause)
-        if "full" in said or "readonly" in said or "disk I/O" in said or "unable to open" in said:
+        message = str(cause)
+        if (
+            "full" in message
+            or "readonly" in message
+            or "disk I/O" in message
+            or "unable to open" in message
+        ):
             raise CatalogFull(
-                f"{path} cannot be written ({said}): free some space or move the catalog; what was "
-                "reported as stored is safe"
+                f"{path} cannot be written ({message}): free some space or move the catalog; what "
+                "was reported as stored is safe"
             ) from error
-        if "locked" in said:
-            raise CatalogLocked(f"{path} is in use by another program ({said})") from error
-        if "not a database" in said or "malformed" in said:
+        if "locked" in message:
+            raise CatalogLocked(f"{path} is in use by another program ({message})") from error
+        if "not a database" in message or "malformed" in message:
             raise NotACatalog(
-                f"{path} is damaged ({said}): restore a copy, or move it away and index again"
+                f"{path} is damaged ({message}): restore a copy, or move it away and index again"
             ) from error
         raise

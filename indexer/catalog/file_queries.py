@@ -1,4 +1,4 @@
-"""What the catalog knows of files on disk: what a run of indexing compares them with."""
+"""Files as the catalog last saw them: what a run of indexing compares those on disk with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import func, select
 
-from indexer.catalog.schema import DescriptorsRow, EmbeddingRow, FailureRow, RecordingRow, TrackRow
+from indexer.catalog.schema import EmbeddingRow, FailureRow, RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class SeenFile:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What the last run saw of a file."""
+    """The track of a file, with size and mtime as the last run saw them."""
 
     track_id: int
     size: int
@@ -54,7 +54,7 @@ def failed_files(catalog: Catalog) -> dict[bytes, tuple[int, int]]:
 
 
 def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:
-    """The first 8 bytes of the hash of each recording the model has heard, sorted."""
+    """First 8 bytes of the hash of each recording embedded by a model, uint64 (n,), sorted."""
     query = (
         select(func.substr(RecordingRow.audio_hash, 1, 8))
         .join(EmbeddingRow)
@@ -65,9 +65,9 @@ def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:
     return np.sort(np.frombuffer(joined, dtype=">u8").astype(np.uint64))
 
 
-def unheard_files(catalog: Catalog, model: StoredModel) -> list[tuple[bytes, int, int]]:
-    """Path, size and mtime of each present track whose recording the model has not heard."""
-    heard = (
+def files_to_embed(catalog: Catalog, model: StoredModel) -> list[tuple[bytes, int, int]]:
+    """Path, size and mtime of each present track whose recording a model has not embedded."""
+    embedded = (
         select(EmbeddingRow.recording_id)
         .where(
             EmbeddingRow.recording_id == TrackRow.recording_id,
@@ -77,26 +77,7 @@ def unheard_files(catalog: Catalog, model: StoredModel) -> list[tuple[bytes, int
     )
     query = (
         select(TrackRow.path, TrackRow.size, TrackRow.mtime_ns)
-        .where(TrackRow.status == TrackStatus.PRESENT, ~heard)
-        .order_by(TrackRow.path)
-    )
-    with catalog.reading() as connection:
-        return [(row[0], row[1], row[2]) for row in connection.execute(query)]
-
-
-def undescribed_files(catalog: Catalog) -> list[tuple[bytes, int, int]]:
-    """Path, size and mtime of each present track without descriptors.
-
-    Tracks that were indexed before the catalog had such a table.
-    """
-    described = (
-        select(DescriptorsRow.recording_id)
-        .where(DescriptorsRow.recording_id == TrackRow.recording_id)
-        .exists()
-    )
-    query = (
-        select(TrackRow.path, TrackRow.size, TrackRow.mtime_ns)
-        .where(TrackRow.status == TrackStatus.PRESENT, ~described)
+        .where(TrackRow.status == TrackStatus.PRESENT, ~embedded)
         .order_by(TrackRow.path)
     )
     with catalog.reading() as connection:

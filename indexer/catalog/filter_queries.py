@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from sqlalchemy import func, or_, select
 
-from indexer.catalog.schema import DescriptorsRow, RecordingRow, TrackRow
+from indexer.catalog.schema import RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def distinct_values(
     catalog: Catalog, column: Literal["artist", "album_artist", "album", "genre", "musical_key"]
 ) -> list[str]:
     """Every text that a column holds, once."""
-    source = DescriptorsRow.musical_key if column == "musical_key" else getattr(TrackRow, column)
+    source = RecordingRow.musical_key if column == "musical_key" else getattr(TrackRow, column)
     query = select(source).distinct().where(source.is_not(None))
     with catalog.reading() as connection:
         return list(connection.execute(query).scalars())
@@ -84,7 +84,7 @@ def matching_ids(catalog: Catalog, wanted: TrackFilter) -> NDArray[np.int64]:
 
 
 def _conditions(wanted: TrackFilter) -> Iterator[ColumnElement[bool]]:
-    """A filter as SQL over tracks, recordings and descriptors, joined where they are needed."""
+    """A filter as SQL over tracks, and recordings where they are needed."""
     if wanted.artist is not None:
         yield or_(
             _one_of(TrackRow.artist, wanted.artist), _one_of(TrackRow.album_artist, wanted.artist)
@@ -97,15 +97,14 @@ def _conditions(wanted: TrackFilter) -> Iterator[ColumnElement[bool]]:
         yield from _within(TrackRow.year, *wanted.year)
     if wanted.added_since is not None:
         yield TrackRow.added_at >= wanted.added_since
-    if wanted.duration_s is not None:
+    if (wanted.duration_s, wanted.tempo, wanted.musical_key) != (None, None, None):
         yield TrackRow.recording_id == RecordingRow.id
+    if wanted.duration_s is not None:
         yield from _within(RecordingRow.duration_s, *wanted.duration_s)
-    if wanted.tempo is not None or wanted.musical_key is not None:
-        yield TrackRow.recording_id == DescriptorsRow.recording_id
     if wanted.tempo is not None:
-        yield from _within(DescriptorsRow.tempo_bpm, *wanted.tempo)
+        yield from _within(RecordingRow.tempo_bpm, *wanted.tempo)
     if wanted.musical_key is not None:
-        yield _one_of(DescriptorsRow.musical_key, wanted.musical_key)
+        yield _one_of(RecordingRow.musical_key, wanted.musical_key)
 
 
 def _one_of(column: Any, values: Sequence[str]) -> ColumnElement[bool]:

@@ -38,7 +38,7 @@ class WriterLock:
         except OSError as error:
             raise CatalogFull(
                 f"the folder of {catalog} cannot be written ({error.strerror}): "
-                "choose another place with --catalog"
+                "choose another path with --catalog"
             ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,8 +66,8 @@ class WriterLock:
     def _holder(self) -> str:
         self._file.seek(0)
         try:
-            told = json.loads(self._file.read())
-            return f"process {told['pid']} on {told['host']} (since {told['since']})"
+            holder = json.loads(self._file.read())
+            return f"process {holder['pid']} on {holder['host']} (since {holder['since']})"
         except (ValueError, KeyError, TypeError):
             return "another process"
 

@@ -1,8 +1,8 @@
-"""The catalog: one SQLite file that holds every track, its embedding and its failures.
+"""The catalog: one SQLite file of tracks, their embeddings and their failures.
 
-It knows no audio: it is handed facts and vectors. Reading never waits for the one writer (WAL),
-and a writer's batch is on disk when `store` and its sisters return (`synchronous=FULL`).
-Vectors are kept as float16 and handed out as unit float32, the same numbers every time.
+Reading never waits for the one writer (WAL), and what a writer has committed is on disk
+(`synchronous=FULL`). Vectors are stored as float16 and returned as unit float32, the same numbers
+every time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from indexer.catalog.connection import (
 from indexer.catalog.lock import WriterLock
 from indexer.catalog.schema import (
     CatalogRow,
-    DescriptorsRow,
     EmbeddingRow,
     FailureRow,
     ModelRow,
@@ -64,7 +63,7 @@ BATCH_IDS = 10_000
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model as the catalog knows it: enough to refuse another one."""
+    """A model as the catalog stores it."""
 
     id: int
     name: str
@@ -76,10 +75,9 @@ class StoredModel:
 
 @dataclass(frozen=True)
 class Track:
-    """Everything the catalog knows of one track but its vector.
+    """A track and its recording, without vectors.
 
-    The last six are those of `indexer.features.descriptors.Descriptors`; None in a track that was
-    indexed before there were any, until `index` has filled them in.
+    The last six fields are those of `indexer.features.descriptors.Descriptors`.
     """
 
     id: int
@@ -102,9 +100,9 @@ class Track:
     channels: int
     bit_rate: int | None
     tempo_bpm: float | None
-    tempo_confidence: float | None
+    tempo_confidence: float
     musical_key: str | None
-    key_confidence: float | None
+    key_confidence: float
     loudness_lufs: float | None
     brightness_hz: float | None
 
@@ -123,7 +121,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Changes:
-    """Answerable vectors that have come, changed or gone since a change number."""
+    """Vectors of present tracks that were added, changed or removed since a change number."""
 
     ids: NDArray[np.int64]
     vectors: NDArray[np.float32]
@@ -149,15 +147,15 @@ class Catalog:
         ------
         CatalogMissing, NotACatalog, CatalogTooNew
         """
-        place = Path(path)
-        if not place.exists():
-            raise CatalogMissing(no_catalog(place))
-        place = place.resolve()
-        check_header(place)
-        engine = connect(place, read_only=True)
-        with explained(place):
-            check_revision(place, revision_of(engine))
-            return cls(place, engine, None)
+        file = Path(path)
+        if not file.exists():
+            raise CatalogMissing(no_catalog(file))
+        file = file.resolve()
+        check_header(file)
+        engine = connect(file, read_only=True)
+        with explained(file):
+            check_revision(file, revision_of(engine))
+            return cls(file, engine, None)
 
     @classmethod
     def open_for_writing(cls, path: str | os.PathLike[str], *, create: bool = False) -> Catalog:
@@ -171,21 +169,21 @@ class Catalog:
             Another process is writing it.
         NotACatalog, CatalogTooNew, CatalogFull
         """
-        place = Path(path)
+        file = Path(path)
         # A file of no bytes is what an interrupted first run leaves behind.
-        if place.exists() and place.stat().st_size > 0:
-            check_header(place)
+        if file.exists() and file.stat().st_size > 0:
+            check_header(file)
         elif not create:
-            raise CatalogMissing(no_catalog(place))
-        if not place.parent.is_dir():
-            raise CatalogMissing(f"the folder {place.parent} for the catalog does not exist")
-        place = place.resolve()
-        lock = WriterLock(place)
+            raise CatalogMissing(no_catalog(file))
+        if not file.parent.is_dir():
+            raise CatalogMissing(f"the folder {file.parent} for the catalog does not exist")
+        file = file.resolve()
+        lock = WriterLock(file)
         try:
-            engine = connect(place, read_only=False)
-            with explained(place):
-                bring_up_to_date(place, engine)
-                return cls(place, engine, lock)
+            engine = connect(file, read_only=False)
+            with explained(file):
+                bring_up_to_date(file, engine)
+                return cls(file, engine, lock)
         except BaseException:
             lock.release()
             raise
@@ -196,7 +194,7 @@ class Catalog:
         return self._lock is not None
 
     def close(self) -> None:
-        """Let go of the file and, for a writer, of the lock."""
+        """Close the file and, for a writer, release the lock."""
         self._watch.close()
         self.engine.dispose()
         if self._lock is not None:
@@ -223,7 +221,7 @@ class Catalog:
         return int(version)
 
     def change(self) -> int:
-        """The number of the last change to what can be answered."""
+        """The number of the last change to the vectors of present tracks."""
         with self.reading() as connection:
             return connection.execute(select(CatalogRow.change)).scalar_one()
 
@@ -338,7 +336,7 @@ class Catalog:
         return rows.astype(np.float32)
 
     def changes_since(self, change: int, model: StoredModel) -> Iterator[Changes]:
-        """What an index that has seen `change` must still learn, oldest first, in batches."""
+        """Changes to vectors after the change number `change`, oldest first, in batches."""
         query = (
             select(TrackRow.id, TrackRow.status, EmbeddingRow.vector)
             .outerjoin(
@@ -363,7 +361,7 @@ class Catalog:
                 )
 
     def counts(self) -> dict[str, int]:
-        """How many tracks there are of each status, and how many failures and recordings."""
+        """Number of tracks of each status, of failures and of recordings."""
         by_status = select(TrackRow.status, func.count()).group_by(TrackRow.status)
         with self.reading() as connection:
             counts = {str(status): 0 for status in TrackStatus}
@@ -375,7 +373,7 @@ class Catalog:
         return counts
 
     def count_missing(self, ids: Sequence[int]) -> int:
-        """How many of these tracks are missing."""
+        """Number of these tracks that are missing."""
         with self.reading() as connection:
             return sum(
                 connection.execute(
@@ -387,7 +385,7 @@ class Catalog:
             )
 
     def played_seconds(self) -> float:
-        """The present tracks' durations, added up."""
+        """Sum of the present tracks' durations, in seconds."""
         query = (
             select(func.coalesce(func.sum(RecordingRow.duration_s), 0.0))
             .join(TrackRow)
@@ -397,7 +395,7 @@ class Catalog:
             return float(connection.execute(query).scalar_one())
 
     def damage(self) -> list[str]:
-        """What SQLite's own full check of the file finds; empty when it is sound."""
+        """Faults that SQLite's own full check of the file finds; empty when it is sound."""
         with self.reading() as connection:
             found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
             broken = connection.execute(text("PRAGMA foreign_key_check")).fetchall()
@@ -415,7 +413,7 @@ def _tracks_by_id() -> str:
 
 
 def _track_query() -> Select[Any]:
-    tables = (TrackRow, RecordingRow, DescriptorsRow)
+    tables = (TrackRow, RecordingRow)
     columns = [
         next(getattr(table, name) for table in tables if hasattr(table, name))
         for name in Track.__dataclass_fields__
@@ -424,7 +422,6 @@ def _track_query() -> Select[Any]:
         select(*columns)
         .select_from(TrackRow)
         .join(RecordingRow, TrackRow.recording_id == RecordingRow.id)
-        .outerjoin(DescriptorsRow, TrackRow.recording_id == DescriptorsRow.recording_id)
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of a catalog, as SQLAlchemy models. What they hold is the truth; all else is cache."""
+"""The tables of a catalog, as SQLAlchemy models."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 APPLICATION_ID = 0x534C4B31
 """SQLite's application id of a catalog ("SLK1"), at byte 68 of the file."""
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001",)
 """Every schema this program knows, oldest first; the last one is written."""
 
 
 class Base(DeclarativeBase):
-    """Names every constraint, so that migrations can name them too."""
+    """Base of all tables; names every constraint, so that migrations can name them too."""
 
     type_annotation_map = {float: Double}  # noqa: RUF012 - SQLAlchemy's own attribute
     metadata = MetaData(
@@ -37,7 +37,7 @@ class Base(DeclarativeBase):
 
 
 class CatalogRow(Base):
-    """The one row that says which catalog this is and where its change counter stands."""
+    """The catalog's identity, change counter and active model: one row."""
 
     __tablename__ = "catalog"
 
@@ -59,11 +59,11 @@ class ModelRow(Base):
     dim: Mapped[int]
     tag_names: Mapped[list[str]] = mapped_column(JSON)
     windows: Mapped[int]
-    """Windows a track is heard through; 0: all of it."""
+    """Windows embedded of each track; 0: all of it."""
 
 
 class RootRow(Base):
-    """A folder that was indexed; a later `index` without arguments goes through all of them."""
+    """A folder that was indexed; `index` without arguments scans all of them."""
 
     __tablename__ = "roots"
 
@@ -71,7 +71,10 @@ class RootRow(Base):
 
 
 class RecordingRow(Base):
-    """What is heard, known by the hash of its encoded audio."""
+    """A recording, known by the hash of its encoded audio, with its descriptors.
+
+    The last six columns are those of `indexer.features.descriptors.Descriptors`.
+    """
 
     __tablename__ = "recordings"
 
@@ -83,10 +86,16 @@ class RecordingRow(Base):
     sample_rate: Mapped[int]
     channels: Mapped[int]
     bit_rate: Mapped[int | None]
+    tempo_bpm: Mapped[float | None]
+    tempo_confidence: Mapped[float] = mapped_column(default=0.0)
+    musical_key: Mapped[str | None] = mapped_column(String(8))
+    key_confidence: Mapped[float] = mapped_column(default=0.0)
+    loudness_lufs: Mapped[float | None]
+    brightness_hz: Mapped[float | None]
 
 
 class EmbeddingRow(Base):
-    """What one model hears in one recording; both blobs are little-endian float16."""
+    """Embedding and tag activations of a recording by a model, both as little-endian float16."""
 
     __tablename__ = "embeddings"
 
@@ -97,25 +106,6 @@ class EmbeddingRow(Base):
     vector: Mapped[bytes] = mapped_column(LargeBinary)
     activations: Mapped[bytes] = mapped_column(LargeBinary)
     windows: Mapped[int]
-
-
-class DescriptorsRow(Base):
-    """What is measured in a recording's sound; see `indexer.features.descriptors`.
-
-    A recording that was measured has a row, also where a measure found nothing to say.
-    """
-
-    __tablename__ = "descriptors"
-
-    recording_id: Mapped[int] = mapped_column(
-        ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True
-    )
-    tempo_bpm: Mapped[float | None]
-    tempo_confidence: Mapped[float]
-    musical_key: Mapped[str | None] = mapped_column(String(8))
-    key_confidence: Mapped[float]
-    loudness_lufs: Mapped[float | None]
-    brightness_hz: Mapped[float | None]
 
 
 class TrackRow(Base):
@@ -150,7 +140,7 @@ class TrackRow(Base):
 
 
 class FailureRow(Base):
-    """A file that could not be analysed: where, why, and how often it was tried."""
+    """A file that could not be analysed: at which stage, for what reason, after how many tries."""
 
     __tablename__ = "failures"
 

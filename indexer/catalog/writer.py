@@ -1,7 +1,7 @@
-"""What the one writer does to a catalog, each function inside a transaction of the caller's.
+"""Writes to a catalog, each function inside a transaction of the caller's.
 
-Every change to what can be answered takes the next change number, in the transaction that makes
-it; an index that knows the last number it has seen can therefore always catch up.
+Every change to the vectors that answers are made of takes the next change number, in the
+transaction that makes it; an index that knows the last number it has seen can always catch up.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from indexer.catalog.reader import BATCH_IDS, StoredModel
 from indexer.catalog.schema import (
     CatalogRow,
-    DescriptorsRow,
     EmbeddingRow,
     FailureRow,
     ModelRow,
@@ -37,25 +36,22 @@ if TYPE_CHECKING:
 
     from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.file_queries import SeenFile
-    from indexer.features.descriptors import Descriptors
     from indexer.models.registry import ModelInfo
 
 
 class Stored(enum.StrEnum):
-    """What storing an analysis turned out to be."""
+    """What storing an analysis did to the catalog."""
 
     NEW = "new"
     CHANGED = "changed"  # other sound in the same file
-    MOVED = "moved"  # the sound of a missing track in a new place
+    MOVED = "moved"  # the sound of a missing track under another path
     RETAGGED = "retagged"  # the same sound in the same file, other tags
     TOUCHED = "touched"  # the same sound and the same tags in the same file
-    RETURNED = "returned"  # a track that was missing, failed or removed is back in its place
-    DESCRIBED = "described"  # as before, with descriptors it did not have
-    UNHEARD = "unheard"  # nothing stored: the sound was taken for known but is not
+    RETURNED = "returned"  # a track that was missing, failed or removed is present again
 
 
 def record_model(connection: Connection, model: ModelInfo, *, windows: int) -> StoredModel:
-    """Record a model and how many windows it hears; a catalog's first one is active at once."""
+    """Store a model and its windows per track; a catalog's first model becomes active."""
     connection.execute(
         upsert(ModelRow)
         .values(
@@ -83,7 +79,7 @@ def record_model(connection: Connection, model: ModelInfo, *, windows: int) -> S
 
 
 def activate_model(connection: Connection, model: StoredModel) -> None:
-    """Let answers come from a model that has heard everything, and forget all others."""
+    """Make a model that has embedded every track the active one, and delete all others."""
     _next_change(connection)
     connection.execute(update(CatalogRow).values(active_model_id=model.id))
     connection.execute(delete(EmbeddingRow).where(EmbeddingRow.model_id != model.id))
@@ -91,8 +87,14 @@ def activate_model(connection: Connection, model: StoredModel) -> None:
 
 
 def add_root(connection: Connection, root: bytes) -> None:
-    """Remember a folder for later runs without arguments."""
+    """Store a folder for later runs without arguments."""
     connection.execute(upsert(RootRow).values(path=root).on_conflict_do_nothing())
+
+
+def next_track_id(connection: Connection) -> int:
+    """The lowest id that no track has, had or will have: all from there on are free."""
+    query = text("SELECT seq FROM sqlite_sequence WHERE name = 'tracks'")
+    return int(connection.execute(query).scalar() or 0) + 1
 
 
 def store(
@@ -100,15 +102,27 @@ def store(
     model: StoredModel,
     file: SeenFile,
     analysis: TrackAnalysis,
-) -> Stored:
-    """Put one analysed file into the catalog; its failure, if it had one, is forgotten.
+    *,
+    new_id: int | None = None,
+) -> Stored | None:
+    """Store the analysis of one file, and delete the file's failure if it had one.
 
-    A new file whose recording belongs to a track without a file takes that track's place: it was
+    A new file whose recording belongs to a track without a file takes over that track: it was
     moved. If the owner had removed that track, it stays removed.
+
+    Parameters
+    ----------
+    new_id : int, optional
+        Id of the track if it is a new one, at least `next_track_id`; by default the next.
+
+    Returns
+    -------
+    Stored or None
+        None if nothing was stored: the analysis holds no embedding, nor does the catalog.
     """
     recording_id = _store_recording(connection, model, analysis)
     if recording_id is None:
-        return Stored.UNHEARD
+        return None
     connection.execute(delete(FailureRow).where(FailureRow.path == file.path))
     seen = {
         "path": file.path,
@@ -131,21 +145,21 @@ def store(
             seen["status"], outcome = TrackStatus.REMOVED, Stored.TOUCHED
     else:
         outcome = Stored.NEW
-    if _store_descriptors(connection, recording_id, analysis.descriptors):
-        outcome = Stored.DESCRIBED if outcome is Stored.TOUCHED else outcome
-    if outcome not in (Stored.RETAGGED, Stored.TOUCHED, Stored.DESCRIBED):
+    if outcome not in (Stored.RETAGGED, Stored.TOUCHED):
         seen["change"] = _next_change(connection)
     if track is None:
         seen["key"] = _free_key(connection, file, track_id=None)
-        connection.execute(insert(TrackRow).values(added_at=time.time(), key_given=False, **seen))
+        connection.execute(
+            insert(TrackRow).values(id=new_id, added_at=time.time(), key_given=False, **seen)
+        )
     else:
         connection.execute(update(TrackRow).where(TrackRow.id == track.id).values(**seen))
-        _drop_unused(connection, [track.recording_id])
+        _delete_unused(connection, [track.recording_id])
     return outcome
 
 
 def _outcome(track: Row[Any], recording_id: int, analysis: TrackAnalysis) -> Stored:
-    """What an analysis means for the track that the file had before."""
+    """What an analysis does to the track that the file had before."""
     if track.recording_id != recording_id:
         return Stored.CHANGED
     if track.status != TrackStatus.PRESENT:
@@ -156,7 +170,7 @@ def _outcome(track: Row[Any], recording_id: int, analysis: TrackAnalysis) -> Sto
 
 
 def store_failure(connection: Connection, file: SeenFile, error: AnalysisError) -> None:
-    """Put a file that could not be analysed among the failures; its track is answered no more."""
+    """Store the failure of one file, and mark its track as failed."""
     row = {
         "path": file.path,
         "size": file.size,
@@ -190,7 +204,7 @@ def store_failure(connection: Connection, file: SeenFile, error: AnalysisError) 
 
 
 def set_key(connection: Connection, path: bytes, key: str) -> None:
-    """Give the track of a file the caller's own name.
+    """Set the key of a file's track to the caller's own name.
 
     Raises
     ------
@@ -210,7 +224,7 @@ def set_key(connection: Connection, path: bytes, key: str) -> None:
 
 
 def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) -> None:
-    """Give tracks another status, under one new change number."""
+    """Set the status of tracks, under one new change number."""
     if not ids:
         return
     change = _next_change(connection)
@@ -222,8 +236,8 @@ def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) 
         )
 
 
-def forget_dead_roots(connection: Connection) -> None:
-    """Drop folders that are gone and hold no present track, as after a folder was renamed."""
+def delete_dead_roots(connection: Connection) -> None:
+    """Delete roots that are gone and hold no present track, as after a folder was renamed."""
     for root in connection.execute(select(RootRow.path)).scalars().all():
         start = folder_prefix(root)
         held = select(TrackRow.id).where(
@@ -234,8 +248,8 @@ def forget_dead_roots(connection: Connection) -> None:
             connection.execute(delete(RootRow).where(RootRow.path == root))
 
 
-def forget_failures(connection: Connection, paths: Sequence[bytes]) -> None:
-    """Drop the failures of files that are no longer there."""
+def delete_failures(connection: Connection, paths: Sequence[bytes]) -> None:
+    """Delete the failures of files that are gone."""
     for start in range(0, len(paths), BATCH_IDS):
         batch = paths[start : start + BATCH_IDS]
         connection.execute(delete(FailureRow).where(FailureRow.path.in_(batch)))
@@ -244,6 +258,7 @@ def forget_failures(connection: Connection, paths: Sequence[bytes]) -> None:
 def _store_recording(
     connection: Connection, model: StoredModel, analysis: TrackAnalysis
 ) -> int | None:
+    """Id of the file's recording, stored if it is new; None without any embedding of it."""
     facts = analysis.facts
     recording_id = connection.execute(
         select(RecordingRow.id).where(RecordingRow.audio_hash == facts.audio_hash)
@@ -251,12 +266,15 @@ def _store_recording(
     if analysis.embedding is None or analysis.activations is None:
         if recording_id is None:
             return None
-        heard = select(EmbeddingRow.windows).where(
+        embedded = select(EmbeddingRow.windows).where(
             EmbeddingRow.recording_id == recording_id, EmbeddingRow.model_id == model.id
         )
-        return None if connection.execute(heard).scalar() is None else recording_id
+        return None if connection.execute(embedded).scalar() is None else recording_id
     if recording_id is None:
-        new_row = insert(RecordingRow).values(**asdict(facts)).returning(RecordingRow.id)
+        row = asdict(facts)
+        if analysis.descriptors is not None:
+            row |= asdict(analysis.descriptors)
+        new_row = insert(RecordingRow).values(**row).returning(RecordingRow.id)
         recording_id = connection.execute(new_row).scalar_one()
     # A recording that is already embedded keeps its vector: the tracks that share it would
     # otherwise change without a change number of their own.
@@ -274,17 +292,6 @@ def _store_recording(
     return recording_id
 
 
-def _store_descriptors(
-    connection: Connection, recording_id: int, descriptors: Descriptors | None
-) -> bool:
-    """Store what was measured unless the recording has it already; says whether it was stored."""
-    if descriptors is None:
-        return False
-    row = upsert(DescriptorsRow).values(recording_id=recording_id, **asdict(descriptors))
-    stored = connection.execute(row.on_conflict_do_nothing())
-    return stored.rowcount > 0
-
-
 def _track_without_file(
     connection: Connection, recording_id: int, file: SeenFile
 ) -> Row[Any] | None:
@@ -299,7 +306,7 @@ def _track_without_file(
 
 
 def _free_key(connection: Connection, file: SeenFile, *, track_id: int | None) -> str:
-    """The path below the root, made unique when another track has it for its key."""
+    """A key for a file that no other track has: its path below the root, or its whole path."""
     candidate = display_path(file.path.removeprefix(folder_prefix(file.root)))
     number = 0
     while connection.execute(select(TrackRow.id).where(TrackRow.key == candidate)).scalar() not in (
@@ -318,7 +325,7 @@ def _next_change(connection: Connection) -> int:
     return connection.execute(select(CatalogRow.change)).scalar_one()
 
 
-def _drop_unused(connection: Connection, recording_ids: Sequence[int | None]) -> None:
+def _delete_unused(connection: Connection, recording_ids: Sequence[int | None]) -> None:
     """Delete recordings, and with them their embeddings, that no track holds any more."""
     held = select(TrackRow.id).where(TrackRow.recording_id == RecordingRow.id).exists()
     connection.execute(delete(RecordingRow).where(RecordingRow.id.in_(list(recording_ids)), ~held))

@@ -1,4 +1,4 @@
-"""The indexing pipeline: scan -> worker processes -> one writer."""
+"""Bringing a library up to date with files on disk: scan -> worker processes -> one writer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import math
 import os
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from indexer.analysis.pools import AnalysisPool
 from indexer.analysis.sandbox import Limits
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS
 from indexer.catalog import file_queries, writer
@@ -22,35 +24,43 @@ from indexer.errors import (
     ModelMismatch,
 )
 from indexer.filesystem import display_path, folder_prefix, resolve_path
-from indexer.indexing.run import Progress, Run
-from indexer.indexing.scan import Plan, plan, scan
+from indexer.indexing.executor import Batching, Progress, Tally, analyse_files
+from indexer.indexing.plan import Plan, plan
+from indexer.indexing.scan import scan
 from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from indexer.analysis.pools import AnalysisPool
     from indexer.catalog.reader import StoredModel
     from indexer.library import Library
     from indexer.models.checkpoint import ModelInfo
 
 log = logging.getLogger(__name__)
 
+_IN_FLIGHT = 4
+"""Files given to the pool for each worker, so that none waits for work."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a run goes about it.
+    """Settings of a run.
 
     Attributes
     ----------
     model : str or None
         Name of the model; None takes the catalog's own, or the default for a new catalog.
     windows : int or None
-        Windows heard per track, `ALL_WINDOWS` for all of it; None takes the catalog's own number.
+        Windows embedded of each track, `ALL_WINDOWS` for all of it; None takes the catalog's own
+        number.
     workers : int
         Worker processes; 0 means one for each processor.
+    retry_failed, empty_is_gone : bool
+        See `indexer.indexing.plan.plan`.
     stop_after_s : float or None
         Start no more files after this many seconds.
+    batching : Batching
+        How many files a transaction holds.
     """
 
     model: str | None = None
@@ -60,11 +70,12 @@ class Options:
     retry_failed: bool = False
     empty_is_gone: bool = False
     stop_after_s: float | None = None
+    batching: Batching = field(default_factory=Batching)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run has done.
+    """Counts of what a run did.
 
     Attributes
     ----------
@@ -78,7 +89,7 @@ class Summary:
     left_alone : dict of bytes to int
         Folders out of reach or empty, with the number of tracks known in them.
     other_windows : int or None
-        If this run hears through another number of windows than the tracks before: that number.
+        If this run embeds another number of windows than the tracks before: that number.
     """
 
     stored: Mapping[Stored, int]
@@ -96,7 +107,7 @@ class Summary:
 
 def index_paths(
     library: Library,
-    places: Sequence[str | bytes | os.PathLike[str]] = (),
+    paths: Sequence[str | bytes | os.PathLike[str]] = (),
     *,
     options: Options = Options(),
     keys: Mapping[str | bytes | os.PathLike[str], str] | None = None,
@@ -110,14 +121,14 @@ def index_paths(
     ----------
     library : Library
         Opened for writing.
-    places : sequence of paths
+    paths : sequence of paths
         Folders and files; none means every folder indexed before.
     keys : dict of path to key, optional
         The caller's own names for files.
     pool : AnalysisPool, optional
         Workers that are running already, with the catalog's model; they are left running.
     interrupted : function to bool
-        Asked a few times a second; once it says yes, what is in flight is written and the run
+        Asked a few times a second; once it says yes, what is in flight is stored and the run
         ends.
 
     Raises
@@ -125,7 +136,7 @@ def index_paths(
     InvalidOption
         A key names another track already, or two files have one key; nothing was done.
     LibraryUnreachable
-        A place cannot be reached and the catalog knows nothing below it; nothing was done.
+        A path cannot be reached and the catalog knows nothing below it; nothing was done.
     ModelMissing, ModelMismatch, CatalogFull
     """
     began = time.monotonic()
@@ -134,13 +145,14 @@ def index_paths(
     def stop() -> bool:
         return interrupted() or (deadline is not None and time.monotonic() >= deadline)
 
+    catalog = library.catalog
     info, windows = _choose_model(library, options)
-    active = library.catalog.active_model()
+    active = catalog.active_model()
     switching = active is not None and active.fingerprint != info.fingerprint
-    named = [resolve_path(place) for place in places]
-    given_keys = _settled_keys(keys or {})
+    named = [resolve_path(path) for path in paths]
+    keys_by_path = _keys_by_path(keys or {})
     found = scan(
-        named if named and not switching else [*named, *library.catalog.roots()],
+        named if named and not switching else [*named, *catalog.roots()],
         on_file=lambda count: on_progress(Progress(scanned=count)),
         stop=interrupted,
     )
@@ -148,55 +160,41 @@ def index_paths(
         found.walked.clear()
     todo = plan(
         found,
-        file_queries.known_files(library.catalog),
-        file_queries.failed_files(library.catalog),
-        roots=library.catalog.roots(),
+        file_queries.known_files(catalog),
+        file_queries.failed_files(catalog),
+        roots=catalog.roots(),
         named=set(named),
         retry_failed=options.retry_failed,
         empty_is_gone=options.empty_is_gone,
     )
-    _refuse_unknown_places(library, named, found.unreachable, todo.left_alone)
-    model = _record(library, info, windows, todo, found.walked, given_keys)
-    files = todo.analyse + _unheard(library, model, found.walked, todo.analyse)
-    due = {file.path for file in files}
-    undescribed = _undescribed(library, named)
-    only_described = [file for file in undescribed if file.path not in due]
-    run = Run(
-        library,
-        model,
-        workers=options.workers,
-        limits=options.limits,
-        keys=given_keys,
-        describe=frozenset(file.path for file in undescribed),
-        only_described=frozenset(file.path for file in only_described),
-        on_progress=on_progress,
-    )
-    files += only_described
+    _refuse_unknown_paths(library, named, found.unreachable, todo.left_alone)
+    model = _store_plan(library, info, windows, todo, found.walked, keys_by_path)
+    files = todo.analyse + _files_to_embed(library, model, found.walked, todo.analyse)
+    tally = Tally()
     if files and not stop():
-        run.go(files, stop, pool)
-    with library.catalog.writing() as connection:
-        writer.forget_dead_roots(connection)
-        unheard = file_queries.unheard_files(library.catalog, model) if switching else []
-        if switching and not unheard:
-            writer.activate_model(connection, model)
-    if active is not None and unheard:
-        log.warning(
-            "%s has %d tracks to hear yet: %s goes on answering",
-            info.name,
-            len(unheard),
-            active.name,
-        )
-    library.refresh()
-    library.save_index()
+        workers = options.workers or _processors()
+        with _open_pool(library, model, min(workers, len(files)), options, pool) as running:
+            tally = analyse_files(
+                catalog,
+                model,
+                files,
+                running,
+                in_flight=_IN_FLIGHT * workers,
+                keys=keys_by_path,
+                batching=options.batching,
+                stop=stop,
+                on_progress=on_progress,
+            )
+    _finish(library, model, active if switching else None)
     return Summary(
-        stored=run.stored + Counter({Stored.RETURNED: len(todo.returned)}),
-        failed=run.failed,
+        stored=tally.stored + Counter({Stored.RETURNED: len(todo.returned)}),
+        failed=tally.failed,
         failed_before=todo.failed_before,
-        missing=library.catalog.count_missing(todo.vanished),
+        missing=catalog.count_missing(todo.vanished),
         unchanged=todo.unchanged,
         other_files=found.other_files,
-        waiting=len(files) - run.done,
-        left_alone={place: count for place, count in todo.left_alone.items() if count},
+        waiting=len(files) - tally.done,
+        left_alone={path: count for path, count in todo.left_alone.items() if count},
         unreachable=found.unreachable,
         other_windows=(
             active.windows if active and not switching and active.windows != windows else None
@@ -205,36 +203,14 @@ def index_paths(
     )
 
 
-def _settled_keys(keys: Mapping[Any, str]) -> dict[bytes, str]:
+def _keys_by_path(keys: Mapping[Any, str]) -> dict[bytes, str]:
     if len(set(keys.values())) < len(keys):
         raise InvalidOption("two files are to have the same key: a key names one track")
     return {resolve_path(path): key for path, key in keys.items()}
 
 
-def _record(
-    library: Library,
-    info: ModelInfo,
-    windows: int,
-    todo: Plan,
-    walked: Sequence[bytes],
-    keys: Mapping[bytes, str],
-) -> StoredModel:
-    """Store what is known before anything is heard."""
-    with library.catalog.writing() as connection:
-        model = writer.record_model(connection, info, windows=windows)
-        for path, key in keys.items():
-            writer.set_key(connection, path, key)
-        for root in walked:
-            writer.add_root(connection, root)
-        writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
-        writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
-        writer.forget_failures(connection, todo.forgotten)
-    library.refresh()
-    return model
-
-
 def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
-    """The model a run embeds with, by the options or as the catalog has it, and its windows."""
+    """The model of a run, by the options or else the catalog's, and its windows per track."""
     active = library.catalog.active_model()
     info = ensure_model(
         options.model or (active.name if active else DEFAULT_MODEL), report=log.info
@@ -243,7 +219,7 @@ def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
         raise ModelMismatch(
             f"{library.catalog.path} holds embeddings of another {active.name} "
             f"({active.fingerprint[:12]}) than the one on this machine ({info.fingerprint[:12]}): "
-            f"`soundalike index --model {active.name}` hears everything again with this one"
+            f"`soundalike index --model {active.name}` embeds everything again with this one"
         )
     # Workers find a model by its name.
     if model_info(info.name).fingerprint != info.fingerprint:
@@ -256,48 +232,109 @@ def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
 
 
 def _default_windows(info: ModelInfo) -> int:
-    """As much sound as `DEFAULT_WINDOWS` of 3 s, and at least three places of a track."""
+    """As many windows as cover `DEFAULT_WINDOWS` of 3 s, and at least three."""
     seconds = info.front_end.window_samples / info.front_end.sample_rate
     return max(3, math.ceil(DEFAULT_WINDOWS * 3.0 / seconds))
 
 
-def _unheard(
+def _store_plan(
+    library: Library,
+    info: ModelInfo,
+    windows: int,
+    todo: Plan,
+    walked: Sequence[bytes],
+    keys: Mapping[bytes, str],
+) -> StoredModel:
+    """Store all that is known before any file is analysed; returns the model of the run."""
+    with library.catalog.writing() as connection:
+        model = writer.record_model(connection, info, windows=windows)
+        for path, key in keys.items():
+            writer.set_key(connection, path, key)
+        for root in walked:
+            writer.add_root(connection, root)
+        writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
+        writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
+        writer.delete_failures(connection, todo.forgotten)
+    library.refresh()
+    return model
+
+
+def _files_to_embed(
     library: Library, model: StoredModel, walked: Sequence[bytes], analysed: Sequence[SeenFile]
 ) -> list[SeenFile]:
-    """Files that are unchanged but were never heard by this model, as after another one's run."""
+    """Unchanged files without an embedding by this model, as after a run with another one."""
     due = {file.path for file in analysed}
     files = []
-    for path, size, mtime_ns in file_queries.unheard_files(library.catalog, model):
+    for path, size, mtime_ns in file_queries.files_to_embed(library.catalog, model):
         root = next((root for root in walked if path.startswith(folder_prefix(root))), None)
         if path not in due and os.path.lexists(path):
             files.append(SeenFile(path, root or os.path.dirname(path), size, mtime_ns))
     return files
 
 
-def _undescribed(library: Library, named: Sequence[bytes]) -> list[SeenFile]:
-    """Files below the named places, or all, whose tracks have no descriptors yet."""
-    places = tuple(folder_prefix(place) for place in named)
-    return [
-        SeenFile(path, os.path.dirname(path), size, mtime_ns)
-        for path, size, mtime_ns in file_queries.undescribed_files(library.catalog)
-        if (not named or path in named or path.startswith(places)) and os.path.lexists(path)
-    ]
+@contextmanager
+def _open_pool(
+    library: Library,
+    model: StoredModel,
+    workers: int,
+    options: Options,
+    pool: AnalysisPool | None,
+) -> Iterator[AnalysisPool]:
+    """The caller's pool, or one of this run's own that is closed afterwards."""
+    if pool is not None:
+        yield pool
+        return
+    own = AnalysisPool(
+        model.name,
+        model.fingerprint,
+        workers=workers,
+        limits=options.limits,
+        known=file_queries.embedded_hashes(library.catalog, model.id),
+    )
+    try:
+        yield own
+    finally:
+        own.close(at_once=True)
 
 
-def _refuse_unknown_places(
+def _finish(library: Library, model: StoredModel, before: StoredModel | None) -> None:
+    """Let a model that has embedded all tracks take over from the one before; save the index."""
+    with library.catalog.writing() as connection:
+        writer.delete_dead_roots(connection)
+        waiting = file_queries.files_to_embed(library.catalog, model) if before else []
+        if before is not None and not waiting:
+            writer.activate_model(connection, model)
+    if before is not None and waiting:
+        log.warning(
+            "%s has %d tracks to embed yet: answers still come from %s",
+            model.name,
+            len(waiting),
+            before.name,
+        )
+    library.refresh()
+    library.save_index()
+
+
+def _refuse_unknown_paths(
     library: Library,
     named: Sequence[bytes],
     unreachable: Mapping[bytes, str],
     left_alone: Mapping[bytes, int],
 ) -> None:
-    for place in named:
-        if place in unreachable and not left_alone.get(place):
+    for path in named:
+        if path in unreachable and not left_alone.get(path):
             raise LibraryUnreachable(
-                f"{display_path(place)} cannot be reached ({unreachable[place]}): check the name, "
-                "or "
-                "connect the disk it is on"
+                f"{display_path(path)} cannot be reached ({unreachable[path]}): check the name, "
+                "or connect the disk it is on"
             )
     if not named and not library.catalog.roots():
         raise LibraryUnreachable(
             "this catalog has no folders yet: name one, `soundalike index DIR`"
         )
+
+
+def _processors() -> int:
+    """Number of processors this process may use, which a container may limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -28,8 +28,8 @@ from recommender.retrieval.lookup import count_noun
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from indexer.indexing.executor import Progress
     from indexer.indexing.pipeline import Summary
-    from indexer.indexing.run import Progress
     from recommender.commands.progress import ShowProgress
     from recommender.retrieval.answers import Answer
 
@@ -225,7 +225,6 @@ def _print_summary(summary: Summary, *, as_json: bool) -> None:
         "moved": stored.get("moved", 0),
         "retagged": stored.get("retagged", 0),
         "returned": stored.get("returned", 0),
-        "described": stored.get("described", 0),
         "missing": summary.missing,
         "failed": summary.failed,
         "unchanged": summary.unchanged + stored.get("touched", 0),

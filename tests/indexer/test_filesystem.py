@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 def test_a_file_is_replaced_when_all_of_it_is_written(tmp_path: Path) -> None:
-    place = tmp_path / "file"
-    place.write_bytes(b"old")
-    place.chmod(0o640)
-    with atomic_write(place) as file:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    with atomic_write(path) as file:
         file.write(b"new")
         file.flush()
-        assert place.read_bytes() == b"old"
-    assert place.read_bytes() == b"new"
-    assert place.stat().st_mode & 0o777 == 0o640
-    assert list(tmp_path.iterdir()) == [place]
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_draft_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
-    place = tmp_path / "file"
-    place.write_bytes(b"old")
-    with pytest.raises(ValueError, match="half"), atomic_write(place) as file:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(ValueError, match="half"), atomic_write(path) as file:
         file.write(b"new")
         raise ValueError("half of it")
-    assert place.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [place]
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_new_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
@@ -42,11 +42,11 @@ def test_a_new_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
 
 def test_through_a_link_the_file_it_leads_to_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    place = tmp_path / "folder" / "file"
-    place.write_bytes(b"old")
+    path = tmp_path / "folder" / "file"
+    path.write_bytes(b"old")
     link = tmp_path / "link"
-    link.symlink_to(place)
+    link.symlink_to(path)
     with atomic_write(link) as file:
         file.write(b"new")
     assert link.is_symlink()
-    assert place.read_bytes() == b"new"
+    assert path.read_bytes() == b"new"

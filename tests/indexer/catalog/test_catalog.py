@@ -17,9 +17,9 @@ from indexer.analysis.track_analysis import TrackAnalysis
 from indexer.audio.container import AudioFacts
 from indexer.audio.tags import Tags
 from indexer.catalog import writer
-from indexer.catalog.file_queries import SeenFile, embedded_hashes, undescribed_files
+from indexer.catalog.file_queries import SeenFile, embedded_hashes
 from indexer.catalog.reader import Catalog
-from indexer.catalog.schema import REVISIONS, DescriptorsRow
+from indexer.catalog.schema import REVISIONS, RecordingRow
 from indexer.catalog.status import TrackStatus
 from indexer.catalog.writer import Stored
 from indexer.errors import (
@@ -35,7 +35,6 @@ from indexer.errors import (
 from indexer.features.descriptors import Descriptors
 from indexer.features.melspectrogram import FrontEnd
 from indexer.models.checkpoint import ModelInfo, NetworkConfig
-from tests.catalogs import make_old
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +85,8 @@ def file(tmp_path: Path) -> FileMaker:
     return make
 
 
-def heard(seed: int, *, tags: Tags = NO_TAGS) -> TrackAnalysis:
-    """What a worker would say of recording number `seed`."""
+def analysis(seed: int, *, tags: Tags = NO_TAGS) -> TrackAnalysis:
+    """A worker's analysis of recording number `seed`."""
     vector = np.random.default_rng(seed).normal(size=DIM)
     facts = AudioFacts("mp3", "mp3", 44100, 2, 10.0 + seed, 128000, bytes([seed]) * 32)
     unit = (vector / np.linalg.norm(vector)).astype(np.float16)
@@ -95,18 +94,18 @@ def heard(seed: int, *, tags: Tags = NO_TAGS) -> TrackAnalysis:
 
 
 def known(seed: int) -> TrackAnalysis:
-    return replace(heard(seed), embedding=None, activations=None, windows=0)
+    return replace(analysis(seed), embedding=None, activations=None, windows=0)
 
 
 def store(
     catalog: Catalog,
     model: StoredModel,
     seen: SeenFile,
-    what: TrackAnalysis,
+    found: TrackAnalysis,
     key: str | None = None,
-) -> Stored:
+) -> Stored | None:
     with catalog.writing() as connection:
-        outcome = writer.store(connection, model, seen, what)
+        outcome = writer.store(connection, model, seen, found)
         if key is not None:
             writer.set_key(connection, seen.path, key)
         return outcome
@@ -125,14 +124,14 @@ def answerable(
 
 def test_what_is_stored_is_read_back(catalog: Catalog, model: StoredModel, file: FileMaker) -> None:
     tags = replace(NO_TAGS, title="Song", artist="Band", year=1999)
-    assert store(catalog, model, file("a/1.mp3"), heard(1, tags=tags)) is Stored.NEW
+    assert store(catalog, model, file("a/1.mp3"), analysis(1, tags=tags)) is Stored.NEW
     track = catalog.track_by_key("a/1.mp3")
     assert track is not None
     assert (track.title, track.artist, track.year) == ("Song", "Band", 1999)
     (changes,) = catalog.changes_since(0, model)
     assert changes.ids.tolist() == [track.id]
     np.testing.assert_allclose(np.linalg.norm(changes.vectors, axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(changes.vectors[0], heard(1).embedding, atol=1e-3)
+    np.testing.assert_allclose(changes.vectors[0], analysis(1).embedding, atol=1e-3)
     activations = catalog.activations(track.id, model.id)
     assert activations is not None
     np.testing.assert_allclose(activations, [0.9, 0.1], atol=1e-3)
@@ -141,15 +140,15 @@ def test_what_is_stored_is_read_back(catalog: Catalog, model: StoredModel, file:
 def test_a_known_recording_needs_no_second_embedding(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
-    assert store(catalog, model, file("1.mp3"), known(1)) is Stored.UNHEARD
-    store(catalog, model, file("1.mp3"), heard(1))
+    assert store(catalog, model, file("1.mp3"), known(1)) is None
+    store(catalog, model, file("1.mp3"), analysis(1))
     assert store(catalog, model, file("copy.mp3"), known(1)) is Stored.NEW
     assert catalog.counts()["recordings"] == 1
     assert embedded_hashes(catalog, model.id).tolist() == [0x0101010101010101]
 
 
 def test_a_moved_file_keeps_its_id(catalog: Catalog, model: StoredModel, file: FileMaker) -> None:
-    store(catalog, model, file("old/1.mp3"), heard(1))
+    store(catalog, model, file("old/1.mp3"), analysis(1))
     with catalog.writing() as connection:
         writer.set_status(connection, [1], TrackStatus.MISSING)
     assert answerable(catalog, model) == (set(), {1})
@@ -164,7 +163,7 @@ def test_a_moved_file_keeps_its_id(catalog: Catalog, model: StoredModel, file: F
 def test_retagging_changes_tags_but_not_what_is_answerable(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
-    store(catalog, model, file("1.mp3"), heard(1))
+    store(catalog, model, file("1.mp3"), analysis(1))
     change = catalog.change()
     retagged = replace(known(1), tags=replace(NO_TAGS, title="Named"))
     assert store(catalog, model, file("1.mp3", size=2), retagged) is Stored.RETAGGED
@@ -176,58 +175,58 @@ def test_retagging_changes_tags_but_not_what_is_answerable(
 def test_a_changed_file_gets_its_new_vector_and_the_old_one_goes(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
-    store(catalog, model, file("1.mp3"), heard(1))
+    store(catalog, model, file("1.mp3"), analysis(1))
     change = catalog.change()
-    assert store(catalog, model, file("1.mp3"), heard(2)) is Stored.CHANGED
+    assert store(catalog, model, file("1.mp3"), analysis(2)) is Stored.CHANGED
     (changes,) = catalog.changes_since(change, model)
     assert changes.ids.tolist() == [1]
-    np.testing.assert_allclose(changes.vectors[0], heard(2).embedding, atol=1e-3)
+    np.testing.assert_allclose(changes.vectors[0], analysis(2).embedding, atol=1e-3)
     assert catalog.counts()["recordings"] == 1
 
 
 def test_a_file_that_turns_bad_is_no_longer_answered_and_comes_back(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
-    store(catalog, model, file("1.mp3"), heard(1))
+    store(catalog, model, file("1.mp3"), analysis(1))
     for _ in range(2):
         with catalog.writing() as connection:
             writer.store_failure(connection, file("1.mp3"), TooShort("0.1 s", stage="decode"))
     (failure,) = catalog.failures()
     assert (failure.reason, failure.stage, failure.tries) == ("too short", "decode", 2)
     assert answerable(catalog, model) == (set(), {1})
-    assert store(catalog, model, file("1.mp3"), heard(1)) is Stored.RETURNED
+    assert store(catalog, model, file("1.mp3"), analysis(1)) is Stored.RETURNED
     assert catalog.failures() == []
     assert answerable(catalog, model) == ({1}, set())
 
 
 def test_ids_are_never_used_again(catalog: Catalog, model: StoredModel, file: FileMaker) -> None:
-    store(catalog, model, file("1.mp3"), heard(1))
+    store(catalog, model, file("1.mp3"), analysis(1))
     with catalog.writing() as connection:
         writer.set_status(connection, [1], TrackStatus.REMOVED)
-    store(catalog, model, file("2.mp3"), heard(1))
+    store(catalog, model, file("2.mp3"), analysis(1))
     assert [row[0] for row in catalog.names()] == [2]
 
 
 def test_keys_are_the_callers_or_the_path_below_the_root(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
-    store(catalog, model, file("1.mp3"), heard(1), key="upload-7")
-    store(catalog, model, file("2.mp3"), heard(2))
-    store(catalog, model, file("1.mp3", root="disk"), heard(3))
-    store(catalog, model, file("1.mp3", root="usb"), heard(4))
-    store(catalog, model, file(b"\xff.mp3", root="usb"), heard(5))
+    store(catalog, model, file("1.mp3"), analysis(1), key="upload-7")
+    store(catalog, model, file("2.mp3"), analysis(2))
+    store(catalog, model, file("1.mp3", root="disk"), analysis(3))
+    store(catalog, model, file("1.mp3", root="usb"), analysis(4))
+    store(catalog, model, file(b"\xff.mp3", root="usb"), analysis(5))
     keys = [row[1] for row in catalog.names()]
     usb = str(catalog.path.parent / "usb" / "1.mp3")
     assert keys == ["upload-7", "2.mp3", "1.mp3", usb, "\\xff.mp3"]
     with pytest.raises(InvalidOption, match="upload-7"):
-        store(catalog, model, file("2.mp3"), heard(2), key="upload-7")
+        store(catalog, model, file("2.mp3"), analysis(2), key="upload-7")
 
 
 def test_a_transaction_that_fails_leaves_nothing_behind(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     with pytest.raises(ZeroDivisionError), catalog.writing() as connection:
-        writer.store(connection, model, file("1.mp3"), heard(1))
+        writer.store(connection, model, file("1.mp3"), analysis(1))
         raise ZeroDivisionError
     assert catalog.counts()["present"] == 0
     assert catalog.change() == 0
@@ -240,7 +239,7 @@ def test_a_reader_sees_what_a_writer_commits_and_is_not_blocked(
         version = reader.data_version()
         assert reader.data_version() == version
         with catalog.writing() as connection:
-            writer.store(connection, model, file("1.mp3"), heard(1))
+            writer.store(connection, model, file("1.mp3"), analysis(1))
             assert reader.names() == []
         assert reader.data_version() != version
         assert len(reader.names()) == 1
@@ -248,42 +247,42 @@ def test_a_reader_sees_what_a_writer_commits_and_is_not_blocked(
             pass
 
 
-def test_a_second_writer_is_told_who_the_first_is(catalog: Catalog) -> None:
+def test_a_second_writer_learns_who_the_first_is(catalog: Catalog) -> None:
     with pytest.raises(CatalogLocked, match=rf"process {os.getpid()} "):
         Catalog.open_for_writing(catalog.path)
 
 
-def test_the_lock_of_a_dead_writer_holds_nobody_up(tmp_path: Path) -> None:
-    place = tmp_path / "catalog.db"
+def test_the_lock_of_a_dead_writer_blocks_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
     code = (
         "import os, sys\nfrom indexer.catalog.reader import Catalog\n"
         "Catalog.open_for_writing(sys.argv[1], create=True)\nos.kill(os.getpid(), 9)"
     )
-    assert subprocess.run([sys.executable, "-c", code, str(place)]).returncode == -9
-    Catalog.open_for_writing(place).close()
+    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == -9
+    Catalog.open_for_writing(path).close()
 
 
 def test_only_catalogs_are_opened(tmp_path: Path) -> None:
-    place = tmp_path / "catalog.db"
+    path = tmp_path / "catalog.db"
     with pytest.raises(CatalogMissing, match="soundalike index"):
-        Catalog.open_for_reading(place)
-    place.write_text("a shopping list " * 20)
+        Catalog.open_for_reading(path)
+    path.write_text("a shopping list " * 20)
     for opener in (Catalog.open_for_reading, Catalog.open_for_writing):
         with pytest.raises(NotACatalog, match="not a database"):
-            opener(place)
-    assert place.read_text().startswith("a shopping list")
-    place.unlink()
-    with closing(sqlite3.connect(place)) as other:
+            opener(path)
+    assert path.read_text().startswith("a shopping list")
+    path.unlink()
+    with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE mine (x)")
     with pytest.raises(NotACatalog, match="another program"):
-        Catalog.open_for_writing(place)
+        Catalog.open_for_writing(path)
 
 
-def test_a_damaged_database_is_said_to_be_damaged(
+def test_a_damaged_database_is_refused(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     for seed in range(60):
-        store(catalog, model, file(f"{seed}.mp3"), heard(seed))
+        store(catalog, model, file(f"{seed}.mp3"), analysis(seed))
     catalog.close()
     content = bytearray(catalog.path.read_bytes())
     content[4096:] = bytes(len(content) - 4096)
@@ -329,7 +328,7 @@ def test_a_removed_track_stays_removed_when_its_file_is_renamed(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     seen = file("1.mp3")
-    store(catalog, model, seen, heard(1))
+    store(catalog, model, seen, analysis(1))
     with catalog.writing() as connection:
         writer.set_status(connection, [1], TrackStatus.REMOVED)
     os.unlink(seen.path)
@@ -342,67 +341,22 @@ def test_a_key_follows_the_path_only_when_the_file_moves(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     seen = file("album/1.mp3")
-    store(catalog, model, seen, heard(1))
-    store(catalog, model, replace(seen, root=os.path.dirname(seen.path)), heard(2))
+    store(catalog, model, seen, analysis(1))
+    store(catalog, model, replace(seen, root=os.path.dirname(seen.path)), analysis(2))
     assert [row[1] for row in catalog.names()] == ["album/1.mp3"]
 
 
-DESCRIBED = Descriptors(92.5, 0.9, "A minor", 0.7, -14.25, 1830.0)
-
-
-def test_descriptors_are_stored_once_for_a_recording_and_read_back(
+def test_descriptors_are_stored_once_for_a_recording_and_go_with_it(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
-    store(catalog, model, file("1.mp3"), replace(heard(1), descriptors=DESCRIBED))
+    measured = Descriptors(92.5, 0.9, "A minor", 0.7, -14.25, 1830.0)
+    store(catalog, model, file("1.mp3"), replace(analysis(1), descriptors=measured))
     store(catalog, model, file("copy.mp3"), known(1))
     for track in catalog.tracks([1, 2]).values():
         assert (track.tempo_bpm, track.tempo_confidence) == (92.5, 0.9)
         assert (track.musical_key, track.key_confidence) == ("A minor", 0.7)
         assert (track.loudness_lufs, track.brightness_hz) == (-14.25, 1830.0)
-    other = replace(known(1), descriptors=replace(DESCRIBED, tempo_bpm=185.0))
-    assert store(catalog, model, file("1.mp3"), other) is Stored.TOUCHED
-    assert catalog.tracks([1])[1].tempo_bpm == 92.5
-
-
-def test_a_recording_is_described_later_without_a_change_of_what_is_answerable(
-    catalog: Catalog, model: StoredModel, file: FileMaker
-) -> None:
-    seen = file("1.mp3")
-    store(catalog, model, seen, heard(1))
-    assert catalog.tracks([1])[1].tempo_bpm is None
-    assert undescribed_files(catalog) == [(seen.path, seen.size, seen.mtime_ns)]
-    change = catalog.change()
-    silent = Descriptors(None, 0.0, None, 0.0, None, None)
-    assert store(catalog, model, seen, replace(known(1), descriptors=silent)) is Stored.DESCRIBED
-    assert catalog.tracks([1])[1].tempo_confidence == 0.0
-    assert undescribed_files(catalog) == []
-    assert catalog.change() == change
-
-
-def test_descriptors_go_with_their_recording(
-    catalog: Catalog, model: StoredModel, file: FileMaker
-) -> None:
-    store(catalog, model, file("1.mp3"), replace(heard(1), descriptors=DESCRIBED))
-    store(catalog, model, file("1.mp3"), heard(2))
+    store(catalog, model, file("1.mp3"), analysis(2))
+    store(catalog, model, file("copy.mp3"), analysis(2))
     with catalog.reading() as connection:
-        assert connection.execute(select(DescriptorsRow)).all() == []
-
-
-def test_a_catalog_without_descriptors_is_read_as_it_is_and_upgraded_by_writing(
-    catalog: Catalog, model: StoredModel, file: FileMaker
-) -> None:
-    store(catalog, model, file("1.mp3"), replace(heard(1), descriptors=DESCRIBED))
-    catalog.close()
-    make_old(catalog.path)
-    before = catalog.path.read_bytes()
-    with closing(Catalog.open_for_reading(catalog.path)) as reader:
-        track = reader.tracks([1])[1]
-        assert (track.key, track.tempo_bpm, track.musical_key) == ("1.mp3", None, None)
-        assert len(undescribed_files(reader)) == 1
-    assert catalog.path.read_bytes() == before
-    with closing(Catalog.open_for_writing(catalog.path)) as upgraded:
-        assert (
-            store(upgraded, model, file("1.mp3"), replace(known(1), descriptors=DESCRIBED))
-            is Stored.DESCRIBED
-        )
-        assert upgraded.tracks([1])[1].tempo_bpm == 92.5
+        assert connection.execute(select(RecordingRow.tempo_bpm)).scalars().all() == [None]

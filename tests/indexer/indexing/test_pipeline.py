@@ -16,14 +16,13 @@ import pytest
 from indexer.analysis.sandbox import Limits
 from indexer.catalog.writer import Stored
 from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
+from indexer.indexing.executor import Progress
 from indexer.indexing.pipeline import Options, Summary, index_paths
-from indexer.indexing.run import Progress
 from indexer.library import Library
 from indexer.models import checkpoint
 from indexer.models.registry import DEFAULT_MODEL, load_model
 from recommender import Ranking, Recommender
 from tests import sounds
-from tests.catalogs import make_old
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
     from indexer.analysis.pools import AnalysisPool
 
 
-def run(catalog: Path, *places: Path, pool: AnalysisPool | None, **options: object) -> Summary:
+def run(catalog: Path, *paths: Path, pool: AnalysisPool | None, **options: object) -> Summary:
     with closing(Library.open_for_writing(catalog, create=True)) as library:
         return index_paths(
             library,
-            places,
+            paths,
             options=Options(**options),
             pool=pool,
         )
@@ -75,7 +74,7 @@ def test_a_second_run_has_nothing_to_do(
     assert catalog_path.read_bytes() == before
 
 
-def test_a_run_without_places_goes_through_the_folders_indexed_before(
+def test_a_run_without_paths_goes_through_the_folders_indexed_before(
     catalog_path: Path, pool: AnalysisPool
 ) -> None:
     assert run(catalog_path, pool=pool).unchanged == 12
@@ -97,9 +96,9 @@ def test_moved_copied_retagged_changed_and_vanished_files(
     run(catalog, songs, pool=pool)
     ids = _ids(catalog)
     first, *_ = sorted((songs / "album 0").iterdir())
-    new_place = songs / "moved" / "new name.wav"
-    new_place.parent.mkdir()
-    first.rename(new_place)
+    new_path = songs / "moved" / "new name.wav"
+    new_path.parent.mkdir()
+    first.rename(new_path)
     shutil.copy(songs / "album 0" / "01.flac", songs / "album 1" / "copy.flac")
     _retag(songs / "album 0" / "02.mp3")
     new_sound(songs / "album 1" / "06.wav", seed=99)
@@ -125,8 +124,8 @@ def test_moved_copied_retagged_changed_and_vanished_files(
     assert retagged.title == "another title"
 
 
-def test_known_recordings_are_not_heard_again(tmp_path: Path, original_songs: Path) -> None:
-    """With workers that are told what is known; a hash that was promised in vain is heard."""
+def test_known_recordings_are_not_embedded_again(tmp_path: Path, original_songs: Path) -> None:
+    """By workers that know the hashes in the catalog."""
     catalog = tmp_path / "catalog.db"
     songs = shutil.copytree(original_songs / "album 0", tmp_path / "songs")
     with closing(Library.open_for_writing(catalog, create=True)) as library:
@@ -281,56 +280,6 @@ def test_a_run_can_be_stopped_and_goes_on(
     assert len(vectors(catalog)) == 12
 
 
-def test_tracks_of_an_old_catalog_are_described_by_the_next_run(
-    original_songs: Path, catalog_path: Path, pool: AnalysisPool
-) -> None:
-    before = vectors(catalog_path)
-    make_old(catalog_path)
-    part = run(catalog_path, original_songs / "album 0", pool=pool, stop_after_s=0.0)
-    assert part.waiting + part.stored[Stored.DESCRIBED] == 6
-    rest = run(catalog_path, original_songs / "album 0", pool=pool)
-    assert rest.stored[Stored.DESCRIBED] == part.waiting > 0
-    assert run(catalog_path, pool=pool).stored == {Stored.DESCRIBED: 6}
-    assert run(catalog_path, pool=pool).stored == {}
-    with closing(Library.open(catalog_path)) as library:
-        tracks = library.catalog.tracks(range(1, 13)).values()
-    assert all(track.loudness_lufs is not None for track in tracks)
-    after = vectors(catalog_path)
-    assert all((after[key] == before[key]).all() for key in before)
-
-
-def test_copied_files_of_an_old_catalog_are_described_by_the_run_that_sees_their_new_times(
-    songs: Path, tmp_path: Path, pool: AnalysisPool
-) -> None:
-    catalog = tmp_path / "own.db"
-    run(catalog, songs, pool=pool)
-    before = vectors(catalog)
-    make_old(catalog)
-    for song in songs.rglob("*.*"):
-        os.utime(song, (1, 1))
-    assert run(catalog, songs, pool=pool).stored == {Stored.DESCRIBED: 12}
-    after = vectors(catalog)
-    assert all((after[key] == before[key]).all() for key in before)
-
-
-def test_a_track_that_cannot_be_described_is_answered_as_before(
-    songs: Path, tmp_path: Path, pool: AnalysisPool, caplog: pytest.LogCaptureFixture
-) -> None:
-    catalog = tmp_path / "own.db"
-    run(catalog, songs, pool=pool)
-    make_old(catalog)
-    song = songs / "album 0" / "02.mp3"
-    seen = song.stat()
-    song.write_bytes(bytes(seen.st_size))
-    os.utime(song, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    summary = run(catalog, pool=pool)
-    assert (summary.stored[Stored.DESCRIBED], summary.failed, summary.waiting) == (11, 0, 0)
-    assert "02.mp3" in caplog.text
-    assert len(vectors(catalog)) == 12
-    song.unlink()
-    assert run(catalog, pool=pool).missing == 1
-
-
 def test_a_failure_of_a_limit_says_how_to_try_again_with_more(tmp_path: Path) -> None:
     song = new_sound(tmp_path / "song.wav", seed=3)
     catalog = tmp_path / "own.db"
@@ -342,7 +291,7 @@ def test_a_failure_of_a_limit_says_how_to_try_again_with_more(tmp_path: Path) ->
 
 
 def altered(name: str, path: Path) -> None:
-    """The shipped model, hearing everything a little differently, under another name."""
+    """Write a model a little different from the shipped one, under another name."""
     info, tensors = checkpoint.read(load_model().info.path)
     changed = {name: tensor.copy() for name, tensor in tensors.items()}
     changed["embedding.bias"] += np.linspace(-0.1, 0.1, info.dim, dtype=np.float16)
@@ -360,7 +309,7 @@ def other_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.slow
-def test_another_model_takes_over_when_it_has_heard_everything(
+def test_another_model_takes_over_when_it_has_embedded_everything(
     tmp_path: Path,
     songs: Path,
     catalog_path: Path,
@@ -421,13 +370,13 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
     catalog = tmp_path / "catalog.db"
     code = (
         "import sys\n"
-        "from indexer import pipeline, run\n"
+        "from indexer.indexing.executor import Batching\n"
+        "from indexer.indexing.pipeline import Options, index_paths\n"
         "from indexer.library import Library\n"
-        "run.BATCH, run.BATCH_S = 2, 0.0\n"
         "library = Library.open_for_writing(sys.argv[1], create=True)\n"
         "print('begun', flush=True)\n"
-        "pipeline.index_paths(library, [sys.argv[2]],\n"
-        "    options=pipeline.Options(workers=1, retry_failed=True),\n"
+        "index_paths(library, [sys.argv[2]],\n"
+        "    options=Options(workers=1, retry_failed=True, batching=Batching(2, 0.0)),\n"
         "    on_progress=lambda p: print('done', p.done, flush=True))\n"
         "library.close()\n"
     )
@@ -440,8 +389,8 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
             assert process.stdout.readline() == "begun\n"
             time.sleep(float(rng.uniform(0, 4.0)))
             process.send_signal(signal.SIGKILL)
-            told = [line.split() for line in process.stdout.read().splitlines()]
-        reported = max((int(words[1]) for words in told if len(words) == 2), default=0)
+            printed = [line.split() for line in process.stdout.read().splitlines()]
+        reported = max((int(words[1]) for words in printed if len(words) == 2), default=0)
         with closing(Library.open(catalog)) as library:
             stored = library.catalog.counts()["present"]
             assert stored >= stored_before + reported

@@ -7,7 +7,8 @@ import pytest
 
 from indexer.catalog.file_queries import KnownFile
 from indexer.catalog.status import TrackStatus
-from indexer.indexing.scan import plan, scan
+from indexer.indexing.plan import plan
+from indexer.indexing.scan import scan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +20,8 @@ def write(path: Path, content: bytes = b"sound") -> bytes:
     return os.fsencode(path)
 
 
-def found(*places: Path) -> list[bytes]:
-    return [file.path for file in scan([os.fsencode(place) for place in places]).files]
+def found(*paths: Path) -> list[bytes]:
+    return [file.path for file in scan([os.fsencode(path) for path in paths]).files]
 
 
 def known_as(path: bytes, status: TrackStatus, *, track_id: int = 1) -> dict[bytes, KnownFile]:
@@ -63,7 +64,7 @@ def test_names_stay_bytes(tmp_path: Path) -> None:
     assert found(tmp_path) == [path]
 
 
-def test_a_place_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_path_that_does_not_exist_is_unreachable(tmp_path: Path) -> None:
     gone = os.fsencode(tmp_path / "gone")
     assert scan([gone]).unreachable == {gone: "No such file or directory"}
 

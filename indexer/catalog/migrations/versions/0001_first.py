@@ -49,6 +49,12 @@ def upgrade() -> None:
         sa.Column("sample_rate", sa.Integer, nullable=False),
         sa.Column("channels", sa.Integer, nullable=False),
         sa.Column("bit_rate", sa.Integer),
+        sa.Column("tempo_bpm", sa.Double),
+        sa.Column("tempo_confidence", sa.Double, nullable=False),
+        sa.Column("musical_key", sa.String(8)),
+        sa.Column("key_confidence", sa.Double, nullable=False),
+        sa.Column("loudness_lufs", sa.Double),
+        sa.Column("brightness_hz", sa.Double),
         sa.PrimaryKeyConstraint("id", name="pk_recordings"),
         sa.UniqueConstraint("audio_hash", name="uq_recordings_audio_hash"),
     )

@@ -1,0 +1,210 @@
+"""The files of one run: through worker processes into the catalog.
+
+Outcomes are stored as they come, in batches of one transaction each, so that a file that takes
+long holds up no other, and what is reported as done is on disk. Ids are given out beforehand, in
+the order of the files: the same library gets the same ids however fast each worker is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from indexer.analysis.pools import Outcome, analyse_file
+from indexer.catalog import writer
+from indexer.catalog.file_queries import SeenFile
+from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from indexer.analysis.pools import AnalysisPool, ModelWorker
+    from indexer.analysis.sandbox import Job
+    from indexer.analysis.track_analysis import TrackAnalysis
+    from indexer.catalog.reader import Catalog, StoredModel
+    from indexer.catalog.writer import Stored
+
+Analysed: TypeAlias = tuple[SeenFile, Outcome]
+
+_POLL_S = 0.2
+_RETRY_OPTION: dict[type[AnalysisError], str] = {
+    TimedOut: " --timeout SECONDS",
+    OutOfMemory: " --memory MIB",
+    WorkerDied: "",
+}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: files scanned, files to analyse, files done, files failed."""
+
+    scanned: int = 0
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How many files one transaction holds.
+
+    Attributes
+    ----------
+    files : int
+        Files in one transaction at most.
+    wait_s : float
+        Seconds that a finished analysis waits for its transaction at most.
+    """
+
+    files: int = 32
+    wait_s: float = 2.0
+
+
+@dataclass
+class Tally:
+    """Files whose outcome is on disk.
+
+    Attributes
+    ----------
+    stored : Counter of Stored
+    failed : int
+    """
+
+    stored: Counter[Stored] = field(default_factory=Counter)
+    failed: int = 0
+
+    @property
+    def done(self) -> int:
+        """Number of files."""
+        return self.stored.total() + self.failed
+
+
+def analyse_files(
+    catalog: Catalog,
+    model: StoredModel,
+    files: Sequence[SeenFile],
+    pool: AnalysisPool,
+    *,
+    in_flight: int,
+    keys: Mapping[bytes, str],
+    batching: Batching,
+    stop: Callable[[], bool],
+    on_progress: Callable[[Progress], None],
+) -> Tally:
+    """Analyse files and store what comes of them; returns how many became what.
+
+    Parameters
+    ----------
+    in_flight : int
+        Files given to the pool at a time.
+    keys : dict of path to key
+        The caller's own names for files.
+    stop : function to bool
+        Asked a few times a second; once it says yes, files in a worker are finished and stored.
+    """
+    tally = Tally()
+    with catalog.reading() as connection:
+        first = writer.next_track_id(connection)
+    ids = {file.path: first + row for row, file in enumerate(files)}
+    pending: Sequence[SeenFile] = files
+    on_progress(Progress(total=len(files)))
+    for skip_known in (True, False):
+        work = partial(analyse_file, windows=model.windows, skip_known=skip_known)
+        outcomes = _outcomes(pool, work, pending, in_flight=in_flight, stop=stop)
+        # A hash that the workers took for known, but that no recording has, is analysed in full.
+        pending = []
+        for batch in _batches(outcomes, batching):
+            pending += _store_batch(catalog, model, batch, ids, keys, tally)
+            on_progress(Progress(total=len(files), done=tally.done, failed=tally.failed))
+    return tally
+
+
+def _outcomes(
+    pool: AnalysisPool,
+    work: Callable[[ModelWorker, bytes], TrackAnalysis],
+    files: Sequence[SeenFile],
+    *,
+    in_flight: int,
+    stop: Callable[[], bool],
+) -> Iterator[Analysed | None]:
+    """Each file with its outcome, as they come; None now and then while there is none."""
+    waiting = deque(files)
+    flying: dict[Future[Outcome], tuple[SeenFile, Job[ModelWorker, TrackAnalysis]]] = {}
+    while waiting or flying:
+        while waiting and len(flying) < in_flight:
+            file = waiting.popleft()
+            job = pool.submit(work, file.path)
+            flying[job.future] = (file, job)
+        if stop():
+            waiting.clear()
+            for future in [future for future in flying if not (future.running() or future.done())]:
+                future.cancel()
+                del flying[future]
+        done = wait(flying, timeout=_POLL_S, return_when=FIRST_COMPLETED).done
+        for future in [future for future in flying if future in done]:
+            file, job = flying.pop(future)
+            outcome = pool.result(job)
+            yield file, outcome
+        if not done:
+            yield None
+
+
+def _batches(outcomes: Iterator[Analysed | None], batching: Batching) -> Iterator[list[Analysed]]:
+    """Outcomes in batches of `batching.files`, or of those of `batching.wait_s`."""
+    batch: list[Analysed] = []
+    oldest = 0.0
+    for outcome in outcomes:
+        if outcome is not None:
+            oldest = oldest if batch else time.monotonic()
+            batch.append(outcome)
+        late = batch and time.monotonic() - oldest >= batching.wait_s
+        if len(batch) >= batching.files or late:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _store_batch(
+    catalog: Catalog,
+    model: StoredModel,
+    batch: Sequence[Analysed],
+    ids: Mapping[bytes, int],
+    keys: Mapping[bytes, str],
+    tally: Tally,
+) -> list[SeenFile]:
+    """Store outcomes in one transaction and count them; returns files to analyse in full."""
+    stored: Counter[Stored] = Counter()
+    failed = 0
+    unknown: list[SeenFile] = []
+    with catalog.writing() as connection:
+        for file, outcome in batch:
+            if isinstance(outcome, AnalysisError):
+                writer.store_failure(connection, file, _with_remedy(outcome))
+                failed += 1
+                continue
+            kind = writer.store(connection, model, file, outcome, new_id=ids[file.path])
+            if kind is None:
+                unknown.append(file)
+                continue
+            if file.path in keys:
+                writer.set_key(connection, file.path, keys[file.path])
+            stored[kind] += 1
+    # After the transaction: only what is on disk is counted as done.
+    tally.stored += stored
+    tally.failed += failed
+    return unknown
+
+
+def _with_remedy(error: AnalysisError) -> AnalysisError:
+    """The error, and what `index` can be told to do about it."""
+    option = _RETRY_OPTION.get(type(error))
+    if option is None:
+        return error
+    return type(error)(
+        f"{error}; `soundalike index --retry-failed{option}` tries it again", stage=error.stage
+    )
