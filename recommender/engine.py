@@ -9,34 +9,43 @@ with Recommender.open("catalog.db") as recommender:
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from indexer.errors import InvalidOption, QueryError, UnknownTrack
+from indexer.errors import AnalysisError, InvalidOption, QueryError, UnknownTrack
 from indexer.vectors.base import checked_vectors
-from recommender.retrieval.candidates import Own, nearest_but_same, table
-from recommender.retrieval.lookup import find_track, whole_number
-from recommender.retrieval.on_demand import Hearing
+from recommender.retrieval.lookup import find_track, require_present, whole_number
+from recommender.retrieval.on_demand import OnDemandPool
 from recommender.retrieval.ranking import PLAIN
-from recommender.retrieval.retriever import Answering
-from recommender.retrieval.seeds import QueryProfile, Seeds, as_seed_list, empty_catalog_message
+from recommender.retrieval.retriever import nearest, retrieve
+from recommender.retrieval.seeds import (
+    AnalysedFile,
+    QueryProfile,
+    as_seed_list,
+    as_vector,
+    make_seed,
+    resolve,
+)
+from recommender.retrieval.snapshot import empty_catalog_message, take_snapshot
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
 
+    from indexer.analysis.sandbox import Limits
     from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.reader import StoredModel, Track
     from indexer.library import Library
     from indexer.vectors.base import VectorIndex
     from recommender.retrieval.answers import Answer, Explain, MatchingWindows
     from recommender.retrieval.ranking import Ranking
-    from recommender.retrieval.seeds import Seed, SeedLike, Strategy
+    from recommender.retrieval.seeds import Seed, SeedLike, SeedSource, Strategy, TrackOrFile
+    from recommender.retrieval.snapshot import Snapshot
     from recommender.retrieval.where import Where
 
 
@@ -50,19 +59,22 @@ class Recommender:
     answer whose note says so.
     """
 
-    def __init__(self, library: Library) -> None:
-        # SQLAlchemy comes with the first catalog, not with the import.
-        from recommender.retrieval.filters import Filters
-
+    def __init__(self, library: Library, *, limits: Limits | None = None) -> None:
         self._library = library
-        self._hearing = Hearing(library)
-        self._seeds = Seeds(library, self._hearing.hear)
-        self._filters = Filters(library)
-        self._answering = Answering(library)
+        self._on_demand = OnDemandPool(limits)
+        self._last: Snapshot | None = None
 
     @classmethod
-    def open(cls, catalog: str | os.PathLike[str] = "catalog.db") -> Recommender:
+    def open(
+        cls, catalog: str | os.PathLike[str] = "catalog.db", *, limits: Limits | None = None
+    ) -> Recommender:
         """Open a catalog that `soundalike index` has made.
+
+        Parameters
+        ----------
+        limits : Limits, optional
+            Of what one file may cost the worker that analyses files while a question waits; by
+            default those of indexing.
 
         Raises
         ------
@@ -70,7 +82,7 @@ class Recommender:
         """
         from indexer.library import Library
 
-        return cls(Library.open(catalog))
+        return cls(Library.open(catalog), limits=limits)
 
     def __enter__(self) -> Recommender:
         return self
@@ -84,14 +96,15 @@ class Recommender:
         self.close()
 
     def close(self) -> None:
-        """Let go of the catalog and end the worker that hears new files."""
-        self._hearing.close()
+        """Close the catalog and end the worker that analyses files."""
+        self._on_demand.close()
         self._library.close()
 
     def __len__(self) -> int:
         """How many tracks can be answers."""
-        self._library.refresh()
-        return 0 if self._library.index is None else len(self._library.index)
+        with self._library.lock:
+            self._library.refresh()
+            return len(self._library.index or ())
 
     def similar_to_tracks(
         self,
@@ -119,30 +132,34 @@ class Recommender:
         where : Where, optional
             Which tracks may be answers. The seeds need not be among them.
         ranking : Ranking, optional
-            Diversity, caps per artist and album, versions folded or not, least score.
+            Diversity, caps per artist and album, near-duplicates folded or not, least score.
         include_same : bool
-            Whether the seeds themselves and other encodings of their recordings may be answers.
-            How they are told is said in `recommender.retrieval.near_duplicates`.
+            Whether the seeds themselves and other encodings of their recordings may be answers;
+            `recommender.retrieval.near_duplicates` says how these are recognised.
         why : bool or "windows"
             Whether each neighbour says what it has in common with the seed; "windows": also which
-            seconds of both sound most alike, for which both are heard again (some 0.2 s a track).
+            seconds of both sound most alike, for which a worker decodes both (some 0.2 s a track).
 
         Raises
         ------
         UnknownTrack, AmbiguousTrack, BadVector
             Of a seed.
         AnalysisError, ModelMissing, ModelMismatch
-            A file has no usable sound, or cannot be heard.
+            A file has no usable sound, or cannot be analysed with the catalog's model.
         InvalidOption
             Nothing is liked, something is liked and disliked, or an option makes no sense.
         """
         n = _count(n)
-        taste = QueryProfile.of(
-            [self._seeds.of(one) for one in as_seed_list(liked)],
-            [self._seeds.of(one) for one in as_seed_list(disliked)],
-            strategy,
+        return self._similar(
+            [self._source(one) for one in as_seed_list(liked)],
+            n,
+            where,
+            ranking,
+            disliked=[self._source(one) for one in as_seed_list(disliked)],
+            strategy=strategy,
+            include_same=include_same,
+            why=why,
         )
-        return self._similar(taste, n, where, ranking, include_same=include_same, why=why)
 
     def similar_to_track(
         self,
@@ -161,8 +178,8 @@ class Recommender:
         UnknownTrack, AmbiguousTrack, InvalidOption
         """
         n = _count(n)
-        taste = _alone(self._seeds.of_track(track))
-        return self._similar(taste, n, where, ranking, include_same=include_same, why=why)
+        source = require_present(self.track(track))
+        return self._similar([source], n, where, ranking, include_same=include_same, why=why)
 
     def similar_to_file(
         self,
@@ -176,8 +193,8 @@ class Recommender:
     ) -> Answer:
         """The n tracks that sound most like a file, which need not be in the catalog.
 
-        The file is heard in a worker process under limits, started with the first call. Otherwise
-        as `similar_to_tracks`.
+        The file is analysed in a worker process under limits, started with the first call.
+        Otherwise as `similar_to_tracks`.
 
         Raises
         ------
@@ -186,8 +203,8 @@ class Recommender:
         ModelMissing, ModelMismatch, InvalidOption
         """
         n = _count(n)
-        taste = _alone(self._seeds.of_file(path))
-        return self._similar(taste, n, where, ranking, include_same=include_same, why=why)
+        source = self._analysed(path)
+        return self._similar([source], n, where, ranking, include_same=include_same, why=why)
 
     def similar_to_vector(
         self,
@@ -207,8 +224,8 @@ class Recommender:
         InvalidOption
         """
         n = _count(n)
-        taste = _alone(self._seeds.of_vector(vector))
-        return self._similar(taste, n, where, ranking, include_same=False, why=why)
+        source = as_vector(vector)
+        return self._similar([source], n, where, ranking, include_same=False, why=why)
 
     def neighbours(
         self,
@@ -218,7 +235,7 @@ class Recommender:
         where: Where | None = None,
         include_same: bool = False,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Neighbours of many tracks at once: arrays in, arrays out, versions not folded.
+        """Neighbours of many tracks at once, as arrays, near-duplicates not folded.
 
         Parameters
         ----------
@@ -228,7 +245,8 @@ class Recommender:
 
         Returns
         -------
-        ids : int64 (q, m), best first; -1 where a row has fewer than m = min(n, tracks)
+        ids : int64 (q, m), best first; -1 where a row has fewer than m, the smaller of n and what
+            the filter keeps
         cosines : float32 (q, m); NaN where the id is -1
 
         Raises
@@ -238,21 +256,15 @@ class Recommender:
         InvalidOption
         """
         n = _count(n)
-        with self._ready() as (index, _model):
-            wanted = _as_ids(ids)
-            _refuse_unknown(index, wanted)
-            own: Own | None = None
-            if not include_same:
-                own = Own(self.tracks(wanted), self._answering.median_random_cosine)
-            found = nearest_but_same(
-                self._library, index.reconstruct(wanted), n, self._filters.kept(where), own
-            )
-            return table(*found, width=min(n, len(index)))
+        with self._snapshot() as snapshot:
+            vectors = _reconstruct(snapshot.index, _as_ids(ids))
+            tracks = None if include_same else self.tracks(ids)
+            return nearest(snapshot, vectors, n, where, tracks=tracks)
 
     def nearest(
         self, vectors: NDArray[np.float32], k: int, *, where: Where | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The tracks nearest to vectors: plain candidates, with seeds and copies among them.
+        """The tracks nearest to vectors, near-duplicates among them.
 
         Parameters
         ----------
@@ -271,10 +283,8 @@ class Recommender:
         InvalidOption
         """
         k = _count(k)
-        with self._ready() as (index, _model):
-            kept = self._filters.kept(where)
-            found = nearest_but_same(self._library, checked_vectors(vectors, index.dim), k, kept)
-            return table(*found, width=min(k, kept.count))
+        with self._snapshot() as snapshot:
+            return nearest(snapshot, checked_vectors(vectors, snapshot.index.dim), k, where)
 
     def ids(self, where: Where | None = None) -> NDArray[np.int64]:
         """Ids of the tracks that can be answers, or of those a filter keeps, ascending.
@@ -285,12 +295,12 @@ class Recommender:
             The filter names a tag that the model does not have.
         """
         with self._library.lock:
-            self._library.refresh()
-            if self._library.index is None:
+            if len(self) == 0:
                 return np.empty(0, np.int64)
-            kept = self._filters.kept(where)
-            ids = self._library.index.ids() if kept.subset is None else kept.subset.ids
-            return np.setdiff1d(ids, kept.excluded, assume_unique=True)
+            with self._snapshot() as snapshot:
+                selection = snapshot.select(where)
+                ids = snapshot.index.ids() if selection.subset is None else selection.subset.ids
+                return np.setdiff1d(ids, selection.excluded, assume_unique=True)
 
     def vectors(self, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """The unit embeddings (len(ids), dim) of tracks.
@@ -299,10 +309,8 @@ class Recommender:
         ------
         UnknownTrack
         """
-        with self._ready() as (index, _model):
-            wanted = _as_ids(ids)
-            _refuse_unknown(index, wanted)
-            return index.reconstruct(wanted)
+        with self._snapshot() as snapshot:
+            return _reconstruct(snapshot.index, _as_ids(ids))
 
     def activations(self, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """Probability of each of `model.tag_names` for tracks, (len(ids), tags).
@@ -311,10 +319,10 @@ class Recommender:
         ------
         UnknownTrack
         """
-        with self._ready() as (index, model):
+        with self._snapshot() as snapshot:
             wanted = _as_ids(ids)
-            _refuse_unknown(index, wanted)
-            return self._library.catalog.activations_of(wanted.tolist(), model)
+            _refuse(wanted[~np.isin(wanted, snapshot.index.ids())])
+            return snapshot.catalog.activations_of(wanted.tolist(), snapshot.model)
 
     def tracks(self, ids: Sequence[int] | NDArray[np.integer]) -> list[Track]:
         """The tracks with these ids, in their order.
@@ -341,9 +349,28 @@ class Recommender:
         """Ids of the tracks with exactly these keys; unknown keys are left out."""
         return self._library.catalog.ids_of_keys(keys)
 
-    def knows(self, query: str) -> bool:
-        """Whether a text names a track that can be a seed as id, key or path, not by words."""
-        return self._seeds.knows(query)
+    def resolve(self, query: TrackOrFile) -> Track | bytes:
+        """The present track that a query names, or the path of another file.
+
+        A text names a track by id, key or path; else the file with this path, if there is one;
+        else a track by a part of "artist - title".
+
+        Raises
+        ------
+        UnknownTrack, AmbiguousTrack, InvalidOption
+        """
+        return resolve(self._library.catalog, query)
+
+    def seed(self, given: SeedLike) -> Seed:
+        """The seed that an id, key, words, path or vector means, a new file analysed.
+
+        Raises
+        ------
+        UnknownTrack, AmbiguousTrack, BadVector, AnalysisError, ModelMissing, ModelMismatch
+        """
+        source = self._source(given)
+        with self._snapshot() as snapshot:
+            return make_seed(snapshot, source)
 
     def tags(self, track: int | str) -> list[tuple[str, float]]:
         """The model's tags for a track with their probabilities, strongest first.
@@ -352,15 +379,15 @@ class Recommender:
         ------
         UnknownTrack, AmbiguousTrack
         """
-        model = self._library.catalog.active_model()
         found = self.track(track)
+        model = self._library.catalog.active_model()
         if model is None:
             return []
         activations = self._library.catalog.activations(found.id, model.id)
         if activations is None:
             return []
-        order = np.argsort(-activations, kind="stable")
-        return [(model.tag_names[place], round(float(activations[place]), 4)) for place in order]
+        order = np.argsort(-activations, kind="stable").tolist()
+        return [(model.tag_names[tag], round(float(activations[tag]), 4)) for tag in order]
 
     @property
     def model(self) -> StoredModel:
@@ -371,81 +398,147 @@ class Recommender:
         QueryError
             The catalog holds no tracks yet.
         """
-        with self._ready() as (_index, model):
-            return model
+        with self._snapshot() as snapshot:
+            return snapshot.model
 
     @property
     def median_random_cosine(self) -> float:
-        """The median cosine of random pairs of tracks: what levels of likeness count from.
+        """The median cosine of random pairs of tracks: the background of this library.
 
         Raises
         ------
         QueryError
             The catalog holds no tracks yet.
         """
-        with self._ready():
-            return self._answering.median_random_cosine
+        with self._snapshot() as snapshot:
+            return snapshot.median_random_cosine
 
-    def hear(self, path: str | bytes | os.PathLike[str]) -> TrackAnalysis:
-        """Analyse a file as `index` would, without storing anything.
+    @property
+    def mean_activations(self) -> NDArray[np.float32]:
+        """The mean probability of each of `model.tag_names` over the library, (tags,), sampled.
+
+        Raises
+        ------
+        QueryError
+            The catalog holds no tracks yet.
+        """
+        with self._snapshot() as snapshot:
+            return snapshot.mean_activations
+
+    def scores(self, cosines: ArrayLike) -> NDArray[np.float64]:
+        """The share of random pairs of the library that are less alike, of the shape given.
+
+        What `Neighbour.score` says; NaN where the library has too few pairs to tell.
+
+        Raises
+        ------
+        QueryError
+            The catalog holds no tracks yet.
+        """
+        with self._snapshot() as snapshot:
+            return snapshot.percentiles.percentile(cosines)
+
+    def analyse(self, path: str | bytes | os.PathLike[str]) -> TrackAnalysis:
+        """Analyse a file as `index` would, in a worker under limits, without storing anything.
 
         Raises
         ------
         AnalysisError, ModelMissing, ModelMismatch
+        QueryError
+            The catalog holds no tracks yet.
         """
-        return self._hearing.hear(path)
+        return self._on_demand.analyse(self._active_model(), path)
 
     def matching_windows(
         self, first: SupportsIndex | str | bytes, second: SupportsIndex | str | bytes
     ) -> MatchingWindows:
-        """The stretches of two tracks that sound most alike; hears both again, some seconds.
+        """The windows of two tracks that sound most alike; both are decoded, some seconds.
 
         Raises
         ------
         UnknownTrack, AmbiguousTrack, AnalysisError, ModelMissing, ModelMismatch
         """
-        return self._hearing.matching_windows(self.track(first).path, self.track(second).path)
+        pair = self.track(first).path, self.track(second).path
+        (found,) = self._on_demand.matching_windows(self._active_model(), [pair])
+        if isinstance(found, AnalysisError):
+            raise found
+        return found
 
     def _similar(
         self,
-        taste: QueryProfile,
+        liked: Sequence[SeedSource],
         n: int,
         where: Where | None,
         ranking: Ranking | None,
         *,
+        disliked: Sequence[SeedSource] = (),
+        strategy: Strategy = "average",
         include_same: bool,
         why: Explain,
     ) -> Answer:
-        with self._ready():
-            kept = self._filters.kept(where)
-            answer = self._answering.answer(
-                taste, n, kept, ranking or PLAIN, include_same=include_same, why=bool(why)
+        with self._snapshot() as snapshot:
+            profile = QueryProfile.of(
+                [make_seed(snapshot, source) for source in liked],
+                [make_seed(snapshot, source) for source in disliked],
+                strategy,
             )
-        return self._with_windows(answer, taste) if why == "windows" and len(answer) else answer
+            answer = retrieve(
+                snapshot,
+                profile,
+                where,
+                ranking or PLAIN,
+                n,
+                include_same=include_same,
+                why=bool(why),
+            )
+        return self._add_windows(answer, profile) if why == "windows" and len(answer) else answer
 
-    def _with_windows(self, answer: Answer, taste: QueryProfile) -> Answer:
-        """The answer with the windows in which each neighbour and its nearest seed match best."""
+    def _add_windows(self, answer: Answer, profile: QueryProfile) -> Answer:
+        """The answer with the windows in which each neighbour and its nearest seed match best.
+
+        A file that cannot be decoded costs its neighbour this reason only.
+        """
         ids = [one.id for one in answer]
-        nearest = taste.cosines(self.vectors(ids)).argmax(axis=1).tolist()
-        paths = [track.path for track in self.tracks(ids)]
-        found = self._hearing.matching_pairs(
-            [(taste.liked[seed].path, path) for seed, path in zip(nearest, paths, strict=True)]
+        nearest_seed = profile.cosines(self.vectors(ids)).argmax(axis=1).tolist()
+        pairs = {
+            track.id: (seed.path, track.path)
+            for seed, track in zip(
+                (profile.liked[row] for row in nearest_seed), self.tracks(ids), strict=True
+            )
+            if seed.path is not None
+        }
+        found = self._on_demand.matching_windows(self._active_model(), list(pairs.values()))
+        windows = dict(zip(pairs, found, strict=True))
+        return answer.with_windows(
+            {
+                track_id: one
+                for track_id, one in windows.items()
+                if not isinstance(one, AnalysisError)
+            }
         )
-        return answer.with_windows(found)
+
+    def _source(self, given: SeedLike) -> SeedSource:
+        """What a seed is made of; a file that is no track is analysed, without the lock."""
+        if isinstance(given, np.ndarray | list | tuple):
+            return as_vector(given)
+        found = self.resolve(given)  # type: ignore[arg-type]  # what names nothing is refused there
+        return self._analysed(found) if isinstance(found, bytes) else found
+
+    def _analysed(self, path: str | bytes | os.PathLike[str]) -> AnalysedFile:
+        return AnalysedFile(os.path.abspath(os.fsencode(path)), self.analyse(path))
+
+    def _active_model(self) -> StoredModel:
+        model = self._library.catalog.active_model()
+        if model is None:
+            raise QueryError(empty_catalog_message(self._library.catalog))
+        return model
 
     @contextmanager
-    def _ready(self) -> Iterator[tuple[VectorIndex, StoredModel]]:
-        """The index, up to date and held still, with its model."""
+    def _snapshot(self) -> Iterator[Snapshot]:
+        """The library's present state, which no other thread changes meanwhile."""
         with self._library.lock:
-            self._library.refresh()
-            index, model = self._library.index, self._library.model
-            if index is None or model is None or len(index) == 0:
-                raise QueryError(empty_catalog_message(self._library))
-            yield index, model
-
-
-def _alone(seed: Seed) -> QueryProfile:
-    return QueryProfile.of([seed], [], "average")
+            self._last = take_snapshot(self._library, self._last)
+            yield self._last
 
 
 def _count(n: SupportsIndex) -> int:
@@ -464,8 +557,9 @@ def _as_ids(ids: Iterable[int] | NDArray[np.integer]) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
-def _refuse_unknown(index: VectorIndex, ids: NDArray[np.int64]) -> None:
+def _reconstruct(index: VectorIndex, ids: NDArray[np.int64]) -> NDArray[np.float32]:
     _refuse(ids[~np.isin(ids, index.ids())])
+    return index.reconstruct(ids)
 
 
 def _refuse(unknown: NDArray[np.int64]) -> None:

@@ -216,7 +216,7 @@ class HybridRecommender:
         self._items.ids.check_new([key], argument="key")
         if not isinstance(path, (str, bytes, os.PathLike)):
             raise InvalidOption(f"path is a file's name, not {path!r}")
-        heard = self._sound.hear(path)
+        heard = self._sound.analyse(path)
         if heard.embedding is None:
             raise QueryError(f"{path!r} was not heard")
         name = artist or heard.tags.artist or heard.tags.album_artist

@@ -292,7 +292,7 @@ def _tied(rows: NDArray[np.float32], facts: TrackFacts, lowest: float) -> Candid
             found.append(CandidatePairs(first, second, cosines[fits]))
     tied = _joined(found)
     if len(tied) > MOST_TIED:
-        same_key = facts.keys[tied.first] == facts.keys[tied.second]
+        same_key = facts.musical_keys[tied.first] == facts.musical_keys[tied.second]
         tied = tied.at(np.argsort(~same_key, kind="stable")[:MOST_TIED])
     return tied
 

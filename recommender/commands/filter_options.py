@@ -43,7 +43,7 @@ def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
             year=year,
             duration_s=duration,
             tempo=options.pop("tempo"),
-            key=options.pop("musical_key"),
+            musical_key=options.pop("musical_key"),
             tags=tuple(_tag_level(text) for text in tag),
             added_since=options.pop("added_since"),
         )

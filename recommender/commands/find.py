@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -144,10 +143,8 @@ def with_lyrics(
 
     lyrics = read_lyrics(recommender, catalog, TextModel(text_model))
     vectors = [
-        lyrics.vector_of_file(os.path.abspath(os.fsencode(query)))
-        if os.path.isfile(query) and not recommender.knows(query)
-        else lyrics.vector(recommender.track(query).id)
-        for query in queries
+        lyrics.vector_of_file(found) if isinstance(found, bytes) else lyrics.vector(found.id)
+        for found in map(recommender.resolve, queries)
     ]
     known = [vector for vector in vectors if vector is not None]
     return blend(answer, unit_mean(np.stack(known)) if known else None, lyrics, weight=weight, n=n)

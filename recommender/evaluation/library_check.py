@@ -17,8 +17,8 @@ from indexer.errors import ModelError, ModelMismatch, QueryError
 from recommender.evaluation.degradations import LONGEST_S
 from recommender.evaluation.metrics import FIRST, KS, Hubness, hubness, interval
 from recommender.evaluation.robustness import CROP_S, Lookup, Lookups, copy_lookups
+from recommender.retrieval.library_statistics import Percentiles
 from recommender.retrieval.lookup import display_name
-from recommender.retrieval.rerank import Percentiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -331,7 +331,7 @@ def _greatest_hub(hubs: Hubness, tracks: Sequence[Track], *, seed: int) -> Findi
 
 
 def _cosines(vectors: NDArray[np.float32], nearest: NDArray[np.float32], *, seed: int) -> Finding:
-    random = Percentiles.from_vectors(vectors, seed=seed).cosines
+    random = Percentiles.from_vectors(vectors, random_state=seed).cosines
     at = {
         f"p{share}": round(float(np.percentile(random, share)), 4) for share in (1, 25, 50, 75, 99)
     }

@@ -76,15 +76,15 @@ def genres_of(recommender: Recommender, classifier: GenreClassifier, query: str)
     AnalysisError
         The file has no usable sound.
     """
-    if os.path.isfile(query) and not recommender.knows(query):
-        heard = recommender.hear(query)
+    found = recommender.resolve(query)
+    if isinstance(found, bytes):
+        heard = recommender.analyse(found)
         assert heard.embedding is not None  # noqa: S101 - nothing was skipped
         guesses = _guesses(classifier, heard.embedding[np.newaxis])[0]
         return PredictedGenres(
             None, display_path(os.path.basename(os.fsencode(query))), None, guesses
         )
-    track = recommender.track(query)
-    return _of_tracks(recommender, classifier, [track])[0]
+    return _of_tracks(recommender, classifier, [found])[0]
 
 
 def missing_genres(

@@ -133,7 +133,7 @@ def lessons_from(
             kept.append(replace(song, artist=song.artist or artist_of(track)))
         elif song.path.is_file():
             try:
-                heard = recommender.hear(song.path).embedding
+                heard = recommender.analyse(song.path).embedding
             except AnalysisError as error:
                 report(f"left out: {error}")
                 unmatched.append(str(song.path))

@@ -20,7 +20,7 @@ from indexer.filesystem import atomic_write, display_path
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from indexer.catalog.reader import Track
 
@@ -62,7 +62,7 @@ def write_m3u8(
     Raises
     ------
     InvalidOption
-        The place cannot hold the file, or holds something that is no playlist.
+        The file cannot be written, or exists and is no playlist.
     """
     base = None if relative_to is None else os.path.realpath(os.fsencode(relative_to))
     lines = [_HEADER]
@@ -88,7 +88,7 @@ def write_json(
     value = {
         "playlist": title,
         "duration_s": round(sum(track.duration_s for track in tracks), 3),
-        "tracks": entries(tracks),
+        "tracks": [track_values(track) for track in tracks],
     }
     # ASCII only: a lone surrogate, of a name that is not UTF-8, could not be written otherwise.
     text = json.dumps(value, indent=2) + "\n"
@@ -97,20 +97,17 @@ def write_json(
     return text
 
 
-def entries(tracks: Iterable[Track]) -> list[dict[str, Any]]:
-    """Each track as plain values: id, key, path, title, artist, album, duration_s."""
-    return [
-        {
-            "id": track.id,
-            "key": track.key,
-            "path": display_path(track.path),
-            "title": track.title,
-            "artist": track.artist,
-            "album": track.album,
-            "duration_s": round(track.duration_s, 3),
-        }
-        for track in tracks
-    ]
+def track_values(track: Track) -> dict[str, Any]:
+    """A track as plain values: id, key, path, title, artist, album, duration_s."""
+    return {
+        "id": track.id,
+        "key": track.key,
+        "path": display_path(track.path),
+        "title": track.title,
+        "artist": track.artist,
+        "album": track.album,
+        "duration_s": round(track.duration_s, 3),
+    }
 
 
 def save(
@@ -158,9 +155,9 @@ def _in_a_line(text: str) -> str:
 
 def _entry(path: bytes, base: bytes | None) -> str:
     """The line that leads a player to a file."""
-    place = path if base is None else os.path.relpath(path, base)
+    name = path if base is None else os.path.relpath(path, base)
     try:
-        line = place.decode("utf-8")
+        line = name.decode("utf-8")
     except UnicodeDecodeError:
         return _uri(path)
     if line != line.strip() or any(unicodedata.category(c) in _NOT_IN_A_LINE for c in line):

@@ -1,9 +1,9 @@
-"""A playlist of a duration: what sounds like the seeds, ordered so that one leads to the next.
+"""A playlist of a given duration: tracks that sound like the seeds, in the order of a short tour.
 
-Candidates are ranked by their cosine to the nearest seed, drawn with more or less variety, by turns
-for each seed, until the wished duration is nearly reached; one addition or exchange then brings the
+Candidates are ranked by their cosine to the nearest seed and drawn with more or less variety, in
+turns for each seed, until the duration is nearly reached; one addition or exchange then brings the
 sum as near to it as it can. The order is a short open tour from the first seed: nearest neighbour,
-then 2-opt (Croes, 1958), where two tracks of one artist in a row cost as much as a long stride.
+then 2-opt (Croes, 1958), where two tracks of one artist in a row cost as much as a long step.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
-from recommender.playlists.playlist import Playlist, PlaylistCandidates, seed_label, seed_of
+from recommender.playlists.playlist import Playlist, PlaylistCandidates, filter_label
 from recommender.playlists.sampling import sample_from_best
-from recommender.retrieval.lookup import whole_number
-from recommender.retrieval.near_duplicates import TrackFacts, group_heads
+from recommender.retrieval.lookup import count_noun, whole_number
+from recommender.retrieval.near_duplicates import TrackFacts, group_heads, label_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ CLOSE = 0.01
 SAME_ARTIST = 0.5
 """Added to the distance of two tracks of one artist."""
 _SPARE = 3  # candidates a track of the playlist, at first
-_USUAL_S = 180.0
+_TRACK_S = 180.0
 _RESERVE = 100  # candidates looked through for a time shorter than any track so far
 # Candidates a track of the playlist, and at least, that the exchange looks through: those farther
 # down fit the time and not the seeds.
@@ -53,15 +53,15 @@ def fill_playlist(
     variety: float = 0.1,
     random_seed: int = 0,
 ) -> Playlist:
-    """Music for a time.
+    """A playlist of tracks that sound like the seeds and last a given time together.
 
     Parameters
     ----------
     recommender : Recommender
-    seeds : one or more of what `seed_of` takes
-        Those that are tracks, and fit the filter and the time, are part of the playlist.
+    seeds : one or more tracks, files or vectors, as `Recommender.seed` takes them
+        Tracks that fit the filter and the time are part of the playlist.
     duration_s : float
-        Seconds. The tracks' sum is nearer to it than half a track is long, mostly within 1 %.
+        The tracks' sum is nearer to it than half a track is long, mostly within 1 %.
     where : Where, optional
         Which tracks may be part of it.
     per_artist : int
@@ -73,7 +73,7 @@ def fill_playlist(
 
     Returns
     -------
-    Journey
+    Playlist
         Its note says so when too few tracks fit.
 
     Raises
@@ -83,49 +83,50 @@ def fill_playlist(
         The filter keeps no track.
     """
     if not 0 < duration_s < np.inf:
-        raise InvalidOption(f"a playlist of {duration_s} seconds: give a time, such as 45m")
+        raise InvalidOption(
+            f"a playlist cannot last {duration_s} seconds: give a time, such as 45m"
+        )
     if whole_number(per_artist, "tracks per artist") < 1:
         raise InvalidOption(f"{per_artist} tracks per artist leave nothing: allow at least one")
     if not 0 <= variety < np.inf:
         raise InvalidOption(f"variety is {variety}: it is 0 or more")
     if whole_number(random_seed, "the random seed") < 0:
         raise InvalidOption(f"the random seed is {random_seed}: it is 0 or more")
-    found = [seed_of(recommender, seed) for seed in seeds]
+    found = [recommender.seed(seed) for seed in seeds]
     if not found:
         raise InvalidOption("a playlist needs something to sound like: name at least one seed")
     kept = recommender.ids(where)
     if not len(kept):
-        raise QueryError(f"{seed_label(where)} no track")
+        raise QueryError(f"{filter_label(where)} no track")
     starts = np.array([seed.vector for seed in found])
     own = [seed.track.id for seed in found if seed.track is not None]
     own = [track_id for track_id in dict.fromkeys(own) if track_id in kept]
-    width = _SPARE * (int(duration_s / _USUAL_S / len(found)) + 16)
+    width = _SPARE * (int(duration_s / _TRACK_S / len(found)) + 16)
     while True:
         candidates = _candidates(recommender, starts, own, width, where)
         cosines = candidates.vectors @ starts.T
-        order = _by_turns(cosines, len(own), variety, np.random.default_rng(random_seed))
+        order = _in_turns(cosines, len(own), variety, np.random.default_rng(random_seed))
         filled = _fill(candidates, order, duration_s, per_artist, len(own))
         if filled.full or width >= len(kept):
             break
         width *= 4
     # From the first seed, or from what is nearest to it.
-    nearness = candidates.vectors[filled.places] @ starts[0]
-    ranked = np.array(filled.places)[np.argsort(-nearness, kind="stable")]
+    nearness = candidates.vectors[filled.rows] @ starts[0]
+    ranked = np.array(filled.rows)[np.argsort(-nearness, kind="stable")]
     artists = candidates.artists
-    flowing = tour(candidates.vectors[ranked], [artists[place] for place in ranked])
-    places: list[int] = ranked[flowing].tolist()
-    total = sum(candidates.tracks[place].duration_s for place in places)
+    order_of_tour = tour(candidates.vectors[ranked], [artists[row] for row in ranked])
+    rows: list[int] = ranked[order_of_tour].tolist()
+    total = sum(candidates.tracks[row].duration_s for row in rows)
     note = None
     if not filled.full and total < (1 - CLOSE) * duration_s:
-        note = (
-            f"only {total:.0f} of {duration_s:.0f} seconds: {seed_label(where)} {len(kept)} tracks"
-        )
+        held = f"{filter_label(where)} {count_noun(len(kept), 'track')}"
+        note = f"only {total:.0f} of {duration_s:.0f} seconds: {held}"
         if filled.capped:
             note += f", of which at most {per_artist} of one artist leaves {filled.capped} out"
     return Playlist.along(
-        "sounds like " + ", ".join(seed.said for seed in found),
-        [candidates.tracks[place] for place in places],
-        candidates.vectors[places],
+        "sounds like " + ", ".join(seed.label for seed in found),
+        [candidates.tracks[row] for row in rows],
+        candidates.vectors[rows],
         starts,
         note,
     )
@@ -133,9 +134,9 @@ def fill_playlist(
 
 @dataclass(frozen=True)
 class _Filled:
-    """Places chosen, whether they fill the time, and how many the cap has left out."""
+    """Rows chosen, whether they fill the time, and how many the cap per artist left out."""
 
-    places: list[int]
+    rows: list[int]
     full: bool
     capped: int
 
@@ -147,30 +148,31 @@ def _candidates(
     width: int,
     where: Where | None,
 ) -> PlaylistCandidates:
-    """Tracks near the seeds, the seeds' own first; of copies the nearest only."""
+    """Tracks near the seeds, the seeds' own first; of near-duplicates the nearest only."""
     ids, cosines = recommender.nearest(starts, width, where=where)
-    there = (ids >= 0) & ~np.isin(ids, own)
-    order = np.argsort(-cosines[there], kind="stable")
-    near = ids[there][order]
+    new = (ids >= 0) & ~np.isin(ids, own)
+    order = np.argsort(-cosines[new], kind="stable")
+    near = ids[new][order]
     _, first = np.unique(near, return_index=True)
     near = near[np.sort(first)]
     found = PlaylistCandidates.of(recommender, np.concatenate([np.array(own, np.int64), near]))
-    of = group_heads(
+    heads = group_heads(
         found.vectors,
         TrackFacts.of(found.tracks),
         median_random_cosine=recommender.median_random_cosine,
     )
-    kept = np.flatnonzero((of == np.arange(len(of))) | (np.arange(len(of)) < len(own)))
-    return PlaylistCandidates([found.tracks[place] for place in kept], found.vectors[kept])
+    rows = np.arange(len(heads))
+    kept = np.flatnonzero((heads == rows) | (rows < len(own)))
+    return PlaylistCandidates([found.tracks[row] for row in kept], found.vectors[kept])
 
 
-def _by_turns(
+def _in_turns(
     cosines: NDArray[np.float32], own: int, variety: float, rng: np.random.Generator
 ) -> list[int]:
-    """Places in the order they are taken: the seeds' own, then by turns what is near each seed.
+    """Rows in the order they are taken: the seeds' own, then in turns those near each seed.
 
-    Each candidate, of cosines (c, seeds), belongs to its nearest seed, and is drawn among that
-    seed's. By turns, or a seed that has many tracks close around it would leave the others nothing.
+    Each candidate, of cosines (c, seeds), belongs to its nearest seed and is drawn among that
+    seed's. In turns, or a seed that has many tracks close around it would leave the others nothing.
     """
     nearest, scores = cosines.argmax(axis=1), cosines.max(axis=1)
     turns: list[tuple[int, int, int]] = []
@@ -178,37 +180,44 @@ def _by_turns(
         (mine,) = np.nonzero(nearest == seed)
         mine = mine[mine >= own]
         order = mine[sample_from_best(scores[mine], variety, rng)].tolist()
-        turns += [(turn, seed, place) for turn, place in enumerate(order)]
-    return [*range(own), *(place for _, _, place in sorted(turns))]
+        turns += [(turn, seed, row) for turn, row in enumerate(order)]
+    return [*range(own), *(row for _, _, row in sorted(turns))]
 
 
 def _fill(
     candidates: PlaylistCandidates, order: list[int], wish: float, per_artist: int, own: int
 ) -> _Filled:
-    """Take tracks until less than a usual one is left, then come as near to the wish as one can."""
+    """Take tracks until less than a median one is left, then come as near to the wish as one can.
+
+    Parameters
+    ----------
+    order : rows of candidates, the first `own` of them the seeds'
+    wish : float
+        Seconds.
+    """
     seconds, artists = candidates.durations_s, candidates.artists
-    median_random_cosine = float(np.median(seconds))
+    median_s = float(np.median(seconds))
     chosen: list[int] = []
     reserve: list[int] = []
     counts: Counter[str] = Counter()
     left, capped = wish, 0
-    for place in order:
-        artist = artists[place]
-        closing = left <= median_random_cosine or len(chosen) == MAX_TRACKS
+    for row in order:
+        artist = artists[row]
+        closing = left <= median_s or len(chosen) == MAX_TRACKS
         if artist is not None and counts[artist] >= per_artist:
             capped += 1
-        elif seconds[place] <= left and (place < own or not closing):
-            chosen.append(place)
-            left -= float(seconds[place])
+        elif seconds[row] <= left and (row < own or not closing):
+            chosen.append(row)
+            left -= float(seconds[row])
             counts.update([] if artist is None else [artist])
-        elif place >= own:
-            reserve.append(place)
+        elif row >= own:
+            reserve.append(row)
         enough = max(_AT_LEAST, _OF_EACH * len(chosen)) if chosen else _RESERVE
         if closing and len(reserve) >= enough:
             break
-    if reserve and left <= max(median_random_cosine, CLOSE * wish):
+    if reserve and left <= max(median_s, CLOSE * wish):
         _come_nearer(chosen, reserve, left, seconds, own=own, close=CLOSE * wish)
-    return _Filled(chosen, left <= median_random_cosine, capped)
+    return _Filled(chosen, left <= median_s, capped)
 
 
 def _come_nearer(
@@ -221,7 +230,7 @@ def _come_nearer(
     close: float,
 ) -> None:
     """Add one track of the reserve, or exchange one for it, so that less time is left or over."""
-    out = [place for place in chosen if place >= own]
+    out = [row for row in chosen if row >= own]
     freed = np.array([0.0, *seconds[out]])
     after = np.abs(left + freed[:, np.newaxis] - seconds[reserve])
     reached = after.min(axis=0)
@@ -237,32 +246,31 @@ def _come_nearer(
 
 
 def tour(vectors: NDArray[np.float32], artists: Sequence[str | None]) -> NDArray[np.int64]:
-    """Places of tracks (n, dim) in the order of a short open tour from the first.
+    """Rows of vectors (n, dim) in the order of a short open tour from the first.
 
     Two of one artist in a row count as `SAME_ARTIST` farther apart.
     """
     count = len(vectors)
-    number = {artist: place for place, artist in enumerate(artists) if artist is not None}
-    label = np.array([-1 if artist is None else number[artist] for artist in artists])
+    label = label_ids(artists)
     apart = 1 - vectors @ vectors.T
     apart += SAME_ARTIST * ((label[:, np.newaxis] == label) & (label >= 0))
-    way = np.zeros(count, np.int64)
+    path = np.zeros(count, np.int64)
     left = np.ones(count, dtype=bool)
-    for stop in range(1, count):
-        left[way[stop - 1]] = False
-        way[stop] = np.argmin(np.where(left, apart[way[stop - 1]], np.inf))
+    for position in range(1, count):
+        left[path[position - 1]] = False
+        path[position] = np.argmin(np.where(left, apart[path[position - 1]], np.inf))
     if count < 3:
-        return way
+        return path
     # A bound for long playlists: each exchange looks at all pairs.
     for _ in range(min(10 * count, _EXCHANGES // count**2 + 1)):
-        legs = apart[np.ix_(way, way)]
+        legs = apart[np.ix_(path, path)]
         ahead = np.append(np.diagonal(legs, 1), 0.0)
-        # Turning round the stops i ... j: the legs to i and from j are exchanged for two others.
+        # Reversing the positions i ... j exchanges the legs to i and from j for two others.
         beyond = np.column_stack([legs[:, 1:], np.zeros(count)])
         gain = ahead[:-1, np.newaxis] + ahead - legs[:-1] - beyond[1:]
         gain = np.where(np.tri(count - 1, count, dtype=bool), 0.0, gain)
         first, last = np.unravel_index(np.argmax(gain), gain.shape)
         if gain[first, last] < 1e-6:
             break
-        way[first + 1 : last + 1] = way[first + 1 : last + 1][::-1].copy()
-    return way
+        path[first + 1 : last + 1] = path[first + 1 : last + 1][::-1].copy()
+    return path

@@ -1,4 +1,4 @@
-"""What a station has played: so that nothing comes twice, in whatever encoding."""
+"""Play history of a station, so that no recording comes twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIRST_ROWS = 64
 
 
 class PlayHistory:
-    """Tracks in the order they were heard, the seed before all of them.
+    """Tracks in the order they were played, the seed before all of them.
 
     Attributes
     ----------
@@ -32,61 +32,55 @@ class PlayHistory:
     def __init__(self, seed: Seed) -> None:
         self.ids: set[int] = set()
         self._vectors = np.empty((_FIRST_ROWS, len(seed.vector)), np.float32)
-        self._heard: list[Track | Seed] = []
-        self._ago: dict[str, int] = {}  # by artist: how many had been heard then
+        self._played: list[Track | Seed] = []
+        self._last_row: dict[str, int] = {}  # by artist
         self._add(seed if seed.track is None else seed.track, seed.vector)
 
     def __len__(self) -> int:
-        """How many tracks have been heard, without the seed."""
-        return len(self._heard) - 1
+        """How many tracks have been played, without the seed."""
+        return len(self._played) - 1
 
     def add(self, track: Track, vector: NDArray[np.float32]) -> None:
-        """Note that a track with a vector (dim,) is heard now."""
+        """Append a track with a vector (dim,)."""
         self._add(track, vector)
 
     def _add(self, one: Track | Seed, vector: NDArray[np.float32]) -> None:
-        row = len(self._heard)
+        row = len(self._played)
         if row == len(self._vectors):
             self._vectors = np.concatenate([self._vectors, np.empty_like(self._vectors)])
         self._vectors[row] = vector
-        self._heard.append(one)
+        self._played.append(one)
         if not isinstance(one, Seed):
             self.ids.add(one.id)
             artist = artist_of(one)
             if artist is not None:
-                self._ago[artist] = row
+                self._last_row[artist] = row
 
     @property
     def last(self) -> NDArray[np.float32] | None:
-        """The vector (dim,) of the track heard last; None before the first."""
+        """The vector (dim,) of the track played last; None before the first."""
         return self._vectors[len(self)] if len(self) else None
 
     def latest(self, count: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Id and vector of the tracks heard last, newest first, without the seed."""
+        """Id and vector of the last `count` tracks, newest first, without the seed."""
         for row in range(len(self), max(0, len(self) - count), -1):
-            track = self._heard[row]
+            track = self._played[row]
             if not isinstance(track, Seed):
                 yield track.id, self._vectors[row]
 
     def since(self, artist: str | None) -> float:
-        """How many tracks have been heard since one by an artist; infinity if none was."""
-        if artist is None or artist not in self._ago:
+        """How many tracks have been played since one by an artist; infinity if none was."""
+        if artist is None or artist not in self._last_row:
             return np.inf
-        return len(self) - self._ago[artist]
+        return len(self) - self._last_row[artist]
 
     def holds(
         self, track: Track, vector: NDArray[np.float32], *, median_random_cosine: float
     ) -> bool:
-        """Whether a track, or another encoding, cut or version of it, has been heard.
-
-        Parameters
-        ----------
-        usual : float
-            The median cosine of random pairs.
-        """
-        cosines = self._vectors[: len(self._heard)] @ vector
+        """Whether a track, or a near-duplicate of it, has been played."""
+        cosines = self._vectors[: len(self._played)] @ vector
         (near,) = np.nonzero(cosines >= lowest_threshold(median_random_cosine))
-        facts = TrackFacts.of([*(self._heard[row] for row in near.tolist()), track])
+        facts = TrackFacts.of([*(self._played[row] for row in near.tolist()), track])
         same = is_near_duplicate(
             cosines[near],
             facts.at(slice(-1)),

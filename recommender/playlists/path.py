@@ -3,15 +3,15 @@
 The points that divide the great circle between the two embeddings into n equal arcs (Shoemake's
 slerp, SIGGRAPH 1985) get the library's nearest tracks as candidates. The cheapest chain through
 one candidate a point is found by dynamic programming (Viterbi), each survivor keeping what it has
-used, so that no track, copy or, where it can be avoided, artist comes twice. Then one stop at a
-time is exchanged as long as that lowers
+used, so that no track, near-duplicate or, where it can be avoided, artist comes twice. Then one
+entry at a time is exchanged as long as that lowers
 
-    mean(stride)^2 + EVENNESS variance(stride)
-        + mean(NEARNESS (distance to its point)^2 + PROGRESS (strides from where it should be)^2)
+    mean(step)^2 + EVENNESS variance(step)
+        + mean(NEARNESS (distance to its point)^2 + PROGRESS (steps from where it should be)^2)
 
-with stride = 1 - cosine of neighbours: even strides, short ones, near the direct way, and onwards.
-Far from the direct way, where a small library has most of its tracks, even strides alone can be had
-by going to and fro.
+with step = 1 - cosine of neighbours: even steps, short ones, near the great circle, and onwards.
+Far from the great circle, where a small library has most of its tracks, even steps alone can be
+had by going to and fro.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from indexer.errors import InvalidOption, QueryError
-from recommender.playlists.playlist import Playlist, PlaylistCandidates, present, seed_label
+from indexer.errors import InvalidOption, QueryError, UnknownTrack
+from indexer.filesystem import display_path
+from recommender.playlists.playlist import Playlist, PlaylistCandidates, filter_label
 from recommender.retrieval.lookup import count_noun, display_name, whole_number
-from recommender.retrieval.near_duplicates import TrackFacts, group_heads
+from recommender.retrieval.near_duplicates import TrackFacts, group_heads, label_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,42 +34,43 @@ if TYPE_CHECKING:
 
     from indexer.catalog.reader import Track
     from recommender.engine import Recommender
+    from recommender.retrieval.seeds import TrackOrFile
     from recommender.retrieval.where import Where
 
 MAX_STEPS = 200
 WIDTH = 64
 """Candidates for each point, at least; more where a path has more steps."""
 EVENNESS = 15.0
-"""The longest of 8 strides is 1.28 times the mean; at 50 1.20, but between tracks that are near
+"""The longest of 8 steps is 1.28 times the mean; at 50 1.20, but between tracks that are near
 each other all of them are long then."""
 NEARNESS = 0.1
 PROGRESS = 0.2
-"""Without it 16 % of 8 strides between tracks of a real library led back, with it 1 %."""
+"""Without it 16 % of 8 steps between tracks of a real library led back, with it 1 %."""
 SAME_ARTIST = 1.0
-"""What an artist's second track costs: more than any stride, so that it comes only of need."""
+"""What an artist's second track costs: more than any step, so that it comes only of need."""
 _SWEEPS = 30
 
 
 @dataclass(frozen=True)
-class _Field:
-    """What a path may go through.
+class _Trellis:
+    """The candidates that a path may go through, and what each costs by itself.
 
     Attributes
     ----------
     vectors : float32 (c, dim)
-    copies, artists : int (c,)
-        Tracks of one number are copies, or of one artist; -1 is an artist that nobody knows.
+    groups, artists : int (c,)
+        Near-duplicates, or tracks of one artist, have one number; -1 is an unknown artist.
     layers : list of int (m,)
-        For each stop between the ends the places of its candidates.
+        For each entry between the ends the rows of its candidates.
     costs : list of float64 (m,)
-        What each costs by itself: for how far from the stop's point of the great circle it lies,
-        and how far before or after it.
+        For how far from the entry's point of the great circle each lies, and how far before or
+        after it.
     start, end : int
-        Places of the ends.
+        Rows of the ends.
     """
 
     vectors: NDArray[np.float32]
-    copies: NDArray[np.int64]
+    groups: NDArray[np.int64]
     artists: NDArray[np.int64]
     layers: list[NDArray[np.int64]]
     costs: list[NDArray[np.float64]]
@@ -78,36 +80,38 @@ class _Field:
 
 def path_between(
     recommender: Recommender,
-    start: SupportsIndex | str | bytes,
-    end: SupportsIndex | str | bytes,
+    start: TrackOrFile,
+    end: TrackOrFile,
     steps: SupportsIndex,
     *,
     where: Where | None = None,
 ) -> Playlist:
-    """The tracks that lead from one to another in even strides.
+    """A playlist that leads from one track to another in even steps.
 
     Parameters
     ----------
-    start, end : int, str or bytes
-        Tracks, as `Recommender.track` takes them; a filter does not bind them.
+    start, end : int, str, bytes or path
+        Tracks, named by id, key, path or words; a filter does not bind them.
     steps : int
-        How many strides: 8 steps go over 7 tracks between the two.
+        8 steps go over 7 tracks between the two.
     where : Where, optional
         Which tracks may lie between.
 
     Returns
     -------
-    Journey
-        steps + 1 stops; `strides` and `evenness` say how well it went.
+    Playlist
+        steps + 1 entries; `Playlist.steps` and `evenness` say how even it is.
 
     Raises
     ------
-    UnknownTrack, AmbiguousTrack, InvalidOption
+    UnknownTrack
+        An end is no present track of the catalog.
+    AmbiguousTrack, InvalidOption
     QueryError
         The library, or what the filter keeps of it, has too few recordings between.
     """
     count = whole_number(steps, "the number of steps")
-    ends = [present(recommender.track(one)) for one in (start, end)]
+    ends = [_end(recommender, one) for one in (start, end)]
     title = f"from {display_name(ends[0])} to {display_name(ends[1])}"
     if ends[0].id == ends[1].id:
         if count != 0:
@@ -127,25 +131,34 @@ def path_between(
     kept = len(np.setdiff1d(recommender.ids(where), [one.id for one in ends]))
     width = WIDTH + 2 * count
     while True:
-        candidates, field = _field(recommender, ends, vectors, points, width, where)
-        places = _chain(field) if all(map(len, field.layers)) else None
-        if places is not None:
-            places = _smoothed(field, places)
-            tracks = [candidates.tracks[place] for place in places]
-            return Playlist.along(title, tracks, field.vectors[places], vectors[:1])
+        candidates, trellis = _trellis(recommender, ends, vectors, points, width, where)
+        rows = _cheapest_chain(trellis) if all(map(len, trellis.layers)) else None
+        if rows is not None:
+            rows = _smooth(trellis, rows)
+            tracks = [candidates.tracks[row] for row in rows]
+            return Playlist.along(title, tracks, trellis.vectors[rows], vectors[:1])
         if width >= kept + len(ends):
             raise QueryError(
                 f"a path of {count} steps goes over "
                 f"{count_noun(count - 1, 'recording')} between its "
-                f"ends, and {seed_label(where)} too few ({kept} tracks): take fewer steps"
+                f"ends, and {filter_label(where)} too few ({kept} tracks): take fewer steps"
             )
         width *= 4
+
+
+def _end(recommender: Recommender, query: TrackOrFile) -> Track:
+    found = recommender.resolve(query)
+    if isinstance(found, bytes):
+        raise UnknownTrack(
+            f"{display_path(found)} is not in the catalog: `soundalike add` puts it in"
+        )
+    return found
 
 
 def slerp(
     start: NDArray[np.float32], end: NDArray[np.float32], shares: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Unit vectors (n, dim) that divide the arc between two of them (dim,) at shares of it.
+    """Unit vectors (n, dim) on the arc between two unit vectors (dim,), at shares (n,) of it.
 
     Vectors that point the same way have no arc; opposite ones have many, and one is taken.
     """
@@ -162,26 +175,24 @@ def slerp(
     return arc.astype(np.float32)
 
 
-def _field(
+def _trellis(
     recommender: Recommender,
     ends: Sequence[Track],
     vectors: NDArray[np.float32],
     points: NDArray[np.float32],
     width: int,
     where: Where | None,
-) -> tuple[PlaylistCandidates, _Field]:
+) -> tuple[PlaylistCandidates, _Trellis]:
     found, cosines = recommender.nearest(points, width, where=where)
     ids = np.array([one.id for one in ends])
     usable = (found >= 0) & ~np.isin(found, ids)
-    # The ends come first, so that a copy of an end has the end's place as its number.
+    # The ends come first, so that a near-duplicate of an end has the end's row as its number.
     others = np.unique(found[usable])
     between = PlaylistCandidates.of(recommender, others)
     candidates = PlaylistCandidates(
         [*ends, *between.tracks], np.concatenate([vectors, between.vectors])
     )
-    names = candidates.artists
-    numbers = {artist: number for number, artist in enumerate(dict.fromkeys(names)) if artist}
-    copies = group_heads(
+    groups = group_heads(
         candidates.vectors,
         TrackFacts.of(candidates.tracks),
         median_random_cosine=recommender.median_random_cosine,
@@ -190,18 +201,18 @@ def _field(
     steps = len(points) + 1
     layers, costs = [], []
     for row, cosine, use, share in zip(found, cosines, usable, wanted, strict=True):
-        places = np.searchsorted(others, row[use]) + len(ends)
-        # Of several copies the nearest to the point stands for all.
-        _, first = np.unique(copies[places], return_index=True)
-        first = first[~np.isin(copies[places[first]], copies[: len(ends)])]
+        rows = np.searchsorted(others, row[use]) + len(ends)
+        # Of several near-duplicates the nearest to the point stands for all.
+        _, first = np.unique(groups[rows], return_index=True)
+        first = first[~np.isin(groups[rows[first]], groups[: len(ends)])]
         first.sort()
-        layers.append(places[first])
-        strayed = steps * (along[places[first]] - share)
+        layers.append(rows[first])
+        strayed = steps * (along[rows[first]] - share)
         costs.append(NEARNESS * (1 - cosine[use][first]) ** 2 + PROGRESS * strayed**2)
-    return candidates, _Field(
+    return candidates, _Trellis(
         candidates.vectors,
-        copies,
-        np.array([numbers[artist] if artist else -1 for artist in names]),
+        groups,
+        label_ids(candidates.artists),
         layers,
         costs,
         start=0,
@@ -212,9 +223,9 @@ def _field(
 def _shares(
     vectors: NDArray[np.float32], start: NDArray[np.float32], end: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """How far vectors (c, dim) have left the start for the end: 0 there, 1 here.
+    """How far along vectors (c, dim) lie, (c,): 0 at the start, 1 at the end.
 
-    By the difference of the two cosines. What is unlike both is half way.
+    By the difference of the cosines to both; what is unlike both lies half way.
     """
     across = end - start
     length = float(across @ across)
@@ -223,59 +234,65 @@ def _shares(
     return ((vectors @ across - start @ across) / length).astype(np.float32)
 
 
-def _chain(field: _Field) -> list[int] | None:
-    """Places of the cheapest chain of stops, ends included; None when there is none."""
-    last = np.array([field.start])
+def _cheapest_chain(trellis: _Trellis) -> list[int] | None:
+    """Rows of the cheapest chain, ends included; None when there is none."""
+    last = np.array([trellis.start])
     cost = np.zeros(1)
-    ways = np.array([[field.start]])
-    for layer, own in zip(field.layers, field.costs, strict=True):
-        total = cost[:, np.newaxis] + (1 - field.vectors[last] @ field.vectors[layer].T) ** 2
+    chains = np.array([[trellis.start]])
+    for layer, own in zip(trellis.layers, trellis.costs, strict=True):
+        total = cost[:, np.newaxis] + (1 - trellis.vectors[last] @ trellis.vectors[layer].T) ** 2
         total += own
-        used = field.copies[ways]
-        total[(used[:, :, np.newaxis] == field.copies[layer]).any(axis=1)] = np.inf
-        total += SAME_ARTIST * _repeats(field, ways, layer)
+        used = trellis.groups[chains]
+        total[(used[:, :, np.newaxis] == trellis.groups[layer]).any(axis=1)] = np.inf
+        total += SAME_ARTIST * _repeats(trellis, chains, layer)
         before = np.argmin(total, axis=0)
         cost = total[before, np.arange(len(layer))]
         alive = np.isfinite(cost)
         if not alive.any():
             return None
         last, cost = layer[alive], cost[alive]
-        ways = np.column_stack([ways[before[alive]], last])
-    final = cost + (1 - field.vectors[last] @ field.vectors[field.end]) ** 2
-    return [*ways[np.argmin(final)].tolist(), field.end]
+        chains = np.column_stack([chains[before[alive]], last])
+    final = cost + (1 - trellis.vectors[last] @ trellis.vectors[trellis.end]) ** 2
+    return [*chains[np.argmin(final)].tolist(), trellis.end]
 
 
-def _repeats(field: _Field, ways: NDArray[np.int64], layer: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which candidates (m,) are by an artist that a way (w, n), or the end, has had: (w, m)."""
-    had = np.column_stack([field.artists[ways], np.full(len(ways), field.artists[field.end])])
-    artists = field.artists[layer]
+def _repeats(
+    trellis: _Trellis, chains: NDArray[np.int64], layer: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which candidates (m,) are by an artist that a chain (w, n), or the end, has had, (w, m)."""
+    had = np.column_stack(
+        [trellis.artists[chains], np.full(len(chains), trellis.artists[trellis.end])]
+    )
+    artists = trellis.artists[layer]
     again: NDArray[np.bool_] = (had[:, :, np.newaxis] == artists).any(axis=1) & (artists >= 0)
     return again
 
 
-def _smoothed(field: _Field, places: list[int]) -> list[int]:
-    """Exchange stops one at a time, as long as that helps."""
-    way = np.array(places)
+def _smooth(trellis: _Trellis, rows: list[int]) -> list[int]:
+    """Exchange entries one at a time, as long as that helps; the rows of the path."""
+    path = np.array(rows)
     for _ in range(_SWEEPS):
-        before = way.copy()
-        for stop, (layer, own) in enumerate(zip(field.layers, field.costs, strict=True), start=1):
-            others = np.delete(way, stop)
-            free = ~np.isin(field.copies[layer], field.copies[others])
-            again = _repeats(field, others[np.newaxis], layer)[0]
-            strides = 1 - np.einsum("nd,nd->n", field.vectors[way[:-1]], field.vectors[way[1:]])
-            now = np.repeat(strides[np.newaxis].astype(np.float64), len(layer), axis=0)
-            here = field.vectors[layer]
-            now[:, stop - 1] = 1 - here @ field.vectors[way[stop - 1]]
-            now[:, stop] = 1 - here @ field.vectors[way[stop + 1]]
+        before = path.copy()
+        for position, (layer, own) in enumerate(
+            zip(trellis.layers, trellis.costs, strict=True), start=1
+        ):
+            others = np.delete(path, position)
+            free = ~np.isin(trellis.groups[layer], trellis.groups[others])
+            again = _repeats(trellis, others[np.newaxis], layer)[0]
+            steps = 1 - np.einsum("nd,nd->n", trellis.vectors[path[:-1]], trellis.vectors[path[1:]])
+            now = np.repeat(steps[np.newaxis].astype(np.float64), len(layer), axis=0)
+            here = trellis.vectors[layer]
+            now[:, position - 1] = 1 - here @ trellis.vectors[path[position - 1]]
+            now[:, position] = 1 - here @ trellis.vectors[path[position + 1]]
             cost = now.mean(axis=1) ** 2 + EVENNESS * now.var(axis=1)
-            cost += own / len(field.layers) + SAME_ARTIST * again
+            cost += own / len(trellis.layers) + SAME_ARTIST * again
             cost[~free] = np.inf
             best = layer[np.argmin(cost)]
-            (held,) = np.nonzero(layer == way[stop])
+            (held,) = np.nonzero(layer == path[position])
             # Ties stay as they are, or two sweeps could exchange them for ever.
             if cost.min() < (cost[held[0]] if len(held) else np.inf) - 1e-12:
-                way[stop] = best
-        if (way == before).all():
+                path[position] = best
+        if (path == before).all():
             break
-    smoothed: list[int] = way.tolist()
+    smoothed: list[int] = path.tolist()
     return smoothed

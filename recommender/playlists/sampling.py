@@ -1,4 +1,4 @@
-"""Drawing among candidates: the better ones more often, the far ones not at all."""
+"""Random order of candidates by score: the better ones sooner, the far ones last."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ improbable, but in a thin neighbourhood there are so many that one would come ev
 def sample_from_best(
     scores: NDArray[np.floating], variety: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Places of all candidates, in the order they are drawn without putting back.
+    """Rows of all candidates, in the order they are drawn without replacement.
 
     The probability is exp(score / temperature) / sum, with the temperature variety (max - min of
     the scores), drawn by Gumbel's trick. Those in the tail come last, best first.

@@ -1,17 +1,17 @@
-"""An endless station: music that drifts slowly around a seed and listens to its listener.
+"""An endless station: tracks that drift slowly around a seed and follow likes, dislikes and skips.
 
 Each step looks for tracks near a target and draws one of the nearest. With the seed s, the tracks
-v_1 ... v_t heard so far, p the pace and u(x) = x / |x|:
+v_1 ... v_t played so far, p the pace and u(x) = x / |x|:
 
     drift   d = u((1 - p)^t s + sum of p (1 - p)^(t - i) v_i)       an exponential average
     anchor  a = u(s + m / (1 + m) mean of the m liked tracks)
     target    = u(tie a + (1 - tie) u(d) - PUSH w / (1 + w) mean of the disliked, weighted)
 
-where w is the sum of the dislikes' weights: 1 each, `SKIP` for a skip. What the listener disliked
-or skipped is no part of the drift. The share `tie` of the seed keeps the average, a random walk
-without it, near the seed; the rest of it lets the walk leave the seed's nearest tracks.
+where w is the sum of the dislikes' weights: 1 each, `SKIP` for a skip. What was disliked or skipped
+is no part of the drift. The share `tie` of the seed keeps the average, a random walk without it,
+near the seed; the rest of it lets the walk leave the seed's nearest tracks.
 A candidate's score is its cosine to the target, less what it is nearer to a disliked track than the
-anchor is (times that dislike's weight). One of the `POOL` nearest is drawn (see `chance`).
+anchor is (times that dislike's weight). One of the `POOL` nearest is drawn (see `sampling`).
 """
 
 from __future__ import annotations
@@ -31,12 +31,10 @@ from recommender.playlists.playlist import (
     Entry,
     Playlist,
     PlaylistCandidates,
-    present,
-    seed_label,
-    seed_of,
+    filter_label,
 )
 from recommender.playlists.sampling import sample_from_best
-from recommender.retrieval.lookup import count_noun, whole_number
+from recommender.retrieval.lookup import count_noun, require_present, whole_number
 from recommender.retrieval.where import Where
 
 if TYPE_CHECKING:
@@ -48,13 +46,13 @@ if TYPE_CHECKING:
 POOL = 48
 """Candidates that a step draws from."""
 REACH = 1024
-"""Tracks, nearest first, that are looked through for an artist not heard lately."""
+"""Tracks, nearest first, that are looked through for an artist not played lately."""
 PACE = 0.25
 """Weight of the newest track in the drift; the last eight weigh nine tenths."""
 PUSH = 0.8
 """How far dislikes, all together, can move the target: this part of a unit vector. On 1,291 real
 tracks the ten after a dislike are 0.12 less like it, and 0.03 less like the seed; with 0.4 it is
-0.06 and 0.01, which nobody hears, and with 1.2 three dislikes leave the seed altogether."""
+0.06 and 0.01, too little to notice, and with 1.2 three dislikes leave the seed altogether."""
 SKIP = 0.25
 """What a skip counts, of a dislike."""
 _REMEMBERED = 40  # tracks that the drift is computed from: older ones weigh less than 1e-5
@@ -70,8 +68,8 @@ class Station(Iterator[Entry]):
     Parameters
     ----------
     recommender : Recommender
-    seed : int, str, bytes or vector (dim,)
-        A track, a file, or a vector; see `seed_of`. It is not played itself.
+    seed : id, key, words, path or vector (dim,)
+        A track, a file or a vector, as `Recommender.seed` takes it. It is not played itself.
     where : Where, optional
         Which tracks may be played.
     tie : float
@@ -80,7 +78,7 @@ class Station(Iterator[Entry]):
         0 or more: 0 plays the nearest track, 1 draws almost evenly from `POOL`.
     artist_gap : int
         How many tracks lie between two of one artist. When the nearest `REACH` hold no other, the
-        artist heard longest ago comes. Tracks without an artist are not counted.
+        artist played longest ago comes. Tracks without an artist are not counted.
     random_seed : int
         The same one draws the same tracks.
 
@@ -108,15 +106,15 @@ class Station(Iterator[Entry]):
             raise InvalidOption(f"the artist gap is {artist_gap}: it is 0 or more")
         if whole_number(random_seed, "the random seed") < 0:
             raise InvalidOption(f"the random seed is {random_seed}: it is 0 or more")
-        self.seed = seed_of(recommender, seed)
+        self.seed = recommender.seed(seed)
         self.ended: str | None = None
         self._recommender = recommender
         self._where = where
         self._tie, self._variety = float(tie), float(variety)
         self._artist_gap, self._random_seed = int(artist_gap), int(random_seed)
-        self._heard = PlayHistory(self.seed)
+        self._history = PlayHistory(self.seed)
         self._played: list[int] = []
-        self._passed: set[int] = set()  # not played, for being copies of what was
+        self._passed: set[int] = set()  # near-duplicates of what was played
         self._liked: dict[int, NDArray[np.float32]] = {}
         self._disliked: dict[int, tuple[float, NDArray[np.float32]]] = {}
         self._width = POOL
@@ -127,31 +125,31 @@ class Station(Iterator[Entry]):
         return tuple(self._played)
 
     def like(self, track: Track | SupportsIndex | str | bytes) -> None:
-        """Draw the station towards a track; it counts as liked no longer disliked."""
-        found = self._found(track)
+        """Draw the station towards a track, which is no longer disliked if it was."""
+        found = self._find(track)
         self._disliked.pop(found.id, None)
         self._liked[found.id] = self._recommender.vectors([found.id])[0]
 
     def dislike(self, track: Track | SupportsIndex | str | bytes) -> None:
         """Push the station away from a track, which is never played."""
-        self._mind(self._found(track), 1.0)
+        self._push_away(self._find(track), 1.0)
 
     def skip(self, track: Track | SupportsIndex | str | bytes) -> None:
         """Push the station a little away from a track; a dislike stays a dislike."""
-        found = self._found(track)
+        found = self._find(track)
         if self._disliked.get(found.id, (0.0, None))[0] < SKIP:
-            self._mind(found, SKIP)
+            self._push_away(found, SKIP)
 
     def __next__(self) -> Entry:
         chosen = self._choose(self._target())
         if chosen is None:
-            self.ended = self._why_ended()
+            self.ended = self._end_reason()
             raise StopIteration
         self.ended = None
         track, vector = chosen
-        before = self._heard.last
+        before = self._history.last
         self._played.append(track.id)
-        self._heard.add(track, vector)
+        self._history.add(track, vector)
         return Entry(
             track,
             to_seed=float(vector @ self.seed.vector),
@@ -159,7 +157,7 @@ class Station(Iterator[Entry]):
         )
 
     def take(self, count: SupportsIndex) -> Playlist:
-        """The next tracks, fewer when the station ends; the journey's note says so.
+        """The next tracks as a playlist, fewer when the station ends; its note says so.
 
         Raises
         ------
@@ -168,19 +166,19 @@ class Station(Iterator[Entry]):
         number = whole_number(count, "n")
         if number < 1:
             raise InvalidOption(f"n is {number}: ask for at least one track")
-        stops = tuple(islice(self, number))
+        entries = tuple(islice(self, number))
         note = None
-        if len(stops) < number:
-            note = f"{len(stops)} of {number} tracks: {self.ended}"
-        return Playlist(f"a station from {self.seed.said}", stops, note)
+        if len(entries) < number:
+            note = f"{len(entries)} of {number} tracks: {self.ended}"
+        return Playlist(f"a station from {self.seed.label}", entries, note)
 
     def to_json(self) -> dict[str, Any]:
-        """All that `from_json` needs to go on as this station would, as plain values."""
+        """The state of the station as plain values, from which `from_json` goes on."""
         track = self.seed.track
         return {
             "format": _FORMAT,
             "seed": self.seed.vector.tolist() if track is None else track.id,
-            "said": self.seed.said,
+            "label": self.seed.label,
             "where": None if self._where is None else asdict(self._where),
             "tie": self._tie,
             "variety": self._variety,
@@ -221,7 +219,7 @@ class Station(Iterator[Entry]):
                 artist_gap=state["artist_gap"],
                 random_seed=state["random_seed"],
             )
-            station.seed = replace(station.seed, said=str(state["said"]))
+            station.seed = replace(station.seed, label=str(state["label"]))
             weights = {int(track): float(weight) for track, weight in state["disliked"].items()}
             played, liked = [int(i) for i in state["played"]], [int(i) for i in state["liked"]]
             station._passed = {int(track) for track in state["passed_over"]}
@@ -231,27 +229,28 @@ class Station(Iterator[Entry]):
                 f"that is no state of a station ({type(error).__name__}: {error}): "
                 "give what to_json returned"
             ) from error
-        station._remember(played, liked, weights)
+        station._restore(played, liked, weights)
         return station
 
-    def _remember(self, played: list[int], liked: list[int], disliked: dict[int, float]) -> None:
+    def _restore(self, played: list[int], liked: list[int], disliked: dict[int, float]) -> None:
         present = set(self._recommender.ids().tolist())
         self._played = played
-        there = np.array([i for i in played if i in present], dtype=np.int64)
-        known = PlaylistCandidates.of(self._recommender, there)
+        kept = np.array([i for i in played if i in present], dtype=np.int64)
+        known = PlaylistCandidates.of(self._recommender, kept)
         for track, vector in zip(known.tracks, known.vectors, strict=True):
-            self._heard.add(track, vector)
+            self._history.add(track, vector)
         for track_id in liked:
             if track_id in present:
                 self.like(track_id)
         for track_id, weight in disliked.items():
             if track_id in present:
-                self._mind(self._found(track_id), weight)
+                self._push_away(self._find(track_id), weight)
 
-    def _found(self, track: Track | SupportsIndex | str | bytes) -> Track:
-        return present(track if isinstance(track, Track) else self._recommender.track(track))
+    def _find(self, track: Track | SupportsIndex | str | bytes) -> Track:
+        found = track if isinstance(track, Track) else self._recommender.track(track)
+        return require_present(found)
 
-    def _mind(self, track: Track, weight: float) -> None:
+    def _push_away(self, track: Track, weight: float) -> None:
         self._liked.pop(track.id, None)
         self._disliked[track.id] = weight, self._recommender.vectors([track.id])[0]
 
@@ -264,7 +263,7 @@ class Station(Iterator[Entry]):
 
     def _drift(self) -> NDArray[np.float32]:
         total, left = np.zeros_like(self.seed.vector), 1.0
-        for track_id, vector in self._heard.latest(_REMEMBERED):
+        for track_id, vector in self._history.latest(_REMEMBERED):
             if track_id not in self._disliked:
                 total += left * PACE * vector
                 left *= 1 - PACE
@@ -293,7 +292,7 @@ class Station(Iterator[Entry]):
 
     def _nearest_left(self, target: NDArray[np.float32]) -> Iterator[PlaylistCandidates]:
         """What has not been played, `POOL` tracks at a time, nearest to the target first."""
-        gone = {*self._heard.ids, *self._passed, *self._disliked}
+        gone = {*self._history.ids, *self._passed, *self._disliked}
         given = 0
         while True:
             (found,), _ = self._recommender.nearest(
@@ -315,7 +314,7 @@ class Station(Iterator[Entry]):
         for candidates in self._nearest_left(target):
             rng = np.random.default_rng([self._random_seed, len(self._played)])
             order = sample_from_best(self._scores(candidates.vectors, target), self._variety, rng)
-            since = np.array([self._heard.since(artist) for artist in candidates.artists])
+            since = np.array([self._history.since(artist) for artist in candidates.artists])
             spaced = since[order] >= self._artist_gap
             chosen = self._first_new(candidates, order[spaced])
             if chosen is not None:
@@ -332,23 +331,23 @@ class Station(Iterator[Entry]):
         self, candidates: PlaylistCandidates, order: NDArray[np.int64]
     ) -> tuple[Track, NDArray[np.float32]] | None:
         median_random_cosine = self._recommender.median_random_cosine
-        for place in order.tolist():
-            track, vector = candidates.tracks[place], candidates.vectors[place]
+        for row in order.tolist():
+            track, vector = candidates.tracks[row], candidates.vectors[row]
             if track.id in self._passed:
                 continue
-            if not self._heard.holds(track, vector, median_random_cosine=median_random_cosine):
+            if not self._history.holds(track, vector, median_random_cosine=median_random_cosine):
                 return track, vector
             self._passed.add(track.id)
         return None
 
-    def _why_ended(self) -> str:
+    def _end_reason(self) -> str:
         kept = len(self._recommender.ids(self._where))
         if not kept:
-            return f"{seed_label(self._where)} no track"
-        fit = seed_label(self._where)
+            return f"{filter_label(self._where)} no track"
+        fit = filter_label(self._where)
         reasons = [f"{len(self._played)} played"]
         if self._passed:
-            reasons.append(f"{len(self._passed)} passed over as copies of those")
+            reasons.append(f"{len(self._passed)} passed over as near-duplicates of those")
         if self._disliked:
             reasons.append(f"{len(self._disliked)} disliked or skipped")
         if self.seed.track is not None:
@@ -359,7 +358,7 @@ class Station(Iterator[Entry]):
 
 
 def _unit(vector: NDArray[Any], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A vector (dim,) at unit length, or another one where it has no direction."""
+    """A vector (dim,) at unit length, or another one where it is too short to have a direction."""
     unit = unit_rows(vector[np.newaxis], shortest=1e-6)[0]
     return unit if unit.any() else otherwise
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recommender.genres.tag_profile import library_tags
+from indexer.vectors.half_precision import scores
 from recommender.plots.signal import (
     Signal,
     draw_chroma,
@@ -24,8 +24,12 @@ from recommender.plots.signal import (
 )
 from recommender.plots.style import FAINT, new_figure, one_line, plot_style
 from recommender.retrieval.answers import MatchingWindows, format_clock
-from recommender.retrieval.explanations import shared_musical_key, shared_tags, shared_tempo
-from recommender.retrieval.rerank import Percentiles
+from recommender.retrieval.explanations import (
+    matching_windows,
+    shared_musical_key,
+    shared_tags,
+    shared_tempo,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,8 +42,6 @@ if TYPE_CHECKING:
 PAIRS = 5
 """Pairs of windows told at most."""
 TAGS = 8
-SAMPLE = 4096
-"""Tracks drawn to tell how alike random pairs are."""
 COLOURS = ("#4e79a7", "#d9772b")
 
 
@@ -123,63 +125,31 @@ def compare(recommender: Recommender, first: str | int, second: str | int) -> Co
     QueryError, ModelMissing, ModelMismatch, WorkersFailed
     """
     one, other = read_signals(recommender, [first, second])
-    ids = recommender.ids()
-    drawn = ids[np.random.default_rng(0).permutation(len(ids))[:SAMPLE]]
-    percentiles = Percentiles.from_vectors(recommender.vectors(drawn))
-    cosine = float(one.vector @ other.vector)
+    cosine = float(scores(one.vector[np.newaxis], other.vector)[0])
+    score = float(recommender.scores(cosine))
     cosines = one.heard.vectors @ other.heard.vectors.T
     return Comparison(
         one,
         other,
         cosine,
-        float(percentiles.percentile([cosine])[0]) if len(percentiles.cosines) else None,
+        None if np.isnan(score) else score,
         shared_tags(
             one.activations,
             other.activations,
-            library_tags(recommender).astype(np.float32),
+            recommender.mean_activations,
             one.tag_names,
         ),
         shared_tempo(one.descriptors, other.descriptors),
         shared_musical_key(one.descriptors, other.descriptors),
-        best_pairs(
-            cosines, one.heard.windows_s, other.heard.windows_s, length_s=one.heard.window_s
+        matching_windows(
+            cosines,
+            one.heard.windows_s,
+            other.heard.windows_s,
+            length_s=one.heard.window_s,
+            count=PAIRS,
         ),
         cosines,
     )
-
-
-def best_pairs(
-    cosines: NDArray[np.floating],
-    first_s: NDArray[np.float64],
-    second_s: NDArray[np.float64],
-    *,
-    length_s: float,
-    count: int = PAIRS,
-) -> tuple[MatchingWindows, ...]:
-    """The pairs of windows that are most alike, none overlapping with a better one's.
-
-    Parameters
-    ----------
-    cosines : (a, b), NaN where there is nothing to compare
-    first_s, second_s : float64 (a,), (b,)
-        Where the windows begin.
-    """
-    left = np.where(np.isnan(cosines), -np.inf, cosines).astype(np.float64)
-    pairs: list[MatchingWindows] = []
-    while len(pairs) < count and left.size and np.isfinite(left.max()):
-        row, column = np.unravel_index(int(left.argmax()), left.shape)
-        at, there = float(first_s[row]), float(second_s[column])
-        pairs.append(
-            MatchingWindows(
-                round(at, 3),
-                round(there, 3),
-                length_s,
-                round(min(1.0, float(cosines[row, column])), 4),
-            )
-        )
-        left[np.abs(first_s - at) < length_s] = -np.inf
-        left[:, np.abs(second_s - there) < length_s] = -np.inf
-    return tuple(pairs)
 
 
 def draw_comparison(found: Comparison) -> Figure:

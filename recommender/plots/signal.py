@@ -322,9 +322,8 @@ def _columns(heard: SignalAnalysis) -> tuple[float, float, float, float]:
 
 def _track(recommender: Recommender, query: str | int) -> Track | None:
     """The track that is meant; None where it is a file outside the catalog."""
-    if isinstance(query, str) and os.path.isfile(query) and not recommender.knows(query):
-        return None
-    return recommender.track(query)
+    found = recommender.resolve(query)
+    return None if isinstance(found, bytes) else found
 
 
 def _signal(

@@ -1,22 +1,26 @@
-"""What a question is answered with: neighbours, best first, as values or as one table."""
+"""Answers: neighbours, best first, as values or as one table."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
+Item_co = TypeVar("Item_co", covariant=True)
 
 Explain = bool | Literal["windows"]
-"""Whether an answer says why, and whether it hears the tracks again to say where."""
+"""Whether an answer says why; "windows": also where, for which the tracks are decoded again."""
 
 
 @dataclass(frozen=True)
 class NearDuplicate:
-    """Another version, encoding or cut of an answer."""
+    """Another encoding, cut or take of a neighbour."""
 
     id: int
     key: str
@@ -27,7 +31,7 @@ class NearDuplicate:
 
 @dataclass(frozen=True)
 class MatchingWindows:
-    """The two stretches of two tracks that sound most alike.
+    """The windows of two tracks that sound most alike.
 
     Attributes
     ----------
@@ -45,20 +49,20 @@ class MatchingWindows:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What an answer has in common with the liked seed that it is nearest to.
+    """What a neighbour has in common with the liked seed that it is nearest to.
 
     Attributes
     ----------
     seed : str or None
-        That seed, in words; None where there was one only.
+        Label of that seed; None where there is one only.
     tags : tuple of str
         Tags of the model that both have, the most telling first.
     tempo_bpm : float or None
-        The answer's, where it is also the seed's.
-    key_name : str or None
-        The musical key, where it is the same.
+        The neighbour's, where it is also the seed's.
+    musical_key : str or None
+        Where it is the same.
     windows : MatchingWindows or None
-        Of the seed and the answer; None unless asked for, and where one is no file that is there.
+        Of the seed and the neighbour; None unless asked for, and where one cannot be decoded.
     """
 
     seed: str | None
@@ -105,9 +109,9 @@ class Neighbour:
     score : float or None
         Share of random pairs of this catalog that are less alike than that, 0 to 1; 0.99 means the
         same in every library and with every model. None where there are no two tracks.
-    duplicates : tuple of Version
+    duplicates : tuple of NearDuplicate
         Near-duplicates that are not listed on their own, the nearest first.
-    why : Why or None
+    why : Explanation or None
         What it has in common with the seed; None unless asked for.
     """
 
@@ -121,14 +125,32 @@ class Neighbour:
     why: Explanation | None = None
 
 
+class TupleSequence(Sequence[Item_co]):
+    """A sequence of the items of one tuple that it holds beside other things."""
+
+    @property
+    @abstractmethod
+    def _items(self) -> tuple[Item_co, ...]: ...
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> Item_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Item_co, ...]: ...
+    def __getitem__(self, index: int | slice) -> Item_co | tuple[Item_co, ...]:
+        return self._items[index]
+
+
 @dataclass(frozen=True)
-class Answer(Sequence[Neighbour]):
+class Answer(TupleSequence[Neighbour]):
     """Neighbours, most relevant first; equal ones in the order of their ids.
 
     Attributes
     ----------
     seed : str
-        What was asked for, in words.
+        Labels of the seeds.
     neighbours : tuple of Neighbour
     note : str or None
         Why there are fewer than were asked for.
@@ -138,23 +160,19 @@ class Answer(Sequence[Neighbour]):
     neighbours: tuple[Neighbour, ...]
     note: str | None = None
 
-    def __len__(self) -> int:
-        return len(self.neighbours)
+    @property
+    def _items(self) -> tuple[Neighbour, ...]:
+        return self.neighbours
 
-    @overload
-    def __getitem__(self, place: int) -> Neighbour: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Neighbour, ...]: ...
-    def __getitem__(self, place: int | slice) -> Neighbour | tuple[Neighbour, ...]:
-        return self.neighbours[place]
-
-    def with_windows(self, found: Sequence[MatchingWindows | None]) -> Answer:
-        """The answer with matching windows, one for each neighbour, among its reasons."""
+    def with_windows(self, windows: Mapping[int, MatchingWindows]) -> Answer:
+        """The answer with the matching windows of some neighbours, by id, among its reasons."""
         return replace(
             self,
             neighbours=tuple(
-                one if one.why is None else replace(one, why=replace(one.why, windows=windows))
-                for one, windows in zip(self, found, strict=True)
+                one
+                if one.why is None
+                else replace(one, why=replace(one.why, windows=windows.get(one.id)))
+                for one in self
             ),
         )
 

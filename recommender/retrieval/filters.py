@@ -1,10 +1,11 @@
-"""A `Where`, compiled once to the tracks that the vector index searches."""
+"""A `Where`, compiled to the tracks that the vector index searches."""
 
 from __future__ import annotations
 
 import difflib
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,21 +28,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.catalog.reader import Catalog, StoredModel
-    from indexer.library import Library
-    from indexer.vectors.base import Subset
+    from indexer.vectors.base import Subset, VectorIndex
 
 COMPILED = 16
 """Filters kept ready, the latest used ones; each takes up to 10 MB in a catalog of a million."""
 EXCLUDED_APART = 256
 """Up to so many excluded tracks are taken out of an answer rather than compiled into its filter:
-every listener has other ones."""
+every user has other ones."""
 STRONGEST = 0.1
 """The part of a library that a tag without a level keeps."""
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What a filter keeps of an index.
+    """The tracks of an index that a filter keeps.
 
     Attributes
     ----------
@@ -59,97 +59,94 @@ class Selection:
     excluded: NDArray[np.int64]
     count: int
 
+    @property
+    def searched(self) -> int:
+        """How many tracks are searched, those to leave out among them."""
+        return self.count + len(self.excluded)
 
-class Filters:
-    """Compiles filters for a library, and keeps the latest while the catalog stays as it is.
 
-    To be used by whoever holds the library's lock and has refreshed it.
-    """
+@dataclass(frozen=True, eq=False)
+class CompiledFilters:
+    """Filters compiled for one state of a catalog, of which the latest used are kept."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self._state: tuple[object, ...] = ()
-        self._subsets: OrderedDict[Where, Subset] = OrderedDict()
+    catalog: Catalog
+    model: StoredModel
+    index: VectorIndex
+    _subsets: OrderedDict[Where, Subset] = field(default_factory=OrderedDict)
 
-    def kept(self, where: Where | None) -> Selection:
-        """What a filter keeps of the library's index.
+    def select(self, where: Where | None) -> Selection:
+        """The tracks that a filter keeps; None keeps all.
 
         Raises
         ------
         InvalidOption
-            It names a tag that the model does not have.
+            It names a tag that the model does not have, or is no `Where`.
         """
-        index, model = self._library.index, self._library.model
-        assert index is not None  # noqa: S101 - for the type checker: asked of libraries with one
-        assert model is not None  # noqa: S101 - likewise
         where = EVERYTHING if where is None else where
         if not isinstance(where, Where):
             raise InvalidOption(
                 f"{where!r} is no filter: give a Where, such as Where(year=(1990, 1999))"
             )
-        excluded = np.unique(self._resolved(where.exclude))
+        excluded = np.unique(_ids_of(where.exclude, self.catalog))
         if len(excluded) <= EXCLUDED_APART:
             compiled = replace(where, exclude=())
         else:
             compiled, excluded = where, excluded[:0]
         if compiled == EVERYTHING:
-            excluded = _held(excluded, index.ids()) if len(excluded) else excluded
-            return Selection(where, None, excluded, len(index) - len(excluded))
-        state = (self._library.version, model.id, id(index))
-        if state != self._state:
-            self._subsets.clear()
-            self._state = state
-        if compiled not in self._subsets:
-            self._subsets[compiled] = index.subset(self._matching(compiled, model))
-            if len(self._subsets) > COMPILED:
-                self._subsets.popitem(last=False)
-        self._subsets.move_to_end(compiled)
-        subset = self._subsets[compiled]
-        excluded = _held(excluded, subset.ids)
+            excluded = _members(excluded, self.index.ids()) if len(excluded) else excluded
+            return Selection(where, None, excluded, len(self.index) - len(excluded))
+        subset = self._subset(compiled)
+        excluded = _members(excluded, subset.ids)
         return Selection(where, subset, excluded, len(subset) - len(excluded))
 
-    def _matching(self, where: Where, model: StoredModel) -> NDArray[np.int64]:
-        """Ids of the tracks that a filter keeps, in any order."""
-        catalog = self._library.catalog
-        wanted = _track_filter(where, catalog)
-        kept: NDArray[np.int64] | None = None
-        if wanted != TrackFilter() or (where.among is None and not where.tags):
-            kept = matching_ids(catalog, wanted)
-        if where.tags:
-            fitting = _reaching(where.tags, catalog, model)
-            kept = fitting if kept is None else np.intersect1d(kept, fitting)
-        if where.among is not None:
-            named = self._resolved(where.among)
-            kept = named if kept is None else np.intersect1d(kept, named)
-        assert kept is not None  # noqa: S101 - for the type checker: one of the three was asked
-        return np.setdiff1d(kept, self._resolved(where.exclude)) if where.exclude else kept
-
-    def _resolved(self, tracks: Iterable[int | str]) -> NDArray[np.int64]:
-        """Ids of ids and keys; what is neither is left out, as a filter may be wide."""
-        given = list(tracks)
-        keys = [track for track in given if isinstance(track, str)]
-        of_key = self._library.catalog.ids_of_keys(keys) if keys else {}
-        ids = [
-            of_key.get(track, int(track) if is_id(track) else None)
-            if isinstance(track, str)
-            else track
-            for track in given
-        ]
-        known = [track for track in ids if track is not None and 0 < track < LARGEST_ID]
-        return np.array(known, dtype=np.int64)
+    def _subset(self, where: Where) -> Subset:
+        if where not in self._subsets:
+            matching = _matching(where, self.catalog, self.model)
+            self._subsets[where] = self.index.subset(matching)
+            if len(self._subsets) > COMPILED:
+                self._subsets.popitem(last=False)
+        self._subsets.move_to_end(where)
+        return self._subsets[where]
 
 
-def _held(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
+def _matching(where: Where, catalog: Catalog, model: StoredModel) -> NDArray[np.int64]:
+    """Ids of the tracks that a filter keeps, in any order."""
+    parts: list[NDArray[np.int64]] = []
+    wanted = _track_filter(where, catalog)
+    if where.tags:
+        parts.append(_reaching(where.tags, catalog, model))
+    if where.among is not None:
+        parts.append(_ids_of(where.among, catalog))
+    if wanted != TrackFilter() or not parts:
+        parts.append(matching_ids(catalog, wanted))
+    kept = reduce(np.intersect1d, parts)
+    return np.setdiff1d(kept, _ids_of(where.exclude, catalog)) if where.exclude else kept
+
+
+def _ids_of(tracks: Iterable[int | str], catalog: Catalog) -> NDArray[np.int64]:
+    """Ids of ids and keys; what is neither is left out, as a filter may be wide."""
+    given = list(tracks)
+    keys = [track for track in given if isinstance(track, str)]
+    of_key = catalog.ids_of_keys(keys) if keys else {}
+    ids = [
+        of_key.get(track, int(track) if is_id(track) else None) if isinstance(track, str) else track
+        for track in given
+    ]
+    known = [track for track in ids if track is not None and 0 < track < LARGEST_ID]
+    return np.array(known, dtype=np.int64)
+
+
+def _members(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
     """Those of the ids that are among others, which are ascending and may be a million."""
-    places = np.searchsorted(among, ids)
-    here = places < len(among)
-    here[here] = among[places[here]] == ids[here]
-    return ids[here]
+    rows = np.searchsorted(among, ids)
+    found = rows < len(among)
+    found[found] = among[rows[found]] == ids[found]
+    return ids[found]
 
 
 def _track_filter(where: Where, catalog: Catalog) -> TrackFilter:
     """The part of a filter that the catalog answers, its texts as the catalog spells them."""
-    musical_keys = {parse_musical_key(key) for key in where.key}
+    musical_keys = {parse_musical_key(key) for key in where.musical_key}
     return TrackFilter(
         artist=_spellings(
             where.artist,
@@ -184,8 +181,8 @@ def _reaching(
     tags: Sequence[tuple[str, float | None]], catalog: Catalog, model: StoredModel
 ) -> NDArray[np.int64]:
     """Ids of the tracks whose activations reach all the levels."""
-    places = [tag_column(tag, model) for tag, _ in tags]
-    ids, values = tag_activations(catalog, model, places)
+    columns = [tag_column(tag, model) for tag, _ in tags]
+    ids, values = tag_activations(catalog, model, columns)
     # As the catalog keeps them: 0.4 reaches 0.4.
     levels = np.array(
         [
@@ -198,7 +195,7 @@ def _reaching(
 
 
 def tag_column(tag: str, model: StoredModel) -> int:
-    """The place of a tag among those of the model.
+    """The column of a tag among those of the model.
 
     Raises
     ------

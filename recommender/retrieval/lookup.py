@@ -1,4 +1,4 @@
-"""From what a person or a program calls a track to the track: id, key, path or words."""
+"""The track that an id, a key, a path or words mean, and how a track is named in text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Protocol, SupportsIndex
 
+from indexer.catalog.status import TrackStatus
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
 from indexer.filesystem import display_path, resolve_path
 
@@ -22,10 +23,15 @@ _AUDIO_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 CANDIDATES = 10
 """Tracks an ambiguous text lists at most."""
+_NOT_PRESENT = {
+    TrackStatus.MISSING: "is missing: its file has vanished; index again when it is back",
+    TrackStatus.FAILED: "has changed into a file that cannot be decoded: see `soundalike failures`",
+    TrackStatus.REMOVED: "was removed: `soundalike add FILE` brings it back",
+}
 
 
 def find_track(catalog: Catalog, query: SupportsIndex | str | bytes) -> Track:
-    """The one track that is meant.
+    """The one track that an id, a key, a path or words mean.
 
     Parameters
     ----------
@@ -56,7 +62,7 @@ def find_track(catalog: Catalog, query: SupportsIndex | str | bytes) -> Track:
             raise UnknownTrack(f"no track has the id {number}: `soundalike similar` lists ids")
         return found
     exact = find_exactly(catalog, query)
-    return exact if exact is not None else _find_by_words(catalog, query)
+    return exact if exact is not None else find_by_words(catalog, query)
 
 
 def find_exactly(catalog: Catalog, query: str) -> Track | None:
@@ -90,12 +96,27 @@ def find_by_path(catalog: Catalog, path: bytes) -> Track | None:
         The file failed to be indexed.
     """
     found: Track | None = None
-    for place in dict.fromkeys((os.path.abspath(path), resolve_path(path))):
-        found = found or catalog.track_by_path(place)
-        failure = catalog.failure_of(place)
+    for candidate in dict.fromkeys((os.path.abspath(path), resolve_path(path))):
+        found = found or catalog.track_by_path(candidate)
+        failure = catalog.failure_of(candidate)
         if failure is not None:
             raise UnknownTrack(f"that file could not be indexed: {failure.message}")
     return found
+
+
+def require_present(track: Track) -> Track:
+    """The track itself, if its file is there and its sound is known.
+
+    Raises
+    ------
+    UnknownTrack
+        It is missing, was removed, or has changed into a file that cannot be decoded.
+    """
+    if track.status != TrackStatus.PRESENT:
+        raise UnknownTrack(
+            f"track {track.id} ({display_name(track)}) {_NOT_PRESENT[TrackStatus(track.status)]}"
+        )
+    return track
 
 
 def whole_number(value: SupportsIndex, what: str) -> int:
@@ -113,7 +134,7 @@ def whole_number(value: SupportsIndex, what: str) -> int:
 
 
 def describe(track: Track) -> str:
-    """One line that tells a track from others: id, artist - title, key."""
+    """Id, name and key of a track in one line."""
     return f"{track.id}  {display_name(track)}  [{track.key}]"
 
 
@@ -171,7 +192,13 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _find_by_words(catalog: Catalog, query: str) -> Track:
+def find_by_words(catalog: Catalog, query: str) -> Track:
+    """The one track whose "artist - title", or key where it has neither, holds all the words.
+
+    Raises
+    ------
+    UnknownTrack, AmbiguousTrack
+    """
     words = fold(query).split()
     if not words:
         raise UnknownTrack("an empty text names no track: give an id, key, path or part of a title")
@@ -192,14 +219,14 @@ def _find_by_words(catalog: Catalog, query: str) -> Track:
             f"no track fits {query!r}: give an id, key, path or part of artist - title"
         )
     if len(fitting) > 1:
-        display_path = catalog.tracks(fitting[:CANDIDATES])
+        some = catalog.tracks(fitting[:CANDIDATES])
         raise AmbiguousTrack(
             f"{len(fitting)} tracks fit {query!r}: name one by its id",
-            candidates=tuple(describe(display_path[track_id]) for track_id in fitting[:CANDIDATES]),
+            candidates=tuple(describe(some[track_id]) for track_id in fitting[:CANDIDATES]),
         )
     return catalog.tracks(fitting)[fitting[0]]
 
 
 def count_noun(number: int, thing: str) -> str:
-    """A number of things in words: "1 track", "2 tracks"."""
+    """A number with its noun: "1 track", "2 tracks"."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

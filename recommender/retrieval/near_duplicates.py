@@ -1,8 +1,8 @@
-"""Versions: whether two tracks are one recording, or one piece, told without hearing them.
+"""Near-duplicates: whether two tracks are one recording, or one piece, told without decoding them.
 
 What coders, loudness and cuts leave alone tells copies apart from other music: to a model a louder
-copy can be farther from its original than another song of the same band, but key, tempo, brightness
-and duration stay. Where a wrong guess would hide music, all of them must agree.
+copy can be farther from its original than another song of the same band, but musical key, tempo,
+brightness and duration stay. Where a wrong guess would hide music, all of them must agree.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recommender.retrieval.library_statistics import REFERENCE_RANDOM_COSINE
 from recommender.retrieval.lookup import name_key
-from recommender.retrieval.rerank import REFERENCE_RANDOM_COSINE
 from recommender.retrieval.seeds import Seed, descriptors_of
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ CUT_S = 15.0
 """... and of durations no further apart than this ..."""
 CUT_SHARE = 0.25
 """... and this share of the longer: one is taken for a cut of the other."""
-VERSION_COSINE = 0.85
-"""Two tracks of one artist and title at least this close are taken for versions of one piece."""
+SAME_NAME_COSINE = 0.85
+"""Two tracks of one artist and title at least this close are taken for one piece."""
 ALIKE_BRIGHTNESS = 0.05
-"""What measures alike has one key, or none; brightness may differ by this share ..."""
+"""What measures alike has one musical key, or none; brightness may differ by this share ..."""
 ALIKE_TEMPO = 0.0115
 """... and tempo by this one, a step of its measure; or it is the double, or there is none."""
 _BLOCK = 1024
@@ -48,7 +48,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, eq=False)
 class TrackFacts:
-    """What is known of tracks beside their vectors: arrays of one length.
+    """Durations, recordings, names and descriptors of tracks: arrays of one length.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class TrackFacts:
         Seconds; NaN where unknown.
     recordings : int64
         Recording ids; negative where unknown.
-    names, keys : int64
+    names, musical_keys : int64
         Equal numbers for one artist and title, or one musical key; negative where unknown.
     tempi_bpm, brightness_hz : float64
         NaN where unknown.
@@ -65,28 +65,23 @@ class TrackFacts:
     durations_s: NDArray[np.float64]
     recordings: NDArray[np.int64]
     names: NDArray[np.int64]
-    keys: NDArray[np.int64]
+    musical_keys: NDArray[np.int64]
     tempi_bpm: NDArray[np.float64]
     brightness_hz: NDArray[np.float64]
 
     @classmethod
     def of(cls, ones: Sequence[Track | Seed]) -> TrackFacts:
-        """What is known of tracks and seeds."""
+        """The facts of tracks and seeds."""
+        names = [
+            one.name if isinstance(one, Seed) else name_key(one.artist, one.title) for one in ones
+        ]
         measured = [
             one.descriptors if isinstance(one, Seed) else descriptors_of(one) for one in ones
         ]
         return cls(
             np.array([one.duration_s for one in ones], dtype=np.float64),
-            np.array(
-                [one.recording if isinstance(one, Seed) else one.recording_id for one in ones],
-                dtype=np.int64,
-            ),
-            label_ids(
-                [
-                    one.name if isinstance(one, Seed) else name_key(one.artist, one.title)
-                    for one in ones
-                ]
-            ),
+            np.array([one.recording_id for one in ones], dtype=np.int64),
+            label_ids(names),
             label_ids([one and one.musical_key for one in measured]),
             np.array([one and one.tempo_bpm for one in measured], dtype=np.float64),
             np.array([one and one.brightness_hz for one in measured], dtype=np.float64),
@@ -96,9 +91,9 @@ class TrackFacts:
         """Count the tracks."""
         return len(self.durations_s)
 
-    def at(self, places: Any) -> TrackFacts:
-        """Those at places: a number, a slice or an array of them."""
-        return TrackFacts(*(getattr(self, field.name)[places] for field in fields(self)))
+    def at(self, rows: Any) -> TrackFacts:
+        """The facts of some rows: a number, a slice or an array of them."""
+        return TrackFacts(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def scaled_threshold(cosine: float, median_random_cosine: float) -> float:
@@ -111,10 +106,10 @@ def scaled_threshold(cosine: float, median_random_cosine: float) -> float:
 
 
 def lowest_threshold(median_random_cosine: float) -> float:
-    """The cosine below which nothing but the same file twice is taken for a version."""
+    """Lowest cosine at which two different recordings count as near-duplicates."""
     return min(
         scaled_threshold(COPY_COSINE, median_random_cosine),
-        scaled_threshold(VERSION_COSINE, median_random_cosine),
+        scaled_threshold(SAME_NAME_COSINE, median_random_cosine),
         SAME_COSINE,
     )
 
@@ -122,7 +117,7 @@ def lowest_threshold(median_random_cosine: float) -> float:
 def all_apart(
     vectors: NDArray[np.float32], recordings: Sequence[int], *, median_random_cosine: float
 ) -> bool:
-    """Whether no two of some tracks can be versions of each other, told without `TrackFacts`.
+    """Whether no two of some tracks can be near-duplicates, told without `TrackFacts`.
 
     Parameters
     ----------
@@ -138,29 +133,28 @@ def all_apart(
 
 
 def measured_alike(one: TrackFacts, other: TrackFacts) -> NDArray[np.bool_]:
-    """Whether key, tempo and brightness of pairs agree; not where brightness is unknown."""
+    """Whether musical key, tempo and brightness of pairs agree; not where one has no brightness."""
     octaves = np.log2(one.tempi_bpm / other.tempi_bpm)
-    # An octave up or down is a usual error of tempo, two are not.
+    # An octave up or down is a common error of tempo, two are not.
     off = np.abs(octaves - np.clip(np.round(octaves), -1, 1))
     tempo = (off <= np.log2(1 + ALIKE_TEMPO)) | (
         np.isnan(one.tempi_bpm) & np.isnan(other.tempi_bpm)
     )
     apart = np.abs(one.brightness_hz - other.brightness_hz)
     bright = apart <= ALIKE_BRIGHTNESS * np.maximum(one.brightness_hz, other.brightness_hz)
-    return np.asarray((one.keys == other.keys) & tempo & bright, dtype=np.bool_)
+    return np.asarray((one.musical_keys == other.musical_keys) & tempo & bright, dtype=np.bool_)
 
 
 def is_same_recording(
     cosines: NDArray[np.float32], one: TrackFacts, other: TrackFacts, *, median_random_cosine: float
 ) -> NDArray[np.bool_]:
-    """Whether pairs are one recording: the same file twice, encoded again, louder, softer or cut.
+    """Whether pairs are one recording: the same audio twice, encoded again, louder, softer or cut.
 
     Parameters
     ----------
     cosines : float32, of any shape
-    one, other : Facts of this shape, or of one that it is stretched to
-    usual : float
-        The median cosine of random pairs.
+    one, other : TrackFacts of this shape, or of one that broadcasts to it
+    median_random_cosine : float
     """
     apart = np.abs(one.durations_s - other.durations_s)
     longer = np.maximum(one.durations_s, other.durations_s)
@@ -175,17 +169,40 @@ def is_same_recording(
         apart <= np.minimum(CUT_S, CUT_SHARE * longer)
     )
     # Sounds without key and beat measure alike too easily.
-    cut &= (one.keys >= 0) & ~np.isnan(one.tempi_bpm)
+    cut &= (one.musical_keys >= 0) & ~np.isnan(one.tempi_bpm)
     same |= (copy | cut) & measured_alike(one, other)
     return np.asarray(same, dtype=np.bool_)
+
+
+def are_recording_of(
+    query: Track | Seed,
+    tracks: Sequence[Track],
+    cosines: NDArray[np.float32],
+    *,
+    median_random_cosine: float,
+) -> NDArray[np.bool_]:
+    """Which of some tracks (c,) with these cosines (c,) to a query are its recording, (c,)."""
+    same_id = np.array([track.recording_id == query.recording_id for track in tracks], np.bool_)
+    same = np.zeros(len(tracks), dtype=np.bool_)
+    # Most are not: the facts of a track are not gathered in vain.
+    (rows,) = np.nonzero((cosines >= lowest_threshold(median_random_cosine)) | same_id)
+    if len(rows):
+        facts = TrackFacts.of([*(tracks[row] for row in rows.tolist()), query])
+        same[rows] = is_same_recording(
+            cosines[rows],
+            facts.at(slice(-1)),
+            facts.at(-1),
+            median_random_cosine=median_random_cosine,
+        )
+    return same
 
 
 def is_near_duplicate(
     cosines: NDArray[np.float32], one: TrackFacts, other: TrackFacts, *, median_random_cosine: float
 ) -> NDArray[np.bool_]:
-    """Whether pairs are `is_same_recording`, or versions: close, with the same artist and title."""
+    """Whether pairs are one recording, or close and of the same artist and title."""
     named = (one.names == other.names) & (one.names >= 0)
-    named &= cosines >= scaled_threshold(VERSION_COSINE, median_random_cosine)
+    named &= cosines >= scaled_threshold(SAME_NAME_COSINE, median_random_cosine)
     return np.asarray(
         named | is_same_recording(cosines, one, other, median_random_cosine=median_random_cosine),
         dtype=np.bool_,
@@ -195,22 +212,21 @@ def is_near_duplicate(
 def group_heads(
     vectors: ArrayLike, facts: TrackFacts, *, median_random_cosine: float
 ) -> NDArray[np.int64]:
-    """Tell which candidates are `is_near_duplicate` with an earlier one.
+    """The first candidate of each one's group of near-duplicates.
 
-    What is a version of a version belongs to the same group.
+    A near-duplicate of a near-duplicate belongs to the same group.
 
     Parameters
     ----------
     vectors : float32 (c, dim)
         Unit length, best candidate first.
-    facts : Facts (c,)
-    usual : float
-        The median cosine of random pairs.
+    facts : TrackFacts (c,)
+    median_random_cosine : float
 
     Returns
     -------
     int64 (c,)
-        For each candidate the place of the first of its group: its own if it represents itself.
+        Its row for each candidate: the candidate's own where it is the first.
     """
     rows = np.asarray(vectors, dtype=np.float32)
     pairs = [np.empty((2, 0), np.int64)]

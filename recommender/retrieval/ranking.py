@@ -1,8 +1,9 @@
-"""From a pool of candidates to the n that are shown: what to leave out, fold and spread."""
+"""Ranking of candidates: which n are answers, which are left out, which are folded into others."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,11 @@ import numpy as np
 from indexer.errors import InvalidOption
 from recommender.retrieval.lookup import fold, whole_number
 from recommender.retrieval.near_duplicates import TrackFacts, all_apart, group_heads
-from recommender.retrieval.rerank import cap_groups, maximal_marginal_relevance
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from indexer.catalog.reader import Track
     from recommender.retrieval.seeds import Seed
@@ -38,12 +38,12 @@ class Ranking:
     per_artist, per_album : int or None
         At most so many of one artist or album; None: any number.
     collapse : bool
-        Whether near-duplicates (another version, another encoding, a cut) are folded into one
-        entry, and those of a seed left out.
+        Whether near-duplicates (another encoding, a cut, another take) are folded into one
+        neighbour, and those of a seed left out.
     min_score : float or None
         Least `Neighbour.score`.
     local_scaling : bool
-        Whether tracks that are near to everything lose their advantage (local scaling, see
+        Whether hubs, tracks that are near to everything, lose their advantage (see
         `recommender.retrieval.local_scaling`): more of the library is reached.
 
     Raises
@@ -62,13 +62,13 @@ class Ranking:
     def __post_init__(self) -> None:
         if not 0.0 <= self.diversity <= 1.0:
             raise InvalidOption(f"diversity is {self.diversity}: it goes from 0 to 1")
-        for said, limit in (("per artist", self.per_artist), ("per album", self.per_album)):
-            if limit is not None and whole_number(limit, said) < 1:
-                raise InvalidOption(f"{limit} {said} leaves nothing: allow at least one")
+        for label, limit in (("per artist", self.per_artist), ("per album", self.per_album)):
+            if limit is not None and whole_number(limit, label) < 1:
+                raise InvalidOption(f"{limit} {label} leaves nothing: allow at least one")
         if self.min_score is not None and not 0.0 <= self.min_score <= 1.0:
             raise InvalidOption(f"the least score is {self.min_score}: it goes from 0 to 1")
 
-    def pool(self, n: int) -> int:
+    def candidate_count(self, n: int) -> int:
         """How many candidates to begin with for n answers."""
         if self.diversity > 0:
             return max(n, min(1_000, max(200, 20 * n)))
@@ -80,7 +80,7 @@ class Ranking:
 
 
 PLAIN = Ranking()
-"""The most relevant, each with its versions folded in."""
+"""The most relevant, each with its near-duplicates folded in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,45 +92,50 @@ class Candidates:
     tracks : c tracks
     vectors : float32 (c, dim)
     relevance : float32 (c,)
+    seed_cosines : float32 (c, liked)
+        Cosine of each candidate with each liked seed.
     cosines : float32 (c,)
-        What is told of each.
+        The cosine of each that an answer gives.
     scores : float64 (c,)
-        Percentiles of the cosines; NaN where nothing is known of random pairs.
-    usual : float
-        The median cosine of random pairs.
+        Percentiles of the cosines; NaN where the library has too few pairs.
+    complete : bool
+        Whether there are no more candidates.
+    median_random_cosine : float
     """
 
     tracks: Sequence[Track]
     vectors: NDArray[np.float32]
     relevance: NDArray[np.float32]
+    seed_cosines: NDArray[np.float32]
     cosines: NDArray[np.float32]
     scores: NDArray[np.float64]
+    complete: bool
     median_random_cosine: float
 
 
 @dataclass
 class Ranked:
-    """Which candidates are shown.
+    """Which candidates are answers, and what became of the others.
 
     Attributes
     ----------
-    places : list of int
-        Of the candidates, best first.
-    versions : dict of int to list of int
-        For a place, those folded into it.
-    lost : dict of str to int
-        How many candidates each other rule left out, in words.
+    rows : list of int
+        Rows of the candidates that are answers, best first.
+    near_duplicates : dict of int to list of int
+        For a row, those folded into it.
+    left_out : dict of str to int
+        How many candidates each other rule left out, by its words.
     below : int
         How many were below the least score.
     """
 
-    places: list[int]
-    versions: dict[int, list[int]] = field(default_factory=dict)
-    lost: dict[str, int] = field(default_factory=dict)
+    rows: list[int]
+    near_duplicates: dict[int, list[int]] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
     below: int = 0
 
 
-def ranked(candidates: Candidates, n: int, ranking: Ranking, seeds: Sequence[Seed]) -> Ranked:
+def rank(candidates: Candidates, n: int, ranking: Ranking, seeds: Sequence[Seed]) -> Ranked:
     """Choose up to n candidates; near-duplicates of `seeds` are left out if any are folded."""
     order = np.arange(len(candidates.tracks))
     result = Ranked([])
@@ -140,60 +145,151 @@ def ranked(candidates: Candidates, n: int, ranking: Ranking, seeds: Sequence[See
         order = kept
     if ranking.collapse and len(order):
         order = _fold(candidates, order, seeds, result)
-    for limit, group_of, said in (
+    for limit, group_of, label in (
         (ranking.per_artist, _artist, "artist"),
         (ranking.per_album, _album, "album"),
     ):
         if limit is not None:
             kept = cap_groups(order, [group_of(track) for track in candidates.tracks], limit)
-            _lose(result, f"beyond {limit} per {said}", len(order) - len(kept))
+            _count_left_out(result, f"beyond {limit} per {label}", len(order) - len(kept))
             order = kept
     chosen = maximal_marginal_relevance(
         candidates.relevance[order], candidates.vectors[order], n, diversity=ranking.diversity
     )
-    result.places = order[chosen].tolist()
+    result.rows = order[chosen].tolist()
     return result
+
+
+def maximal_marginal_relevance(
+    relevance: ArrayLike, vectors: ArrayLike, n: int, *, diversity: float
+) -> NDArray[np.int64]:
+    """Choose n candidates, each for being relevant and unlike those chosen before it.
+
+    Carbonell & Goldstein (SIGIR 1998): the next one is the candidate d with the largest
+    (1 - diversity) relevance(d) - diversity max over the chosen s of cosine(d, s).
+
+    Parameters
+    ----------
+    relevance : float (c,)
+        Of each candidate to the question, on the scale of a cosine.
+    vectors : float32 (c, dim)
+        Unit length.
+    n : int
+        How many to choose; all when there are fewer.
+    diversity : float
+        From 0, the order of relevance, to 1: after the most relevant one, relevance says nothing.
+
+    Returns
+    -------
+    int64 (min(n, c),)
+        Rows in the order of choice; of equals the more relevant comes first, then the first.
+
+    Raises
+    ------
+    InvalidOption
+        Diversity is not from 0 to 1, or n is negative.
+    """
+    if not 0.0 <= diversity <= 1.0:
+        raise InvalidOption(f"diversity is {diversity}: it goes from 0 to 1")
+    if n < 0:
+        raise InvalidOption(f"n is {n}: it is 0 or more")
+    merit = np.asarray(relevance, dtype=np.float32)
+    # In the order of relevance, so that the first of equals is the more relevant.
+    order = np.argsort(-merit, kind="stable")
+    n = min(n, len(order))
+    if diversity == 0.0 or n < 2:
+        return order[:n].astype(np.int64)
+    merit = merit[order] * np.float32(1.0 - diversity)
+    rows = np.asarray(vectors, dtype=np.float32)[order]
+    # One product of matrices is cheaper than n of a matrix and a vector, when most are chosen.
+    cosines = rows @ rows.T if 4 * n > len(rows) else None
+    chosen = np.zeros(n, dtype=np.int64)
+    nearest = np.full(len(rows), -np.inf, dtype=np.float32)
+    merit[0] = -np.inf
+    for number in range(1, n):
+        last = chosen[number - 1]
+        np.maximum(nearest, rows @ rows[last] if cosines is None else cosines[last], out=nearest)
+        best = np.argmax(merit - np.float32(diversity) * nearest)
+        chosen[number] = best
+        merit[best] = -np.inf
+    return order[chosen].astype(np.int64)
+
+
+def cap_groups(
+    order: ArrayLike, groups: Sequence[Hashable | None], limit: int
+) -> NDArray[np.int64]:
+    """Keep the first `limit` candidates of each group, such as an artist or an album.
+
+    Parameters
+    ----------
+    order : int (m,)
+        Rows of candidates, best first.
+    groups : c values, one a candidate
+        None, an unknown artist or album, is never capped.
+    limit : int
+        1 or more.
+
+    Returns
+    -------
+    int64
+        The rows kept, in their order.
+
+    Raises
+    ------
+    InvalidOption
+        The limit is less than 1.
+    """
+    if limit < 1:
+        raise InvalidOption(f"a cap of {limit} leaves nothing: allow at least one of a kind")
+    seen: Counter[Hashable] = Counter()
+    kept = []
+    for row in np.asarray(order, dtype=np.int64).tolist():
+        group = groups[row]
+        if group is not None:
+            seen[group] += 1
+            if seen[group] > limit:
+                continue
+        kept.append(row)
+    return np.array(kept, dtype=np.int64)
 
 
 def _fold(
     candidates: Candidates, order: NDArray[np.int64], seeds: Sequence[Seed], result: Ranked
 ) -> NDArray[np.int64]:
-    """The places that represent themselves; the others go to `result`."""
-    represented: list[int] = []
+    """Fold near-duplicates, noting them in `result`; the rows that stand for themselves."""
+    heads: list[int] = []
     of_seeds = 0
     for start in range(0, len(order), FOLDED_TOGETHER):
-        places = order[start : start + FOLDED_TOGETHER]
-        tracks = [candidates.tracks[place] for place in places.tolist()]
+        rows = order[start : start + FOLDED_TOGETHER]
+        tracks = [candidates.tracks[row] for row in rows.tolist()]
         vectors = np.concatenate(
-            [*(seed.vector[np.newaxis] for seed in seeds), candidates.vectors[places]]
+            [*(seed.vector[np.newaxis] for seed in seeds), candidates.vectors[rows]]
         )
-        recordings = [
-            *(seed.recording for seed in seeds),
-            *(track.recording_id for track in tracks),
-        ]
+        recordings = [one.recording_id for one in (*seeds, *tracks)]
         if all_apart(vectors, recordings, median_random_cosine=candidates.median_random_cosine):
-            represented += places.tolist()
+            heads += rows.tolist()
             continue
-        heads = group_heads(
+        first = group_heads(
             vectors,
             TrackFacts.of([*seeds, *tracks]),
             median_random_cosine=candidates.median_random_cosine,
         )[len(seeds) :]
-        for place, head in zip(places.tolist(), (heads - len(seeds)).tolist(), strict=True):
+        for row, head in zip(rows.tolist(), (first - len(seeds)).tolist(), strict=True):
             if head < 0:
                 of_seeds += 1
-            elif places[head] == place:
-                represented.append(place)
+            elif rows[head] == row:
+                heads.append(row)
             else:
-                result.versions.setdefault(int(places[head]), []).append(place)
-    _lose(result, "left out as versions of the seed", of_seeds)
-    _lose(result, "folded into others as versions", len(order) - of_seeds - len(represented))
-    return np.array(represented, dtype=np.int64)
+                result.near_duplicates.setdefault(int(rows[head]), []).append(row)
+    _count_left_out(result, "left out as near-duplicates of the seed", of_seeds)
+    folded = len(order) - of_seeds - len(heads)
+    _count_left_out(result, "folded into others as near-duplicates", folded)
+    return np.array(heads, dtype=np.int64)
 
 
-def _lose(result: Ranked, why: str, count: int) -> None:
+def _count_left_out(result: Ranked, rule: str, count: int) -> None:
     if count:
-        result.lost[why] = count
+        result.left_out[rule] = count
 
 
 def _artist(track: Track) -> Hashable | None:

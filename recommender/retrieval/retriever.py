@@ -1,20 +1,19 @@
-"""From a taste to an answer: candidates fetched, ranked and explained."""
+"""Nearest tracks of a library: the answer for a query profile, and plain rows for many queries.
+
+Candidates come from the vector index and are widened until enough of them may be answers.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from indexer.vectors.half_precision import scores
-from recommender.retrieval.answers import Answer, Explanation, NearDuplicate, Neighbour
-from recommender.retrieval.candidates import MARGIN
-from recommender.retrieval.explanations import shared_musical_key, shared_tags, shared_tempo
-from recommender.retrieval.library_statistics import LibraryStatistics
-from recommender.retrieval.near_duplicates import TrackFacts, is_same_recording, lowest_threshold
-from recommender.retrieval.ranking import Candidates, Ranked, Ranking, ranked
-from recommender.retrieval.seeds import descriptors_of
+from recommender.retrieval.answers import Answer, NearDuplicate, Neighbour
+from recommender.retrieval.explanations import explain
+from recommender.retrieval.near_duplicates import are_recording_of
+from recommender.retrieval.ranking import Candidates, Ranked, Ranking, rank
 from recommender.retrieval.where import EVERYTHING
 
 if TYPE_CHECKING:
@@ -23,208 +22,221 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.catalog.reader import Track
-    from indexer.library import Library
+    from recommender.retrieval.answers import Explanation
     from recommender.retrieval.filters import Selection
     from recommender.retrieval.seeds import QueryProfile, Seed
+    from recommender.retrieval.snapshot import Snapshot
+    from recommender.retrieval.where import Where
 
+MARGIN = 8
+"""Candidates fetched beyond n, so that most questions need one search."""
 MOST_CANDIDATES = 4_000
 """Candidates looked at for a few answers under caps; what is further away is not alike."""
 
 
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """Candidates, with what was found out on the way.
+def retrieve(
+    snapshot: Snapshot,
+    profile: QueryProfile,
+    where: Where | None,
+    ranking: Ranking,
+    n: int,
+    *,
+    include_same: bool,
+    why: bool,
+) -> Answer:
+    """The n tracks most relevant to a query profile; fewer, with a note, where too few may be.
 
-    Attributes
+    Parameters
     ----------
-    candidates : Candidates
-    cosines : float32 (c, liked)
-        Of each candidate with each liked seed.
-    whole : bool
-        Whether there are no more.
+    include_same : bool
+        Whether the liked seeds and other encodings of their recordings may be answers.
+    why : bool
+        Whether each neighbour says what it has in common with its nearest liked seed.
+
+    Raises
+    ------
+    InvalidOption
+        The filter names a tag that the model does not have.
     """
+    selection = snapshot.select(where)
+    seeds = profile.disliked if include_same else profile.liked + profile.disliked
+    most = max(MOST_CANDIDATES, 4 * n)
+    width = ranking.candidate_count(n) + len(seeds)
+    while True:
+        candidates = _candidates(snapshot, profile, selection, seeds, ranking, width)
+        ranked = rank(candidates, n, ranking, seeds)
+        enough = len(ranked.rows) >= n or (ranked.below > 0 and not profile.disliked)
+        if enough or candidates.complete or len(candidates.tracks) >= most:
+            break
+        width *= 4
+    tracks = [candidates.tracks[row] for row in ranked.rows]
+    explanations: Sequence[Explanation | None] = [None] * len(tracks)
+    if why:
+        explanations = explain(snapshot, profile, tracks, candidates.seed_cosines[ranked.rows])
+    neighbours = _neighbours(candidates, ranked, explanations)
+    note = None
+    if len(neighbours) < n:
+        total = len(snapshot.index)
+        note = _shortage(len(neighbours), n, selection, ranking, ranked, total)
+    return Answer(profile.label, neighbours, note)
 
-    candidates: Candidates
-    cosines: NDArray[np.float32]
-    whole: bool
 
+def nearest(
+    snapshot: Snapshot,
+    queries: NDArray[np.float32],
+    n: int,
+    where: Where | None = None,
+    *,
+    tracks: Sequence[Track] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The n tracks nearest to each query (q, dim) that a filter keeps.
 
-class Answering:
-    """Answers for a library. To be used by whoever holds its lock and has refreshed it."""
+    Parameters
+    ----------
+    tracks : q tracks, optional
+        Those that the queries are the vectors of: their recordings are left out of their rows.
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self._background = LibraryStatistics(library)
+    Returns
+    -------
+    ids : int64 (q, m), best first; -1 where a row has fewer than m, the smaller of n and what
+        the filter keeps
+    cosines : float32 (q, m); NaN where the id is -1
 
-    @property
-    def median_random_cosine(self) -> float:
-        """The median cosine of random pairs of the library."""
-        return self._background.percentiles().median
-
-    def answer(
-        self,
-        taste: QueryProfile,
-        n: int,
-        kept: Selection,
-        ranking: Ranking,
-        *,
-        include_same: bool,
-        why: bool,
-    ) -> Answer:
-        """The n tracks for a taste, fewer where a filter or cap leaves fewer, with a note then."""
-        seeds = taste.disliked if include_same else taste.liked + taste.disliked
-        most = max(MOST_CANDIDATES, 4 * n)
-        width = ranking.pool(n) + len(seeds)
-        while True:
-            pool = self._pool(taste, width, kept, seeds, local_scaling=ranking.local_scaling)
-            chosen = ranked(pool.candidates, n, ranking, seeds)
-            enough = len(chosen.places) >= n or (chosen.below > 0 and not taste.disliked)
-            if enough or pool.whole or len(pool.candidates.tracks) >= most:
-                break
-            width *= 4
-        neighbours = self._neighbours(pool.candidates, chosen)
-        if why and neighbours:
-            neighbours = self._explained(neighbours, taste, pool, chosen)
-        note = None
-        if len(neighbours) < n:
-            held = len(self._library.index or ())
-            note = _starved(len(neighbours), n, kept, ranking, chosen, held)
-        return Answer(taste.said, neighbours, note)
-
-    def _pool(
-        self,
-        taste: QueryProfile,
-        width: int,
-        kept: Selection,
-        seeds: Sequence[Seed],
-        *,
-        local_scaling: bool,
-    ) -> Pool:
-        """The `width` nearest to each query, without what is excluded and the seeds themselves."""
-        index = self._library.index
-        assert index is not None  # noqa: S101 - for the type checker: asked of libraries with one
-        limit = kept.count + len(kept.excluded)
-        width = min(width + min(len(kept.excluded), MARGIN), limit)
-        ids = np.empty(0, np.int64)
-        if limit:
-            ids = np.unique(index.search(taste.queries, width, among=kept.subset)[0])
-        if len(kept.excluded):
-            ids = np.setdiff1d(ids, kept.excluded, assume_unique=True)
-        vectors = index.reconstruct(ids)
-        cosines = taste.cosines(vectors)
-        relevance = taste.relevance(vectors, cosines)
-        if local_scaling:
-            relevance = self._background.local_scale().relevance(relevance, vectors)
-        order = np.lexsort((ids, -relevance))
-        ids, vectors, cosines = ids[order], vectors[order], cosines[order]
-        found = self._library.catalog.tracks(ids.tolist())
-        tracks = [found[track_id] for track_id in ids.tolist()]
-        fresh = ~self._are_seeds(tracks, vectors, seeds)
-        likeness = taste.likeness(cosines)[fresh]
-        candidates = Candidates(
-            [track for track, keep in zip(tracks, fresh.tolist(), strict=True) if keep],
-            vectors[fresh],
-            relevance[order][fresh],
-            likeness,
-            self._background.percentiles().percentile(likeness),
-            self.median_random_cosine,
+    Raises
+    ------
+    InvalidOption
+        The filter names a tag that the model does not have.
+    """
+    selection = snapshot.select(where)
+    m = min(n, selection.count)
+    ids = np.full((len(queries), m), -1, dtype=np.int64)
+    cosines = np.full(ids.shape, np.nan, dtype=np.float32)
+    limit = selection.searched
+    width = n + min(len(selection.excluded), MARGIN) + (0 if tracks is None else MARGIN)
+    open_rows = np.arange(len(queries))
+    while len(open_rows) and limit:
+        found, close = snapshot.index.search(
+            queries[open_rows], min(width, limit), among=selection.subset
         )
-        return Pool(candidates, cosines[fresh], whole=width == limit)
-
-    def _are_seeds(
-        self, tracks: Sequence[Track], vectors: NDArray[np.float32], seeds: Sequence[Seed]
-    ) -> NDArray[np.bool_]:
-        recordings = np.array([track.recording_id for track in tracks], dtype=np.int64)
-        least = lowest_threshold(self.median_random_cosine)
-        are = np.zeros(len(tracks), dtype=bool)
-        for seed in seeds:
-            cosines = scores(vectors, seed.vector)
-            # Most answers are none: what is known of a track is not gathered in vain.
-            (may_be,) = np.nonzero((cosines >= least) | (recordings == seed.recording))
-            if len(may_be):
-                facts = TrackFacts.of([*(tracks[place] for place in may_be.tolist()), seed])
-                are[may_be] |= is_same_recording(
-                    cosines[may_be],
-                    facts.at(slice(-1)),
-                    facts.at(-1),
-                    median_random_cosine=self.median_random_cosine,
-                )
-        return are
-
-    @staticmethod
-    def _neighbours(candidates: Candidates, chosen: Ranked) -> tuple[Neighbour, ...]:
-        def version(place: int) -> NearDuplicate:
-            one = candidates.tracks[place]
-            return NearDuplicate(
-                one.id, one.key, one.title, one.artist, float(candidates.cosines[place])
+        keep = ~np.isin(found, selection.excluded)
+        if tracks is not None:
+            keep &= ~_own_recordings(
+                snapshot, [tracks[row] for row in open_rows.tolist()], found, close
             )
+        for row, *values, kept in zip(open_rows, found, close, keep, strict=True):
+            row_ids, row_cosines = (value[kept][:m] for value in values)
+            ids[row, : len(row_ids)], cosines[row, : len(row_ids)] = row_ids, row_cosines
+        if width >= limit:
+            break
+        open_rows = open_rows[ids[open_rows, -1] < 0]
+        width *= 4
+    return ids, cosines
 
-        neighbours = []
-        for place in chosen.places:
-            track, score = candidates.tracks[place], float(candidates.scores[place])
-            neighbours.append(
-                Neighbour(
-                    track.id,
-                    track.key,
-                    track.title,
-                    track.artist,
-                    float(candidates.cosines[place]),
-                    None if np.isnan(score) else score,
-                    tuple(version(other) for other in chosen.versions.get(place, ())),
-                )
-            )
-        return tuple(neighbours)
 
-    def _explained(
-        self, neighbours: Sequence[Neighbour], taste: QueryProfile, pool: Pool, chosen: Ranked
-    ) -> tuple[Neighbour, ...]:
-        """The neighbours, each with what it has in common with its nearest liked seed."""
-        model = self._library.model
-        assert model is not None  # noqa: S101 - for the type checker: there are answers
-        catalog, names, median_random_cosine = (
-            self._library.catalog,
-            model.tag_names,
-            self._background.tags(),
+def _candidates(
+    snapshot: Snapshot,
+    profile: QueryProfile,
+    selection: Selection,
+    seeds: Sequence[Seed],
+    ranking: Ranking,
+    width: int,
+) -> Candidates:
+    """The `width` nearest to each query, without what is excluded and the seeds themselves."""
+    limit = selection.searched
+    width = min(width + min(len(selection.excluded), MARGIN), limit)
+    ids = np.empty(0, np.int64)
+    if limit:
+        ids = np.unique(snapshot.index.search(profile.queries, width, among=selection.subset)[0])
+    ids = np.setdiff1d(ids, selection.excluded, assume_unique=True)
+    vectors = snapshot.index.reconstruct(ids)
+    cosines = profile.cosines(vectors)
+    relevance = profile.relevance(vectors, cosines)
+    if ranking.local_scaling:
+        relevance = snapshot.local_scale.relevance(relevance, vectors)
+    order = np.lexsort((ids, -relevance))
+    ids, vectors, cosines = ids[order], vectors[order], cosines[order]
+    found = snapshot.catalog.tracks(ids.tolist())
+    tracks = [found[track_id] for track_id in ids.tolist()]
+    fresh = np.ones(len(tracks), dtype=np.bool_)
+    for seed in seeds:
+        fresh &= ~are_recording_of(
+            seed,
+            tracks,
+            scores(vectors, seed.vector),
+            median_random_cosine=snapshot.median_random_cosine,
         )
-        of_answers = catalog.activations_of([one.id for one in neighbours], model)
-        nearest = pool.cosines[chosen.places].argmax(axis=1).tolist()
-        explained = []
-        for row, (neighbour, place, liked) in enumerate(
-            zip(neighbours, chosen.places, nearest, strict=True)
-        ):
-            seed = taste.liked[liked]
-            heard = seed.activations
-            if heard is None and seed.track is not None:
-                (heard,) = catalog.activations_of([seed.track.id], model)
-            own = descriptors_of(pool.candidates.tracks[place])
-            explained.append(
-                replace(
-                    neighbour,
-                    why=Explanation(
-                        seed.said if len(taste.liked) > 1 else None,
-                        ()
-                        if heard is None
-                        else shared_tags(heard, of_answers[row], median_random_cosine, names),
-                        None if seed.descriptors is None else shared_tempo(seed.descriptors, own),
-                        None
-                        if seed.descriptors is None
-                        else shared_musical_key(seed.descriptors, own),
-                    ),
-                )
+    combined = profile.combine(cosines[fresh])
+    return Candidates(
+        [track for track, keep in zip(tracks, fresh.tolist(), strict=True) if keep],
+        vectors[fresh],
+        relevance[order][fresh],
+        cosines[fresh],
+        combined,
+        snapshot.percentiles.percentile(combined),
+        complete=width == limit,
+        median_random_cosine=snapshot.median_random_cosine,
+    )
+
+
+def _own_recordings(
+    snapshot: Snapshot,
+    queries: Sequence[Track],
+    ids: NDArray[np.int64],
+    cosines: NDArray[np.float32],
+) -> NDArray[np.bool_]:
+    """Which tracks (q, k) are the recording of their row's query."""
+    found = snapshot.catalog.tracks(np.unique(ids).tolist())
+    own = [
+        are_recording_of(
+            query,
+            [found[track_id] for track_id in row],
+            close,
+            median_random_cosine=snapshot.median_random_cosine,
+        )
+        for query, row, close in zip(queries, ids.tolist(), cosines, strict=True)
+    ]
+    return np.array(own, dtype=np.bool_).reshape(ids.shape)
+
+
+def _neighbours(
+    candidates: Candidates, ranked: Ranked, explanations: Sequence[Explanation | None]
+) -> tuple[Neighbour, ...]:
+    def near_duplicate(row: int) -> NearDuplicate:
+        track = candidates.tracks[row]
+        return NearDuplicate(
+            track.id, track.key, track.title, track.artist, float(candidates.cosines[row])
+        )
+
+    neighbours = []
+    for row, explanation in zip(ranked.rows, explanations, strict=True):
+        track, score = candidates.tracks[row], float(candidates.scores[row])
+        neighbours.append(
+            Neighbour(
+                track.id,
+                track.key,
+                track.title,
+                track.artist,
+                float(candidates.cosines[row]),
+                None if np.isnan(score) else score,
+                tuple(near_duplicate(other) for other in ranked.near_duplicates.get(row, ())),
+                explanation,
             )
-        return tuple(explained)
+        )
+    return tuple(neighbours)
 
 
-def _starved(
-    found: int, n: int, kept: Selection, ranking: Ranking, chosen: Ranked, held: int
+def _shortage(
+    found: int, n: int, selection: Selection, ranking: Ranking, ranked: Ranked, total: int
 ) -> str:
     """One sentence on why there are fewer than n."""
     reasons = []
-    if kept.where != EVERYTHING and kept.count < held:
-        reasons.append(f"the filter ({kept.where}) keeps {kept.count or 'none'} of {held}")
-    elif held <= n:
-        reasons.append(f"the catalog holds {held} in all")
-    if chosen.below:
+    if selection.where != EVERYTHING and selection.count < total:
+        reasons.append(
+            f"the filter ({selection.where}) keeps {selection.count or 'none'} of {total}"
+        )
+    elif total <= n:
+        reasons.append(f"the catalog holds {total} in all")
+    if ranked.below:
         reasons.append(f"the others are below the score {ranking.min_score:g}")
-    reasons += [f"{count} {why}" for why, count in chosen.lost.items()]
+    reasons += [f"{count} {rule}" for rule, count in ranked.left_out.items()]
     return f"{found or 'none'} of the {n} asked for: {', '.join(reasons)}"

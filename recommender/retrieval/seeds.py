@@ -1,6 +1,6 @@
-"""What was asked: tracks, files and vectors, liked and disliked, turned into one taste.
+"""What a question starts from: seeds, and the query profile that several of them make.
 
-A taste says what to search for and how relevant a candidate is. Two strategies:
+A query profile says what to search for and how relevant a candidate is. Two strategies:
 
 average
     Mean of the liked vectors, pushed away from the mean of the disliked ones (Rocchio 1971):
@@ -8,7 +8,7 @@ average
     together.
 best_score
     Each candidate by its nearest liked seed, less a part of its nearness to a disliked one:
-    relevance(x) = max over l of l . x - PUSH max over d of d . x. A varied taste stays varied.
+    relevance(x) = max over l of l . x - PUSH max over d of d . x. Varied likes stay varied.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, get_ar
 import numpy as np
 
 from indexer.catalog.status import TrackStatus
-from indexer.errors import BadVector, InvalidOption, QueryError, UnknownTrack
+from indexer.errors import BadVector, InvalidOption
 from indexer.features.descriptors import Descriptors
 from indexer.filesystem import display_path
 from indexer.vectors.half_precision import scores, to_unit_float32
@@ -28,60 +28,61 @@ from indexer.vectors.unit_vectors import unit_rows
 from recommender.retrieval.lookup import (
     display_name,
     find_by_path,
+    find_by_words,
     find_exactly,
     find_track,
     name_key,
+    require_present,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Hashable, Iterable
 
     from numpy.typing import ArrayLike, NDArray
 
     from indexer.analysis.track_analysis import TrackAnalysis
-    from indexer.catalog.reader import Track
-    from indexer.library import Library
+    from indexer.catalog.reader import Catalog, Track
+    from recommender.retrieval.snapshot import Snapshot
 
 Strategy: TypeAlias = Literal["average", "best_score"]
-SeedLike: TypeAlias = "SupportsIndex | str | bytes | os.PathLike[str] | ArrayLike"
-"""What can be liked: an id, key or words; a file's path; a vector."""
+TrackOrFile: TypeAlias = "SupportsIndex | str | bytes | os.PathLike[str]"
+"""What names a track or a file: an id, key, words or path."""
+SeedLike: TypeAlias = "TrackOrFile | ArrayLike"
+"""What can be a seed: what names a track or a file, or a vector."""
 
 PUSH = 0.5
 """How much a disliked sound counts against a liked one. Below 1, so that the same sound liked and
 disliked still leads somewhere."""
-NO_SEED = {
-    TrackStatus.MISSING: "is missing: its file has vanished; index again when it is back",
-    TrackStatus.FAILED: "has changed into a file that cannot be heard: see `soundalike failures`",
-    TrackStatus.REMOVED: "was removed: `soundalike add FILE` brings it back",
-}
 
 
 @dataclass(frozen=True, eq=False)
 class Seed:
-    """One thing that was liked or disliked.
+    """One track, file or vector that a question starts from.
 
     Attributes
     ----------
-    said : str
-        What it is, in words.
+    label : str
+        Its name in answers and messages.
     vector : float32 (dim,), unit length
-    recording : int
-        -1 where it is not in the catalog.
+    recording_id : int
+        -1 where the recording is not in the catalog.
     duration_s : float
         NaN of a vector.
     track : Track or None
-        None where it is not in the catalog.
-    activations : float32 (tags,), or None where the catalog holds them, or nobody
+        None where it is no track of the catalog.
+    activations : float32 (tags,) or None
+        Of a file; a track's are in the catalog.
     descriptors : Descriptors or None
+        None of a vector.
     name : hashable
-        Artist and title for comparing; None where it does not say both.
+        Artist and title for comparing; None where one is not known.
     path : bytes or None
         Of its file; None of a vector.
     """
 
-    said: str
+    label: str
     vector: NDArray[np.float32]
-    recording: int = -1
+    recording_id: int = -1
     duration_s: float = float("nan")
     track: Track | None = None
     activations: NDArray[np.float32] | None = None
@@ -92,137 +93,121 @@ class Seed:
     @property
     def identity(self) -> Hashable:
         """Equal for seeds that are the same sound."""
-        return self.recording if self.recording >= 0 else self.vector.tobytes()
+        return self.recording_id if self.recording_id >= 0 else self.vector.tobytes()
 
 
-class Seeds:
-    """Turns what people and programs write into seeds.
+@dataclass(frozen=True, eq=False)
+class AnalysedFile:
+    """A file with its analysis by the catalog's model."""
 
-    Parameters
-    ----------
-    library : Library
-        Refreshed here, under its lock.
-    hear : function of a path
-        Analyses a file that is not in the catalog.
+    path: bytes
+    analysis: TrackAnalysis
+
+
+SeedSource: TypeAlias = "Track | AnalysedFile | NDArray[np.float64]"
+"""What a seed is made of: a present track, an analysed file, or a vector (dim,) of any length."""
+
+
+def resolve(catalog: Catalog, query: TrackOrFile) -> Track | bytes:
+    """The present track that a query names, or the path of another file.
+
+    A text names a track by id, key or path; else the file with this path, if there is one; else a
+    track by a part of "artist - title".
+
+    Raises
+    ------
+    UnknownTrack, AmbiguousTrack
+    InvalidOption
+        It is of another type.
     """
+    if isinstance(query, str):
+        found = find_exactly(catalog, query)
+    elif isinstance(query, bytes | os.PathLike):
+        found = find_by_path(catalog, os.fsencode(query))
+    else:
+        return require_present(find_track(catalog, query))
+    if found is not None and found.status == TrackStatus.PRESENT:
+        return found
+    if isinstance(query, str) and not os.path.isfile(query):
+        return require_present(found or find_by_words(catalog, query))
+    return os.path.abspath(os.fsencode(query))
 
-    def __init__(
-        self, library: Library, hear: Callable[[str | bytes | os.PathLike[str]], TrackAnalysis]
-    ) -> None:
-        self._library = library
-        self._hear = hear
 
-    def of(self, given: SeedLike) -> Seed:
-        """The seed that an id, key, words, path or vector means.
+def as_vector(given: ArrayLike) -> NDArray[np.float64]:
+    """A row of numbers as an array.
 
-        Text is a track of the catalog first and then the path of any file.
+    Raises
+    ------
+    BadVector
+        It is not made of numbers.
+    """
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadVector(f"the vector is not a row of numbers ({error})") from error
 
-        Raises
-        ------
-        UnknownTrack, AmbiguousTrack, BadVector, AnalysisError
-        """
-        catalog = self._library.catalog
-        if isinstance(given, str):
-            if os.path.isfile(given) and not self.knows(given):
-                return self.of_file(given)
-            return self.of_track(given)
-        if isinstance(given, bytes | os.PathLike):
-            found = find_by_path(catalog, os.path.abspath(os.fsencode(given)))
-            if found is not None and found.status == TrackStatus.PRESENT:
-                return self._of_found(found)
-            return self.of_file(given)
-        if isinstance(given, np.ndarray | list | tuple):
-            return self.of_vector(given)
-        return self.of_track(given)  # type: ignore[arg-type]  # what is no id is refused there
 
-    def knows(self, text: str) -> bool:
-        """Whether a text names a track that can be a seed as id, key or path, not by words."""
-        found = find_exactly(self._library.catalog, text)
-        return found is not None and found.status == TrackStatus.PRESENT
+def make_seed(snapshot: Snapshot, source: SeedSource) -> Seed:
+    """The seed of a track, a file or a vector, with what the catalog knows of its recording.
 
-    def of_track(self, query: SupportsIndex | str | bytes) -> Seed:
-        """The seed of a track of the catalog.
+    Raises
+    ------
+    UnknownTrack
+        The track has left the catalog.
+    BadVector
+        The vector has another shape, no length, or NaN or infinity in it.
+    """
+    if isinstance(source, AnalysedFile):
+        return _seed_of_file(snapshot, source)
+    if isinstance(source, np.ndarray):
+        return _seed_of_vector(snapshot, source)
+    return _seed_of_track(snapshot, source)
 
-        Raises
-        ------
-        UnknownTrack, AmbiguousTrack
-        """
-        return self._of_found(find_track(self._library.catalog, query))
 
-    def of_file(self, path: str | bytes | os.PathLike[str]) -> Seed:
-        """The seed of a file, heard now.
+def _seed_of_track(snapshot: Snapshot, track: Track) -> Seed:
+    (vector,) = snapshot.index.reconstruct(np.array([track.id]))
+    return Seed(
+        display_name(track),
+        vector,
+        recording_id=track.recording_id,
+        duration_s=track.duration_s,
+        track=track,
+        descriptors=descriptors_of(track),
+        name=name_key(track.artist, track.title),
+        path=track.path,
+    )
 
-        Raises
-        ------
-        AnalysisError, ModelMissing, ModelMismatch
-        """
-        heard = self._hear(path)
-        assert heard.embedding is not None  # noqa: S101 - nothing was skipped
-        assert heard.activations is not None  # noqa: S101 - likewise
-        recording = self._library.catalog.recording_id(heard.facts.audio_hash)
-        return Seed(
-            display_path(os.path.basename(os.fsencode(path))),
-            to_unit_float32(heard.embedding[np.newaxis])[0],
-            recording=-1 if recording is None else recording,
-            duration_s=heard.facts.duration_s,
-            activations=heard.activations.astype(np.float32),
-            descriptors=heard.descriptors,
-            name=name_key(heard.tags.artist, heard.tags.title),
-            path=os.path.abspath(os.fsencode(path)),
-        )
 
-    def of_vector(self, vector: ArrayLike) -> Seed:
-        """The seed of a vector (dim,) of the catalog's model, of any length.
+def _seed_of_file(snapshot: Snapshot, file: AnalysedFile) -> Seed:
+    analysis = file.analysis
+    assert analysis.embedding is not None  # noqa: S101 - nothing was skipped
+    assert analysis.activations is not None  # noqa: S101 - likewise
+    recording_id = snapshot.catalog.recording_id(analysis.facts.audio_hash)
+    return Seed(
+        display_path(os.path.basename(file.path)),
+        to_unit_float32(analysis.embedding[np.newaxis])[0],
+        recording_id=-1 if recording_id is None else recording_id,
+        duration_s=analysis.facts.duration_s,
+        activations=analysis.activations.astype(np.float32),
+        descriptors=analysis.descriptors,
+        name=name_key(analysis.tags.artist, analysis.tags.title),
+        path=file.path,
+    )
 
-        Raises
-        ------
-        BadVector
-            It has another shape, no length, or NaN or infinity in it.
-        """
-        with self._library.lock:
-            self._library.refresh()
-            model = self._library.model
-        if model is None:
-            raise QueryError(empty_catalog_message(self._library))
-        try:
-            query = np.asarray(vector, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise BadVector(f"the vector is not a row of numbers ({error})") from error
-        if query.shape != (model.dim,):
-            raise BadVector(
-                f"the vector has shape {query.shape}, the catalog's model makes ({model.dim},)"
-            )
-        length = np.linalg.norm(query)
-        if not np.isfinite(length) or length == 0:
-            raise BadVector("the vector has no direction: it is zero, or holds NaN or infinity")
-        return Seed("a vector", (query / length).astype(np.float32))
 
-    def _of_found(self, track: Track) -> Seed:
-        if track.status != TrackStatus.PRESENT:
-            raise UnknownTrack(
-                f"track {track.id} ({display_name(track)}) {NO_SEED[TrackStatus(track.status)]}"
-            )
-        with self._library.lock:
-            self._library.refresh()
-            index = self._library.index
-            if index is None:
-                raise QueryError(empty_catalog_message(self._library))
-            (vector,) = index.reconstruct(np.array([track.id]))
-        return Seed(
-            display_name(track),
-            vector,
-            recording=track.recording_id,
-            duration_s=track.duration_s,
-            track=track,
-            descriptors=descriptors_of(track),
-            name=name_key(track.artist, track.title),
-            path=track.path,
-        )
+def _seed_of_vector(snapshot: Snapshot, query: NDArray[np.float64]) -> Seed:
+    dim = snapshot.model.dim
+    if query.shape != (dim,):
+        raise BadVector(f"the vector has shape {query.shape}, the catalog's model makes ({dim},)")
+    length = np.linalg.norm(query)
+    if not np.isfinite(length) or length == 0:
+        raise BadVector("the vector has no direction: it is zero, or holds NaN or infinity")
+    return Seed("a vector", (query / length).astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
 class QueryProfile:
-    """Liked and disliked seeds, and how candidates are measured by them.
+    """Liked and disliked seeds, what to search for and how relevant a candidate is.
 
     Attributes
     ----------
@@ -241,7 +226,7 @@ class QueryProfile:
     def of(
         cls, liked: Iterable[Seed], disliked: Iterable[Seed], strategy: Strategy
     ) -> QueryProfile:
-        """Mix seeds by a strategy.
+        """The profile of seeds under a strategy.
 
         Raises
         ------
@@ -257,7 +242,7 @@ class QueryProfile:
         if not likes:
             raise InvalidOption("nothing is liked: name at least one track, file or vector")
         for identity in likes.keys() & dislikes.keys():
-            raise InvalidOption(f"{likes[identity].said} is both liked and disliked: choose one")
+            raise InvalidOption(f"{likes[identity].label} is both liked and disliked: choose one")
         wanted = np.stack([seed.vector for seed in likes.values()])
         if strategy == "average" and len(wanted) > 1:
             wanted = _unit_mean(wanted)
@@ -270,10 +255,10 @@ class QueryProfile:
         return cls(tuple(likes.values()), tuple(dislikes.values()), strategy, queries)
 
     @property
-    def said(self) -> str:
-        """What was asked for, in words."""
-        liked = " + ".join(seed.said for seed in self.liked)
-        return " - not ".join([liked, *(seed.said for seed in self.disliked)])
+    def label(self) -> str:
+        """The labels of the seeds, such as "A - B + C - D - not E - F"."""
+        liked = " + ".join(seed.label for seed in self.liked)
+        return " - not ".join([liked, *(seed.label for seed in self.disliked)])
 
     def cosines(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine of each of the vectors (c, dim) with each liked seed, (c, liked)."""
@@ -282,7 +267,7 @@ class QueryProfile:
     def relevance(
         self, vectors: NDArray[np.float32], cosines: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """How relevant vectors (c, dim) of these `cosines` are, (c,); at most 1."""
+        """Relevance of vectors (c, dim) with these `cosines` (c, liked), (c,); at most 1."""
         if len(self.liked) == 1 and not self.disliked:
             return cosines[:, 0]
         if self.strategy == "average":
@@ -293,16 +278,16 @@ class QueryProfile:
             best = best - np.float32(PUSH) * worst
         return best
 
-    def likeness(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The cosine to tell of each candidate: with its nearest seed, or the mean of all, (c,)."""
-        likeness: NDArray[np.float32] = (
+    def combine(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One cosine a candidate (c,) of those with each liked seed (c, liked): mean or largest."""
+        combined: NDArray[np.float32] = (
             cosines.mean(axis=1) if self.strategy == "average" else cosines.max(axis=1)
         )
-        return likeness
+        return combined
 
 
 def descriptors_of(track: Track) -> Descriptors:
-    """A track's descriptors; unknown ones with no confidence."""
+    """The descriptors of a track; unknown ones have the confidence 0."""
     return Descriptors(
         track.tempo_bpm,
         track.tempo_confidence or 0.0,
@@ -313,13 +298,8 @@ def descriptors_of(track: Track) -> Descriptors:
     )
 
 
-def empty_catalog_message(library: Library) -> str:
-    """The sentence about a catalog that holds no tracks."""
-    return f"{library.catalog.path} holds no tracks yet: run `soundalike index FOLDER`"
-
-
 def as_seed_list(given: Any) -> list[Any]:
-    """What was liked, as a list: one id, text, path or vector is a list of one."""
+    """Seeds as a list: one id, text, path or vector is a list of one."""
     if isinstance(given, np.ndarray):
         one = given.ndim == 0 or (given.ndim == 1 and not np.issubdtype(given.dtype, np.integer))
         return [given] if one else list(given)

@@ -15,7 +15,7 @@ from indexer.features.key import parse_musical_key
 from recommender.retrieval.lookup import whole_number
 
 _RANGES = {"year": "year", "duration_s": "duration in seconds", "tempo": "tempo in BPM"}
-_TEXTS = ("artist", "album", "genre", "key")
+_TEXTS = ("artist", "album", "genre", "musical_key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,8 @@ class Where:
         The file's own genre tag, or one of several in it that ; / or , separates.
     year, duration_s, tempo : tuple of two numbers or None
         Least and most, both included; None leaves that side open. Tempo is in beats a minute.
-    key : tuple of str
-        Musical keys: "A minor", "Am", "Bb" (major), "F# major".
+    musical_key : tuple of str
+        "A minor", "Am", "Bb" (major), "F# major".
     tags : tuple of (str, float or None)
         Tags of the model with the probability that each must reach, all of them; None: what the
         strongest tenth of the library reaches. Some tags are never likely, however well they fit.
@@ -52,7 +52,7 @@ class Where:
     year: tuple[int | None, int | None] | None = None
     duration_s: tuple[float | None, float | None] | None = None
     tempo: tuple[float | None, float | None] | None = None
-    key: tuple[str, ...] = ()
+    musical_key: tuple[str, ...] = ()
     tags: tuple[tuple[str, float | None], ...] = ()
     added_since: float | None = None
     among: tuple[int | str, ...] | None = None
@@ -61,12 +61,12 @@ class Where:
     def __post_init__(self) -> None:
         for name in _TEXTS:
             object.__setattr__(self, name, _texts(name, getattr(self, name)))
-        for name, said in _RANGES.items():
-            object.__setattr__(self, name, _range(said, getattr(self, name)))
+        for name, label in _RANGES.items():
+            object.__setattr__(self, name, _range(label, getattr(self, name)))
         for name in ("among", "exclude"):
             object.__setattr__(self, name, _tracks(name, getattr(self, name)))
         object.__setattr__(self, "tags", tuple(_tag_level(pair) for pair in self.tags))
-        for text in self.key:
+        for text in self.musical_key:
             if parse_musical_key(text) is None:
                 raise InvalidOption(
                     f'{text!r} is no musical key: write "A minor", "Am", "Bb" or "F# major"'
@@ -78,7 +78,11 @@ class Where:
     def __str__(self) -> str:
         """The filter in words, such as "genre jazz, year 1990 to 1999"."""
         texts = {name: getattr(self, name) for name in _TEXTS}
-        parts = [f"{name} {' or '.join(values)}" for name, values in texts.items() if values]
+        parts = [
+            f"{name.replace('_', ' ')} {' or '.join(values)}"
+            for name, values in texts.items()
+            if values
+        ]
         ranges = {name.removesuffix("_s"): getattr(self, name) for name in _RANGES}
         parts += [f"{name} {_span(*bounds)}" for name, bounds in ranges.items() if bounds]
         parts += [

@@ -21,7 +21,7 @@ from indexer.models.registry import model_info
 from indexer.vectors.faiss_index import FaissIndex
 from recommender import Ranking, Recommender, Where
 from recommender.playlists import Station
-from recommender.retrieval.rerank import maximal_marginal_relevance
+from recommender.retrieval.ranking import maximal_marginal_relevance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -359,7 +359,7 @@ def test_a_model_of_the_same_name_that_is_another_is_refused(
         Recommender.open(catalog_path) as recommender,
         pytest.raises(ModelMismatch, match="not the one that made"),
     ):
-        recommender.hear(tmp_path / "anything.wav")
+        recommender.analyse(tmp_path / "anything.wav")
 
 
 @pytest.mark.slow

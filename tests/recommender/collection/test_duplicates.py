@@ -23,8 +23,8 @@ from recommender.collection.duplicates import (
     find_duplicates,
 )
 from recommender.engine import Recommender
+from recommender.retrieval.library_statistics import REFERENCE_RANDOM_COSINE
 from recommender.retrieval.near_duplicates import TrackFacts, label_ids
-from recommender.retrieval.rerank import REFERENCE_RANDOM_COSINE
 from tests import sounds
 from tests.catalogs import Planted, plant
 

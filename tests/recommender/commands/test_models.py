@@ -62,7 +62,7 @@ def test_the_ensemble_indexes_and_answers(run: Run, folder: Path, songs: Path) -
     with Recommender.open("catalog.db") as recommender:
         assert (recommender.model.name, recommender.model.dim) == ("mn04+fcn", 192)
         assert recommender.model.tag_names == ("piano", "jazz", "sad", "x", "rock")
-        vector = recommender.hear(songs / "2.flac").embedding
+        vector = recommender.analyse(songs / "2.flac").embedding
         stored = recommender.vectors([recommender.track("song 2").id])[0]
         assert vector is not None
         np.testing.assert_allclose(vector.astype(np.float32), stored, atol=1e-3)

@@ -40,7 +40,7 @@ def test_a_station_is_printed_as_a_table(run: Run) -> None:
 def test_a_station_honours_likes_and_dislikes(run: Run) -> None:
     def played(*options: object) -> list[int]:
         _code, out, _err = run("station", 1, "-n", 8, "--variety", 0, "--json", *options)
-        return [stop["id"] for stop in json.loads(out)["stops"]]
+        return [stop["id"] for stop in json.loads(out)["entries"]]
 
     plain = played()
     assert 2 in plain
@@ -53,12 +53,12 @@ def test_a_station_honours_likes_and_dislikes(run: Run) -> None:
 def test_filters_are_taken(run: Run) -> None:
     _code, out, _err = run("station", 1, "--artist", "band 7", "--artist", "BAND 9", "--json")
     answer = json.loads(out)
-    assert {stop["artist"] for stop in answer["stops"]} == {"Band 7", "Band 9"}
+    assert {stop["artist"] for stop in answer["entries"]} == {"Band 7", "Band 9"}
     assert "of the 2 tracks that the filter (artist band 7 or BAND 9) keeps" in answer["note"]
     _code, out, _err = run("path", 1, 20, "-n", 2, "--duration", "5m-6m", "--json")
-    assert 300 <= json.loads(out)["stops"][1]["duration_s"] <= 360
+    assert 300 <= json.loads(out)["entries"][1]["duration_s"] <= 360
     _code, out, _err = run("playlist", 1, "--total", "20m", "--duration", "-5m", "--json")
-    assert max(stop["duration_s"] for stop in json.loads(out)["stops"]) <= 300
+    assert max(stop["duration_s"] for stop in json.loads(out)["entries"]) <= 300
 
 
 def test_a_path_tells_its_evenness(run: Run) -> None:
@@ -67,9 +67,9 @@ def test_a_path_tells_its_evenness(run: Run) -> None:
     assert "longest step 1." in out.splitlines()[-1]
     _code, out, _err = run("path", 1, 20, "--steps", 6, "--json")
     answer = json.loads(out)
-    assert answer.keys() == {"title", "duration_s", "evenness", "note", "stops"}
-    assert len(answer["stops"]) == 7
-    assert answer["stops"][3].keys() == {
+    assert answer.keys() == {"title", "duration_s", "evenness", "note", "entries"}
+    assert len(answer["entries"]) == 7
+    assert answer["entries"][3].keys() == {
         "id",
         "key",
         "path",

@@ -54,7 +54,7 @@ def test_the_order_flows(library: Recommender) -> None:
     vectors = library.vectors([stop.track.id for stop in journey])
     order = np.random.default_rng(0).permutation(len(vectors))
     shuffled = np.mean([1 - one @ other for one, other in pairwise(vectors[order])])
-    assert np.mean(journey.strides) < 0.8 * shuffled
+    assert np.mean(journey.steps) < 0.8 * shuffled
 
 
 def test_every_seed_gets_its_part(library: Recommender) -> None:

@@ -45,8 +45,8 @@ def test_it_strides_evenly_along_the_arc(plant: Plant, steps: int) -> None:
     assert max(ids) <= ON_ARC
     # Whole degrees allow no better for some numbers of steps.
     assert np.ptp(np.diff(ids)) <= 1
-    assert journey.evenness == pytest.approx(max(journey.strides) / np.mean(journey.strides))
-    assert journey.strides[0] == pytest.approx(1 - np.cos(np.radians(ids[1] - ids[0])), abs=2e-3)
+    assert journey.evenness == pytest.approx(max(journey.steps) / np.mean(journey.steps))
+    assert journey.steps[0] == pytest.approx(1 - np.cos(np.radians(ids[1] - ids[0])), abs=2e-3)
 
 
 def test_it_leads_onwards_where_no_track_lies_on_the_direct_way(plant: Plant) -> None:

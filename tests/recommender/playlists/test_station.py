@@ -53,7 +53,7 @@ def test_the_tie_says_how_far_it_may_go(plant: Plant) -> None:
 def test_one_track_leads_to_the_next(plant: Plant) -> None:
     recommender = plant(ring(400, noise=0.02))
     journey = Station(recommender, 1, tie=0.3).take(40)
-    stride = np.mean(journey.strides)
+    stride = np.mean(journey.steps)
     order = np.random.default_rng(0).permutation(40)
     vectors = recommender.vectors([journey[place].track.id for place in order])
     shuffled = np.mean([1 - one @ other for one, other in pairwise(vectors)])
@@ -84,7 +84,7 @@ def test_nothing_is_played_twice_in_the_whole_library(plant: Plant) -> None:
     assert all(len({one, other} & set(played)) == 1 for one, other in ((11, 252), (31, 254)))
     assert len({21, 253} & set(played)) == 1
     assert station.ended is not None
-    assert "295 played, 4 passed over as copies" in station.ended
+    assert "295 played, 4 passed over as near-duplicates" in station.ended
 
 
 def test_no_artist_comes_again_while_another_could(plant: Plant) -> None:

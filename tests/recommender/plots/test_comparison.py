@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from recommender.plots.comparison import Comparison, best_pairs, draw_comparison
+from recommender.plots.comparison import PAIRS, Comparison, draw_comparison
+from recommender.retrieval.explanations import matching_windows
 from tests.recommender.plots.looking import assert_legible
 
 if TYPE_CHECKING:
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 
 def compared(one: Signal, other: Signal, **told: object) -> Comparison:
     cosines = one.heard.vectors @ other.heard.vectors.T
-    pairs = best_pairs(
-        cosines, one.heard.windows_s, other.heard.windows_s, length_s=one.heard.window_s
+    pairs = matching_windows(
+        cosines,
+        one.heard.windows_s,
+        other.heard.windows_s,
+        length_s=one.heard.window_s,
+        count=PAIRS,
     )
     found = Comparison(one, other, 0.5, 0.996, ("rock", "loud"), None, None, pairs, cosines)
     return replace(found, **told)  # type: ignore[arg-type]  # fields by name
@@ -43,7 +48,7 @@ def test_no_stretch_is_told_twice_and_silence_never() -> None:
     cosines[4, 7] = 0.95
     cosines[0, 0] = 0.5
     cosines[9] = np.nan
-    pairs = best_pairs(cosines, seconds, seconds, length_s=3.0)
+    pairs = matching_windows(cosines, seconds, seconds, length_s=3.0, count=PAIRS)
     assert (pairs[0].first_s, pairs[0].second_s) == (4, 7)
     assert (pairs[1].first_s, pairs[1].second_s) == (0, 0)
     for place, pair in enumerate(pairs):
@@ -51,13 +56,18 @@ def test_no_stretch_is_told_twice_and_silence_never() -> None:
         for other in pairs[:place]:
             assert abs(pair.first_s - other.first_s) >= 3
             assert abs(pair.second_s - other.second_s) >= 3
-    assert best_pairs(np.full((2, 2), np.nan), seconds[:2], seconds[:2], length_s=3.0) == ()
+    assert (
+        matching_windows(
+            np.full((2, 2), np.nan), seconds[:2], seconds[:2], length_s=3.0, count=PAIRS
+        )
+        == ()
+    )
 
 
 def test_where_they_agree_is_said(signals: tuple[Signal, Signal]) -> None:
     one, other = signals
-    slow = replace(one.descriptors, tempo_bpm=80.0, key="A minor")
-    quick = replace(one.descriptors, tempo_bpm=None, key=None)
+    slow = replace(one.descriptors, tempo_bpm=80.0, musical_key="A minor")
+    quick = replace(one.descriptors, tempo_bpm=None, musical_key=None)
     apart = compared(replace(one, descriptors=slow), replace(other, descriptors=quick), tags=())
     assert apart.agreement() == [
         "cosine 0.50, closer than 99.6 % of random pairs of the library",

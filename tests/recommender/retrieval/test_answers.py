@@ -1,4 +1,4 @@
-"""What an answer is made of: scores, versions, caps, reasons, and the note when it is short."""
+"""Answers: scores, near-duplicates, caps, reasons, and the note when an answer is short."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def ids(answer: Any) -> list[int]:
     return [one.id for one in answer]
 
 
-def test_versions_are_one_entry_that_lists_the_others(recommender: Recommender) -> None:
+def test_near_duplicates_are_one_neighbour_that_lists_the_others(recommender: Recommender) -> None:
     answer = recommender.similar_to_track(1, 5)
     assert ids(answer) == [2, 4, 5, 6, 7]
     (other,) = answer[0].duplicates
@@ -67,7 +67,7 @@ def test_versions_are_one_entry_that_lists_the_others(recommender: Recommender) 
     assert ids(recommender.similar_to_track(1, 3, ranking=Ranking(collapse=False))) == [2, 3, 4]
 
 
-def test_versions_of_the_seed_are_no_answers(recommender: Recommender) -> None:
+def test_near_duplicates_of_the_seed_are_no_answers(recommender: Recommender) -> None:
     assert 3 not in ids(recommender.similar_to_track(2, 40))
     assert 3 in ids(recommender.similar_to_track(2, 40, ranking=Ranking(collapse=False)))
     assert 2 in ids(recommender.similar_to_track(2, 40, include_same=True))
@@ -117,7 +117,7 @@ def test_a_least_score_ends_the_answer_and_says_so(recommender: Recommender) -> 
     assert len(answer) == sum(one.score is not None and one.score >= 0.9 for one in whole)
     assert answer.note == (
         f"{len(answer)} of the 30 asked for: the others are below the score 0.9, "
-        "1 folded into others as versions"
+        "1 folded into others as near-duplicates"
     )
     assert recommender.similar_to_track(1, 3, ranking=Ranking(min_score=0.5)).note is None
 
@@ -128,12 +128,12 @@ def test_a_short_answer_says_what_starved_it(recommender: Recommender) -> None:
     assert ids(answer) == [2, 4]
     assert answer.note == (
         "2 of the 6 asked for: the filter (artist Twice or Four) keeps 6 of 40, "
-        "1 folded into others as versions, 3 beyond 1 per artist"
+        "1 folded into others as near-duplicates, 3 beyond 1 per artist"
     )
     answer = recommender.similar_to_track(1, 8, where=where, ranking=Ranking(per_album=1))
     assert answer.note == (
         "3 of the 8 asked for: the filter (artist Twice or Four) keeps 6 of 40, "
-        "1 folded into others as versions, 2 beyond 1 per album"
+        "1 folded into others as near-duplicates, 2 beyond 1 per album"
     )
     assert json.loads(json.dumps(answer.to_json()))["note"] == answer.note
     assert recommender.similar_to_track(1, 2, where=where).note is None
@@ -196,7 +196,7 @@ def test_a_ranking_without_sense_is_refused(values: dict[str, Any], said: str) -
         Ranking(**values)
 
 
-def test_many_versions_and_a_crowded_artist_do_not_starve_an_answer(tmp_path: Path) -> None:
+def test_many_near_duplicates_and_a_crowded_artist_do_not_starve_an_answer(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     near = [
         Planted(f"Near {n}", vector=toward(0, 0.99 - n / 5000, 1 + n % 6), artist="Crowd")

@@ -8,6 +8,7 @@ import pytest
 
 from recommender.engine import Recommender
 from recommender.playlists import Station, fill_playlist, path_between
+from recommender.retrieval.library_statistics import REFERENCE_RANDOM_COSINE
 from recommender.retrieval.near_duplicates import (
     CUT_S,
     SAME_COSINE,
@@ -19,7 +20,6 @@ from recommender.retrieval.near_duplicates import (
     scaled_threshold,
 )
 from recommender.retrieval.ranking import Ranking
-from recommender.retrieval.rerank import REFERENCE_RANDOM_COSINE
 from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def facts(
     durations_s: Sequence[float],
     *,
     names: Sequence[str | None] = (),
-    keys: Sequence[str | None] = (),
+    musical_keys: Sequence[str | None] = (),
     tempi_bpm: Sequence[float | None] = (),
     brightness_hz: Sequence[float | None] = (),
 ) -> TrackFacts:
@@ -82,14 +82,17 @@ def facts(
         numbers(durations_s),
         np.full(count, -1),
         label_ids(names or [None] * count),
-        label_ids(keys or [None] * count),
+        label_ids(musical_keys or [None] * count),
         numbers(tempi_bpm),
         numbers(brightness_hz),
     )
 
 
 MEASURED = facts(
-    [200.0, 200.1], keys=["C major"] * 2, tempi_bpm=[92.0, 92.9], brightness_hz=[1500.0, 1550.0]
+    [200.0, 200.1],
+    musical_keys=["C major"] * 2,
+    tempi_bpm=[92.0, 92.9],
+    brightness_hz=[1500.0, 1550.0],
 )
 
 
@@ -129,8 +132,8 @@ def test_a_louder_copy_is_known_by_all_that_loudness_leaves_alone() -> None:
     "other",
     [
         {"durations_s": [200.0, 201.0]},
-        {"keys": [0, 1]},
-        {"keys": [0, -1]},
+        {"musical_keys": [0, 1]},
+        {"musical_keys": [0, -1]},
         {"tempi_bpm": [92.0, 94.0]},
         {"tempi_bpm": [92.0, 4 * 92.0]},
         {"tempi_bpm": [92.0, np.nan]},
@@ -146,7 +149,7 @@ def test_what_measures_otherwise_is_another_track(other: dict[str, list[float]])
 def test_half_the_tempo_is_an_error_of_measuring_and_no_tempo_agrees_with_none() -> None:
     assert folded(0.87, replace(MEASURED, tempi_bpm=np.array([92.0, 46.0])))
     unknown = np.full(2, np.nan)
-    assert folded(0.87, replace(MEASURED, tempi_bpm=unknown, keys=np.array([-1, -1])))
+    assert folded(0.87, replace(MEASURED, tempi_bpm=unknown, musical_keys=np.array([-1, -1])))
 
 
 def test_a_cut_needs_a_key_and_a_tempo_and_most_of_the_longer_one() -> None:
@@ -159,7 +162,7 @@ def test_a_cut_needs_a_key_and_a_tempo_and_most_of_the_longer_one() -> None:
     assert not cut(0.95, by=CUT_S + 1)
     assert cut(0.95, longer=44.0, by=10.0)
     assert not cut(0.95, longer=30.0, by=10.0)
-    assert not cut(0.95, keys=np.array([-1, -1]))
+    assert not cut(0.95, musical_keys=np.array([-1, -1]))
     assert not cut(0.95, tempi_bpm=np.full(2, np.nan))
 
 

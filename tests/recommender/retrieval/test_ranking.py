@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import InvalidOption
-from recommender.retrieval.rerank import Percentiles, cap_groups, maximal_marginal_relevance
+from recommender.retrieval.library_statistics import Percentiles
+from recommender.retrieval.ranking import cap_groups, maximal_marginal_relevance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,8 +113,8 @@ def test_percentiles_of_a_small_library_are_told_from_all_its_pairs() -> None:
 def test_percentiles_rise_with_the_cosine_and_random_pairs_stand_for_all() -> None:
     vectors = unit_vectors(500)
     everything = np.sort((vectors @ vectors.T)[np.triu_indices(500, 1)])
-    of = Percentiles.from_vectors(vectors, pairs=20_000, seed=3)
-    again = Percentiles.from_vectors(vectors, pairs=20_000, seed=3)
+    of = Percentiles.from_vectors(vectors, pairs=20_000, random_state=3)
+    again = Percentiles.from_vectors(vectors, pairs=20_000, random_state=3)
     assert np.array_equal(of.cosines, again.cosines)
     grid = of.percentile(np.linspace(-1, 1, 999))
     assert (np.diff(grid) >= 0).all()
