@@ -6,6 +6,8 @@ one audio file (`AnalysisError`) become rows in the catalog's failures; the othe
 
 from __future__ import annotations
 
+import traceback
+
 
 class SoundalikeError(Exception):
     """Base of all errors below: catch this one to catch them all."""
@@ -17,7 +19,8 @@ class AnalysisError(SoundalikeError):
     Attributes
     ----------
     stage : str
-        Where it happened, e.g. "open", "demux", "decode", "signal", "network", "worker".
+        Where it happened: "open", "hash", "decode", "signal", "descriptors", "network", "tags" or
+        "worker".
     reason : str
         The class in words, for tables and JSON, e.g. "too short".
     """
@@ -29,12 +32,23 @@ class AnalysisError(SoundalikeError):
         self.stage = stage
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle with the stage, so that the error survives the way out of a worker."""
-        return (_rebuild, (type(self), str(self), self.stage))
+        """Pickle with stage and trace, so that both survive the way out of a worker."""
+        trace = "".join(traceback.format_exception(self)) if self.__traceback__ else ""
+        return (_rebuild, (type(self), str(self), self.stage, trace))
 
 
-def _rebuild(kind: type[AnalysisError], message: str, stage: str) -> AnalysisError:
-    return kind(message, stage=stage)
+def _rebuild(kind: type[AnalysisError], message: str, stage: str, trace: str) -> AnalysisError:
+    error = kind(message, stage=stage)
+    error.__cause__ = WorkerTrace(trace) if trace else None
+    return error
+
+
+class WorkerTrace(Exception):
+    """The trace of an exception in a worker process, as text; cause of the error it led to."""
+
+    def __str__(self) -> str:
+        """On lines of its own."""
+        return f"\n{self.args[0]}"
 
 
 class Unreadable(AnalysisError):
@@ -53,6 +67,18 @@ class NoAudioStream(AnalysisError):
     """A container without sound: a silent video, a picture."""
 
     reason = "no audio stream"
+
+
+class UnknownCodec(AnalysisError):
+    """FFmpeg has no decoder for the sound."""
+
+    reason = "codec not known"
+
+
+class BadSampleRate(AnalysisError):
+    """The sample rate is far below or above that of any recording."""
+
+    reason = "sample rate not supported"
 
 
 class Corrupt(AnalysisError):
@@ -74,7 +100,7 @@ class Silent(AnalysisError):
 
 
 class NotFinite(AnalysisError):
-    """The samples hold NaN or infinity."""
+    """Too many samples are NaN, infinite or far beyond full scale."""
 
     reason = "not finite"
 
@@ -95,6 +121,22 @@ class WorkerDied(AnalysisError):
     """The process that analysed the file was killed or crashed."""
 
     reason = "worker died"
+
+
+class Unforeseen(AnalysisError):
+    """An exception that is not one of the above: an error of this program or of a library."""
+
+    reason = "unforeseen"
+
+    @classmethod
+    def of(cls, error: Exception, name: str, *, stage: str) -> Unforeseen:
+        """The error of a file in which an exception was raised; without its cause."""
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        message = (
+            f"{name!r} cannot be analysed (unforeseen {what}); "
+            "please report it with what `soundalike --debug` shows."
+        )
+        return cls(message, stage=stage)
 
 
 class WorkersFailed(SoundalikeError):

@@ -204,10 +204,10 @@ def silence(path: Path, *, seconds: float = 5.0) -> Path:
     return write_audio(path, np.zeros((2, round(44_100 * seconds)), np.float32))
 
 
-def not_finite(path: Path, *, value: float, at: float = 0.5, seconds: float = 5.0) -> Path:
-    """A float WAV with one sample of `value` (NaN or infinity) in it."""
+def not_finite(path: Path, *, value: float, every: int | None = None, seconds: float = 5.0) -> Path:
+    """A float WAV in which one sample, or every so many, is `value` (NaN or infinity)."""
     waveform = music(seconds)
-    waveform[0, round(at * waveform.shape[1])] = value
+    waveform[0, waveform.shape[1] // 2 :: every or waveform.shape[1]] = value
     return write_float_wav(path, waveform)
 
 

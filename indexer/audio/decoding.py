@@ -1,9 +1,12 @@
-"""Samples of an open file: any stretch of it, mono, at the file's own rate.
+"""Samples of an open file: any stretch of it, mono, at one sample rate.
 
 A reader gives the same samples for a stretch whether it was entered there or decoded from the
 beginning of the file. Decoders carry state from packet to packet (MP3's bit reservoir, the overlap
 of every transform codec, Opus's prediction: RFC 7845, section 4.6, asks for 80 ms), so decoding
 begins `PRE_ROLL_S` earlier and what comes before the stretch is thrown away.
+
+A packet that FFmpeg cannot decode, for whatever reason, is damaged and leaves zeros. So does a
+sample that is no number. Where the sample rate changes inside a file, that part is resampled.
 """
 
 from __future__ import annotations
@@ -12,19 +15,21 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from fractions import Fraction
+from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
 import av
 import av.error
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from indexer.audio.container import OpenFile, PacketTable, audio_stream
-from indexer.errors import Corrupt, NotFinite
+from indexer.audio.error_translation import check_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
@@ -44,10 +49,19 @@ _PADDING = 64
 _WEIGHED = 4
 # Channels that cancel out in their mean by more than 40 dB are taken for no wider.
 _WIDEST = 1e4
+# The mean of n channels that have nothing in common has 1/n of their mean power. With less than a
+# tenth of that, they cancel out in it.
+_CANCELLED = 0.1
 _CHECKED_PACKETS = 8
+# Time stamps are believed while the samples between them are as many as they say, to a quarter.
+_STAMP_TOLERANCE = 0.25
 # A quarter of the difference between the longest and the shortest block of Vorbis.
 _LATEST_STAMP = 2048
 _SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+
+
+class ForwardOnly(Exception):
+    """The stream has to be decoded from its beginning: its times or damage forbid seeking."""
 
 
 class Reader(ABC):
@@ -57,10 +71,21 @@ class Reader(ABC):
     ----------
     rate : int
         Samples a second and channel.
+    channel : int or None
+        The one channel that is read; None reads the mean of all.
+    is_ended : bool
+        Whether the last stretch reached beyond the end of the stream.
+    damaged : int
+        Packets so far that could not be decoded.
+    not_finite : int
+        Samples so far that were NaN, infinite or far beyond full scale.
     """
 
-    def __init__(self, file: OpenFile) -> None:
+    def __init__(self, file: OpenFile, *, channel: int | None = None) -> None:
         self.rate = file.facts.sample_rate
+        self.channel = channel
+        self.is_ended = False
+        self.damaged = self.not_finite = 0
         self._file = file
         self._position = -1
         # So far ahead, decoding on costs less than entering anew.
@@ -68,18 +93,28 @@ class Reader(ABC):
         self._chunks: Iterator[tuple[int, Mono]] = iter(())
         self._left: tuple[int, Mono] | None = None
         self._frames_decoded = 0
-        self._power_of_channels = self._power_of_mean = 0.0
+        self._channel_powers = np.zeros(0)
+        self._mix_power = 0.0
 
     @property
     def channel_power_ratio(self) -> float:
-        """Power of all channels over that of their mean, in what was decoded.
+        """Power of all channels over that of the mono sound, in what was decoded.
 
-        It is n for n channels that are alike, and more the more they differ. One frame of
-        `_WEIGHED` is looked at.
+        It is n for the mean of n channels that are alike, and more the more they differ. One frame
+        of `_WEIGHED` is measured.
         """
-        if not self._power_of_mean > 0.0:
+        if not self._mix_power > 0.0:
             return float(self._file.facts.channels)
-        return min(self._power_of_channels / self._power_of_mean, _WIDEST)
+        return min(float(self._channel_powers.sum()) / self._mix_power, _WIDEST)
+
+    @property
+    def cancelled_channel(self) -> int | None:
+        """The loudest channel, if channels cancel out in the mean that was decoded; else None."""
+        count = len(self._channel_powers)
+        kept = self._mix_power * count**2
+        if self.channel is not None or kept >= _CANCELLED * self._channel_powers.sum():
+            return None
+        return int(self._channel_powers.argmax())
 
     @property
     @abstractmethod
@@ -87,8 +122,11 @@ class Reader(ABC):
         """Samples in the whole stream; None if only decoding it all would tell."""
 
     @abstractmethod
-    def _decode_from(self, start: int) -> Iterator[tuple[int, Mono]]:
-        """Decoded pieces and the sample each begins with, from `start` or before it."""
+    def _frames_from(self, start: int) -> Iterator[tuple[int | None, AudioFrame]]:
+        """Decoded frames, from sample `start` or before it, and the sample each begins with.
+
+        None instead means that it begins where the frame before it ends.
+        """
 
     def read(self, start: int, stop: int) -> tuple[Mono, int]:
         """Decode the stretch from sample `start` up to `stop`.
@@ -98,68 +136,115 @@ class Reader(ABC):
         Returns
         -------
         samples : ndarray, float32 (stop - start,)
-            The mean of the channels; zeros where nothing could be decoded.
+            Zeros where nothing could be decoded.
         decoded : int
             How many of them were decoded.
 
         Raises
         ------
-        NotFinite
-            NaN or infinity among the decoded samples.
-        Corrupt
-            The sample rate changes inside the stream, or samples are absurdly large.
+        ForwardOnly
+            Times and decoded samples disagree; a `ForwardReader` does not need them.
         """
         if not 0 <= self._position <= start <= self._position + self._near:
-            self._chunks, self._left = self._decode_from(start), None
+            self._chunks, self._left = self._mono_from(start), None
+            self.is_ended = False
         samples = np.zeros(stop - start, np.float32)
         decoded = 0
-        while True:
-            chunk = self._left or next(self._chunks, None)
-            self._left = None
-            if chunk is None:
-                break
-            at, piece = chunk
-            low, high = max(at, start), min(at + len(piece), stop)
-            if high > low:
-                samples[low - start : high - start] = piece[low - at : high - at]
-                decoded += high - low
-            if at + len(piece) >= stop:
-                self._left = chunk
-                break
+        # Samples beyond all bounds overflow here, and are left out below.
+        with np.errstate(over="ignore", invalid="ignore"):
+            while True:
+                chunk = self._left or next(self._chunks, None)
+                self._left = None
+                if chunk is None:
+                    self.is_ended = True
+                    break
+                at, piece = chunk
+                low, high = max(at, start), min(at + len(piece), stop)
+                if high > low:
+                    samples[low - start : high - start] = piece[low - at : high - at]
+                    decoded += high - low
+                if at + len(piece) >= stop:
+                    self._left = chunk
+                    break
         self._position = stop
-        self._check(samples)
-        return samples, decoded
+        return samples, decoded - self._remove_not_finite(samples)
 
-    def _check(self, samples: Mono) -> None:
-        largest = float(np.abs(samples).max(initial=0.0))
-        name = self._file.name
-        if not np.isfinite(largest):
-            message = f"{name!r} holds samples that are NaN or infinite; export it again."
-            raise NotFinite(message, stage="decode")
-        if largest > _LARGEST:
-            message = f"{name!r} holds samples far beyond full scale; export it again."
-            raise Corrupt(message, stage="decode")
+    def _remove_not_finite(self, samples: Mono) -> int:
+        if np.abs(samples).max(initial=0.0) <= _LARGEST:
+            return 0
+        bad = ~(np.abs(samples) <= _LARGEST)
+        samples[bad] = 0.0
+        count = int(bad.sum())
+        self.not_finite += count
+        return count
 
-    def _mono(self, frame: AudioFrame) -> Mono:
-        if frame.sample_rate != self.rate:
-            message = (
-                f"{self._file.name!r} changes its sample rate from {self.rate} to "
-                f"{frame.sample_rate} Hz inside the stream; split or convert it."
-            )
-            raise Corrupt(message, stage="decode")
+    def _mono_from(self, start: int) -> Iterator[tuple[int, Mono]]:
+        """Mono pieces at the reader's rate, and the sample each begins with."""
+        at = 0
+        resampler: soxr.ResampleStream | None = None
+        resampled_rate = self.rate
+        for position, frame in self._frames_from(start):
+            piece = self._mix(frame)
+            if resampler is not None and frame.sample_rate != resampled_rate:
+                rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+                yield at, rest
+                at += len(rest)
+                resampler, resampled_rate = None, self.rate
+            if resampler is None and position is not None:
+                at = position
+            if frame.sample_rate != self.rate:
+                if resampler is None:
+                    resampled_rate = frame.sample_rate
+                    resampler = soxr.ResampleStream(resampled_rate, self.rate, 1, dtype="float32")
+                piece = resampler.resample_chunk(piece)
+            yield at, piece
+            at += len(piece)
+
+    def _mix(self, frame: AudioFrame) -> Mono:
         rows, full_scale = _channels(frame)
-        mean = _mean(rows, full_scale)
+        if self.channel is None:
+            mono = _mean(rows, full_scale)
+        else:
+            mono = _mean([rows[min(self.channel, len(rows) - 1)]], full_scale)
         self._frames_decoded += 1
         if len(rows) > 1 and self._frames_decoded % _WEIGHED == 0:
-            self._power_of_mean += float(np.vdot(mean, mean))
-            self._power_of_channels += sum(
-                float(np.vdot(each, each)) for each in (_mean([row], full_scale) for row in rows)
-            )
-        return mean
+            powers = [_power(_mean([row], full_scale)) for row in rows]
+            mix_power = _power(mono)
+            if np.isfinite(mix_power + sum(powers)):
+                self._add_powers(np.array(powers), mix_power)
+        return mono
+
+    def _add_powers(self, powers: NDArray[np.float64], mix_power: float) -> None:
+        if len(powers) > len(self._channel_powers):
+            self._channel_powers.resize(len(powers))
+        self._channel_powers[: len(powers)] += powers
+        self._mix_power += mix_power
+
+    def _decode(self, decode: Callable[[], Sequence[AudioFrame]]) -> Sequence[AudioFrame]:
+        """Frames that decoding a packet gives; none where it is damaged."""
+        try:
+            return decode()
+        except av.error.FFmpegError as error:
+            check_damage(error, self._file.descriptor)
+            self.damaged += 1
+            return ()
+
+    def _flush(self) -> list[AudioFrame]:
+        return audio_stream(self._file.container).codec_context.decode(None)
+
+    def _packets(self) -> Iterator[Packet[AudioStream]]:
+        """The packets that follow in the container, up to its end or where it is cut short."""
+        try:
+            for packet in self._file.container.demux(audio_stream(self._file.container)):
+                # Ogg may hold empty ones, which would end the decoding.
+                if packet.size:
+                    yield packet
+        except av.error.FFmpegError as error:
+            check_damage(error, self._file.descriptor)
 
 
 def downmix(frame: AudioFrame) -> Mono:
-    """Average a frame's channels.
+    """Mean of a frame's channels.
 
     Returns
     -------
@@ -174,15 +259,17 @@ def _channels(frame: AudioFrame) -> tuple[list[NDArray[Any]], float]:
     channels = frame.layout.nb_channels
     kind = np.dtype(_SAMPLE_TYPES[frame.format.packed.name])
     planes = frame.planes
-    if frame.format.is_planar and len(planes) >= channels:
-        # The planes themselves: a third of the time of `to_ndarray`, felt with small frames; and
-        # for 8 channels PyAV counts a ninth plane that is none.
+    # The planes themselves: a third of the time of `to_ndarray`, felt with small frames, which
+    # knows no 64 bits; and for 8 channels PyAV counts a ninth plane that is none.
+    if not frame.format.is_planar:
+        packed = np.frombuffer(memoryview(planes[0]), kind, frame.samples * channels)
+        rows = list(packed.reshape(-1, channels).T)
+    elif len(planes) >= channels:
         rows = [
             np.frombuffer(memoryview(plane), kind, frame.samples) for plane in planes[:channels]
         ]
     else:
-        array = frame.to_ndarray()
-        rows = list(array if frame.format.is_planar else array.reshape(-1, channels).T)
+        rows = list(frame.to_ndarray())
     return rows, 1.0 if kind.kind == "f" else 2.0 ** (8 * kind.itemsize - 1)
 
 
@@ -200,32 +287,35 @@ def _mean(rows: Sequence[NDArray[Any]], full_scale: float) -> Mono:
     return total.astype(np.float32, copy=False)
 
 
+def _power(samples: Mono) -> float:
+    return float(np.vdot(samples, samples))
+
+
 class FrameReader(Reader):
     """Samples of an MPEG audio file: frames read by their offsets, no demuxer."""
 
-    def __init__(self, file: OpenFile, frames: MpegFrames) -> None:
-        super().__init__(file)
+    def __init__(self, file: OpenFile, frames: MpegFrames, *, channel: int | None = None) -> None:
+        super().__init__(file, channel=channel)
         self._frames = frames
-        self._context = audio_stream(file.container).codec_context
 
     @property
     def length(self) -> int:
         """Samples in all frames."""
-        return len(self._frames.offsets) * self._frames.kind.samples
+        return self._frames.samples
 
-    def _decode_from(self, start: int) -> Iterator[tuple[int, Mono]]:
-        samples = self._frames.kind.samples
-        self._context.flush_buffers()
-        for number in range(max(0, start // samples - _PRE_ROLL_FRAMES), len(self._frames.offsets)):
-            try:
-                decoded = self._context.decode(self._packet(number))
-            except av.error.InvalidDataError:
-                continue
-            for frame in decoded:
-                yield number * samples, self._mono(frame)
+    def _frames_from(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
+        first = max(0, self._frames.frame_at(start) - _PRE_ROLL_FRAMES)
+        context = audio_stream(self._file.container).codec_context
+        context.flush_buffers()
+        stops = [run.first for run in self._frames.runs[1:]] + [len(self._frames.offsets)]
+        for run, stop in zip(self._frames.runs, stops, strict=True):
+            for number in range(max(first, run.first), stop):
+                packet = self._packet(number, run.kind.sizes)
+                for frame in self._decode(partial(context.decode, packet)):
+                    yield self._frames.start_of(number), frame
 
-    def _packet(self, number: int) -> Packet[AudioStream]:
-        offset, sizes = self._frames.offsets[number], self._frames.kind.sizes
+    def _packet(self, number: int, sizes: Sequence[int]) -> Packet[AudioStream]:
+        offset = self._frames.offsets[number]
         header = os.pread(self._file.descriptor, 3, offset)
         size = sizes[header[1] << 8 | header[2]]
         # Decoders read a little past the end of a packet, so the memory goes on behind it. PyAV
@@ -242,57 +332,65 @@ class SeekingReader(Reader):
     by size, and early enough. After one that is not, the stream is only decoded forward.
     """
 
-    def __init__(self, file: OpenFile, packets: PacketTable) -> None:
-        super().__init__(file)
-        self._packets = packets
+    def __init__(self, file: OpenFile, packets: PacketTable, *, channel: int | None = None) -> None:
+        super().__init__(file, channel=channel)
+        self._table = packets
         self._near = int(2 * PRE_ROLL_S * self.rate)
 
     @property
     def length(self) -> int:
         """Samples in all packets."""
-        return self._packets.samples
+        return self._table.samples
 
-    def _decode_from(self, start: int) -> Iterator[tuple[int, Mono]]:
-        pieces = self._stamped_pieces(start)
+    def _frames_from(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
+        frames = self._stamped_frames(start)
         if self._file.facts.codec != "vorbis":
-            yield from pieces
+            yield from frames
             return
         # FFmpeg stamps the packet before a change of block size a few hundred samples late. So the
         # samples are counted, from where most of the first half second's stamps say we are.
-        head: list[tuple[int, int, Mono]] = []
+        head: list[tuple[int, int, AudioFrame]] = []
         at = 0
-        for stamp, piece in pieces:
-            head.append((stamp, at, piece))
-            at += len(piece)
+        for stamp, frame in frames:
+            head.append((stamp, at, frame))
+            at += frame.samples
             if 2 * at > self.rate:
                 break
         if not head:
             return
         offsets, votes = np.unique([stamp - at for stamp, at, _ in head], return_counts=True)
         at = int(offsets[votes.argmax()])
-        for stamp, piece in chain(((stamp, piece) for stamp, _, piece in head), pieces):
+        for stamp, frame in chain(((stamp, frame) for stamp, _, frame in head), frames):
             if abs(stamp - at) > _LATEST_STAMP:
                 at = stamp
-            yield at, piece
-            at += len(piece)
+            yield at, frame
+            at += frame.samples
 
-    def _stamped_pieces(self, start: int) -> Iterator[tuple[int, Mono]]:
-        origin = self._packets.origin
-        per_tick = self._packets.samples_per_tick
+    def _stamped_frames(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
+        origin = self._table.origin
+        per_tick = self._table.samples_per_tick
         at: int | None = None
-        for packet in self._packets_from(start):
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                continue
-            for frame in frames:
+        first, total, damaged, unstamped = 0, 0, -1, 0
+        decodes = chain((packet.decode for packet in self._packets_from(start)), [self._flush])
+        for decode in decodes:
+            for frame in self._decode(decode):
+                if frame.sample_rate != self.rate:
+                    raise ForwardOnly
                 # Of several frames in a packet (ADPCM) only the first is stamped.
                 if frame.pts is not None:
                     at = max(0, int((frame.pts - origin) * per_tick))
-                if at is not None:
-                    piece = self._mono(frame)
-                    yield at, piece
-                    at += len(piece)
+                    if damaged != self.damaged:
+                        first, total, damaged = at, 0, self.damaged
+                    elif abs(total - (at - first)) > self.rate + _STAMP_TOLERANCE * total:
+                        raise ForwardOnly
+                if at is None:
+                    unstamped += frame.samples
+                    if unstamped > self.rate:
+                        raise ForwardOnly
+                    continue
+                yield at, frame
+                at += frame.samples
+                total += frame.samples
 
     def _packets_from(self, start: int) -> Iterator[Packet[AudioStream]]:
         pre_roll = int(PRE_ROLL_S * self.rate)
@@ -303,18 +401,18 @@ class SeekingReader(Reader):
                 return
             self._near = sys.maxsize
         self._file.reopen()
-        yield from _remaining(self._file)
+        yield from self._packets()
 
     def _seek(self, sample: int) -> Iterator[Packet[AudioStream]] | None:
-        table = self._packets
+        table = self._table
         target = int(table.origin + Fraction(sample) / table.samples_per_tick)
         row = int(np.searchsorted(table.pts, target, side="right")) - 1
         stream = audio_stream(self._file.container)
         try:
             self._file.container.seek(int(table.pts[row]), stream=stream)
-        except (av.error.FFmpegError, PermissionError):
+        except av.error.FFmpegError:
             return None
-        packets = _remaining(self._file)
+        packets = self._packets()
         head = list(islice(packets, _CHECKED_PACKETS))
         if not head or head[0].pts is None or head[0].pts > table.pts[row]:
             return None
@@ -325,17 +423,17 @@ class SeekingReader(Reader):
     def _is_known(self, packet: Packet[AudioStream]) -> bool:
         if packet.pts is None:
             return False
-        row = int(np.searchsorted(self._packets.pts, packet.pts))
-        return row < len(self._packets.pts) and (
-            (self._packets.pts[row], self._packets.sizes[row]) == (packet.pts, packet.size)
+        row = int(np.searchsorted(self._table.pts, packet.pts))
+        return row < len(self._table.pts) and (
+            (self._table.pts[row], self._table.sizes[row]) == (packet.pts, packet.size)
         )
 
 
 class ForwardReader(Reader):
     """Samples of a stream that can only be decoded from its beginning, counted as they come."""
 
-    def __init__(self, file: OpenFile) -> None:
-        super().__init__(file)
+    def __init__(self, file: OpenFile, *, channel: int | None = None) -> None:
+        super().__init__(file, channel=channel)
         self._near = sys.maxsize
 
     @property
@@ -343,31 +441,20 @@ class ForwardReader(Reader):
         """Not known before all is decoded."""
         return
 
-    def _decode_from(self, start: int) -> Iterator[tuple[int, Mono]]:  # noqa: ARG002
+    def _frames_from(self, start: int) -> Iterator[tuple[None, AudioFrame]]:  # noqa: ARG002
         self._file.reopen()
-        at = 0
-        for packet in _remaining(self._file):
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                continue
-            for frame in frames:
-                piece = self._mono(frame)
-                yield at, piece
-                at += len(piece)
+        decodes = chain((packet.decode for packet in self._packets()), [self._flush])
+        for decode in decodes:
+            for frame in self._decode(decode):
+                yield None, frame
 
 
-def reader(file: OpenFile) -> Reader:
-    """The reader that fits an open file."""
+def make_reader(file: OpenFile, *, channel: int | None = None, forward: bool = False) -> Reader:
+    """The reader that fits an open file, or a `ForwardReader`."""
+    if forward:
+        return ForwardReader(file, channel=channel)
     if file.frames is not None:
-        return FrameReader(file, file.frames)
+        return FrameReader(file, file.frames, channel=channel)
     if file.packets is not None:
-        return SeekingReader(file, file.packets)
-    return ForwardReader(file)
-
-
-def _remaining(file: OpenFile) -> Iterator[Packet[AudioStream]]:
-    try:
-        yield from file.container.demux(audio_stream(file.container))
-    except av.error.InvalidDataError:
-        return
+        return SeekingReader(file, file.packets, channel=channel)
+    return ForwardReader(file, channel=channel)

@@ -12,12 +12,16 @@ from __future__ import annotations
 import os
 import re
 from array import array
+from bisect import bisect_right
+from collections import defaultdict
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _BLOCK = 1 << 20
 # The longest frame has 2881 bytes (layer II, 384 kbit/s at 32 kHz and MPEG-2.5's slow rates less).
@@ -41,7 +45,7 @@ _RATES = (44100, 48000, 32000)
 
 @dataclass(frozen=True)
 class FrameKind:
-    """What all frames of one stream have in common.
+    """What frames of one kind have in common.
 
     Attributes
     ----------
@@ -63,60 +67,140 @@ class FrameKind:
 
 
 @dataclass(frozen=True)
-class MpegFrames:
-    """All frames of a file, in order; `offsets` (int64) holds the byte where each begins."""
+class FrameRun:
+    """Frames of one kind that follow one another: from frame `first`, which starts at `start`.
+
+    `start` counts samples at the sample rate of the whole file.
+    """
 
     kind: FrameKind
+    first: int
+    start: int
+
+
+@dataclass(frozen=True)
+class MpegFrames:
+    """All frames of a file, in order.
+
+    Attributes
+    ----------
+    offsets : array of int64
+        The byte where each frame begins.
+    runs : tuple of FrameRun
+        One, unless the kind changes inside the file, as behind a jingle of another sample rate.
+    sample_rate : int
+        In Hz, that of most of the file.
+    samples : int
+        Samples of one channel at this rate, in all frames.
+    payload_bytes : int
+        Bytes of all frames.
+    """
+
     offsets: array[int]
+    runs: tuple[FrameRun, ...]
+    sample_rate: int
+    samples: int
     payload_bytes: int
 
+    def run_of(self, frame: int) -> FrameRun:
+        """The run that a frame belongs to."""
+        return self.runs[bisect_right(self.runs, frame, key=lambda run: run.first) - 1]
 
-def scan_frames(descriptor: int, update: Callable[[memoryview], object]) -> MpegFrames | None:
+    def start_of(self, frame: int) -> int:
+        """The sample that a frame begins with, at the file's rate."""
+        run = self.run_of(frame)
+        inside = (frame - run.first) * run.kind.samples
+        return run.start + inside * self.sample_rate // run.kind.sample_rate
+
+    def frame_at(self, sample: int) -> int:
+        """The frame that holds a sample of the file's rate, or the last one."""
+        run = self.runs[max(0, bisect_right(self.runs, sample, key=lambda run: run.start) - 1)]
+        inside = (sample - run.start) * run.kind.sample_rate // self.sample_rate
+        return min(run.first + inside // run.kind.samples, len(self.offsets) - 1)
+
+
+def scan_frames(
+    descriptor: int, update: Callable[[memoryview], object], *, start: int, stop: int
+) -> MpegFrames | None:
     """Walk over the frames of an open file in pieces of 1 MiB.
 
     Bytes between frames (tags, damage) are stepped over, and so is a Xing, Info or VBRI frame at
     the beginning: it holds a table for players, no sound, and taggers rewrite it. A frame cut
-    short by the end of the file is left out. Free-format streams (no bit rate) are not supported.
+    short by the end is left out. Free-format streams (no bit rate) have no such frames.
 
     Parameters
     ----------
     descriptor : int
         Of a regular file; its position is neither used nor moved.
     update : callable
-        Is given the bytes of the frames, several at a time, e.g. the `update` of a hash.
+        Called with the bytes of the frames, several at a time, e.g. the `update` of a hash.
+    start, stop : int
+        Bytes between which the file holds sound.
 
     Returns
     -------
     MpegFrames or None
-        None if the file holds no MPEG audio stream.
+        None if there is no MPEG audio stream.
     """
-    base = _end_of_id3v2(descriptor)
+    base = start
     buffer, at = b"", 0
-    kind: FrameKind | None = None
     offsets = array("q")
+    kinds: list[tuple[FrameKind, int]] = []
     payload = 0
     final = False
     while not final:
-        block = os.pread(descriptor, _BLOCK, base + len(buffer))
+        block = os.pread(descriptor, min(_BLOCK, stop - base - len(buffer)), base + len(buffer))
         final = not block
         buffer += block
         limit = len(buffer) - (3 if final else _LOOK_AHEAD)
         while at < limit:
-            if kind is None:
-                at, kind = _first_frame(buffer, at, limit)
+            if not kinds or not _is_frame(buffer, at, kinds[-1][0]):
+                at, kind = _next_chain(buffer, at, limit)
                 if kind is None:
                     break
+                if not kinds:
+                    at = _skip_info_frame(buffer, at, kind)
+                if not kinds or kind is not kinds[-1][0]:
+                    kinds.append((kind, len(offsets)))
             begin = at
-            at = _walk(buffer, at, limit, base, kind.sizes, offsets)
+            at = _walk(buffer, at, limit, base, kinds[-1][0].sizes, offsets)
             if at > len(buffer):
                 at = offsets.pop() - base
                 limit = at
             update(memoryview(buffer)[begin:at])
             payload += at - begin
-            if at < limit:
-                at = _next_chain(buffer, at, limit, kind)
         base, buffer, at = base + at, buffer[at:], 0
-    return None if kind is None else MpegFrames(kind, offsets, payload)
+    return _frames(offsets, kinds, payload) if kinds else None
+
+
+def first_frame(descriptor: int, *, start: int, stop: int) -> int | None:
+    """The byte where the first frame of an MPEG audio stream begins; None if there is none."""
+    base, buffer = start, b""
+    while block := os.pread(descriptor, min(_BLOCK, stop - base - len(buffer)), base + len(buffer)):
+        buffer += block
+        at, kind = _next_chain(buffer, 0, len(buffer))
+        if kind is not None:
+            return base + at
+        keep = max(0, len(buffer) - _LOOK_AHEAD)
+        base, buffer = base + keep, buffer[keep:]
+    return None
+
+
+def _frames(
+    offsets: array[int], kinds: Sequence[tuple[FrameKind, int]], payload: int
+) -> MpegFrames:
+    firsts = [first for _, first in kinds]
+    counts = [stop - first for first, stop in pairwise([*firsts, len(offsets)])]
+    seconds: defaultdict[int, Fraction] = defaultdict(Fraction)
+    for (kind, _), count in zip(kinds, counts, strict=True):
+        seconds[kind.sample_rate] += Fraction(count * kind.samples, kind.sample_rate)
+    rate = max(seconds, key=seconds.__getitem__)
+    runs = []
+    start = 0
+    for (kind, first), count in zip(kinds, counts, strict=True):
+        runs.append(FrameRun(kind, first, start))
+        start += count * kind.samples * rate // kind.sample_rate
+    return MpegFrames(offsets, tuple(runs), rate, start, payload)
 
 
 def _walk(
@@ -132,48 +216,32 @@ def _walk(
     return at
 
 
-def _first_frame(buffer: bytes, at: int, limit: int) -> tuple[int, FrameKind | None]:
+def _next_chain(buffer: bytes, at: int, limit: int) -> tuple[int, FrameKind | None]:
+    """The next byte at which a chain of frames begins, and their kind; `limit` and None if none."""
     for match in _SYNC.finditer(buffer, at, limit):
         kind = _kind_of(buffer[match.start() + 1], buffer[match.start() + 2])
         if kind is not None and _is_chain(buffer, match.start(), kind):
-            return _after_info_frame(buffer, match.start(), kind), kind
+            return match.start(), kind
     return limit, None
 
 
-def _next_chain(buffer: bytes, at: int, limit: int, kind: FrameKind) -> int:
-    for match in _SYNC.finditer(buffer, at, limit):
-        if _is_chain(buffer, match.start(), kind):
-            return match.start()
-    return limit
+def _is_frame(buffer: bytes, at: int, kind: FrameKind) -> bool:
+    return buffer[at] == 0xFF and bool(kind.sizes[buffer[at + 1] << 8 | buffer[at + 2]])
 
 
 def _is_chain(buffer: bytes, at: int, kind: FrameKind) -> bool:
     for _ in range(_CHAIN):
-        if at + 3 > len(buffer) or buffer[at] != 0xFF:
+        if at + 3 > len(buffer) or not _is_frame(buffer, at, kind):
             return False
-        size = kind.sizes[buffer[at + 1] << 8 | buffer[at + 2]]
-        if not size:
-            return False
-        at += size
+        at += kind.sizes[buffer[at + 1] << 8 | buffer[at + 2]]
     return True
 
 
-def _after_info_frame(buffer: bytes, at: int, kind: FrameKind) -> int:
+def _skip_info_frame(buffer: bytes, at: int, kind: FrameKind) -> int:
     side = buffer[at + 4 : at + 44]
     if any(name in side for name in (b"Xing", b"Info", b"VBRI")):
         return at + kind.sizes[buffer[at + 1] << 8 | buffer[at + 2]]
     return at
-
-
-def _end_of_id3v2(descriptor: int) -> int:
-    end = 0
-    while True:
-        head = os.pread(descriptor, 10, end)
-        if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
-            return end
-        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-        has_footer = bool(head[5] & 0x10)
-        end += 10 + size + (10 if has_footer else 0)
 
 
 def _kind_of(second: int, third: int) -> FrameKind | None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from indexer.audio.container import open_file
-from indexer.audio.decoding import reader
 from indexer.audio.windows import Grid, TrackReader
 
 if TYPE_CHECKING:
@@ -26,25 +25,25 @@ WINDOW_SAMPLES = 48_000
 def open_track(
     path: AnyPath, *, sample_rate: int = SAMPLE_RATE, window_samples: int = WINDOW_SAMPLES
 ) -> Iterator[TrackReader]:
-    """Open a track and demux it: its facts are known, nothing is decoded yet.
+    """Open a track and demux it, without decoding anything yet.
 
     Raises
     ------
-    Unreadable, NotAudio, NoAudioStream, Corrupt, TooShort, OutOfMemory
-        As their names say; the stage is "open" or "demux".
+    AnalysisError
+        As `open_file`; the stage is "open" or "hash".
     """
     with open_file(path) as file:
         grid = Grid(file.facts.sample_rate, sample_rate)
-        yield TrackReader(file.facts, file.name, reader(file), grid, window_samples)
+        yield TrackReader(file, grid, window_samples)
 
 
 def read_facts(path: AnyPath) -> AudioFacts:
-    """Demux a file without decoding it: its facts and the hash of its audio.
+    """Facts of a file's audio and its hash, without decoding it.
 
     Raises
     ------
-    Unreadable, NotAudio, NoAudioStream, Corrupt, TooShort, OutOfMemory
-        As `open_track`.
+    AnalysisError
+        As `open_file`.
     """
     with open_file(path) as file:
         return file.facts

@@ -5,28 +5,31 @@ Windows lie between the first and the last sound of a track, where a sound is a 
 sides, and equals the same stretch of the whole track decoded and resampled at once.
 
 Damage: packets that do not decode are stepped over, as players do, and leave zeros in their place;
-a window that lacks more than `MAX_MISSING` of its samples is not used. A file without any usable
-window is `Corrupt`; one that was cut short is taken for as long as it lasts.
+a window that lacks more than `MAX_MISSING` of its samples is not used. Where that leaves none, what
+decodes is joined. A file without any usable window is `Corrupt`; one that was cut short is taken
+for as long as it lasts.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
-from indexer.audio.container import AudioFacts, translate_errors
-from indexer.errors import Corrupt, Silent, TooShort
+from indexer.audio.decoding import ForwardOnly, ForwardReader, make_reader
+from indexer.audio.error_translation import translate_errors
+from indexer.errors import AnalysisError, Corrupt, NotFinite, Silent, TooShort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from indexer.audio.decoding import Mono, Reader
+    from indexer.audio.container import AudioFacts, OpenFile
+    from indexer.audio.decoding import Mono
 
 # Less sound than this says too little, however often it is repeated to fill a window.
 MIN_SECONDS = 1.0
@@ -36,6 +39,7 @@ SILENCE = 10 ** (-70 / 20)
 MAX_MISSING = 0.1
 # Where the first and the last sound are looked for before all of the track is decoded for them.
 _EDGE_S = 60.0
+_PROBES = 4
 # soxr's HQ filter is 40 ms long at most when it halves and thirds the rate.
 _MARGIN_S = 0.1
 
@@ -94,29 +98,38 @@ class Grid:
         return -(-samples_out * self.rate_in // self.rate_out)
 
 
-@dataclass
 class TrackReader:
-    """An open track, from which windows are read; made by `open_track`.
+    """An open track, from which windows are read; made by `open_track`."""
 
-    Attributes
-    ----------
-    facts : AudioFacts
-        Known without decoding.
-    """
+    def __init__(self, file: OpenFile, grid: Grid, window_samples: int) -> None:
+        self._file = file
+        self._name = file.name
+        self._grid = grid
+        self._window_out = window_samples
+        self._window = grid.inside(window_samples)
+        self._step = max(self._window, file.facts.sample_rate)
+        self._reader = make_reader(file)
+        self._decoded: int | None = None
+        self._range: tuple[int, int] | None = None
 
-    facts: AudioFacts
-    _name: str
-    _reader: Reader
-    _grid: Grid
-    _window_out: int
+    @property
+    def facts(self) -> AudioFacts:
+        """Facts of the file; the duration is that of the samples where packets do not tell it."""
+        facts = self._file.facts
+        if self._decoded is None:
+            return facts
+        duration_s = self._decoded / facts.sample_rate
+        bit_rate = round(self._file.payload_bytes * 8 / duration_s) if duration_s else None
+        return replace(facts, duration_s=duration_s, bit_rate=bit_rate)
 
-    def __post_init__(self) -> None:
-        self._window = self._grid.inside(self._window_out)
-        self._step = max(self._window, self.facts.sample_rate)
+    @property
+    def channel(self) -> int | None:
+        """The channel that windows are of, from 0; None where they are of the mean of all."""
+        return self._reader.channel
 
     @property
     def channel_power_ratio(self) -> float:
-        """Power of all channels over that of their mean; see `Reader.channel_power_ratio`."""
+        """Power of all channels over that of the windows; see `Reader.channel_power_ratio`."""
         return self._reader.channel_power_ratio
 
     def windows(self, count: int) -> Windows:
@@ -126,26 +139,27 @@ class TrackReader:
         overlap, so a stretch of 7 s gives two however many are asked for. Less than one window of
         sound is repeated until the window is full. Windows that are silent are left out; if that
         is more than half of them, the track is decoded through, and its sounding windows are
-        chosen from evenly.
+        chosen from evenly. Where channels cancel out in their mean, the loudest one is read.
 
         Raises
         ------
-        TooShort, Silent, Corrupt, NotFinite, OutOfMemory, Unreadable
+        TooShort, Silent, Corrupt, NotFinite, OutOfMemory, Unreadable, Unforeseen
             As their names say.
         """
         if count < 1:
             raise ValueError("count must be at least 1")
         with translate_errors(self._name, stage="decode"):
-            first, last = self._sound_range()
-            if last - first < self._window:
-                starts, waveforms = [first], [self._repeat(first, last)]
-            else:
-                starts, waveforms = self._choose(self._spread_starts(first, last, count))
-        return Windows(
-            facts=self.facts,
-            waveforms=np.stack(waveforms),
-            starts_s=np.array(starts, np.float64) / self.facts.sample_rate,
-        )
+            while True:
+                try:
+                    windows = self._windows(count)
+                except ForwardOnly:
+                    self._decode_forward()
+                except (TooShort, Silent):
+                    if not self._leave_mean():
+                        raise
+                else:
+                    if not self._leave_mean():
+                        return windows
 
     def stream(self) -> Iterator[tuple[float, NDArray[np.float32]]]:
         """All windows from the first sound on, one after the other, silent ones left out.
@@ -158,27 +172,64 @@ class TrackReader:
 
         Raises
         ------
-        TooShort, Silent, Corrupt, NotFinite, OutOfMemory, Unreadable
+        TooShort, Silent, Corrupt, NotFinite, OutOfMemory, Unreadable, Unforeseen
             As `windows`, some only once the stream has begun.
         """
+        if self._file.facts.channels > 1:
+            self.windows(_PROBES)  # A few windows tell whether channels cancel out.
         with translate_errors(self._name, stage="decode"):
-            first, last = self._sound_range()
-            if last - first < self._window:
-                yield first / self.facts.sample_rate, self._repeat(first, last)
-                return
-            some = False
-            for start, waveform in self._consecutive_windows(first, last):
-                some = True
-                yield start / self.facts.sample_rate, waveform
-            if not some:
-                raise self._no_window()
+            done = 0
+            while True:
+                try:
+                    for start, waveform in self._all_windows(done):
+                        yield start / self._file.facts.sample_rate, waveform
+                        done = start + self._window
+                except ForwardOnly:
+                    self._decode_forward()
+                else:
+                    return
+
+    def _decode_forward(self) -> None:
+        self._reader = make_reader(self._file, channel=self._reader.channel, forward=True)
+        self._range = None
+
+    def _leave_mean(self) -> bool:
+        """Read the loudest channel from now on if the mean has lost it; whether it has."""
+        channel = self._reader.cancelled_channel
+        if channel is None:
+            return False
+        is_forward = isinstance(self._reader, ForwardReader)
+        self._reader = make_reader(self._file, channel=channel, forward=is_forward)
+        self._range = None
+        return True
+
+    def _windows(self, count: int) -> Windows:
+        first, last = self._sound_range()
+        if last - first < self._window:
+            starts, waveforms = [first], [self._repeat(first, last)]
+        else:
+            starts, waveforms = self._choose(self._spread_starts(first, last, count))
+        facts = self.facts
+        return Windows(facts, np.stack(waveforms), np.array(starts) / facts.sample_rate)
+
+    def _all_windows(self, after: int) -> Iterator[tuple[int, Mono]]:
+        first, last = self._sound_range()
+        if last - first < self._window:
+            yield first, self._repeat(first, last)
+            return
+        yield from self._consecutive_windows(max(first, self._grid.floor(after)), last)
 
     def _sound_range(self) -> tuple[int, int]:
         """Sample of the first sound, down to the grid, and the one after the last sound."""
+        if self._range is None:
+            self._range = self._find_sound_range()
+        return self._range
+
+    def _find_sound_range(self) -> tuple[int, int]:
         length = self._reader.length
-        if length is not None and length < MIN_SECONDS * self.facts.sample_rate:
+        if length is not None and length < MIN_SECONDS * self._grid.rate_in:
             raise self._too_short(length)
-        edge = int(_EDGE_S * self.facts.sample_rate)
+        edge = int(_EDGE_S * self._grid.rate_in)
         first = last = None
         if length is not None:
             first = self._find_first_sound(min(length, edge))
@@ -187,13 +238,15 @@ class TrackReader:
             )
         if first is None or last is None:
             first, last, decoded = self._decode_through()
+            if length is None:
+                self._decoded = decoded
             if not decoded:
                 raise self._undecodable()
-            if decoded < MIN_SECONDS * self.facts.sample_rate:
-                raise self._too_short(decoded)
+            if decoded < MIN_SECONDS * self._grid.rate_in:
+                raise self._undecodable() if self._reader.damaged else self._too_short(decoded)
             if last <= first:
                 raise self._silent()
-        if last - first < MIN_SECONDS * self.facts.sample_rate:
+        if last - first < MIN_SECONDS * self._grid.rate_in:
             raise self._too_short(last - first)
         return self._grid.floor(first), last
 
@@ -227,7 +280,7 @@ class TrackReader:
                 first = start + loud[0] if first < 0 else first
                 last = start + loud[1] + 1
             total += decoded
-            if length is None and decoded < self._step:
+            if length is None and self._reader.is_ended:
                 break
             start += self._step
         return first, last, total
@@ -287,7 +340,7 @@ class TrackReader:
             held, low = held[max(0, keep - low) :], max(low, keep)
 
     def _add_margin(self, low: int, high: int) -> tuple[int, int]:
-        steps = math.ceil(_MARGIN_S * self.facts.sample_rate / self._grid.step_in)
+        steps = math.ceil(_MARGIN_S * self._grid.rate_in / self._grid.step_in)
         margin = steps * self._grid.step_in
         return max(0, low - margin), high + margin
 
@@ -305,28 +358,46 @@ class TrackReader:
         low, high = self._add_margin(first, last)
         piece, decoded = self._reader.read(low, high)
         if (last - first) - decoded > MAX_MISSING * (last - first):
+            self._require_gapless()
             raise self._undecodable()
         samples = (last - first) * self._grid.rate_out // self._grid.rate_in
-        return np.resize(self._resample(piece, first - low, samples), self._window_out)
+        waveform = self._resample(piece, first - low, samples)
+        if _is_constant(waveform):
+            raise self._silent()
+        return np.resize(waveform, self._window_out)
 
     def _too_short(self, samples: int) -> TooShort:
         # Rounded down, so that a sample less than a second is not shown as one.
-        hundredths = 100 * samples // self.facts.sample_rate
+        hundredths = 100 * samples // self._grid.rate_in
         message = (
             f"{self._name!r} has only {hundredths / 100:.2f} s of sound; "
             f"at least {MIN_SECONDS:g} s are needed."
         )
         return TooShort(message, stage="signal")
 
-    def _no_window(self) -> Silent | Corrupt:
+    def _no_window(self) -> AnalysisError:
         first, last, decoded = self._decode_through()
-        return self._silent() if 2 * decoded > last - first else self._undecodable()
+        if decoded < (1 - MAX_MISSING) * (last - first):
+            self._require_gapless()
+        is_silent = 2 * decoded > last - first and not self._reader.not_finite
+        return self._silent() if is_silent else self._undecodable()
+
+    def _require_gapless(self) -> None:
+        """Raise `ForwardOnly` where damage leaves gaps, which joining what decodes would close."""
+        if not isinstance(self._reader, ForwardReader):
+            raise ForwardOnly
 
     def _silent(self) -> Silent:
         message = f"{self._name!r} is silent (almost) all through; there is nothing to compare."
         return Silent(message, stage="signal")
 
-    def _undecodable(self) -> Corrupt:
+    def _undecodable(self) -> AnalysisError:
+        if self._reader.not_finite:
+            message = (
+                f"{self._name!r} holds too many samples that are NaN, infinite or far beyond full "
+                "scale; export it again."
+            )
+            return NotFinite(message, stage="decode")
         message = f"The sound of {self._name!r} cannot be decoded; replace it by a good copy."
         return Corrupt(message, stage="decode")
 
@@ -340,6 +411,12 @@ def _loud_range(piece: Mono) -> tuple[int, int] | None:
 def _is_sounding(waveform: Mono) -> bool:
     """Whether a window has sound in at least a tenth of its thirty parts.
 
-    One sample is not enough: a resampler rings into the silence next to a sound.
+    One sample is not enough: a resampler rings into the silence next to a sound. A constant is no
+    sound, however far it lies from zero.
     """
-    return sum(_loud_range(part) is not None for part in np.array_split(waveform, 30)) >= 3
+    parts = np.array_split(waveform, 30)
+    return sum(_loud_range(part) is not None and not _is_constant(part) for part in parts) >= 3
+
+
+def _is_constant(samples: Mono) -> bool:
+    return bool(np.ptp(samples) <= SILENCE)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import av
 import numpy as np
 
-from indexer.audio.container import audio_stream, open_file, translate_errors
+from indexer.audio.container import audio_stream, open_file
+from indexer.audio.error_translation import translate_errors
 from indexer.errors import Corrupt, TooShort
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import soxr
 from evaluation.hearing import one_thread
 from evaluation.tables import Figure, Table
 from indexer.audio.container import open_file
-from indexer.audio.decoding import reader
+from indexer.audio.decoding import make_reader
 from indexer.audio.reading import SAMPLE_RATE, WINDOW_SAMPLES, read_windows
 from indexer.audio.windows import Windows
 from indexer.errors import QueryError
@@ -124,7 +124,7 @@ def _read(library: Path, truth: Path) -> list[Piece]:
             raise QueryError(f"{row['key']!r} in {truth} is no musical key: write it as 'A minor'")
         path = os.fsencode(library / row["path"])
         with open_file(path) as opened:
-            whole = reader(opened)
+            whole = make_reader(opened)
             samples, _ = whole.read(0, whole.length or _LONGEST_S * whole.rate)
         pieces.append(
             Piece(float(row["tempo"]), KEYS.index(name), _windows(path), samples, whole.rate)

@@ -9,7 +9,7 @@ import soxr
 
 from indexer.analysis.track_analysis import ALL_WINDOWS, analyse
 from indexer.audio.container import open_file
-from indexer.audio.decoding import reader
+from indexer.audio.decoding import make_reader
 from indexer.audio.reading import read_windows
 from indexer.models.registry import load_model
 from tests import sounds
@@ -26,7 +26,7 @@ def test_an_embedding_by_seeking_equals_that_of_a_whole_decode(
     path = sounds.write_audio(tmp_path / f"track{suffix}", sounds.music(40))
     windows = read_windows(path, count=4)
     with open_file(path) as file:
-        whole = reader(file)
+        whole = make_reader(file)
         samples, _missing = whole.read(0, whole.length or 41 * 48_000)
     resampled = soxr.resample(samples, windows.facts.sample_rate, 16_000, quality="HQ")
     starts = np.round(windows.starts_s * 16_000).astype(int)

@@ -146,15 +146,14 @@ def test_digital_silence(tmp_path: Path, suffix: str) -> None:
     assert isinstance(refusal(sounds.silence(tmp_path / f"a{suffix}")), Silent)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("at", [0.01, 0.5, 0.99])
-def test_samples_that_are_not_finite(tmp_path: Path, value: float, at: float) -> None:
-    path = sounds.not_finite(tmp_path / "a.wav", value=value, at=at, seconds=3.5)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_samples_that_are_not_finite(tmp_path: Path, value: float) -> None:
+    """Some are as good as damage, many refuse the file; nothing warns of an overflow."""
+    whole = read(sounds.write_float_wav(tmp_path / "whole.wav", sounds.music(3.5)))
+    one = read(sounds.not_finite(tmp_path / "one.wav", value=value, seconds=3.5))
+    assert np.mean(one.waveforms != whole.waveforms) < 0.1
+    path = sounds.not_finite(tmp_path / "many.wav", value=value, every=2, seconds=3.5)
     assert isinstance(refusal(path), NotFinite)
-
-
-def test_samples_far_beyond_full_scale(tmp_path: Path) -> None:
-    assert isinstance(refusal(sounds.not_finite(tmp_path / "a.wav", value=1e30)), Corrupt)
 
 
 def test_a_small_wav_that_claims_gigabytes(tmp_path: Path) -> None:

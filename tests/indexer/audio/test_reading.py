@@ -10,7 +10,7 @@ import pytest
 import soxr
 
 from indexer.audio.container import AudioFacts, open_file
-from indexer.audio.decoding import downmix, reader
+from indexer.audio.decoding import downmix, make_reader
 from indexer.audio.reading import open_track, read_facts, read_windows, stream_windows
 from indexer.audio.windows import Windows
 from tests import sounds
@@ -40,7 +40,7 @@ def windows_of(path: Path | bytes, *, count: int = 12) -> Windows:
 def decoded_whole(path: Path) -> np.ndarray:
     """All of a file at 16 kHz, decoded from its beginning and resampled at once."""
     with open_file(path) as file:
-        samples = reader(file)
+        samples = make_reader(file)
         pieces, at = [], 0
         while True:
             piece, decoded = samples.read(at, at + 10 * samples.rate)
@@ -305,7 +305,7 @@ def test_less_than_a_window_is_repeated(tmp_path: Path) -> None:
 def test_a_stream_of_frames_is_entered_without_decoding_it_all(tmp_path: Path) -> None:
     path = sounds.write_audio(tmp_path / "a.mp3", sounds.music(20))
     with open_file(path) as file:
-        samples = reader(file)
+        samples = make_reader(file)
         far, decoded = samples.read(19 * 44_100, 19 * 44_100 + 1000)
         assert decoded == 1000
         near, _ = samples.read(0, 1000)
