@@ -19,8 +19,8 @@ class AnalysisError(SoundalikeError):
     Attributes
     ----------
     stage : str
-        Where it happened: "open", "hash", "decode", "signal", "descriptors", "network", "tags" or
-        "worker".
+        Where it happened: "open", "hash", "decode", "resample", "signal", "descriptors", "network",
+        "tags" or "worker".
     reason : str
         The class in words, for tables and JSON, e.g. "too short".
     """
@@ -33,7 +33,8 @@ class AnalysisError(SoundalikeError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle with stage and trace, so that both survive the way out of a worker."""
-        trace = "".join(traceback.format_exception(self)) if self.__traceback__ else ""
+        was_raised = self.__traceback__ or self.__cause__
+        trace = "".join(traceback.format_exception(self)) if was_raised else ""
         return (_rebuild, (type(self), str(self), self.stage, trace))
 
 

@@ -36,8 +36,9 @@ except KeyboardInterrupt:
 @click.option("--debug", is_flag=True, help="Show where in the program an error came from.")
 def cli(debug: bool) -> None:  # noqa: FBT001 - click hands flags over by name
     """Index a music library, and find what sounds alike, from sound alone."""
-    del debug
     logging.basicConfig(level=logging.WARNING, format="soundalike: %(message)s")
+    if debug:
+        logging.getLogger("indexer").setLevel(logging.DEBUG)
 
 
 for family in (

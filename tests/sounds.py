@@ -207,7 +207,8 @@ def silence(path: Path, *, seconds: float = 5.0) -> Path:
 def not_finite(path: Path, *, value: float, every: int | None = None, seconds: float = 5.0) -> Path:
     """A float WAV in which one sample, or every so many, is `value` (NaN or infinity)."""
     waveform = music(seconds)
-    waveform[0, waveform.shape[1] // 2 :: every or waveform.shape[1]] = value
+    length = waveform.shape[1]
+    waveform[0, 0 if every else length // 2 :: every or length] = value
     return write_float_wav(path, waveform)
 
 

@@ -7,6 +7,7 @@ submitted with it.
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -25,7 +26,14 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied, WorkersFailed
+from indexer.errors import (
+    AnalysisError,
+    OutOfMemory,
+    TimedOut,
+    Unforeseen,
+    WorkerDied,
+    WorkersFailed,
+)
 from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pebble import ProcessFuture
+
+log = logging.getLogger(__name__)
 
 State = TypeVar("State")
 Result = TypeVar("Result")
@@ -160,6 +170,8 @@ class Sandbox(Generic[State]):
                     "it may be damaged",
                     stage="worker",
                 )
+            if isinstance(outcome, Unforeseen):
+                log.debug("%s", outcome, exc_info=outcome)
             return outcome
         least = " (`--workers 1` takes least)" if self._workers > 1 else ""
         raise WorkersFailed(f"no worker process starts: is there enough memory for them?{least}")
@@ -235,8 +247,12 @@ def _run_task(
     except MemoryError:
         return OutOfMemory(
             f"{display_path(path)} asked for more memory than a worker may have: it may be damaged",
-            stage="decode",
+            stage="worker",
         )
+    except Exception as error:  # noqa: BLE001 - one file must not end a run
+        unforeseen = Unforeseen.of(error, display_path(path), stage="worker")
+        unforeseen.__cause__ = error
+        return unforeseen
 
 
 def _address_space() -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.audio.error_translation import translate_errors
 from indexer.audio.reading import open_track
 from indexer.audio.tags import Tags, read_tags
 from indexer.errors import Corrupt
@@ -14,7 +15,7 @@ from indexer.features.descriptors import Descriptors, Measures, describe, measur
 from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -76,33 +77,42 @@ def analyse(
         The file has no usable sound; its class and stage say why.
     """
     front_end = model.info.front_end
+    name = display_path(path)
     with open_track(
         path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
     ) as track:
         if skip_if is not None and skip_if(track.facts.audio_hash):
-            return TrackAnalysis(track.facts, read_tags(path), None, None, 0)
+            return TrackAnalysis(track.facts, _tags(path), None, None, 0)
         measured: list[Measures] = []
         embedded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         for waveforms in _waveform_batches(track, windows):
-            measured.append(measure(waveforms, sample_rate=front_end.sample_rate))
-            embedded.append(model.embed_windows(waveforms))
-        descriptors = describe(measured, channel_power_ratio=track.channel_power_ratio)
-        embeddings = np.concatenate([vectors for vectors, _ in embedded])
-        activations = np.concatenate([tags for _, tags in embedded])
-        if not np.isfinite(embeddings).all():
-            raise Corrupt(
-                f"{display_path(path)} has an embedding that is not finite: replace it",
-                stage="network",
-            )
-        embedding, mean_activations = model.pool(embeddings, activations)
-        return TrackAnalysis(
-            track.facts,
-            read_tags(path),
-            embedding.astype(np.float16),
-            mean_activations.astype(np.float16),
-            len(embeddings),
-            descriptors,
-        )
+            with translate_errors(name, stage="descriptors"):
+                measured.append(measure(waveforms, sample_rate=front_end.sample_rate))
+            with translate_errors(name, stage="network"):
+                embedded.append(model.embed_windows(waveforms))
+        with translate_errors(name, stage="descriptors"):
+            descriptors = describe(measured, channel_power_ratio=track.channel_power_ratio)
+        with translate_errors(name, stage="network"):
+            embedding, activations = _pool(model, embedded, name)
+        count = sum(len(vectors) for vectors, _ in embedded)
+        return TrackAnalysis(track.facts, _tags(path), embedding, activations, count, descriptors)
+
+
+def _tags(path: bytes) -> Tags:
+    with translate_errors(display_path(path), stage="tags"):
+        return read_tags(path)
+
+
+def _pool(
+    model: Model, embedded: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], name: str
+) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+    """Embedding (dim,) and tag activations (tags,) of a track, from those of its windows."""
+    embeddings = np.concatenate([vectors for vectors, _ in embedded])
+    if not np.isfinite(embeddings).all():
+        message = f"{name!r} has an embedding that is not finite; replace it by a good copy."
+        raise Corrupt(message, stage="network")
+    pooled, activations = model.pool(embeddings, np.concatenate([tags for _, tags in embedded]))
+    return pooled.astype(np.float16), activations.astype(np.float16)
 
 
 def _waveform_batches(track: TrackReader, windows: int) -> Iterator[NDArray[np.float32]]:

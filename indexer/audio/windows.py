@@ -243,7 +243,9 @@ class TrackReader:
             if not decoded:
                 raise self._undecodable()
             if decoded < MIN_SECONDS * self._grid.rate_in:
-                raise self._undecodable() if self._reader.damaged else self._too_short(decoded)
+                is_short = self._file.facts.duration_s < MIN_SECONDS
+                is_damaged = bool(self._reader.damaged) and not is_short
+                raise self._undecodable() if is_damaged else self._too_short(decoded)
             if last <= first:
                 raise self._silent()
         if last - first < MIN_SECONDS * self._grid.rate_in:
@@ -347,7 +349,8 @@ class TrackReader:
     def _resample(self, piece: Mono, skip: int, samples: int) -> Mono:
         grid = self._grid
         if grid.rate_in != grid.rate_out:
-            piece = soxr.resample(piece, grid.rate_in, grid.rate_out, quality="HQ")
+            with translate_errors(self._name, stage="resample"):
+                piece = soxr.resample(piece, grid.rate_in, grid.rate_out, quality="HQ")
         offset = skip // grid.step_in * grid.step_out
         waveform = np.zeros(samples, np.float32)
         part = piece[offset : offset + samples]

@@ -53,8 +53,8 @@ def make_bad_files(folder: Path) -> None:
     sounds.picture(folder.parent / "picture.jpg").rename(folder / "picture.mp3")
     sounds.write_audio(folder / "short.wav", sounds.music(0.3))
     sounds.silence(folder / "silence.wav")
-    sounds.not_finite(folder / "nan.wav", value=float("nan"))
-    sounds.not_finite(folder / "infinite.wav", value=float("inf"))
+    sounds.not_finite(folder / "nan.wav", value=float("nan"), every=2)
+    sounds.not_finite(folder / "infinite.wav", value=float("inf"), every=2)
     sounds.boastful_wav(folder / "boastful.wav")
     good.unlink()
 
