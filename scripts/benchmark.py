@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import sounds, targets
+from benchmarks import sounds
 from benchmarks.machine import machine_facts
 from benchmarks.setting import FULL, QUICK, Setting, Sizes
 from benchmarks.table import plain_text
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
 
-    from benchmarks.table import Result
+    from benchmarks.table import Table
 
 TABLES = {
-    "analysis": "CPU of hearing one file, by stage and format",
+    "analysis": "CPU of the analysis of one file, by stage and format",
     "workers": "index runs with one and two workers",
     "memory": "peak memory and CPU for a very long file",
     "queries": "latency and recall of questions; opening a catalog",
@@ -43,8 +43,7 @@ TABLES = {
 }
 """Modules of `benchmarks`, in the order they run, and what they measure."""
 
-HEARING = ("analysis", "workers", "memory")
-"""The tables that need music."""
+NEED_MUSIC = ("analysis", "workers", "memory")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,8 +84,7 @@ def measure(
     Returns
     -------
     dict
-        `machine`, `sizes`, `seed`, `tables` (by name, a list each), `figures` and `targets`, all
-        of it fit for JSON.
+        `machine`, `sizes`, `seed` and `tables` (by name, a list each), all of it fit for JSON.
 
     Raises
     ------
@@ -101,35 +99,30 @@ def measure(
         "sizes": asdict(sizes),
         "seed": seed,
         "tables": {},
-        "figures": {},
     }
     with tempfile.TemporaryDirectory(prefix="soundalike-benchmark-") as folder:
         setting = Setting(sizes, seed, Path(folder))
-        if any(name in HEARING for name in names):
+        if any(name in NEED_MUSIC for name in names):
             seconds = max(sizes.clip_s, sizes.track_s, sizes.usual_s)
             sounds.compose(setting.music, seconds, composed=sizes.composed_s, seed=seed)
         for name in (known for known in TABLES if known in names):
             began = time.monotonic()
-            result = _in_own_process(name, setting)
-            report["tables"][name] = [asdict(table) for table in result.tables]
-            report["figures"] |= result.figures
-            for table in result.tables:
+            tables = _in_own_process(name, setting)
+            report["tables"][name] = [asdict(table) for table in tables]
+            for table in tables:
                 say(plain_text(table))
             say(f"({name}: {time.monotonic() - began:.0f} s)\n")
-    reached = targets.judged(report["figures"])
-    report["targets"] = asdict(reached)
-    say(plain_text(reached))
     return report
 
 
-def _in_own_process(name: str, setting: Setting) -> Result:
+def _in_own_process(name: str, setting: Setting) -> tuple[Table, ...]:
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(sender, name, setting))
     process.start()
     sender.close()
     try:
-        result: Result = receiver.recv()
+        tables: tuple[Table, ...] = receiver.recv()
     except EOFError:
         raise RuntimeError(f"the process that measured {name} failed; see above") from None
     finally:
@@ -137,7 +130,7 @@ def _in_own_process(name: str, setting: Setting) -> Result:
         if sys.exc_info()[0] is not None:
             process.terminate()
         process.join()
-    return result
+    return tables
 
 
 def _send(sender: Connection, name: str, setting: Setting) -> None:

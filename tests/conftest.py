@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -15,8 +16,42 @@ from indexer.models.registry import DEFAULT_MODEL, fetch_model, load_model, mode
 from tests import sounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
+
+    Report = pytest.CollectReport | pytest.TestReport
+
+
+OPENMP = "libgomp.so.1"
+"""The library that the wheels of implicit and Cornac link and do not bring."""
+
+
+def _has_openmp() -> bool:
+    try:
+        ctypes.CDLL(OPENMP)
+    except OSError:
+        return False
+    return True
+
+
+if not _has_openmp():
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report() -> Generator[None, Report, Report]:
+        return _skip_without_openmp((yield))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport() -> Generator[None, Report, Report]:
+        return _skip_without_openmp((yield))
+
+
+def _skip_without_openmp(report: Report) -> Report:
+    """Turn a failure for want of the library into a skip that names its package."""
+    if report.failed and OPENMP in report.longreprtext:
+        report.outcome = "skipped"
+        reason = f"Skipped: {OPENMP} is missing (Debian: apt-get install libgomp1)"
+        report.longrepr = (report.nodeid, 0, reason)
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import numpy as np
 import soxr
 
 from benchmarks import sounds
-from benchmarks.stages import CNN, DECODE, DEMUX, RESAMPLE, STAGES, timed_stages
-from benchmarks.table import Cell, Result, Table
+from benchmarks.stages import DECODE, DEMUX, RESAMPLE, STAGES, timed_stages
+from benchmarks.table import Cell, Table
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS, analyse
 from indexer.audio.decoding import downmix
 from indexer.models.registry import load_model
@@ -31,7 +31,7 @@ TOTAL, WHOLE, WHOLE_RESAMPLED = "total", "decode all", "decode + resample all"
 INPUT = (DEMUX, DECODE, RESAMPLE)
 
 
-def measure(setting: Setting) -> Result:
+def measure(setting: Setting) -> tuple[Table, ...]:
     """CPU seconds of one analysis, for each format and two lengths."""
     sizes = setting.sizes
     folder = setting.folder / "analysis"
@@ -50,17 +50,10 @@ def measure(setting: Setting) -> Result:
         for _ in range(sizes.runs):
             for key, path in files.items():
                 runs[key].append(_costs(path, model))
-    figures: dict[str, float] = {}
     rows: list[tuple[Cell, ...]] = []
     for (length, form), costs in runs.items():
         middle = {name: median(cost[name] for cost in costs) for name in costs[0]}
         fetched = median(sum(cost[stage] for stage in INPUT) for cost in costs)
-        row = f"analysis.{form.suffix}.{length}"
-        figures |= {
-            f"{row}.total_s": middle[TOTAL],
-            f"{row}.input_s": fetched,
-            f"{row}.cnn_s": middle[CNN],
-        }
         rows.append(
             (
                 form.label,
@@ -75,7 +68,7 @@ def measure(setting: Setting) -> Result:
                 median(cost[TOTAL] / cost[WHOLE] for cost in costs),
             )
         )
-    return Result((_table(rows, runs=sizes.runs),), figures)
+    return (_table(rows, runs=sizes.runs),)
 
 
 def _table(rows: list[tuple[Cell, ...]], *, runs: int) -> Table:

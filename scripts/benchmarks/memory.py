@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import lone, sounds
-from benchmarks.table import Cell, Result, Table
+from benchmarks.table import Cell, Table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmarks.setting import Setting
 
 
-def measure(setting: Setting) -> Result:
+def measure(setting: Setting) -> tuple[Table, ...]:
     """CPU and peak memory of a fresh process for a track, a usual and a very long file."""
     sizes = setting.sizes
     folder = setting.folder / "memory"
@@ -24,7 +24,6 @@ def measure(setting: Setting) -> Result:
         sounds.load(setting.music, sizes.clip_s),
         sounds.BY_SUFFIX["flac"],
     )
-    figures: dict[str, float] = {}
     rows: list[tuple[Cell, ...]] = []
     for suffix in sizes.long_formats:
         files = _files(folder, suffix, setting)
@@ -46,11 +45,6 @@ def measure(setting: Setting) -> Result:
             )
             for seconds, path in files.items()
         ]
-        figures |= {
-            f"memory.{suffix}.cpu_s": cpu[sizes.long_s],
-            f"memory.{suffix}.cpu_ratio": cpu[sizes.long_s] / cpu[sizes.track_s],
-            f"memory.{suffix}.more_mb": peak[sizes.long_s] - peak[sizes.usual_s],
-        }
         for path in files.values():
             path.unlink()
     table = Table(
@@ -69,7 +63,7 @@ def measure(setting: Setting) -> Result:
         "model and heard a clip before.\n"
         f"Longer files are the packets of {_length(sizes.track_s)} again and again.",
     )
-    return Result((table,), figures)
+    return (table,)
 
 
 def _files(folder: Path, suffix: str, setting: Setting) -> dict[float, Path]:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 
 from benchmarks import lone
 from benchmarks.catalogs import clustered, make_catalog
-from benchmarks.table import Cell, Result, Table
+from benchmarks.table import Cell, Table
 from indexer.catalog.file_queries import SeenFile
 from indexer.models.registry import model_info
 from indexer.vectors.faiss_index import FaissIndex
@@ -40,83 +40,62 @@ _BARE = 20  # queries that numpy answers
 _BLOCK = 50_000
 
 
-def measure(setting: Setting) -> Result:
+def measure(setting: Setting) -> tuple[Table, ...]:
     """Latencies of index and catalog at several sizes."""
     searched = _index_rows(setting)
     catalogs, asked = _catalog_rows(setting)
-    figures = {
-        f"queries.{row[0]}.track_p50_ms": float(row[1])
-        for row in catalogs
-        if isinstance(row[1], float)
-    }
-    figures |= {f"open.{row[0]}_s": float(row[4]) for row in catalogs if isinstance(row[4], float)}
-    figures |= {
-        f"queries.{row[0]}.station_p50_ms": float(row[7])
-        for row in catalogs
-        if isinstance(row[7], float)
-    }
-    figures |= {
-        f"queries.{row[0]}.filter_{row[2]}_{row[3]}.{name}".replace(" %", ""): float(value)
-        for row in searched
-        for name, value in (("p50_ms", row[4]), ("recall", row[6]))
-        if isinstance(value, float) and row[3] != "all"
-    }
-    figures["queries.mmr_p50_ms"] = _mmr_ms(setting)
     sizes = setting.sizes
-    return Result(
-        (
-            Table(
-                title=f"Index search: milliseconds for the {K} nearest of one query",
-                columns=(
-                    "vectors",
-                    "kind",
-                    "filter keeps",
-                    "of",
-                    "p50",
-                    "p99",
-                    f"recall@{K}",
-                    "made ready in ms",
-                    "[a] numpy p50",
-                    "p50 / [a]",
-                    "built in s",
-                ),
-                rows=tuple(searched),
-                notes=f"{sizes.queries} queries that are not in the index, one at a time; recall "
-                "against exact search, by ids.\n"
-                "Filters keep ids at random, or those nearest to one style's centre, as a genre "
-                "does. They are made ready\n"
-                "once (`VectorIndex.subset`) and then asked.\n"
-                "[a] is one matrix product with all the float32 vectors and a partial sort, on "
-                f"one thread, median of {_BARE} queries.",
+    return (
+        Table(
+            title=f"Index search: milliseconds for the {K} nearest of one query",
+            columns=(
+                "vectors",
+                "kind",
+                "filter keeps",
+                "of",
+                "p50",
+                "p99",
+                f"recall@{K}",
+                "made ready in ms",
+                "[a] numpy p50",
+                "p50 / [a]",
+                "built in s",
             ),
-            Table(
-                title=f"Catalog: similar_to_track(id, {K}) in process, milliseconds; opening",
-                columns=(
-                    "tracks",
-                    "p50",
-                    "p99",
-                    "p50 of index alone",
-                    "open s",
-                    "first question ms",
-                    "import s",
-                    "station step p50",
-                ),
-                rows=tuple(catalogs),
-                notes=f"{sizes.queries} questions. Opening: Recommender.open in a fresh process, "
-                f"medians, runs: {sizes.start_runs}, files in the page cache.\n"
-                f"A station's first {sizes.queries} steps from one seed.",
-            ),
-            Table(
-                title=f"Catalog: questions for {K} with options, milliseconds",
-                columns=("tracks", "option", "first", "p50", "p99"),
-                rows=tuple(asked),
-                notes=f"{sizes.queries} questions with each option. The first one compiles the "
-                "filter, the others find it ready.\n"
-                f"MMR alone: {_MMR_CANDIDATES} candidates, {K} chosen, diversity "
-                f"{_DIVERSE.diversity}.",
-            ),
+            rows=tuple(searched),
+            notes=f"{sizes.queries} queries that are not in the index, one at a time; recall "
+            "against exact search, by ids.\n"
+            "Filters keep ids at random, or those nearest to one style's centre, as a genre "
+            "does. They are made ready\n"
+            "once (`VectorIndex.subset`) and then asked.\n"
+            "[a] is one matrix product with all the float32 vectors and a partial sort, on "
+            f"one thread, median of {_BARE} queries.",
         ),
-        figures,
+        Table(
+            title=f"Catalog: similar_to_track(id, {K}) in process, milliseconds; opening",
+            columns=(
+                "tracks",
+                "p50",
+                "p99",
+                "p50 of index alone",
+                "open s",
+                "first question ms",
+                "import s",
+                "station step p50",
+            ),
+            rows=tuple(catalogs),
+            notes=f"{sizes.queries} questions. Opening: Recommender.open in a fresh process, "
+            f"medians, runs: {sizes.start_runs}, files in the page cache.\n"
+            f"A station's first {sizes.queries} steps from one seed.",
+        ),
+        Table(
+            title=f"Catalog: questions for {K} with options, milliseconds",
+            columns=("tracks", "option", "first", "p50", "p99"),
+            rows=tuple(asked),
+            notes=f"{sizes.queries} questions with each option. The first one compiles the "
+            "filter, the others find it ready.\n"
+            f"MMR alone, {K} of {_MMR_CANDIDATES} candidates, diversity {_DIVERSE.diversity}: "
+            f"{_mmr_ms(setting):.1f} ms.",
+        ),
     )
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 Cell: TypeAlias = str | int | float | None
 
@@ -23,21 +20,6 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: str = ""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a module of this package has measured.
-
-    Attributes
-    ----------
-    tables : tuple of Table
-    figures : dict of str to float
-        The figures that targets are set for, by the names `targets` knows them by.
-    """
-
-    tables: tuple[Table, ...]
-    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def plain_text(table: Table) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks import lone, sounds
 from benchmarks.machine import usable_cores
-from benchmarks.table import Result, Table
+from benchmarks.table import Table
 from indexer.analysis.pools import AnalysisPool
 from indexer.catalog.writer import Stored
 from indexer.indexing.pipeline import Options, index_paths
@@ -56,7 +56,7 @@ class _Run:
     start_s: float
 
 
-def measure(setting: Setting) -> Result:
+def measure(setting: Setting) -> tuple[Table, ...]:
     """Tracks a second of index runs with one and with two workers, in turn."""
     sizes = setting.sizes
     folder = setting.folder / "workers"
@@ -91,14 +91,7 @@ def measure(setting: Setting) -> Result:
         "[a] is what this machine gives at this hour to one and to two processes that each hear "
         f"{len(some)} of the files; an index run cannot do better.",
     )
-    return Result(
-        (table,),
-        {
-            "workers.speed_up": _speed_up(running)[2],
-            "workers.speed_up_with_start": _speed_up(whole)[2],
-            "workers.speed_up_of_machine": _speed_up(alone)[2],
-        },
-    )
+    return (table,)
 
 
 def _songs(folder: Path, setting: Setting) -> list[Path]:
