@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +20,6 @@ from tests import sounds
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
     Report = pytest.CollectReport | pytest.TestReport
 
@@ -71,6 +73,26 @@ def musicnn_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             fetch_model("musicnn", report=print)
         patch.setenv("SOUNDALIKE_MODELS", str(folder))
         yield folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that stay in one process: at the end the other would wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.fixture(scope="session")
+def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `library`, three pieces of each style, `upload.mp3` and `truth.csv`.
+
+    Composing takes 40 s: tests that use it are marked as `xdist_group("demo library")`.
+    """
+    folder = tmp_path_factory.mktemp("demo")
+    script = Path(__file__).parents[1] / "scripts" / "make_demo_library.py"
+    command = [sys.executable, script, folder / "library", "--pieces-per-style", "3", "--jobs", "2"]
+    command += ["--upload", folder / "upload.mp3", "--truth", folder / "truth.csv"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    return folder
 
 
 @pytest.fixture(scope="session")

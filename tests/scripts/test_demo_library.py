@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -18,20 +16,9 @@ from composer.mixing import LOUDNESS, loudness
 from composer.piece import Timeline
 from tinytag import TinyTag
 
-SCRIPT = Path(demo.__file__)
+PIECES = 3
+"""Of each style in `demo_library`."""
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"}
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    """One piece of each style and an upload, made by the command line."""
-    folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, SCRIPT, folder / "music", "--pieces-per-style", "1", "--jobs", "2"]
-    command += ["--upload", folder / "upload.mp3", "--truth", folder / "truth.csv"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == ""
-    return folder
 
 
 def decode(path: Path) -> tuple[np.ndarray, int]:
@@ -52,12 +39,13 @@ def truth_of(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_every_style_is_written_and_every_file_is_sound(library):
-    files = music_in(library / "music")
-    rows = truth_of(library)
-    assert [library / "music" / row["path"] for row in rows] == files
+@pytest.mark.xdist_group("demo library")
+def test_every_style_is_written_and_every_file_is_sound(demo_library):
+    files = music_in(demo_library / "library")
+    rows = truth_of(demo_library)
+    assert [demo_library / "library" / row["path"] for row in rows] == files
     assert {row["style"] for row in rows} == {style.name for style in STYLES}
-    assert len(rows) == 8
+    assert len(rows) == 8 * PIECES
     for path, row in zip(files, rows, strict=True):
         sound, rate = decode(path)
         assert rate == (48000 if path.suffix == ".opus" else 44100)
@@ -71,10 +59,11 @@ def test_every_style_is_written_and_every_file_is_sound(library):
 
 
 @pytest.mark.slow
-def test_tags_come_back_in_every_format(library):
+@pytest.mark.xdist_group("demo library")
+def test_tags_come_back_in_every_format(demo_library):
     suffixes = set()
-    for row in truth_of(library):
-        path = library / "music" / row["path"]
+    for row in truth_of(demo_library):
+        path = demo_library / "library" / row["path"]
         tags = TinyTag.get(path)
         number, title = path.stem.split(" ", 1)
         assert (tags.artist, tags.album, tags.title) == (path.parts[-3], path.parts[-2], title)
@@ -87,21 +76,23 @@ def test_tags_come_back_in_every_format(library):
 
 
 @pytest.mark.slow
-def test_the_upload_is_by_nobody_in_the_library(library):
-    tags = TinyTag.get(library / "upload.mp3")
+@pytest.mark.xdist_group("demo library")
+def test_the_upload_is_by_nobody_in_the_library(demo_library):
+    tags = TinyTag.get(demo_library / "upload.mp3")
     assert tags.genre in {style.name for style in STYLES}
     assert tags.artist not in {p.name for style in STYLES for p in style.performers}
-    assert len(music_in(library / "music")) == 8
+    assert len(music_in(demo_library / "library")) == 8 * PIECES
 
 
 @pytest.mark.slow
-def test_a_second_run_writes_only_what_is_missing(library):
-    folder = library / "music"
+@pytest.mark.xdist_group("demo library")
+def test_a_second_run_writes_only_what_is_missing(demo_library):
+    folder = demo_library / "library"
     files = music_in(folder)
     before = {path: path.stat().st_mtime_ns for path in files}
     left_over = files[0].with_name(f".{files[0].name}.part")
     left_over.write_bytes(b"half a file")
-    rows = demo.make_library(folder, pieces_per_style=1)
+    rows = demo.make_library(folder, pieces_per_style=PIECES)
     assert {path: path.stat().st_mtime_ns for path in files} == before
     assert [row.path for row in rows] == [str(path.relative_to(folder)) for path in files]
     assert not left_over.exists()
@@ -109,7 +100,7 @@ def test_a_second_run_writes_only_what_is_missing(library):
     gone = next(path for path in files if path.suffix == ".flac")
     expected, _ = decode(gone)
     gone.unlink()
-    demo.make_library(folder, pieces_per_style=1)
+    demo.make_library(folder, pieces_per_style=PIECES)
     again, _ = decode(gone)
     assert np.array_equal(again, expected)
     others = [path for path in files if path != gone]
