@@ -186,6 +186,21 @@ def silent_video(path: Path, *, seconds: float = 1.0) -> Path:
     return path
 
 
+def write_large_cover(path: Path, *, size: int) -> Path:
+    """An M4A of 4 s whose tags end with a cover of so many bytes; a sparse file."""
+    body = bytearray(write_audio(path, music(4), tags={"title": "Large"}).read_bytes())
+    for box in (b"moov", b"udta", b"meta", b"ilst"):
+        at = body.rindex(box) - 4
+        body[at : at + 4] = (int.from_bytes(body[at : at + 4]) + size + 24).to_bytes(4)
+    cover = (
+        (size + 24).to_bytes(4) + b"covr" + (size + 16).to_bytes(4) + b"data\0\0\0\x0d" + bytes(4)
+    )
+    with path.open("wb") as file:
+        file.write(body + cover)
+        file.truncate(len(body) + len(cover) + size)
+    return path
+
+
 def picture(path: Path) -> Path:
     """A JPEG or a PNG, by the suffix."""
     codec, pixels = {".jpg": ("mjpeg", "yuvj420p"), ".png": ("png", "rgb24")}[path.suffix]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,30 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from recommender.__main__ import cli
+from indexer.errors import UnknownTrack
+from recommender.__main__ import main
 from recommender.engine import Recommender
 from recommender.retrieval.ranking import Ranking
 from tests import sounds
+from tests.catalogs import Planted, plant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import click
-
-
-def commands(group: click.Command, *names: str) -> list[tuple[str, ...]]:
-    inner = getattr(group, "commands", {})
-    return [names, *(found for name in inner for found in commands(inner[name], *names, name))]
-
-
-@pytest.mark.parametrize("names", commands(cli), ids=" ".join)
-def test_every_command_has_help_with_an_example(
-    run: Callable[..., tuple[int, str, str]], names: tuple[str, ...]
-) -> None:
-    code, out, _err = run(*names, "--help")
-    assert code == 0
-    assert "Example: soundalike" in out
 
 
 def test_similar_and_show_speak_of_tracks(
@@ -52,7 +39,12 @@ def test_similar_and_show_speak_of_tracks(
         *("id", "key", "title", "artist", "cosine", "score", "duplicates", "why")
     }
     code, out, _ = run("show", "song 3")
-    assert "codec" in out
+    shown = dict(line.split(maxsplit=1) for line in out.splitlines()[:3])
+    assert shown == {"id": "4", "key": "album 0/03.ogg", "path": shown["path"]}
+    assert re.search(r"^added +20\d\d-\d\d-\d\d \d\d:\d\d$", out, re.M)
+    assert re.search(r"^bit rate +\d+ kbit/s$", out, re.M)
+    assert re.search(r"^sample rate +44.1 kHz$", out, re.M)
+    assert re.search(r"^loudness +-\d+\.\d LUFS$", out, re.M)
     assert "probability  tag" in out
     known = json.loads(run("show", 4, "--json")[1])
     assert (known["title"], known["codec"], len(known["tags"])) == ("Song 3", "vorbis", 8)
@@ -147,6 +139,63 @@ def test_index_says_what_was_new_and_what_failed(
     assert run("rebuild")[1] == "1 vectors in the index\n"
     code, out, _err = run("failures")
     assert "not audio" in out
+    for file in folder.iterdir():
+        file.unlink()
+    code, out, err = run("index")
+    assert "0 missing" in out
+    assert "is empty (--empty-is-gone if it really is): its 1 track is left as it is" in err
+    assert run("index", "--empty-is-gone")[1].startswith("0 new, 0 changed, 0 moved, 1 missing")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space")
+def test_a_file_may_take_as_much_memory_as_it_is_given(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    sounds.write_large_cover(tmp_path / "cover.m4a", size=150 << 20)
+    one = ("index", tmp_path, "--workers", 1)
+    assert "1 failed" in run(*one, "--memory", 64)[1]
+    (failure,) = json.loads(run("failures", "--json")[1])["failures"]
+    assert failure["reason"] == "out of memory"
+    assert "--memory" in failure["message"]
+    assert run(*one, "--retry-failed")[1].startswith("1 new")
+
+
+def test_an_album_is_a_filter_and_a_cap_and_the_seed_can_be_listed(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    names = ["First", "First", "First", "Second", "Second", "Third"]
+    plant(tmp_path, ["rock"], [Planted(f"Song {n}", album=name) for n, name in enumerate(names)])
+
+    def albums(*options: object) -> list[str]:
+        out = run("similar", 1, "--json", *options)[1]
+        return sorted(names[one["id"] - 1] for one in json.loads(out)["neighbours"])
+
+    assert albums() == ["First", "First", "Second", "Second", "Third"]
+    assert albums("--per-album", 1) == ["First", "Second", "Third"]
+    assert albums("--album", "second", "--album", "THIRD") == ["Second", "Second", "Third"]
+    found = json.loads(run("similar", 1, "--include-same", "-n", 1, "--json")[1])["neighbours"]
+    assert [(one["id"], round(one["cosine"], 3)) for one in found] == [(1, 1.0)]
+
+
+def test_matching_seconds_are_named_when_asked_for(
+    run: Callable[..., tuple[int, str, str]], catalog_path: Path
+) -> None:
+    found = json.loads(run("similar", 4, "-n", 1, "--why-windows", "--json")[1])["neighbours"]
+    windows = found[0]["why"]["windows"]
+    assert 0 <= windows["first_s"] <= 7.3
+    assert 0 < windows["cosine"] <= 1.001
+
+
+def test_debug_shows_the_traceback(
+    run: Callable[..., tuple[int, str, str]],
+    catalog_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run("similar", "nothing")[0] == 1
+    monkeypatch.setattr(sys, "argv", ["soundalike", "--debug", "similar", "nothing"])
+    with pytest.raises(UnknownTrack, match="no track fits"):
+        main()
 
 
 @pytest.mark.parametrize(

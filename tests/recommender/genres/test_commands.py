@@ -49,6 +49,11 @@ def test_a_library_is_learned_told_of_and_filled(
     assert "X - Nameless one" in out
     told = json.loads(run("genres", "predict", "--json")[1])["predictions"]
     assert [set(one) for one in told] == [{"id", "name", "own_genre", "guesses"}] * 2
+    sure, unsure = sorted((one["guesses"][0]["probability"], one["id"]) for one in told)[::-1]
+    level = (sure[0] + unsure[0]) / 2
+    kept = json.loads(run("genres", "predict", "--at-least", level, "--json")[1])["predictions"]
+    assert [one["id"] for one in kept] == [sure[1]]
+    assert run("genres", "predict", "--at-least", 1)[1] == "no prediction of at least 1\n"
     code, out, _ = run("genres", "predict", "1", "2")
     assert out.startswith(
         "Jazz band 0 - Jazz 0 0 (its tag: Jazz) sounds like:\nprobability  genre\n"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.catalogs import Planted
+from tests.catalogs import plant as plant_catalog
 from tests.recommender.playlists.conftest import ring
 
 if TYPE_CHECKING:
@@ -48,6 +50,29 @@ def test_a_station_honours_likes_and_dislikes(run: Run) -> None:
     assert sum(track_id <= 30 for track_id in played("--like", 8, "--like", 9)) > sum(
         track_id <= 30 for track_id in plain
     )
+
+
+def test_artists_are_kept_apart_and_a_random_state_repeats_a_station(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "pairs").mkdir()
+    pairs = [Planted(f"{n}", artist=f"Band {n // 2}", vector=v) for n, v in enumerate(ring(40))]
+    catalog = plant_catalog(tmp_path / "pairs", ["rock"], pairs)
+
+    def artists(*options: object) -> list[str]:
+        _code, out, _err = run("station", 1, "-n", 12, "--json", "--catalog", catalog, *options)
+        return [entry["artist"] for entry in json.loads(out)["entries"]]
+
+    def closest(names: list[str]) -> int:
+        return min(
+            (b - a for a in range(12) for b in range(a + 1, 12) if names[a] == names[b]), default=12
+        )
+
+    assert closest(artists("--variety", 0, "--artist-gap", 0)) == 1
+    assert closest(artists("--variety", 0, "--artist-gap", 4)) > 4
+    drawn = artists("--variety", 1, "--random-state", 1)
+    assert drawn == artists("--variety", 1, "--random-state", 1)
+    assert drawn != artists("--variety", 1, "--random-state", 2)
 
 
 def test_filters_are_taken(run: Run) -> None:
