@@ -14,14 +14,14 @@ import numpy as np
 
 from recommender.collection.duplicates import find_duplicates
 from recommender.collection.histograms import Bars, Histogram, bars, durations, histogram, years
-from recommender.collection.map import (
+from recommender.collection.library_map import (
     FEWEST,
     Grouping,
     LibraryMap,
     group_tracks,
     lay_out,
 )
-from recommender.collection.map import LANDMARKS as MAPPED
+from recommender.collection.library_map import LANDMARKS as MAPPED
 from recommender.evaluation.metrics import Question, cosines, retrieval
 from recommender.genres.labels import artist_key
 from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags

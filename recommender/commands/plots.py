@@ -99,7 +99,7 @@ def compare(first: str, second: str, out: Path, catalog: str, as_json: bool) -> 
 @json_option
 def library_map(by: str | None, out: Path, random_state: int, catalog: str, as_json: bool) -> None:  # noqa: FBT001
     """Draw the library in two dimensions, similar tracks near each other."""
-    from recommender.collection.map import map_library
+    from recommender.collection.library_map import map_library
     from recommender.engine import Recommender
     from recommender.plots.library_map import draw_map
     from recommender.plots.style import check_target, need_matplotlib, save

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from recommender.collection.histograms import Bars, Histogram
-    from recommender.collection.map import Grouping, LibraryMap
+    from recommender.collection.library_map import Grouping, LibraryMap
 
 LONGEST = 90
 _WIDTH, _HEIGHT, _FOOT, _HEAD = 360, 150, 20, 14
@@ -121,13 +121,11 @@ def histogram(found: Histogram, *, caption: str, unit: str, divide: float = 1.0)
 def map_svg(found: LibraryMap, clusters: Grouping) -> str:
     """The map: a dot a track, coloured by classes that the page's styles know."""
     dots = []
-    left, low = found.places.min(axis=0).tolist()
-    right, high = found.places.max(axis=0).tolist()
+    left, low = found.xy.min(axis=0).tolist()
+    right, high = found.xy.max(axis=0).tolist()
     scale = _MAP / max(right - left, high - low, 1e-6)
     groups = zip(found.grouping.group_of.tolist(), clusters.group_of.tolist(), strict=True)
-    for (x, y), name, (genre, cluster) in zip(
-        found.places.tolist(), found.names, groups, strict=True
-    ):
+    for (x, y), name, (genre, cluster) in zip(found.xy.tolist(), found.names, groups, strict=True):
         genres = found.grouping.names[genre] if genre >= 0 else "no genre"
         where = clusters.names[cluster] if cluster >= 0 else "no cluster"
         dots.append(

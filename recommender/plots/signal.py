@@ -10,6 +10,7 @@ import numpy as np
 
 from indexer.features.melspectrogram import hz_to_mel
 from indexer.filesystem import display_path
+from recommender.plots.chromagram import chromagram
 from recommender.plots.signal_analysis import HOP_S, analyse_signals
 from recommender.plots.style import ACCENT, FAINT, new_figure, one_line, plot_style
 from recommender.retrieval.answers import format_clock
@@ -227,15 +228,9 @@ def draw_spectrogram(axes: Axes, heard: SignalAnalysis) -> AxesImage:
 
 def draw_chroma(axes: Axes, heard: SignalAnalysis) -> AxesImage:
     """How strongly each pitch class sounds, each moment's strongest being 1."""
-    from librosa.feature import chroma_stft
-
     frame = 2 * round(_CHROMA_S * heard.sample_rate / 2)
-    chroma = chroma_stft(
-        y=heard.samples,
-        sr=heard.sample_rate,
-        n_fft=frame,
-        hop_length=frame // 2,
-        tuning=0.0,
+    chroma = chromagram(
+        heard.samples, sample_rate=heard.sample_rate, n_fft=frame, hop_length=frame // 2
     )
     image = axes.imshow(
         chroma,

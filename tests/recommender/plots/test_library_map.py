@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 
 from indexer.errors import InvalidOption, QueryError
-from recommender.collection import map as library_map
-from recommender.collection.map import LibraryMap, lay_out, map_library
+from recommender.collection.library_map import (
+    Grouping,
+    LibraryMap,
+    group_tracks,
+    lay_out,
+    map_library,
+)
 from recommender.engine import Recommender
 from recommender.plots.library_map import draw_map
 from recommender.plots.style import GROUP_COLOURS, count_coloured, plot_style, save
@@ -61,11 +66,11 @@ def mapped(library: Path) -> LibraryMap:
         return map_library(recommender, by="genre", seed=3)
 
 
-def nearest_share(places: NDArray[np.float32], groups: int) -> float:
+def nearest_share(xy: NDArray[np.float32], groups: int) -> float:
     """Share of points whose nearest other point is of the same heap."""
-    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    apart = np.linalg.norm(xy[:, None] - xy[None], axis=2)
     np.fill_diagonal(apart, np.inf)
-    return float((apart.argmin(axis=1) % groups == np.arange(len(places)) % groups).mean())
+    return float((apart.argmin(axis=1) % groups == np.arange(len(xy)) % groups).mean())
 
 
 def test_the_same_seed_gives_the_same_map_and_near_is_alike(
@@ -75,39 +80,33 @@ def test_the_same_seed_gives_the_same_map_and_near_is_alike(
     assert np.array_equal(lay_out(vectors, seed=3), lay_out(vectors, seed=3))
     assert not np.array_equal(lay_out(vectors, seed=3), lay_out(vectors, seed=4))
     assert nearest_share(lay_out(vectors), 4) > 0.95
-    assert mapped.places.shape == (69, 2)
-    assert float(np.abs(mapped.places).max()) == pytest.approx(1.0)
+    assert mapped.xy.shape == (69, 2)
+    assert float(np.abs(mapped.xy).max()) == pytest.approx(1.0)
 
 
-def test_beyond_the_landmarks_tracks_are_placed_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library_map, "LANDMARKS", 100)
+def test_beyond_the_landmarks_tracks_lie_among_them() -> None:
     vectors = heaps(400, 4)
-    places = lay_out(vectors)
-    assert nearest_share(places, 4) > 0.95
-    assert np.array_equal(places, lay_out(vectors))
+    xy = lay_out(vectors, landmarks=100)
+    assert nearest_share(xy, 4) > 0.95
+    assert np.array_equal(xy, lay_out(vectors, landmarks=100))
 
 
 def test_the_largest_groups_have_colours_and_equal_ones_go_by_alphabet(tmp_path: Path) -> None:
     artists = [*"zzz", "y", "b", "A", *"xx", *"cdefghijk"]
     tracks = [Planted(f"{number}", artist=artist) for number, artist in enumerate(artists)]
     with Recommender.open(plant(tmp_path, ("loud",), tracks)) as recommender:
-        found = library_map.group_tracks(
-            recommender, recommender.tracks(recommender.ids()), "artist"
-        )
-    assert (
-        found.names[: count_coloured(found.names)]
-        == ("z", "x", "A", *"bcdefgh")[: count_coloured(found.names)]
-    )
+        found = group_tracks(recommender, recommender.tracks(recommender.ids()), "artist")
+    assert found.names[: len(GROUP_COLOURS)] == ("z", "x", "A", *"bcdefgh")[: len(GROUP_COLOURS)]
     assert count_coloured(found.names) == len(GROUP_COLOURS) < len(found.names)
 
 
 @pytest.mark.parametrize("count", [2, 3, 9, 10, 12])
-def test_few_tracks_and_equal_tracks_have_places(count: int) -> None:
+def test_few_tracks_and_equal_tracks_have_xy(count: int) -> None:
     same = np.repeat(heaps(1, 1), count, axis=0)
     for vectors in (heaps(count, 2), same):
-        places = lay_out(vectors)
-        assert np.isfinite(places).all()
-        assert len(np.unique(places, axis=0)) == count
+        xy = lay_out(vectors)
+        assert np.isfinite(xy).all()
+        assert len(np.unique(xy, axis=0)) == count
 
 
 def test_groups_are_counted_largest_first(library: Path, mapped: LibraryMap) -> None:
@@ -154,7 +153,7 @@ def test_names_of_groups_hide_no_point_of_a_small_library(mapped: LibraryMap) ->
         figure = draw_map(mapped)
         (axes,) = figure.axes
         figure.draw_without_rendering()
-        points = axes.transData.transform(mapped.places)
+        points = axes.transData.transform(mapped.xy)
         boxes = [text.get_window_extent() for text in axes.texts]
     assert len(boxes) >= 3
     for box in boxes:
@@ -179,3 +178,33 @@ def test_map_command_and_what_it_refuses(
         with Recommender.open(place) as recommender, pytest.raises(QueryError):
             map_library(recommender)
     assert not (tmp_path / "few.png").exists()
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.8])
+def test_every_group_has_its_name_and_the_map_fills_the_picture(spread: float) -> None:
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.arange(5), [260, 180, 120, 90, 50])
+    angles = 2 * np.pi * groups / 5
+    xy = np.stack([np.cos(angles), 0.6 * np.sin(angles)], axis=1)
+    xy += spread * rng.standard_normal(xy.shape) * np.bincount(groups)[groups, None] ** 0.5 / 16
+    found = LibraryMap(
+        np.arange(700),
+        ("",) * 700,
+        xy.astype(np.float32),
+        Grouping("cluster", tuple(f"instrumental, number {n}" for n in range(5)), groups),
+        700,
+    )
+    figure = draw_map(found)
+    assert_legible(figure)
+    (axes,) = figure.axes
+    assert len(axes.texts) == 5
+    with plot_style():
+        figure.draw_without_rendering()
+        points = axes.transData.transform(xy)
+    assert np.prod(np.ptp(points, axis=0)) > 0.6 * figure.bbox.width * figure.bbox.height
+
+
+def test_the_map_is_turned_to_lie_in_a_wide_rectangle() -> None:
+    vectors = heaps(120, 2)
+    wide, high = np.ptp(lay_out(vectors), axis=0)
+    assert wide >= high

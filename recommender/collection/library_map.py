@@ -2,9 +2,10 @@
 
 The embeddings are reduced to 30 principal components and laid out by t-SNE (van der Maaten &
 Hinton 2008; Barnes-Hut, 2014) from scikit-learn, begun from the first two components, so that also
-far distances mean something (Kobak & Berens 2019). Of more than `LANDMARKS` tracks so many drawn
-ones are laid out, and each other one is placed among those of them that it sounds most like, so
-that a library of any size takes as long as one of `LANDMARKS` and a matrix product.
+far distances mean something (Kobak & Berens 2019). Of a large library `LANDMARKS` tracks drawn at
+random are laid out, and each other track lies among the landmarks nearest to it, so that a library
+of any size takes as long as one of `LANDMARKS` tracks and a matrix product. The map is turned so
+that it fills a rectangle wider than it is high.
 """
 
 from __future__ import annotations
@@ -32,17 +33,19 @@ if TYPE_CHECKING:
 KINDS = ("genre", "cluster", "artist")
 """What a map can be coloured by."""
 LANDMARKS = 5_000
+"""Tracks that t-SNE lays out."""
 FEWEST = 3
-"""A map of fewer tracks says nothing."""
+"""Tracks that a map needs."""
 NO_GROUP = -1
 
 _COMPONENTS = 30
 _PERPLEXITY = 30.0
 _STEPS = 500
 _NEAREST = 3
-# Weights fall with this power of the distance: a track lies next to the landmark that it is like,
-# and not halfway between places that have nothing to do with each other.
+# Weights fall with this power of the distance: a track lies next to its nearest landmark, and not
+# halfway between landmarks that are far apart.
 _FALL = 16.0
+_TURNS = np.radians(np.arange(0.0, 180.0, 3.0))
 _BLOCK = 2_000
 
 
@@ -57,7 +60,7 @@ class Grouping:
     names : tuple of str
         Largest group first, equal ones by alphabet.
     group_of : int64 (n,)
-        Place in `names` of each track's group; `NO_GROUP` where it has none.
+        Index in `names` of each track's group; `NO_GROUP` where it has none.
     """
 
     kind: str
@@ -72,22 +75,23 @@ class Grouping:
 
 @dataclass(frozen=True, eq=False)
 class LibraryMap:
-    """Where each track lies.
+    """Coordinates of each track.
 
     Attributes
     ----------
     ids : int64 (n,)
     names : tuple of str
-    places : float32 (n, 2)
+        Artist and title.
+    xy : float32 (n, 2)
         From -1 to 1; the axes have no unit.
     grouping : Grouping
     landmarks : int
-        How many tracks were laid out; the others were placed among them.
+        How many tracks were laid out; the others lie among them.
     """
 
     ids: NDArray[np.int64]
     names: tuple[str, ...]
-    places: NDArray[np.float32]
+    xy: NDArray[np.float32]
     grouping: Grouping
     landmarks: int
 
@@ -104,15 +108,15 @@ class LibraryMap:
             "tracks": [
                 {
                     "id": track_id,
-                    "name": said,
+                    "name": name,
                     "x": round(x, 4),
                     "y": round(y, 4),
                     "group": None if group < 0 else groups.names[group],
                 }
-                for track_id, said, (x, y), group in zip(
+                for track_id, name, (x, y), group in zip(
                     self.ids.tolist(),
                     self.names,
-                    self.places.tolist(),
+                    self.xy.tolist(),
                     groups.group_of.tolist(),
                     strict=True,
                 )
@@ -121,20 +125,20 @@ class LibraryMap:
 
 
 def map_library(recommender: Recommender, *, by: str | None = None, seed: int = 0) -> LibraryMap:
-    """Lay out all tracks of a library.
+    """The map of a library.
 
     Parameters
     ----------
     by : str, optional
-        One of `KINDS`. Without, the genre where at least half of the tracks name one, else the
+        One of `KINDS`; by default the genre where at least half of the tracks have one, else the
         cluster.
     seed : int
-        The same library and seed give the same map.
+        Of all that is random: the same library and seed give the same map.
 
     Raises
     ------
     InvalidOption
-        There is no such kind.
+        `by` is not one of `KINDS`.
     QueryError
         The catalog holds fewer than `FEWEST` tracks.
     """
@@ -162,9 +166,9 @@ def map_library(recommender: Recommender, *, by: str | None = None, seed: int = 
 def group_tracks(
     recommender: Recommender, tracks: Sequence[Track], kind: str, *, seed: int = 0
 ) -> Grouping:
-    """Group present tracks, in ascending order of their ids, by genre, cluster or artist.
+    """The genre, cluster or artist of each of all tracks, in ascending order of their ids.
 
-    A track of several genres counts for the first one it names.
+    Of a track with several genres the first counts.
     """
     if kind == "cluster":
         found = find_clusters(recommender, seed=seed)
@@ -174,46 +178,61 @@ def group_tracks(
         genres = merge_spellings([split_genres(track.genre) for track in tracks])
         return _grouping(kind, [one[0] if one else "" for one in genres])
     keys = [artist_key(track.artist) if track.artist else "" for track in tracks]
-    said: dict[str, str] = {}
+    spelling: dict[str, str] = {}
     for key, track in zip(keys, tracks, strict=True):
-        said.setdefault(key, track.artist or "")
-    return _grouping(kind, [said[key] if key else "" for key in keys])
+        spelling.setdefault(key, track.artist or "")
+    return _grouping(kind, [spelling[key] if key else "" for key in keys])
 
 
-def lay_out(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float32]:
-    """Places (n, 2) between -1 and 1 of unit vectors (n, dim), n at least 2."""
+def lay_out(
+    vectors: NDArray[np.float32], *, landmarks: int = LANDMARKS, seed: int = 0
+) -> NDArray[np.float32]:
+    """Coordinates between -1 and 1 of unit vectors, in which similar vectors are near.
+
+    Parameters
+    ----------
+    vectors : float32 (n, dim), n at least 2
+    landmarks : int
+        Vectors that t-SNE lays out; of more so many are drawn.
+
+    Returns
+    -------
+    float32 (n, 2)
+        The first axis, x, spans at least as much as the second.
+    """
     from sklearn.decomposition import PCA
 
     count = len(vectors)
     rng = np.random.default_rng(seed)
     drawn = np.arange(count)
-    if count > LANDMARKS:
-        drawn = np.sort(rng.choice(count, LANDMARKS, replace=False))
+    if count > landmarks:
+        drawn = np.sort(rng.choice(count, landmarks, replace=False))
     components = min(_COMPONENTS, len(drawn), vectors.shape[1])
     with np.errstate(invalid="ignore"):
         # Tracks that are all the same have no variance to divide by.
         reduction = PCA(components, svd_solver="full").fit(vectors[drawn])
     points = reduction.transform(vectors).astype(np.float32)
-    places = np.empty((count, 2), dtype=np.float32)
-    places[drawn] = _tsne(points[drawn], rng, seed)
+    xy = np.empty((count, 2), dtype=np.float32)
+    xy[drawn] = _tsne(points[drawn], rng, seed)
     others = np.setdiff1d(np.arange(count), drawn, assume_unique=True)
     for start in range(0, len(others), _BLOCK):
         block = others[start : start + _BLOCK]
-        places[block] = _among(points[block], points[drawn], places[drawn])
-    places -= (places.max(axis=0) + places.min(axis=0)) / 2
-    return np.asarray(places / max(float(np.abs(places).max()), 1e-12), dtype=np.float32)
+        xy[block] = _interpolate(points[block], points[drawn], xy[drawn])
+    xy = _turn(xy)
+    xy -= (xy.max(axis=0) + xy.min(axis=0)) / 2
+    return np.asarray(xy / max(float(np.abs(xy).max()), 1e-12), dtype=np.float32)
 
 
 def _grouping(kind: str, labels: Sequence[str]) -> Grouping:
     counts = Counter(label for label in labels if label)
     names = sorted(counts, key=lambda label: (-counts[label], label.casefold(), label))
-    place = {label: number for number, label in enumerate(names)}
-    group_of = np.array([place.get(label, NO_GROUP) for label in labels], dtype=np.int64)
+    number_of = {label: number for number, label in enumerate(names)}
+    group_of = np.array([number_of.get(label, NO_GROUP) for label in labels], dtype=np.int64)
     return Grouping(kind, tuple(names), group_of)
 
 
 def _tsne(points: NDArray[np.float32], rng: np.random.Generator, seed: int) -> NDArray[np.float32]:
-    """Places (n, 2) of landmarks (n, components)."""
+    """Coordinates (n, 2) of landmarks (n, components)."""
     from sklearn.manifold import TSNE
 
     start = np.zeros((len(points), 2))
@@ -232,10 +251,10 @@ def _tsne(points: NDArray[np.float32], rng: np.random.Generator, seed: int) -> N
     return found
 
 
-def _among(
-    points: NDArray[np.float32], landmarks: NDArray[np.float32], places: NDArray[np.float32]
+def _interpolate(
+    points: NDArray[np.float32], landmarks: NDArray[np.float32], xy: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Where points lie among landmarks: mean of the nearest ones' places, the nearest counting."""
+    """Coordinates of points among landmarks: the weighted mean of those of the nearest."""
     squares = (
         (points**2).sum(axis=1)[:, None] + (landmarks**2).sum(axis=1) - 2 * points @ landmarks.T
     )
@@ -243,4 +262,14 @@ def _among(
     apart = np.maximum(np.take_along_axis(squares, nearest, axis=1), 1e-9)
     weights = (apart.min(axis=1, keepdims=True) / apart) ** (_FALL / 2)
     weights /= weights.sum(axis=1, keepdims=True)
-    return np.asarray((places[nearest] * weights[..., None]).sum(axis=1), dtype=np.float32)
+    return np.asarray((xy[nearest] * weights[..., None]).sum(axis=1), dtype=np.float32)
+
+
+def _turn(xy: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The map turned so that the rectangle around it is smallest, and not higher than wide."""
+    cosines, sines = np.cos(_TURNS), np.sin(_TURNS)
+    x = np.outer(xy[:, 0], cosines) - np.outer(xy[:, 1], sines)
+    y = np.outer(xy[:, 0], sines) + np.outer(xy[:, 1], cosines)
+    wide, high = np.ptp(x, axis=0), np.ptp(y, axis=0)
+    best = int(np.where(wide >= high, wide * high, np.inf).argmin())
+    return np.stack([x[:, best], y[:, best]], axis=1).astype(np.float32)
