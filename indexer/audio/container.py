@@ -26,6 +26,7 @@ from indexer.audio.error_translation import check_damage, translate_errors
 from indexer.audio.extent import audio_extent
 from indexer.audio.formats import CONTAINERS, is_audio_container, is_picture
 from indexer.audio.mpeg_frames import MpegFrames, first_frame, scan_frames
+from indexer.audio.text_encoding import decode_text
 from indexer.errors import (
     BadSampleRate,
     Corrupt,
@@ -187,7 +188,10 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
             with _open_container(descriptor, name, whole) as container:
                 stream = container.streams.best("audio")
                 both = {**(stream.metadata if stream else {}), **container.metadata}
-                return {key.lower(): value for key, value in both.items()}
+                return {
+                    key.lower(): decode_text(value.encode("utf-8", "surrogateescape"))
+                    for key, value in both.items()
+                }
     finally:
         os.close(descriptor)
 
@@ -253,7 +257,8 @@ def _open_container(descriptor: int, name: str, part: FilePart) -> InputContaine
             "r",
             format=part.format,
             container_options=options | {"format_whitelist": CONTAINERS},
-            metadata_errors="replace",
+            # Keeps bytes that are not UTF-8: `read_metadata` finds an encoding for them.
+            metadata_errors="surrogateescape",
         )
     except av.error.FFmpegError as error:
         check_damage(error, descriptor)

@@ -1,4 +1,15 @@
-"""What a file says of itself: title, artist, album and the like, as far as they can be read."""
+"""Tags of a file: title, artists, album and the like, merged from several readers.
+
+No reader that may be used here reads every kind of tag, so each fills in what the one before it
+left out. In order of precedence:
+
+- Vorbis comments, MP4 and ASF: FFmpeg, and tinytag for lists in MP4 and ASF, of which FFmpeg
+  gives one value; then the others as below.
+- All else: ID3v2, then APEv2 by readers of our own (several values, unsynchronised and compressed
+  frames, iTunes' sizes), then FFmpeg (ID3v1, RIFF INFO, Matroska ...), then tinytag.
+
+A value with replacement or control characters is suspect: the next reader is asked for that field.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +21,55 @@ from typing import TYPE_CHECKING
 
 from tinytag import TinyTag, TinyTagException
 
+from indexer.audio.apev2 import read_apev2
 from indexer.audio.container import AnyPath, read_metadata
+from indexer.audio.id3v2 import read_id3v2, tag_end
 from indexer.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import BinaryIO
+
+    Values = Mapping[str, Sequence[str]]
+    Reading = dict[str, Sequence[str]]
 
 # Longer ones are comments in the wrong field, or damage.
 _LONGEST = 500
 _YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)|(?<!\d)[12]\d{3}(?=\d{4}(?!\d))")
 _NUMBER = re.compile(r"\d{1,5}")
+_ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
+_MP4 = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
+_KEY_PREFIX = re.compile(r"^(?:wm/|txxx:)|[^a-z]")
 # FFmpeg writes lyrics into an MP3 as a field of its own that it calls USLT.
 _LYRICS = ("lyrics", "unsyncedlyrics", "unsynced lyrics", "uslt")
-_GENRE_NUMBER = re.compile(r"^\(\d{1,3}\)\s*")
+_FIELDS = {
+    "title": ("title",),
+    "artist": ("artist", "author"),
+    "artists": ("artists",),
+    "album": ("album",),
+    "album_artist": ("albumartist",),
+    "album_artists": ("albumartists",),
+    "genre": ("genre",),
+    "date": ("date", "year"),
+    "track": ("tracknumber", "track"),
+}
+"""Fields, and the keys that taggers write for them, without prefix, spaces and punctuation."""
+_LISTS = ("artist", "artists", "album_artist", "album_artists", "genre")
+_JOINT = "; "
 
 
 @dataclass(frozen=True)
 class Tags:
-    """Tags of one file; None where the file is silent or says nothing readable."""
+    """Tags of one file; None, or an empty tuple, where the file has none that can be read.
+
+    Attributes
+    ----------
+    title, artist, album, album_artist, genre : str or None
+        As shown to people; several artists or genres are joined by "; ".
+    year, track_number : int or None
+    artists, album_artists, genres : tuple of str
+        The single values; a tag ARTISTS has them where ARTIST is "First & Second".
+    """
 
     title: str | None = None
     artist: str | None = None
@@ -36,13 +78,16 @@ class Tags:
     genre: str | None = None
     year: int | None = None
     track_number: int | None = None
+    artists: tuple[str, ...] = ()
+    album_artists: tuple[str, ...] = ()
+    genres: tuple[str, ...] = ()
 
 
 def read_tags(path: AnyPath) -> Tags:
-    """Read a file's tags.
+    """Tags of a file.
 
-    Tags that are broken, in no known encoding or in a format that cannot be read are left out;
-    nothing is raised for them, nor for a file that cannot be opened.
+    Tags that are broken or in an unknown format are left out; nothing is raised for them, nor for
+    a file that cannot be opened.
 
     Returns
     -------
@@ -51,25 +96,24 @@ def read_tags(path: AnyPath) -> Tags:
     """
     name = os.fsencode(path)
     try:
-        found = TinyTag.get(name, duration=False)
-    except (TinyTagException, OSError, ValueError, MemoryError):
-        # FFmpeg reads more formats (Matroska, APE, WavPack), and broken ones otherwise.
-        return _from_metadata(name)
-    return _tags(
-        {
-            "title": found.title,
-            "artist": found.artist,
-            "album": found.album,
-            "album_artist": found.albumartist,
-            "genre": found.genre,
-            "date": found.year,
-            "track": found.track,
-        }
-    )
+        with open(name, "rb", opener=_open_without_waiting) as file:
+            readings = [_by_field(values) for values in (read_id3v2(file), read_apev2(file))]
+            tinytag = _by_field(_read_tinytag(file))
+            magic = _magic(file)
+    except (OSError, ValueError):
+        return Tags()
+    ffmpeg = _by_field(_read_ffmpeg(name))
+    if magic.startswith(_ASF) or magic[4:8] in _MP4:
+        readings = [_with_lists(ffmpeg, tinytag), *readings]
+    elif magic.startswith((b"fLaC", b"OggS")):
+        readings = [ffmpeg, *readings, tinytag]
+    else:
+        readings = [*readings, ffmpeg, tinytag]
+    return _merge(readings)
 
 
 def read_lyrics(path: AnyPath) -> str | None:
-    """Read the lyrics that a file carries: as stored, perhaps with LRC's times in them.
+    """Lyrics in a file's tags, as stored, perhaps with LRC's times in them.
 
     Only tinytag reads here, which is Python and takes no more memory than the file is long: FFmpeg
     would have to run in a worker. It knows the lyrics of MP3, MP4, FLAC, Ogg, Opus and WMA.
@@ -80,47 +124,138 @@ def read_lyrics(path: AnyPath) -> str | None:
         None where there are none, or where the file cannot be read; nothing is raised for it.
     """
     try:
-        found = TinyTag.get(os.fsencode(path), duration=False)
+        with open(os.fsencode(path), "rb", opener=_open_without_waiting) as file:
+            found = TinyTag.get(file_obj=file, duration=False)
     except (TinyTagException, OSError, ValueError, MemoryError):
         return None
     texts = (str(text) for field in _LYRICS for text in found.other.get(field, []))
     return next((text for text in texts if text.strip()), None)
 
 
-def _from_metadata(path: bytes) -> Tags:
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Without O_NONBLOCK the opening of a FIFO waits for a writer.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _magic(file: BinaryIO) -> bytes:
+    """The first bytes behind an ID3v2 tag in front."""
+    file.seek(tag_end(file))
+    return file.read(16)
+
+
+def _read_ffmpeg(path: bytes) -> dict[str, list[str]]:
     try:
-        return _tags(read_metadata(path))
+        return {key: [value] for key, value in read_metadata(path).items()}
     except AnalysisError:
-        return Tags()
+        return {}
 
 
-def _tags(values: Mapping[str, object]) -> Tags:
-    genre = _text(values.get("genre"))
+def _read_tinytag(file: BinaryIO) -> dict[str, list[str]]:
+    file.seek(0)
+    try:
+        # Given the file and not its name, tinytag goes by what is in it.
+        found = TinyTag.get(file_obj=file, duration=False).as_dict()
+    except (TinyTagException, ValueError, MemoryError):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, list)}
+
+
+def _by_field(values: Values) -> Reading:
+    """Values under the names of `_FIELDS`, split where a list is joined."""
+    keys = {_KEY_PREFIX.sub("", key.lower()): values[key] for key in reversed(list(values))}
+    reading: Reading = {}
+    for field, names in _FIELDS.items():
+        texts = next((keys[name] for name in names if name in keys), ())
+        parts = [part for text in texts for part in text.split("\0")]
+        if field in _LISTS:
+            # FFmpeg joins repeated Vorbis comments by semicolons, and so do many taggers.
+            parts = [part for text in parts for part in text.split(";")]
+        if parts := [part for part in parts if _clean(part)]:
+            reading[field] = parts if field in _LISTS else parts[:1]
+    return reading
+
+
+def _with_lists(ffmpeg: Reading, tinytag: Reading) -> Reading:
+    """FFmpeg's reading, with the further values that tinytag has found.
+
+    tinytag takes ARTISTS for more of ARTIST, and FFmpeg keeps one value of each.
+    """
+    reading = dict(tinytag) | ffmpeg
+    for field in ("artist", "album_artist", "genre"):
+        values = tinytag.get(field, ())
+        if singles := ffmpeg.get(f"{field}s"):
+            further = [text for text in values if text not in ffmpeg.get(field, ())]
+            reading[f"{field}s"] = [*singles, *further]
+        elif len(values) > 1:
+            reading[field] = values
+    return reading
+
+
+def _merge(readings: Sequence[Reading]) -> Tags:
+    title, album, date, track = (
+        next(iter(_first(readings, field)[0]), None)
+        for field in ("title", "album", "date", "track")
+    )
+    artist, artists = _names(readings, "artist", "artists")
+    album_artist, album_artists = _names(readings, "album_artist", "album_artists")
+    (genres,) = _first(readings, "genre")
     return Tags(
-        title=_text(values.get("title")),
-        artist=_text(values.get("artist")),
-        album=_text(values.get("album")),
-        album_artist=_text(values.get("album_artist")),
-        # "(17)Rock": the number of ID3v1 before its name.
-        genre=_GENRE_NUMBER.sub("", genre) or None if genre else None,
-        year=_first(_YEAR, values.get("date") or values.get("year")),
-        track_number=_first(_NUMBER, values.get("track")) or None,
+        title=title,
+        artist=artist,
+        album=album,
+        album_artist=album_artist,
+        genre=_JOINT.join(genres) or None,
+        year=_number(_YEAR, date),
+        track_number=_number(_NUMBER, track) or None,
+        artists=artists,
+        album_artists=album_artists,
+        genres=genres,
     )
 
 
-def _text(value: object) -> str | None:
-    if not isinstance(value, str):
-        return None
-    # A NUL ends a string or separates several; the first is the one players show.
-    first = value.strip("\0\ufeff").split("\0")[0]
-    clean = "".join(
+def _names(readings: Sequence[Reading], *fields: str) -> tuple[str | None, tuple[str, ...]]:
+    """How artists are shown, and the single ones."""
+    credit, artists = _first(readings, *fields)
+    shown = _JOINT.join(credit or artists)
+    if len(artists) == 1 and artists[0] not in shown:
+        # ID3v2.3 has no other way to list several.
+        artists = tuple(name for part in artists[0].split("/") if (name := _clean(part)))
+    return shown or None, artists or credit
+
+
+def _first(readings: Iterable[Reading], *fields: str) -> list[tuple[str, ...]]:
+    """Clean values of `fields` by the first reader that has any and none that is suspect."""
+    found = [reading for reading in readings if any(reading.get(field) for field in fields)]
+    trusted = (
+        reading
+        for reading in found
+        if not any(_is_suspect(text) for field in fields for text in reading.get(field, ()))
+    )
+    best = next(trusted, found[0] if found else {})
+    return [
+        tuple(dict.fromkeys(_clean(text) for text in best.get(field, ()) if _clean(text)))
+        for field in fields
+    ]
+
+
+def _is_suspect(text: str) -> bool:
+    """Whether a text holds traces of a wrong reading: replacement or control characters."""
+    return any(
+        letter == "\ufffd"
+        or (unicodedata.category(letter) in ("Cc", "Cs") and not letter.isspace())
+        for letter in text
+    )
+
+
+def _clean(text: str) -> str:
+    text = "".join(
         " " if unicodedata.category(letter) == "Cc" else letter
-        for letter in first[:_LONGEST]
+        for letter in text[:_LONGEST]
         if unicodedata.category(letter) != "Cs"
     )
-    return " ".join(clean.split()) or None
+    return " ".join(text.strip("\ufeff").split())
 
 
-def _first(pattern: re.Pattern[str], value: object) -> int | None:
-    found = pattern.search(str(value)) if value is not None else None
+def _number(pattern: re.Pattern[str], text: str | None) -> int | None:
+    found = pattern.search(text) if text else None
     return int(found.group()) if found else None
