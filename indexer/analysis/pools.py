@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.analysis.sandbox import DEFAULT_LIMITS, Limits, Sandbox
-from indexer.analysis.track_analysis import DEFAULT_WINDOWS, TrackAnalysis, analyse
+from indexer.analysis.track_analysis import (
+    DEFAULT_WINDOWS,
+    KnownRecording,
+    TrackAnalysis,
+    analyse,
+    analyse_unless_known,
+)
 from indexer.analysis.window_embeddings import WindowEmbeddings, embed_windows
 from indexer.errors import AnalysisError, ModelMismatch
 from indexer.features.alignment import file_fingerprint
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from indexer.models.checkpoint import ModelInfo
     from indexer.models.registry import Model
 
-Outcome: TypeAlias = TrackAnalysis | AnalysisError
+Outcome: TypeAlias = TrackAnalysis | KnownRecording | AnalysisError
 Fingerprint: TypeAlias = NDArray[np.float16]
 
 
@@ -57,7 +63,7 @@ class AnalysisPool(Sandbox[ModelWorker]):
     workers : int
         How many processes.
     known : uint64 (n,), sorted
-        First 8 bytes of the hashes of recordings that `analyse_file` may skip.
+        First 8 bytes of the hashes of recordings that `analyse_new_file` skips.
 
     Raises
     ------
@@ -87,19 +93,17 @@ def fingerprint_pool(workers: int, *, limits: Limits = DEFAULT_LIMITS) -> Sandbo
 
 
 def analyse_file(
-    worker: ModelWorker,
-    path: bytes,
-    *,
-    windows: int = DEFAULT_WINDOWS,
-    skip_known: bool = True,
+    worker: ModelWorker, path: bytes, *, windows: int = DEFAULT_WINDOWS
 ) -> TrackAnalysis:
-    """Analyse a file, without decoding it where the worker knows its recording."""
-    return analyse(
-        path,
-        worker.model,
-        windows=windows,
-        skip_if=worker.knows if skip_known else None,
-    )
+    """Analyse a file."""
+    return analyse(path, worker.model, windows=windows)
+
+
+def analyse_new_file(
+    worker: ModelWorker, path: bytes, *, windows: int = DEFAULT_WINDOWS
+) -> TrackAnalysis | KnownRecording:
+    """Analyse a file unless the worker knows its recording."""
+    return analyse_unless_known(path, worker.model, worker.knows, windows=windows)
 
 
 def embed_file_windows(

@@ -16,6 +16,7 @@ from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -35,31 +36,30 @@ class TrackAnalysis:
 
     Attributes
     ----------
-    embedding : float16 (dim,) or None
-        Of unit length; None where the recording is known already.
-    activations : float16 (tags,) or None
-        Probability of each tag; None likewise.
+    embedding : float16 (dim,), unit length
+    activations : float16 (tags,)
+        Probability of each tag.
     windows : int
-        Windows that were embedded; 0 where the recording is known.
-    descriptors : Descriptors or None
-        None when nothing was decoded.
+        Windows that were embedded.
     """
 
     facts: AudioFacts
     tags: Tags
-    embedding: NDArray[np.float16] | None
-    activations: NDArray[np.float16] | None
+    embedding: NDArray[np.float16]
+    activations: NDArray[np.float16]
     windows: int
-    descriptors: Descriptors | None = None
+    descriptors: Descriptors
 
 
-def analyse(
-    path: bytes,
-    model: Model,
-    *,
-    windows: int = DEFAULT_WINDOWS,
-    skip_if: Callable[[bytes], bool] | None = None,
-) -> TrackAnalysis:
+@dataclass(frozen=True)
+class KnownRecording:
+    """Facts and tags of a file whose recording is embedded already; nothing was decoded."""
+
+    facts: AudioFacts
+    tags: Tags
+
+
+def analyse(path: bytes, model: Model, *, windows: int = DEFAULT_WINDOWS) -> TrackAnalysis:
     """Analyse one file.
 
     Parameters
@@ -68,34 +68,57 @@ def analyse(
         The file, as `os.fsencode` gives it.
     windows : int
         How many windows to spread over the track, or `ALL_WINDOWS`.
-    skip_if : function of an audio hash to bool
-        Where it returns True, the recording is known and nothing is decoded.
 
     Raises
     ------
     AnalysisError
         The file has no usable sound; its class and stage say why.
     """
+    with _open(path, model) as track:
+        return _analyse_track(path, track, model, windows)
+
+
+def analyse_unless_known(
+    path: bytes,
+    model: Model,
+    is_known: Callable[[bytes], bool],
+    *,
+    windows: int = DEFAULT_WINDOWS,
+) -> TrackAnalysis | KnownRecording:
+    """Analyse one file, as `analyse`, unless the recording with its audio hash is known.
+
+    Raises
+    ------
+    AnalysisError
+    """
+    with _open(path, model) as track:
+        if is_known(track.facts.audio_hash):
+            return KnownRecording(track.facts, _tags(path))
+        return _analyse_track(path, track, model, windows)
+
+
+def _open(path: bytes, model: Model) -> AbstractContextManager[TrackReader]:
     front_end = model.info.front_end
-    name = display_path(path)
-    with open_track(
+    return open_track(
         path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
-    ) as track:
-        if skip_if is not None and skip_if(track.facts.audio_hash):
-            return TrackAnalysis(track.facts, _tags(path), None, None, 0)
-        measured: list[Measures] = []
-        embedded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-        for waveforms in _waveform_batches(track, windows):
-            with translate_errors(name, stage="descriptors"):
-                measured.append(measure(waveforms, sample_rate=front_end.sample_rate))
-            with translate_errors(name, stage="network"):
-                embedded.append(model.embed_windows(waveforms))
+    )
+
+
+def _analyse_track(path: bytes, track: TrackReader, model: Model, windows: int) -> TrackAnalysis:
+    name, rate = display_path(path), model.info.front_end.sample_rate
+    measured: list[Measures] = []
+    embedded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    for waveforms in _waveform_batches(track, windows):
         with translate_errors(name, stage="descriptors"):
-            descriptors = describe(measured, channel_power_ratio=track.channel_power_ratio)
+            measured.append(measure(waveforms, sample_rate=rate))
         with translate_errors(name, stage="network"):
-            embedding, activations = _pool(model, embedded, name)
-        count = sum(len(vectors) for vectors, _ in embedded)
-        return TrackAnalysis(track.facts, _tags(path), embedding, activations, count, descriptors)
+            embedded.append(model.embed_windows(waveforms))
+    with translate_errors(name, stage="descriptors"):
+        descriptors = describe(measured, channel_power_ratio=track.channel_power_ratio)
+    with translate_errors(name, stage="network"):
+        embedding, activations = _pool(model, embedded, name)
+    count = sum(len(vectors) for vectors, _ in embedded)
+    return TrackAnalysis(track.facts, _tags(path), embedding, activations, count, descriptors)
 
 
 def _tags(path: bytes) -> Tags:

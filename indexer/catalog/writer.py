@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from indexer.analysis.track_analysis import TrackAnalysis
+    from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
     from indexer.catalog.file_queries import SeenFile
     from indexer.models.registry import ModelInfo
 
@@ -101,7 +101,7 @@ def store(
     connection: Connection,
     model: StoredModel,
     file: SeenFile,
-    analysis: TrackAnalysis,
+    analysis: TrackAnalysis | KnownRecording,
     *,
     new_id: int | None = None,
 ) -> Stored | None:
@@ -118,7 +118,8 @@ def store(
     Returns
     -------
     Stored or None
-        None if nothing was stored: the analysis holds no embedding, nor does the catalog.
+        None if nothing was stored: the recording is taken for known, but the catalog has no
+        embedding of it.
     """
     recording_id = _store_recording(connection, model, analysis)
     if recording_id is None:
@@ -158,7 +159,9 @@ def store(
     return outcome
 
 
-def _outcome(track: Row[Any], recording_id: int, analysis: TrackAnalysis) -> Stored:
+def _outcome(
+    track: Row[Any], recording_id: int, analysis: TrackAnalysis | KnownRecording
+) -> Stored:
     """What an analysis does to the track that the file had before."""
     if track.recording_id != recording_id:
         return Stored.CHANGED
@@ -256,14 +259,17 @@ def delete_failures(connection: Connection, paths: Sequence[bytes]) -> None:
 
 
 def _store_recording(
-    connection: Connection, model: StoredModel, analysis: TrackAnalysis
+    connection: Connection, model: StoredModel, analysis: TrackAnalysis | KnownRecording
 ) -> int | None:
     """Id of the file's recording, stored if it is new; None without any embedding of it."""
+    # It brings the decoders, which only those need who index.
+    from indexer.analysis.track_analysis import KnownRecording
+
     facts = analysis.facts
     recording_id = connection.execute(
         select(RecordingRow.id).where(RecordingRow.audio_hash == facts.audio_hash)
     ).scalar()
-    if analysis.embedding is None or analysis.activations is None:
+    if isinstance(analysis, KnownRecording):
         if recording_id is None:
             return None
         embedded = select(EmbeddingRow.windows).where(
@@ -271,9 +277,7 @@ def _store_recording(
         )
         return None if connection.execute(embedded).scalar() is None else recording_id
     if recording_id is None:
-        row = asdict(facts)
-        if analysis.descriptors is not None:
-            row |= asdict(analysis.descriptors)
+        row = asdict(facts) | asdict(analysis.descriptors)
         new_row = insert(RecordingRow).values(**row).returning(RecordingRow.id)
         recording_id = connection.execute(new_row).scalar_one()
     # A recording that is already embedded keeps its vector: the tracks that share it would

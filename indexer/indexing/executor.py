@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from indexer.analysis.pools import Outcome, analyse_file
+from indexer.analysis.pools import Outcome, analyse_file, analyse_new_file
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
 from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from indexer.analysis.pools import AnalysisPool, ModelWorker
     from indexer.analysis.sandbox import Job
-    from indexer.analysis.track_analysis import TrackAnalysis
+    from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
     from indexer.catalog.reader import Catalog, StoredModel
     from indexer.catalog.writer import Stored
 
@@ -112,8 +112,8 @@ def analyse_files(
     ids = {file.path: first + row for row, file in enumerate(files)}
     pending: Sequence[SeenFile] = files
     on_progress(Progress(total=len(files)))
-    for skip_known in (True, False):
-        work = partial(analyse_file, windows=model.windows, skip_known=skip_known)
+    for task in (analyse_new_file, analyse_file):
+        work = partial(task, windows=model.windows)
         outcomes = _outcomes(pool, work, pending, in_flight=in_flight, stop=stop)
         # A hash that the workers took for known, but that no recording has, is analysed in full.
         pending = []
@@ -125,7 +125,7 @@ def analyse_files(
 
 def _outcomes(
     pool: AnalysisPool,
-    work: Callable[[ModelWorker, bytes], TrackAnalysis],
+    work: Callable[[ModelWorker, bytes], TrackAnalysis | KnownRecording],
     files: Sequence[SeenFile],
     *,
     in_flight: int,
@@ -133,7 +133,9 @@ def _outcomes(
 ) -> Iterator[Analysed | None]:
     """Each file with its outcome, as they come; None now and then while there is none."""
     waiting = deque(files)
-    flying: dict[Future[Outcome], tuple[SeenFile, Job[ModelWorker, TrackAnalysis]]] = {}
+    flying: dict[
+        Future[Outcome], tuple[SeenFile, Job[ModelWorker, TrackAnalysis | KnownRecording]]
+    ] = {}
     while waiting or flying:
         while waiting and len(flying) < in_flight:
             file = waiting.popleft()

@@ -217,8 +217,6 @@ class HybridRecommender:
         if not isinstance(path, (str, bytes, os.PathLike)):
             raise InvalidOption(f"path is a file's name, not {path!r}")
         heard = self._sound.analyse(path)
-        if heard.embedding is None:
-            raise QueryError(f"{path!r} was not heard")
         name = artist or heard.tags.artist or heard.tags.album_artist
         vector = np.asarray(heard.embedding, np.float32)
         return self.add_items([key], vector[None], artists=[name])[0]

@@ -124,7 +124,6 @@ def _look_up_one(
 def _heard(recommender: Recommender, path: Path) -> NDArray[np.float32]:
     analysis = recommender.analyse(path)
     path.unlink()
-    assert analysis.embedding is not None  # noqa: S101 - for the type checker: nothing is skipped
     (vector,) = to_unit_float32(analysis.embedding[np.newaxis])
     return np.asarray(vector)
 

@@ -180,8 +180,6 @@ def _seed_of_track(snapshot: Snapshot, track: Track) -> Seed:
 
 def _seed_of_file(snapshot: Snapshot, file: AnalysedFile) -> Seed:
     analysis = file.analysis
-    assert analysis.embedding is not None  # noqa: S101 - nothing was skipped
-    assert analysis.activations is not None  # noqa: S101 - likewise
     recording_id = snapshot.catalog.recording_id(analysis.facts.audio_hash)
     return Seed(
         display_path(os.path.basename(file.path)),

@@ -186,7 +186,6 @@ def hearer(model: Model, listening: Listening, cache: Cache) -> Callable[[Path],
 def _embed(model: Model, listening: Listening, path: Path) -> tuple[Vectors, int]:
     if listening.stretches is None:
         heard = analyse(os.fsencode(path), model, windows=listening.windows)
-        assert heard.embedding is not None  # noqa: S101 - for the type checker: nothing is skipped
         return heard.embedding.astype(np.float32), heard.windows
     front_end = model.info.front_end
     waveforms = listening.waveforms(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from indexer.analysis.track_analysis import TrackAnalysis
+from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
 from indexer.audio.container import AudioFacts
 from indexer.audio.tags import Tags
 from indexer.catalog import writer
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 FileMaker = Callable[..., SeenFile]
 DIM = 4
 NO_TAGS = Tags(None, None, None, None, None, None, None)
+UNKNOWN_DESCRIPTORS = Descriptors(None, 0.0, None, 0.0, None, None)
 
 
 @pytest.fixture
@@ -90,18 +91,19 @@ def analysis(seed: int, *, tags: Tags = NO_TAGS) -> TrackAnalysis:
     vector = np.random.default_rng(seed).normal(size=DIM)
     facts = AudioFacts("mp3", "mp3", 44100, 2, 10.0 + seed, 128000, bytes([seed]) * 32)
     unit = (vector / np.linalg.norm(vector)).astype(np.float16)
-    return TrackAnalysis(facts, tags, unit, np.array([0.9, 0.1], np.float16), 12)
+    activations = np.array([0.9, 0.1], np.float16)
+    return TrackAnalysis(facts, tags, unit, activations, 12, UNKNOWN_DESCRIPTORS)
 
 
-def known(seed: int) -> TrackAnalysis:
-    return replace(analysis(seed), embedding=None, activations=None, windows=0)
+def known(seed: int) -> KnownRecording:
+    return KnownRecording(analysis(seed).facts, NO_TAGS)
 
 
 def store(
     catalog: Catalog,
     model: StoredModel,
     seen: SeenFile,
-    found: TrackAnalysis,
+    found: TrackAnalysis | KnownRecording,
     key: str | None = None,
 ) -> Stored | None:
     with catalog.writing() as connection:

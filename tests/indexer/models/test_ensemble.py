@@ -234,7 +234,6 @@ def test_files_of_any_length_are_analysed(model: Model, tmp_path: Path) -> None:
         file = sounds.write_audio(tmp_path / f"{seconds}.flac", sounds.music(seconds, seed=3))
         analysis = analyse(bytes(file), model, windows=3)
         assert analysis.windows == 1
-        assert analysis.embedding is not None
         assert np.linalg.norm(analysis.embedding.astype(np.float64)) == pytest.approx(1, abs=1e-3)
         vectors.append(analysis.embedding.astype(np.float64))
     assert not np.allclose(vectors[0], vectors[1])
