@@ -21,6 +21,7 @@ import numpy as np
 
 from indexer.errors import InvalidOption
 from indexer.vectors.unit_vectors import unit_mean
+from recommender.collection.core_count import count_cores
 from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
 from recommender.retrieval.lookup import display_name
 
@@ -212,6 +213,7 @@ def _kmeans(vectors: Vectors, count: int, *, seed: int) -> NDArray[np.int64]:
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
+    count_cores()
     with warnings.catch_warnings():
         # Fewer different tracks than clusters: some stay empty.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -18,6 +18,7 @@ import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
 from recommender.collection.clusters import find_clusters
+from recommender.collection.core_count import count_cores
 from recommender.genres.labels import artist_key, merge_spellings
 from recommender.retrieval.genre_names import split_genres
 from recommender.retrieval.lookup import count_noun, display_name
@@ -242,6 +243,7 @@ def _tsne(points: NDArray[np.float32], rng: np.random.Generator, seed: int) -> N
     start = 1e-4 * (start + 0.01 * rng.standard_normal(start.shape))
     if len(points) < 10:
         return start.astype(np.float32)
+    count_cores()
     found: NDArray[np.float32] = TSNE(
         perplexity=min(_PERPLEXITY, (len(points) - 1) / 3),
         init=start.astype(np.float32),

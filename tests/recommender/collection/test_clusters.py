@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -171,3 +174,15 @@ def test_telling_tags_stand_out_against_the_library() -> None:
     found = telling_tags(group, background, ("everywhere", "here", "rare", "faint"))
     assert [(tag.tag, tag.lift) for tag in found] == [("here", 4.0), ("rare", 20.0)]
     assert telling_tags(group[:0], background, ("a", "b", "c", "d")) == []
+
+
+def test_a_machine_that_hides_its_cores_gets_no_warning(library: Path) -> None:
+    # joblib counts cores by a program that is not on this path.
+    env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-m", "recommender", "clusters", "--catalog", library],
+        env={**env, "PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
