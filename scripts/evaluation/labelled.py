@@ -109,7 +109,7 @@ def measure_labelled(
         ways[mfcc.NAME] = mfcc.divergence(heard.vectors[kept])
     ways = {name: cosines(one.of(paths)) for name, one in opened.items()} | ways
     first = next(iter(opened))
-    ways[f"{first}, hubs tamed"] = tamed(opened[first].of(paths))
+    ways[f"{first}, local scaling"] = tamed(opened[first].of(paths))
     ways[f"{first}, shuffled"] = shuffled(opened[first].of(paths), seed=seed)
     ways["random"] = at_random(len(paths), seed=seed)
     ways |= _popularity(known)

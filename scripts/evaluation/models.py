@@ -107,7 +107,7 @@ def _genre_dev(models: dict[str, Model], path: Path, *, seed: int) -> Table:
 
     def add(name: str, vectors: NDArray[np.float32] | None) -> None:
         if vectors is None:
-            rows.append((f"{name}: hears no such log-mels", (None, None)))
+            rows.append((f"{name}: other log-mels", (None, None)))
             return
         scores = retrieval(cosines(vectors), question, ks=(DEV_K,))["genre"]
         rows.append((name, figures_of(scores, seed=seed)))

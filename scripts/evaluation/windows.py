@@ -97,7 +97,7 @@ def _table(
         rows.append((count, tuple(cells)))
     final = rows[-1][0]
     headings: tuple[str, ...] = (
-        "windows heard (mean)",
+        "windows used (mean)",
         "CPU s a track (mean)",
         f"median cosine to {final}",
         *(f"{question}: {measure}" for question in asked for measure in MEASURES),
