@@ -14,10 +14,11 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, create_engine, event, insert, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, insert, text
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import QueuePool, StaticPool
 
+from indexer.catalog.digests import add_digest_function, add_digest_triggers, renew_digests
 from indexer.catalog.schema import APPLICATION_ID, REVISIONS, CatalogRow
 from indexer.errors import (
     CatalogFull,
@@ -25,6 +26,7 @@ from indexer.errors import (
     CatalogTooNew,
     NotACatalog,
 )
+from indexer.filesystem import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +57,8 @@ def check_header(path: Path) -> None:
 
 
 def connect(path: Path, *, read_only: bool) -> Engine:
-    """An engine on the file; one that is new gets our application id."""
-    uri = f"file:{urllib.parse.quote(os.fsencode(path))}?mode={'ro' if read_only else 'rwc'}"
+    """An engine on an existing catalog's file; each transaction sees one state of it."""
+    uri = f"file:{urllib.parse.quote(os.fsencode(path))}?mode={'ro' if read_only else 'rw'}"
     log = path.with_name(path.name + "-wal")
 
     def open_file() -> sqlite3.Connection:
@@ -74,18 +76,85 @@ def connect(path: Path, *, read_only: bool) -> Engine:
         return connection
 
     engine = create_engine("sqlite://", creator=open_file, poolclass=QueuePool)
+    _begin_explicitly(engine)
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
         if not read_only:
-            if connection.execute("PRAGMA page_count").fetchone() == (0,):
-                # Before WAL: readers look for it in the file itself, which WAL writes later.
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
 
     return engine
+
+
+def keep_digests(engine: Engine) -> None:
+    """Let every new connection of an engine keep the digests of rows up to date."""
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+        add_digest_triggers(connection)
+
+    engine.dispose()
+
+
+def create(path: Path) -> None:
+    """Write the file of an empty catalog: all of it, or nothing.
+
+    Raises
+    ------
+    CatalogFull
+    """
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    _begin_explicitly(engine)
+    with engine.connect() as connection:
+        memory: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+        memory.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        _migrate(connection)
+        add_digest_triggers(memory)
+        connection.execute(
+            insert(CatalogRow).values(
+                id=1, uuid=str(uuid.uuid4()), change=0, created_at=time.time()
+            )
+        )
+        connection.commit()
+        content = memory.serialize()
+    engine.dispose()
+    try:
+        with atomic_write(path, draft=path.with_name(path.name + ".draft")) as file:
+            file.write(content)
+    except OSError as error:
+        raise CatalogFull(
+            f"{path} cannot be written ({error.strerror}): free some space, or choose another "
+            "path with --catalog"
+        ) from error
+
+
+def _begin_explicitly(engine: Engine) -> None:
+    """Let a transaction hold all that is between its begin and its end, tables too.
+
+    By itself Python's driver begins one before INSERT, UPDATE and DELETE only.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        add_digest_function(connection)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the tables, of which there may be none, to the present schema."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "indexer.catalog:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def revision_of(engine: Engine) -> str | None:
@@ -114,31 +183,22 @@ def check_revision(path: Path, revision: str | None) -> None:
 
 
 def bring_up_to_date(path: Path, engine: Engine) -> None:
-    """Make the tables of a new file, or bring those of an older one to the present schema.
+    """Bring an older catalog to the present schema, in one transaction.
 
     Raises
     ------
-    CatalogTooNew
+    NotACatalog, CatalogTooNew
     """
     revision = revision_of(engine)
-    if revision == REVISIONS[-1]:
-        return
-    if revision is not None and revision not in REVISIONS:
-        check_revision(path, revision)
-    from alembic import command
-    from alembic.config import Config
+    check_revision(path, revision)
+    if revision != REVISIONS[-1]:
+        with engine.begin() as connection:
+            _migrate(connection)
+            renew_digests(connection)
 
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", "indexer.catalog:migrations")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        if connection.execute(select(CatalogRow.id)).first() is None:
-            connection.execute(
-                insert(CatalogRow).values(
-                    id=1, uuid=str(uuid.uuid4()), change=0, created_at=time.time()
-                )
-            )
+
+_DAMAGE = ("not a database", "malformed", "decode to UTF-8", "user-defined function", "no such")
+"""Parts of SQLite's messages about a damaged file, also of what our digest function cannot read."""
 
 
 @contextmanager
@@ -161,8 +221,9 @@ def explained(path: Path) -> Iterator[None]:
             ) from error
         if "locked" in message:
             raise CatalogLocked(f"{path} is in use by another program ({message})") from error
-        if "not a database" in message or "malformed" in message:
+        if any(sign in message for sign in _DAMAGE):
             raise NotACatalog(
-                f"{path} is damaged ({message}): restore a copy, or move it away and index again"
+                f"{path} is damaged ({message}): `soundalike verify` lists the damage; restore a "
+                "copy, or move the file away and index again"
             ) from error
         raise

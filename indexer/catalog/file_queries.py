@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import func, select
 
+from indexer.catalog.digests import is_intact, require_intact
 from indexer.catalog.schema import EmbeddingRow, FailureRow, RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.catalog.reader import Catalog, StoredModel
+
+
+_STATUSES = frozenset(TrackStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,19 @@ def known_files(catalog: Catalog) -> dict[bytes, KnownFile]:
     with catalog.reading() as connection:
         # Straight from the driver: a rescan of a large library spends its time here.
         rows = connection.connection.cursor().execute(str(query)).fetchall()
+        for row in rows:
+            require_intact(row[4] in _STATUSES and type(row[0]) is bytes, f"track {row[1]}")
     return {row[0]: KnownFile(*row[1:]) for row in rows}
 
 
 def failed_files(catalog: Catalog) -> dict[bytes, tuple[int, int]]:
     """Size and mtime of each file at its last failure."""
-    query = select(FailureRow.path, FailureRow.size, FailureRow.mtime_ns)
+    query = select(FailureRow.path, FailureRow.size, FailureRow.mtime_ns, is_intact(FailureRow))
     with catalog.reading() as connection:
-        return {row.path: (row.size, row.mtime_ns) for row in connection.execute(query)}
+        rows = connection.execute(query).all()
+        for row in rows:
+            require_intact(row[3], f"failure of {row.path!r}")
+    return {row.path: (row.size, row.mtime_ns) for row in rows}
 
 
 def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:
@@ -61,7 +70,12 @@ def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:
         .where(EmbeddingRow.model_id == model_id)
     )
     with catalog.reading() as connection:
-        joined = b"".join(connection.execute(query).scalars())
+        prefixes = connection.execute(query).scalars().all()
+        require_intact(
+            all(type(prefix) is bytes and len(prefix) == 8 for prefix in prefixes),
+            "hash of a recording",
+        )
+    joined = b"".join(prefixes)
     return np.sort(np.frombuffer(joined, dtype=">u8").astype(np.uint64))
 
 

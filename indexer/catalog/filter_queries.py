@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select, true
 
+from indexer.catalog.digests import require_intact
 from indexer.catalog.schema import RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from indexer.catalog.reader import Catalog, StoredModel
 
 Range: TypeAlias = tuple[float | None, float | None]
+
+_LISTS = {
+    "artist": TrackRow.artists,
+    "album_artist": TrackRow.album_artists,
+    "genre": TrackRow.genres,
+}
 
 
 def tag_activations(
@@ -36,6 +43,9 @@ def tag_activations(
     )
     with catalog.reading() as connection:
         rows = connection.exec_driver_sql(query, (str(TrackStatus.PRESENT),)).cursor.fetchall()
+        for row in rows:
+            whole = all(type(value) is bytes and len(value) == 2 for value in row[1:])
+            require_intact(whole, f"embedding of track {row[0]}")
     ids = np.array([row[0] for row in rows], dtype=np.int64)
     stored = np.frombuffer(b"".join(b"".join(row[1:]) for row in rows), dtype="<f2")
     return ids, stored.reshape(len(ids), len(columns))
@@ -48,8 +58,8 @@ class TrackFilter:
     Attributes
     ----------
     artist, album, genre, musical_key : sequence of str or None
-        Texts exactly as the catalog holds them (see `distinct_values`); an artist is a track's
-        artist or its album artist. None: any, also none.
+        Texts exactly as the catalog holds them (see `distinct_values`); an artist is one of a
+        track's artists or album artists. None: any, also none.
     year, duration_s, tempo : tuple of two numbers or None
         Least and most, both included; None leaves that side open, (None, None) keeps what is known.
     added_since : float or None
@@ -69,11 +79,18 @@ class TrackFilter:
 def distinct_values(
     catalog: Catalog, column: Literal["artist", "album_artist", "album", "genre", "musical_key"]
 ) -> list[str]:
-    """Every text that a column holds, once."""
-    source = RecordingRow.musical_key if column == "musical_key" else getattr(TrackRow, column)
+    """Every text that a column holds, once; of artists and genres also each by itself."""
+    source = getattr(RecordingRow if column == "musical_key" else TrackRow, column)
     query = select(source).distinct().where(source.is_not(None))
     with catalog.reading() as connection:
-        return list(connection.execute(query).scalars())
+        found = dict.fromkeys(connection.execute(query).scalars())
+        if column in _LISTS:
+            names = func.json_each(_LISTS[column]).table_valued("value")
+            several = func.json_array_length(_LISTS[column]) > 1
+            query = select(names.c.value).select_from(TrackRow).join(names, true()).where(several)
+            found |= dict.fromkeys(connection.execute(query.distinct()).scalars())
+        require_intact(all(type(value) is str for value in found), f"{column} of a track")
+    return list(found)
 
 
 def matching_ids(catalog: Catalog, wanted: TrackFilter) -> NDArray[np.int64]:
@@ -87,12 +104,15 @@ def _conditions(wanted: TrackFilter) -> Iterator[ColumnElement[bool]]:
     """A filter as SQL over tracks, and recordings where they are needed."""
     if wanted.artist is not None:
         yield or_(
-            _one_of(TrackRow.artist, wanted.artist), _one_of(TrackRow.album_artist, wanted.artist)
+            _one_of(TrackRow.artist, wanted.artist),
+            _one_of(TrackRow.album_artist, wanted.artist),
+            _any_of(TrackRow.artists, wanted.artist),
+            _any_of(TrackRow.album_artists, wanted.artist),
         )
     if wanted.album is not None:
         yield _one_of(TrackRow.album, wanted.album)
     if wanted.genre is not None:
-        yield _one_of(TrackRow.genre, wanted.genre)
+        yield or_(_one_of(TrackRow.genre, wanted.genre), _any_of(TrackRow.genres, wanted.genre))
     if wanted.year is not None:
         yield from _within(TrackRow.year, *wanted.year)
     if wanted.added_since is not None:
@@ -112,6 +132,13 @@ def _one_of(column: Any, values: Sequence[str]) -> ColumnElement[bool]:
     table = func.json_each(json.dumps(list(values))).table_valued("value")
     condition: ColumnElement[bool] = column.in_(select(table.c.value))
     return condition
+
+
+def _any_of(column: Any, values: Sequence[str]) -> ColumnElement[bool]:
+    """Whether any text of a list that has several is among the values."""
+    table = func.json_each(column).table_valued("value")
+    found = select(table.c.value).where(_one_of(table.c.value, values)).exists()
+    return and_(func.json_array_length(column) > 1, found)
 
 
 def _within(column: Any, low: float | None, high: float | None) -> Iterator[ColumnElement[bool]]:

@@ -7,8 +7,9 @@ every time.
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,10 +18,15 @@ import numpy as np
 from sqlalchemy import (
     Connection,
     Engine,
+    Row,
     Select,
+    Text,
     func,
+    literal_column,
     select,
     text,
+    true,
+    type_coerce,
 )
 
 from indexer.catalog.connection import (
@@ -29,18 +35,23 @@ from indexer.catalog.connection import (
     check_revision,
     connect,
     explained,
+    keep_digests,
     no_catalog,
     revision_of,
 )
+from indexer.catalog.connection import create as create_catalog
+from indexer.catalog.digests import damaged_rows, is_intact, malformed, require_intact
 from indexer.catalog.lock import WriterLock
 from indexer.catalog.schema import (
     CatalogRow,
     EmbeddingRow,
     FailureRow,
     ModelRow,
+    MountRow,
     RecordingRow,
     RootRow,
     TrackRow,
+    parse_text_list,
 )
 from indexer.catalog.status import TrackStatus
 from indexer.errors import (
@@ -77,7 +88,9 @@ class StoredModel:
 class Track:
     """A track and its recording, without vectors.
 
-    The last six fields are those of `indexer.features.descriptors.Descriptors`.
+    `artist`, `album_artist` and `genre` are as shown to people; `artists`, `album_artists` and
+    `genres` hold each name by itself. The last six fields are those of
+    `indexer.features.descriptors.Descriptors`.
     """
 
     id: int
@@ -86,9 +99,12 @@ class Track:
     status: str
     title: str | None
     artist: str | None
+    artists: tuple[str, ...]
     album: str | None
     album_artist: str | None
+    album_artists: tuple[str, ...]
     genre: str | None
+    genres: tuple[str, ...]
     year: int | None
     track_number: int | None
     added_at: float
@@ -135,8 +151,8 @@ class Catalog:
         self.path = path
         self.engine = engine
         self._lock = lock
-        with self.reading() as connection:
-            self.uuid: str = connection.execute(select(CatalogRow.uuid)).scalar_one()
+        self._identity = _file_identity(path)
+        self.uuid: str = self._state().uuid
         self._watch = engine.raw_connection()
 
     @classmethod
@@ -170,8 +186,8 @@ class Catalog:
         NotACatalog, CatalogTooNew, CatalogFull
         """
         file = Path(path)
-        # A file of no bytes is what an interrupted first run leaves behind.
-        if file.exists() and file.stat().st_size > 0:
+        exists = file.exists() and file.stat().st_size > 0
+        if exists:
             check_header(file)
         elif not create:
             raise CatalogMissing(no_catalog(file))
@@ -180,9 +196,14 @@ class Catalog:
         file = file.resolve()
         lock = WriterLock(file)
         try:
+            file.with_name(file.name + ".draft").unlink(missing_ok=True)
+            if not exists:
+                create_catalog(file)
             engine = connect(file, read_only=False)
             with explained(file):
+                _require_sound(engine)
                 bring_up_to_date(file, engine)
+                keep_digests(engine)
                 return cls(file, engine, lock)
         except BaseException:
             lock.release()
@@ -211,52 +232,64 @@ class Catalog:
         """A transaction: all of it on disk afterwards, or none of it."""
         if not self.writable:
             raise CatalogError(f"{self.path} was opened for reading only")
+        self._require_same_file()
         with explained(self.path), self.engine.begin() as connection:
             yield connection
 
     def data_version(self) -> int:
-        """A number that changes whenever anything is written; takes microseconds."""
+        """A number that changes whenever anything is written; takes microseconds.
+
+        Raises
+        ------
+        CatalogError
+            The file was moved or replaced since it was opened.
+        """
+        self._require_same_file()
         with explained(self.path):
             (version,) = self._watch.cursor().execute("PRAGMA data_version").fetchone()
         return int(version)
 
     def change(self) -> int:
         """The number of the last change to the vectors of present tracks."""
-        with self.reading() as connection:
-            return connection.execute(select(CatalogRow.change)).scalar_one()
+        return int(self._state().change)
 
     def active_model(self) -> StoredModel | None:
         """The model that answers come from; None in a catalog that was never indexed."""
-        with self.reading() as connection:
-            row = connection.execute(
-                select(ModelRow).join(CatalogRow, CatalogRow.active_model_id == ModelRow.id)
-            ).first()
-        if row is None:
+        active = self._state().active_model_id
+        if active is None:
             return None
-        return StoredModel(
-            row.id, row.name, row.fingerprint, row.dim, tuple(row.tag_names), row.windows
-        )
+        query = select(ModelRow, is_intact(ModelRow)).where(ModelRow.id == active)
+        with self.reading() as connection:
+            row = connection.execute(query).first()
+            if row is None or not row[-1]:
+                raise malformed(f"model {active}")
+        return StoredModel(row.id, row.name, row.fingerprint, row.dim, row.tag_names, row.windows)
 
     def roots(self) -> list[bytes]:
         """Every folder that was indexed, sorted."""
-        with self.reading() as connection:
-            return list(connection.execute(select(RootRow.path).order_by(RootRow.path)).scalars())
+        return self._paths(RootRow)
+
+    def mounts(self) -> list[bytes]:
+        """Every folder below a root where another disk was mounted at the last scan, sorted."""
+        return self._paths(MountRow)
 
     def failures(self) -> list[Failure]:
         """Every file that could not be analysed, by path."""
         with self.reading() as connection:
             rows = connection.execute(_failure_query().order_by(FailureRow.path))
-            return [Failure(*row) for row in rows]
+            return [_failure(row) for row in rows]
 
     def failure_of(self, path: bytes) -> Failure | None:
         """The failure of one file, by its absolute path."""
         with self.reading() as connection:
             row = connection.execute(_failure_query().where(FailureRow.path == path)).first()
-        return None if row is None else Failure(*row)
+            return None if row is None else _failure(row)
 
     def tracks(self, ids: Iterable[int]) -> dict[int, Track]:
         """The tracks with these ids; unknown ids are left out."""
-        return {row[0]: Track(*row) for row in self._rows_of(_tracks_by_id(), list(ids))}
+        with explained(self.path):
+            found = map(_track, self._rows_of(_tracks_by_id(), list(ids)))
+            return {track.id: track for track in found}
 
     def track_by_key(self, key: str) -> Track | None:
         """The track with exactly this key."""
@@ -279,7 +312,10 @@ class Catalog:
             .order_by(TrackRow.id)
         )
         with self.reading() as connection:
-            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+            for row in rows:
+                require_intact(all(type(text) is str for text in row[1:]), f"track {row[0]}")
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
         """Ids of the present tracks with these keys; unknown keys are left out."""
@@ -298,11 +334,6 @@ class Catalog:
         with self.reading() as connection:
             return connection.execute(query).scalar()
 
-    def labels(self, ids: Sequence[int]) -> dict[int, tuple[str, str | None, str | None]]:
-        """Key, title and artist of each track; unknown ids are left out."""
-        query = "SELECT id, key, title, artist FROM tracks WHERE id IN "
-        return {row[0]: (row[1], row[2], row[3]) for row in self._rows_of(query, ids)}
-
     def _rows_of(self, query: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         # Straight from the driver: building the statement and its result's description would take
         # longer than a query may.
@@ -314,31 +345,39 @@ class Catalog:
 
     def activations(self, track_id: int, model_id: int) -> NDArray[np.float32] | None:
         """The tag activations (tags,) of a track."""
-        query = (
-            select(EmbeddingRow.activations)
-            .join(TrackRow, TrackRow.recording_id == EmbeddingRow.recording_id)
-            .where(TrackRow.id == track_id, EmbeddingRow.model_id == model_id)
-        )
-        with self.reading() as connection:
-            blob = connection.execute(query).scalar()
-        return None if blob is None else np.frombuffer(blob, dtype="<f2").astype(np.float32)
+        found = self._activations_by_id([track_id], model_id).get(track_id)
+        return None if found is None else np.frombuffer(found, dtype="<f2").astype(np.float32)
 
     def activations_of(self, ids: Sequence[int], model: StoredModel) -> NDArray[np.float32]:
         """The tag activations (len(ids), tags) of tracks; NaN in rows of unknown ids."""
-        query = (
-            "SELECT t.id, e.activations FROM tracks t JOIN embeddings e "  # noqa: S608 - an integer
-            f"ON e.recording_id = t.recording_id AND e.model_id = {model.id:d} WHERE t.id IN "
-        )
-        found = dict(self._rows_of(query, ids))
+        found = self._activations_by_id(ids, model.id)
         absent = np.full(len(model.tag_names), np.nan, dtype="<f2").tobytes()
         stored = b"".join(found.get(track_id, absent) for track_id in ids)
         rows = np.frombuffer(stored, dtype="<f2").reshape(len(ids), len(model.tag_names))
         return rows.astype(np.float32)
 
+    def _activations_by_id(self, ids: Sequence[int], model_id: int) -> dict[int, bytes]:
+        query = (
+            select(is_intact(EmbeddingRow), TrackRow.id, EmbeddingRow.activations)
+            .join(TrackRow, TrackRow.recording_id == EmbeddingRow.recording_id)
+            .where(EmbeddingRow.model_id == literal_column(str(model_id)))
+        )
+        found: dict[int, bytes] = {}
+        with explained(self.path):
+            for intact, track_id, activations in self._rows_of(f"{query} AND tracks.id IN ", ids):
+                require_intact(intact, f"embedding of track {track_id}")
+                found[track_id] = activations
+        return found
+
     def changes_since(self, change: int, model: StoredModel) -> Iterator[Changes]:
         """Changes to vectors after the change number `change`, oldest first, in batches."""
         query = (
-            select(TrackRow.id, TrackRow.status, EmbeddingRow.vector)
+            select(
+                TrackRow.id,
+                TrackRow.status,
+                EmbeddingRow.vector,
+                is_intact(TrackRow) & func.coalesce(is_intact(EmbeddingRow), true()),
+            )
             .outerjoin(
                 EmbeddingRow,
                 (EmbeddingRow.recording_id == TrackRow.recording_id)
@@ -351,6 +390,8 @@ class Catalog:
             for rows in (
                 connection.execution_options(yield_per=BATCH_IDS).execute(query).partitions()
             ):
+                for row in rows:
+                    require_intact(row[3], f"track {row[0]} or its embedding")
                 alive = [r for r in rows if r[1] == TrackStatus.PRESENT and r[2] is not None]
                 gone = [r[0] for r in rows if r[1] != TrackStatus.PRESENT or r[2] is None]
                 stored = np.frombuffer(b"".join(r[2] for r in alive), dtype="<f2")
@@ -365,7 +406,9 @@ class Catalog:
         by_status = select(TrackRow.status, func.count()).group_by(TrackRow.status)
         with self.reading() as connection:
             counts = {str(status): 0 for status in TrackStatus}
-            counts.update({row[0]: row[1] for row in connection.execute(by_status)})
+            for status, count in connection.execute(by_status):
+                require_intact(status in counts, f"a track's status is {status!r}")
+                counts[status] = count
             for name, table in (("failures", FailureRow), ("recordings", RecordingRow)):
                 counts[name] = connection.execute(
                     select(func.count()).select_from(table)
@@ -395,16 +438,47 @@ class Catalog:
             return float(connection.execute(query).scalar_one())
 
     def damage(self) -> list[str]:
-        """Faults that SQLite's own full check of the file finds; empty when it is sound."""
+        """Damage that SQLite's full check and the rows' digests show; empty when there is none.
+
+        Raises
+        ------
+        NotACatalog
+            It is so damaged that it cannot be read through.
+        """
         with self.reading() as connection:
             found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
             broken = connection.execute(text("PRAGMA foreign_key_check")).fetchall()
-        return [line for line in found if line != "ok"] + [f"dangling row {row}" for row in broken]
+            changed = list(damaged_rows(connection))
+        dangling = [f"dangling row {tuple(row)}" for row in broken]
+        return [line for line in found if line != "ok"] + dangling + changed
 
     def _one(self, query: Select[Any]) -> Track | None:
         with self.reading() as connection:
             row = connection.execute(query).first()
-        return None if row is None else Track(*row)
+            return None if row is None else _track(row)
+
+    def _state(self) -> Row[Any]:
+        """The row of the table `catalog`."""
+        query: Select[Any] = select(CatalogRow, is_intact(CatalogRow))
+        with self.reading() as connection:
+            row = connection.execute(query).first()
+            if row is None or not row[-1]:
+                raise malformed("catalog")
+        return row
+
+    def _paths(self, row_class: type[RootRow | MountRow]) -> list[bytes]:
+        query = select(row_class.path, is_intact(row_class)).order_by(row_class.path)
+        with self.reading() as connection:
+            rows = connection.execute(query).all()
+            for path, intact in rows:
+                require_intact(intact, f"{row_class.__tablename__} {path!r}")
+        return [row[0] for row in rows]
+
+    def _require_same_file(self) -> None:
+        if _file_identity(self.path) != self._identity:
+            raise CatalogError(
+                f"{self.path} was moved or replaced while it was open: open it again"
+            )
 
 
 @cache
@@ -413,20 +487,58 @@ def _tracks_by_id() -> str:
 
 
 def _track_query() -> Select[Any]:
+    """What `_track` reads: whether both rows are intact, then the fields of a track."""
     tables = (TrackRow, RecordingRow)
-    columns = [
-        next(getattr(table, name) for table in tables if hasattr(table, name))
+    columns: list[Any] = [
+        # As stored: rows come straight from the driver, too.
+        type_coerce(next(getattr(table, name) for table in tables if hasattr(table, name)), Text)
         for name in Track.__dataclass_fields__
     ]
-    return (
-        select(*columns)
-        .select_from(TrackRow)
-        .join(RecordingRow, TrackRow.recording_id == RecordingRow.id)
+    intact: Any = is_intact(TrackRow) & is_intact(RecordingRow)
+    joined = TrackRow.recording_id == RecordingRow.id
+    return select(intact, *columns).select_from(TrackRow).join(RecordingRow, joined)
+
+
+def _track(row: Sequence[Any]) -> Track:
+    require_intact(row[0], f"track {row[1]}")
+    track = Track(*row[1:])
+    return replace(
+        track,
+        artists=parse_text_list(track.artists),
+        album_artists=parse_text_list(track.album_artists),
+        genres=parse_text_list(track.genres),
     )
 
 
 def _failure_query() -> Select[Any]:
-    return select(*[getattr(FailureRow, name) for name in Failure.__dataclass_fields__])
+    names = Failure.__dataclass_fields__
+    return select(is_intact(FailureRow), *[getattr(FailureRow, name) for name in names])
+
+
+def _failure(row: Sequence[Any]) -> Failure:
+    require_intact(row[0], f"failure of {row[1]!r}")
+    return Failure(*row[1:])
+
+
+def _require_sound(engine: Engine) -> None:
+    """Refuse a file whose pages are damaged.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+    """
+    with engine.connect() as connection:
+        found = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {found}")
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _batches(items: list[Item]) -> Iterator[list[Item]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from typing import TYPE_CHECKING
+
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Double,
     ForeignKey,
@@ -12,14 +15,54 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    TypeDecorator,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Dialect
 
 APPLICATION_ID = 0x534C4B31
 """SQLite's application id of a catalog ("SLK1"), at byte 68 of the file."""
 
 REVISIONS = ("0001",)
 """Every schema this program knows, oldest first; the last one is written."""
+
+
+class TextList(TypeDecorator["tuple[str, ...]"]):
+    """A tuple of strings, stored as a JSON array."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> str:
+        """Write the array."""
+        del dialect
+        return json.dumps(list(value or ()), ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...]:
+        """Read the array."""
+        del dialect
+        return parse_text_list(value)
+
+
+def parse_text_list(value: object) -> tuple[str, ...]:
+    """Strings of a `TextList` as it is stored.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        It is damaged.
+    """
+    try:
+        found = json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise sqlite3.DatabaseError("malformed list of strings")
+    return tuple(found)
 
 
 class Base(DeclarativeBase):
@@ -34,6 +77,9 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+    digest: Mapped[int] = mapped_column(BigInteger, default=0, sort_order=1)
+    """See `indexer.catalog.digests`."""
 
 
 class CatalogRow(Base):
@@ -57,7 +103,7 @@ class ModelRow(Base):
     name: Mapped[str] = mapped_column(Text)
     fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
     dim: Mapped[int]
-    tag_names: Mapped[list[str]] = mapped_column(JSON)
+    tag_names: Mapped[tuple[str, ...]] = mapped_column(TextList)
     windows: Mapped[int]
     """Windows embedded of each track; 0: all of it."""
 
@@ -66,6 +112,14 @@ class RootRow(Base):
     """A folder that was indexed; `index` without arguments scans all of them."""
 
     __tablename__ = "roots"
+
+    path: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+
+
+class MountRow(Base):
+    """A folder below a root where another disk was mounted when it was last scanned."""
+
+    __tablename__ = "mounts"
 
     path: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
 
@@ -131,9 +185,13 @@ class TrackRow(Base):
     """The catalog's change counter when this track's answerable vector last changed."""
     title: Mapped[str | None] = mapped_column(Text)
     artist: Mapped[str | None] = mapped_column(Text)
+    """As shown; `artists` holds each by itself, and likewise for album artists and genres."""
+    artists: Mapped[tuple[str, ...]] = mapped_column(TextList, default=())
     album: Mapped[str | None] = mapped_column(Text)
     album_artist: Mapped[str | None] = mapped_column(Text)
+    album_artists: Mapped[tuple[str, ...]] = mapped_column(TextList, default=())
     genre: Mapped[str | None] = mapped_column(Text)
+    genres: Mapped[tuple[str, ...]] = mapped_column(TextList, default=())
     year: Mapped[int | None]
     track_number: Mapped[int | None]
     added_at: Mapped[float]

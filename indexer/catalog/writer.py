@@ -21,6 +21,7 @@ from indexer.catalog.schema import (
     EmbeddingRow,
     FailureRow,
     ModelRow,
+    MountRow,
     RecordingRow,
     RootRow,
     TrackRow,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
+    from indexer.audio.tags import Tags
     from indexer.catalog.file_queries import SeenFile
     from indexer.models.registry import ModelInfo
 
@@ -58,7 +60,7 @@ def record_model(connection: Connection, model: ModelInfo, *, windows: int) -> S
             name=model.name,
             fingerprint=model.fingerprint,
             dim=model.dim,
-            tag_names=list(model.tag_names),
+            tag_names=model.tag_names,
             windows=windows,
         )
         .on_conflict_do_update(
@@ -84,6 +86,13 @@ def activate_model(connection: Connection, model: StoredModel) -> None:
     connection.execute(update(CatalogRow).values(active_model_id=model.id))
     connection.execute(delete(EmbeddingRow).where(EmbeddingRow.model_id != model.id))
     connection.execute(delete(ModelRow).where(ModelRow.id != model.id))
+
+
+def set_mounts(connection: Connection, folders: Sequence[bytes]) -> None:
+    """Store the folders below roots where another disk is mounted, in place of those before."""
+    connection.execute(delete(MountRow))
+    for folder in folders:
+        connection.execute(insert(MountRow).values(path=folder))
 
 
 def add_root(connection: Connection, root: bytes) -> None:
@@ -131,7 +140,7 @@ def store(
         "mtime_ns": file.mtime_ns,
         "recording_id": recording_id,
         "status": TrackStatus.PRESENT,
-        **asdict(analysis.tags),
+        **_tag_columns(analysis.tags),
     }
     track: Row[Any] | None = connection.execute(
         select(TrackRow).where(TrackRow.path == file.path)
@@ -167,9 +176,33 @@ def _outcome(
         return Stored.CHANGED
     if track.status != TrackStatus.PRESENT:
         return Stored.RETURNED
-    tags = asdict(analysis.tags)
-    same = all(getattr(track, name) == value for name, value in tags.items())
-    return Stored.TOUCHED if same else Stored.RETAGGED
+    return Stored.TOUCHED if _has_tags(track, analysis.tags) else Stored.RETAGGED
+
+
+def _tag_columns(tags: Tags) -> dict[str, Any]:
+    """Columns of a track's tags; a name that is shown is also the only one of its list."""
+    columns = asdict(tags)
+    for shown, listed in (
+        ("artist", "artists"),
+        ("album_artist", "album_artists"),
+        ("genre", "genres"),
+    ):
+        names = (columns[shown],) if columns[shown] else ()
+        columns[listed] = tuple(columns.get(listed) or names)
+    return columns
+
+
+def _has_tags(track: Row[Any], tags: Tags) -> bool:
+    return all(getattr(track, name) == value for name, value in _tag_columns(tags).items())
+
+
+def store_tags(connection: Connection, path: bytes, tags: Tags) -> Stored:
+    """Store the tags of a file whose sound is as before; the file has a track."""
+    query = select(TrackRow).where(TrackRow.path == path)
+    if _has_tags(connection.execute(query).one(), tags):
+        return Stored.TOUCHED
+    connection.execute(update(TrackRow).where(TrackRow.path == path).values(**_tag_columns(tags)))
+    return Stored.RETAGGED
 
 
 def store_failure(connection: Connection, file: SeenFile, error: AnalysisError) -> None:

@@ -17,8 +17,9 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("dim", sa.Integer, nullable=False),
-        sa.Column("tag_names", sa.JSON, nullable=False),
+        sa.Column("tag_names", sa.Text, nullable=False),
         sa.Column("windows", sa.Integer, nullable=False),
+        sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_models"),
         sa.UniqueConstraint("fingerprint", name="uq_models_fingerprint"),
     )
@@ -29,6 +30,7 @@ def upgrade() -> None:
         sa.Column("change", sa.BigInteger, nullable=False),
         sa.Column("active_model_id", sa.Integer),
         sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_catalog"),
         sa.ForeignKeyConstraint(
             ["active_model_id"], ["models.id"], name="fk_catalog_active_model_id"
@@ -37,7 +39,14 @@ def upgrade() -> None:
     op.create_table(
         "roots",
         sa.Column("path", sa.LargeBinary, nullable=False),
+        sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("path", name="pk_roots"),
+    )
+    op.create_table(
+        "mounts",
+        sa.Column("path", sa.LargeBinary, nullable=False),
+        sa.Column("digest", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("path", name="pk_mounts"),
     )
     op.create_table(
         "recordings",
@@ -55,6 +64,7 @@ def upgrade() -> None:
         sa.Column("key_confidence", sa.Double, nullable=False),
         sa.Column("loudness_lufs", sa.Double),
         sa.Column("brightness_hz", sa.Double),
+        sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_recordings"),
         sa.UniqueConstraint("audio_hash", name="uq_recordings_audio_hash"),
     )
@@ -65,6 +75,7 @@ def upgrade() -> None:
         sa.Column("vector", sa.LargeBinary, nullable=False),
         sa.Column("activations", sa.LargeBinary, nullable=False),
         sa.Column("windows", sa.Integer, nullable=False),
+        sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("recording_id", "model_id", name="pk_embeddings"),
         sa.ForeignKeyConstraint(
             ["recording_id"],
@@ -87,12 +98,16 @@ def upgrade() -> None:
         sa.Column("change", sa.BigInteger, nullable=False),
         sa.Column("title", sa.Text),
         sa.Column("artist", sa.Text),
+        sa.Column("artists", sa.Text, nullable=False),
         sa.Column("album", sa.Text),
         sa.Column("album_artist", sa.Text),
+        sa.Column("album_artists", sa.Text, nullable=False),
         sa.Column("genre", sa.Text),
+        sa.Column("genres", sa.Text, nullable=False),
         sa.Column("year", sa.Integer),
         sa.Column("track_number", sa.Integer),
         sa.Column("added_at", sa.Double, nullable=False),
+        sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tracks"),
         sa.UniqueConstraint("key", name="uq_tracks_key"),
         sa.UniqueConstraint("path", name="uq_tracks_path"),
@@ -111,5 +126,6 @@ def upgrade() -> None:
         sa.Column("message", sa.Text, nullable=False),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("failed_at", sa.Double, nullable=False),
+        sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("path", name="pk_failures"),
     )
