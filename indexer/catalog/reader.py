@@ -459,7 +459,7 @@ class Catalog:
 
     def _state(self) -> Row[Any]:
         """The row of the table `catalog`."""
-        query: Select[Any] = select(CatalogRow, is_intact(CatalogRow))
+        query: Any = select(CatalogRow, is_intact(CatalogRow))
         with self.reading() as connection:
             row = connection.execute(query).first()
             if row is None or not row[-1]:
