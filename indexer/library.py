@@ -17,6 +17,7 @@ import numpy as np
 from indexer.catalog.reader import Catalog, StoredModel
 from indexer.errors import IndexFileError
 from indexer.vectors.base import Stamp, VectorIndex
+from indexer.vectors.index_file import remove_drafts
 
 if TYPE_CHECKING:
     import os
@@ -98,7 +99,9 @@ class Library:
         ------
         CatalogMissing, CatalogLocked, NotACatalog, CatalogTooNew, CatalogFull
         """
-        return cls(Catalog.open_for_writing(path, create=create))
+        catalog = Catalog.open_for_writing(path, create=create)
+        remove_drafts(index_path(catalog.path))
+        return cls(catalog)
 
     @property
     def path(self) -> Path:
@@ -166,9 +169,9 @@ class Library:
     def verify(self) -> VerifyReport:
         """Compare the catalog, the index in memory and the index file with each other."""
         damage = tuple(self.catalog.damage())
-        model = self.catalog.active_model()
+        model = None if damage else self.catalog.active_model()
         if model is None or self.index is None:
-            return VerifyReport(damage, None, (), (), ())
+            return VerifyReport(damage, self._index_file_fault(), (), (), ())
         missing: list[int] = []
         differing: list[int] = []
         in_catalog: list[int] = []

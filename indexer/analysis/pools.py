@@ -21,6 +21,7 @@ from indexer.analysis.track_analysis import (
     analyse_unless_known,
 )
 from indexer.analysis.window_embeddings import WindowEmbeddings, embed_windows
+from indexer.audio.tags import Tags, read_tags
 from indexer.errors import AnalysisError, ModelMismatch
 from indexer.features.alignment import file_fingerprint
 from indexer.models.registry import load_model, model_info
@@ -92,6 +93,11 @@ def fingerprint_pool(workers: int, *, limits: Limits = DEFAULT_LIMITS) -> Sandbo
     return Sandbox(_load_nothing, workers=workers, limits=limits)
 
 
+def tags_pool(workers: int, *, limits: Limits = DEFAULT_LIMITS) -> Sandbox[None]:
+    """Worker processes without a model, for `read_file_tags`."""
+    return Sandbox(_load_nothing, workers=workers, limits=limits)
+
+
 def analyse_file(
     worker: ModelWorker, path: bytes, *, windows: int = DEFAULT_WINDOWS
 ) -> TrackAnalysis:
@@ -116,6 +122,11 @@ def embed_file_windows(
 def fingerprint_file(_worker: object, path: bytes) -> Fingerprint:
     """Coarse log-mel of a file's beginning, for aligning it with others."""
     return file_fingerprint(path)
+
+
+def read_file_tags(_worker: object, path: bytes) -> Tags:
+    """Tags of a file; empty ones where it has none that can be read."""
+    return read_tags(path)
 
 
 def _load_worker(

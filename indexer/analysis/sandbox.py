@@ -8,12 +8,12 @@ submitted with it.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import resource
 import signal
 import sys
 import threading
-import time
 import types
 from collections import deque
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -261,12 +261,15 @@ def _address_space() -> int:
 
 
 def _die_with_parent() -> None:
-    """Leave when the process that started us is gone, however it went."""
-    parent = os.getppid()
+    """Exit as soon as the process that started this one is gone, or if it is gone already.
+
+    Not by PR_SET_PDEATHSIG: that is sent when the thread ends that started the worker.
+    """
+    parent = multiprocessing.parent_process()
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
+        if parent is not None:
+            parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -7,28 +7,33 @@ the order of the files: the same library gets the same ids however fast each wor
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from indexer.analysis.pools import Outcome, analyse_file, analyse_new_file
+from indexer.analysis.pools import Outcome, analyse_file, analyse_new_file, read_file_tags
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
+from indexer.catalog.writer import Stored
 from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from indexer.analysis.pools import AnalysisPool, ModelWorker
-    from indexer.analysis.sandbox import Job
-    from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
+    from indexer.analysis.pools import AnalysisPool
+    from indexer.analysis.sandbox import Job, Sandbox
     from indexer.catalog.reader import Catalog, StoredModel
-    from indexer.catalog.writer import Stored
 
 Analysed: TypeAlias = tuple[SeenFile, Outcome]
+State = TypeVar("State")
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+
+log = logging.getLogger(__name__)
 
 _POLL_S = 0.2
 _RETRY_OPTION: dict[type[AnalysisError], str] = {
@@ -123,19 +128,45 @@ def analyse_files(
     return tally
 
 
+def reread_tags(
+    catalog: Catalog,
+    files: Sequence[SeenFile],
+    pool: Sandbox[None],
+    *,
+    in_flight: int,
+    batching: Batching,
+    stop: Callable[[], bool],
+    on_progress: Callable[[Progress], None],
+) -> int:
+    """Read the tags of files that have tracks, and store those that changed; returns how many."""
+    retagged = done = 0
+    outcomes = _outcomes(pool, read_file_tags, files, in_flight=in_flight, stop=stop)
+    for batch in _batches(outcomes, batching):
+        changed = 0
+        with catalog.writing() as connection:
+            for file, tags in batch:
+                if isinstance(tags, AnalysisError):
+                    log.warning("the tags stay as they are: %s", tags)
+                else:
+                    stored = writer.store_tags(connection, file.path, tags)
+                    changed += stored is Stored.RETAGGED
+        retagged += changed
+        done += len(batch)
+        on_progress(Progress(total=len(files), done=done))
+    return retagged
+
+
 def _outcomes(
-    pool: AnalysisPool,
-    work: Callable[[ModelWorker, bytes], TrackAnalysis | KnownRecording],
+    pool: Sandbox[State],
+    work: Callable[[State, bytes], Result],
     files: Sequence[SeenFile],
     *,
     in_flight: int,
     stop: Callable[[], bool],
-) -> Iterator[Analysed | None]:
+) -> Iterator[tuple[SeenFile, Result | AnalysisError] | None]:
     """Each file with its outcome, as they come; None now and then while there is none."""
     waiting = deque(files)
-    flying: dict[
-        Future[Outcome], tuple[SeenFile, Job[ModelWorker, TrackAnalysis | KnownRecording]]
-    ] = {}
+    flying: dict[Future[Result | AnalysisError], tuple[SeenFile, Job[State, Result]]] = {}
     while waiting or flying:
         while waiting and len(flying) < in_flight:
             file = waiting.popleft()
@@ -155,9 +186,9 @@ def _outcomes(
             yield None
 
 
-def _batches(outcomes: Iterator[Analysed | None], batching: Batching) -> Iterator[list[Analysed]]:
+def _batches(outcomes: Iterator[Item | None], batching: Batching) -> Iterator[list[Item]]:
     """Outcomes in batches of `batching.files`, or of those of `batching.wait_s`."""
-    batch: list[Analysed] = []
+    batch: list[Item] = []
     oldest = 0.0
     for outcome in outcomes:
         if outcome is not None:

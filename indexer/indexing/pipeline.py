@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from indexer.analysis.pools import AnalysisPool
+from indexer.analysis.pools import AnalysisPool, tags_pool
 from indexer.analysis.sandbox import Limits
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS
 from indexer.catalog import file_queries, writer
@@ -24,7 +24,7 @@ from indexer.errors import (
     ModelMismatch,
 )
 from indexer.filesystem import display_path, folder_prefix, resolve_path
-from indexer.indexing.executor import Batching, Progress, Tally, analyse_files
+from indexer.indexing.executor import Batching, Progress, Tally, analyse_files, reread_tags
 from indexer.indexing.plan import Plan, plan
 from indexer.indexing.scan import scan
 from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
@@ -57,6 +57,10 @@ class Options:
         Worker processes; 0 means one for each processor.
     retry_failed, empty_is_gone : bool
         See `indexer.indexing.plan.plan`.
+    include_hidden : bool
+        See `indexer.indexing.scan.scan`.
+    reread_tags : bool
+        Whether to read the tags of unchanged files again.
     stop_after_s : float or None
         Start no more files after this many seconds.
     batching : Batching
@@ -69,6 +73,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     retry_failed: bool = False
     empty_is_gone: bool = False
+    include_hidden: bool = False
+    reread_tags: bool = False
     stop_after_s: float | None = None
     batching: Batching = field(default_factory=Batching)
 
@@ -153,6 +159,7 @@ def index_paths(
     keys_by_path = _keys_by_path(keys or {})
     found = scan(
         named if named and not switching else [*named, *catalog.roots()],
+        include_hidden=options.include_hidden,
         on_file=lambda count: on_progress(Progress(scanned=count)),
         stop=interrupted,
     )
@@ -163,6 +170,7 @@ def index_paths(
         file_queries.known_files(catalog),
         file_queries.failed_files(catalog),
         roots=catalog.roots(),
+        mounts=catalog.mounts(),
         named=set(named),
         retry_failed=options.retry_failed,
         empty_is_gone=options.empty_is_gone,
@@ -171,8 +179,8 @@ def index_paths(
     model = _store_plan(library, info, windows, todo, found.walked, keys_by_path)
     files = todo.analyse + _files_to_embed(library, model, found.walked, todo.analyse)
     tally = Tally()
+    workers = options.workers or _processors()
     if files and not stop():
-        workers = options.workers or _processors()
         with _open_pool(library, model, min(workers, len(files)), options, pool) as running:
             tally = analyse_files(
                 catalog,
@@ -185,13 +193,26 @@ def index_paths(
                 stop=stop,
                 on_progress=on_progress,
             )
+    retagged = 0
+    if options.reread_tags and todo.unchanged and not stop():
+        with tags_pool(min(workers, len(todo.unchanged)), limits=options.limits) as readers:
+            retagged = reread_tags(
+                catalog,
+                todo.unchanged,
+                readers,
+                in_flight=_IN_FLIGHT * workers,
+                batching=options.batching,
+                stop=stop,
+                on_progress=on_progress,
+            )
     _finish(library, model, active if switching else None)
+    counts = {Stored.RETURNED: len(todo.returned), Stored.RETAGGED: retagged}
     return Summary(
-        stored=tally.stored + Counter({Stored.RETURNED: len(todo.returned)}),
+        stored=tally.stored + Counter(counts),
         failed=tally.failed,
         failed_before=todo.failed_before,
         missing=catalog.count_missing(todo.vanished),
-        unchanged=todo.unchanged,
+        unchanged=len(todo.unchanged) - retagged,
         other_files=found.other_files,
         waiting=len(files) - tally.done,
         left_alone={path: count for path, count in todo.left_alone.items() if count},
@@ -252,6 +273,7 @@ def _store_plan(
             writer.set_key(connection, path, key)
         for root in walked:
             writer.add_root(connection, root)
+        writer.set_mounts(connection, todo.mounts)
         writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
         writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
         writer.delete_failures(connection, todo.forgotten)

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 
 from indexer.audio.formats import AUDIO_SUFFIXES
 from indexer.catalog.file_queries import SeenFile
+from indexer.indexing.exclusions import GLOBS, MARKER, Glob, is_hidden, read_globs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scan:
-    """What a walk over the disk has found.
+    """Files found by a walk over folders.
 
     Attributes
     ----------
@@ -32,6 +33,8 @@ class Scan:
     unreachable : dict of bytes to str
         Folders and files that could not be looked into, with the reason; nothing below them is
         known to have vanished.
+    mounts : list of bytes
+        Folders below those walked from where another disk is mounted.
     other_files : int
         Files passed over because their ending is not one of audio, hidden ones not counted.
     """
@@ -39,12 +42,24 @@ class Scan:
     files: list[SeenFile] = field(default_factory=list)
     walked: list[bytes] = field(default_factory=list)
     unreachable: dict[bytes, str] = field(default_factory=dict)
+    mounts: list[bytes] = field(default_factory=list)
     other_files: int = 0
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder to list; `device` is that of the folder above, None for one walked from."""
+
+    path: bytes
+    root: bytes
+    device: int | None = None
+    globs: tuple[Glob, ...] = ()
 
 
 def scan(
     paths: Sequence[bytes],
     *,
+    include_hidden: bool = False,
     on_file: Callable[[int], None] = lambda _count: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Scan:
@@ -53,75 +68,84 @@ def scan(
     Parameters
     ----------
     paths : sequence of bytes
-        Absolute paths of folders and files. A file given by name counts whatever its ending.
+        Absolute paths of folders and files. A file given by name counts whatever its ending, a
+        folder whatever its name.
+    include_hidden : bool
+        Whether to walk hidden folders and those for deleted files, too.
     on_file : function of int
         Called now and then with the number of files seen so far.
     stop : function to bool
         Asked at every folder; once it says yes, nothing more is looked at.
     """
+    found = Scan()
     files: dict[bytes, SeenFile] = {}
-    walked: list[bytes] = []
-    unreachable: dict[bytes, str] = {}
     seen_folders: set[tuple[int, int]] = set()
-    others = 0
     for path in paths:
         try:
-            found = os.stat(path)
+            status = os.stat(path)
         except OSError as error:
-            unreachable[path] = error.strerror or str(error)
+            found.unreachable[path] = error.strerror or str(error)
             continue
-        if not stat.S_ISDIR(found.st_mode):
+        if not stat.S_ISDIR(status.st_mode):
             root = os.path.dirname(path)
-            files.setdefault(path, SeenFile(path, root, found.st_size, found.st_mtime_ns))
+            files.setdefault(path, SeenFile(path, root, status.st_size, status.st_mtime_ns))
             continue
-        walked.append(path)
-        folders = [path]
+        found.walked.append(path)
+        folders = [_Folder(path, path)]
         while folders and not stop():
             folder = folders.pop()
             try:
-                found_files, below, passed = _list_folder(folder, path, seen_folders, unreachable)
+                below = _list_folder(folder, found, files, seen_folders, include_hidden)
             except OSError as error:
-                unreachable[folder] = error.strerror or str(error)
+                found.unreachable[folder.path] = error.strerror or str(error)
                 continue
-            for file in found_files:
-                files.setdefault(file.path, file)
-            others += passed
             folders += reversed(below)
             on_file(len(files))
-    return Scan(list(files.values()), walked, unreachable, others)
+    found.files += files.values()
+    return found
 
 
 def _list_folder(
-    folder: bytes,
-    root: bytes,
+    folder: _Folder,
+    found: Scan,
+    files: dict[bytes, SeenFile],
     seen_folders: set[tuple[int, int]],
-    unreachable: dict[bytes, str],
-) -> tuple[list[SeenFile], list[bytes], int]:
-    """One folder's audio files and folders, both sorted, and how many other files it holds."""
-    status = os.stat(folder)
+    include_hidden: bool,  # noqa: FBT001 - handed through
+) -> list[_Folder]:
+    """Add one folder's audio files to a scan; returns the folders in it, sorted."""
+    status = os.stat(folder.path)
     identity = (status.st_dev, status.st_ino)
     if identity in seen_folders:
-        return [], [], 0
+        return []
     seen_folders.add(identity)
-    with os.scandir(folder) as listing:
+    with os.scandir(folder.path) as listing:
         entries = sorted(listing, key=lambda entry: entry.name)
-    files: list[SeenFile] = []
-    folders: list[bytes] = []
-    others = 0
+    names = {entry.name for entry in entries}
+    if folder.device is not None and MARKER in names:
+        return []
+    if folder.device not in (None, status.st_dev):
+        found.mounts.append(folder.path)
+    globs = folder.globs + (read_globs(folder.path) if GLOBS in names else ())
+    below: list[_Folder] = []
     for entry in entries:
         try:
-            if entry.is_dir():
-                folders.append(entry.path)
+            is_folder = entry.is_dir()
+            if any(glob.matches(entry.path, is_folder=is_folder) for glob in globs):
+                continue
+            if is_folder:
+                if include_hidden or not is_hidden(entry.name):
+                    below.append(_Folder(entry.path, folder.root, status.st_dev, globs))
             elif not _is_audio(entry.name):
-                others += not entry.name.startswith(b".")
+                found.other_files += not entry.name.startswith(b".")
             # "._x.mp3" is what macOS leaves beside x.mp3 on foreign disks: not sound.
             elif not entry.name.startswith(b"._"):
-                found = entry.stat()
-                files.append(SeenFile(entry.path, root, found.st_size, found.st_mtime_ns))
+                seen = entry.stat()
+                file = SeenFile(entry.path, folder.root, seen.st_size, seen.st_mtime_ns)
+                files.setdefault(file.path, file)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ELOOP):
-                unreachable[entry.path] = error.strerror or str(error)
-    return files, folders, others
+                found.unreachable[entry.path] = error.strerror or str(error)
+    return below
 
 
 def _is_audio(name: bytes) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -205,6 +206,13 @@ def read_sidecar(path: str | Path) -> Sidecar:
 def sidecar_path(path: str | Path) -> Path:
     """Return where the sidecar of an index file is."""
     return Path(f"{path}.stamp")
+
+
+def remove_drafts(path: str | Path) -> None:
+    """Remove what a killed process left of an index file that it was writing."""
+    for target in (Path(path), sidecar_path(path)):
+        with suppress(OSError):
+            _draft(target).unlink(missing_ok=True)
 
 
 def _encode(sidecar: Sidecar) -> bytes:

@@ -58,6 +58,16 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take the tracks of a folder that is empty now for deleted, not for unreachable.",
 )
+@click.option(
+    "--include-hidden",
+    is_flag=True,
+    help="Scan hidden folders and those for deleted files, too.",
+)
+@click.option(
+    "--reread-tags",
+    is_flag=True,
+    help="Read the tags of unchanged files again, as after a tagger that keeps times and sizes.",
+)
 @click.option("--stop-after", callback=as_seconds, help="End cleanly after this time, e.g. 2h.")
 @limit_options
 @json_option
@@ -70,6 +80,8 @@ def index(
     model: str | None,
     retry_failed: bool,  # noqa: FBT001
     empty_is_gone: bool,  # noqa: FBT001
+    include_hidden: bool,  # noqa: FBT001
+    reread_tags: bool,  # noqa: FBT001
     stop_after: float | None,
     timeout: int,
     memory: int,
@@ -94,6 +106,8 @@ def index(
         limits=Limits(wall_s=timeout, cpu_s=timeout + 1, memory_bytes=memory << 20),
         retry_failed=retry_failed,
         empty_is_gone=empty_is_gone,
+        include_hidden=include_hidden,
+        reread_tags=reread_tags,
         stop_after_s=stop_after,
     )
     with _signals() as signals, progress_bar() as show:

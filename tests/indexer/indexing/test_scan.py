@@ -82,7 +82,7 @@ def test_an_unchanged_file_is_not_analysed(
 ) -> None:
     path = write(tmp_path / "1.mp3")
     todo = plan(scan([os.fsencode(tmp_path)]), known_as(path, status), {})
-    assert ([f.path for f in todo.analyse], todo.returned, todo.unchanged) == expected
+    assert ([f.path for f in todo.analyse], todo.returned, len(todo.unchanged)) == expected
 
 
 def test_a_changed_file_is_analysed_again(tmp_path: Path) -> None:
