@@ -7,8 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from indexer.errors import InvalidOption
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def display_path(path: bytes) -> str:
@@ -75,6 +77,51 @@ def atomic_write(path: str | os.PathLike[str], *, draft: Path | None = None) -> 
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def replace_file(
+    path: str | os.PathLike[str],
+    content: bytes,
+    *,
+    kind: str,
+    is_kind: Callable[[Path], bool],
+    remedy: str = "name another file",
+) -> None:
+    """Write a file atomically; an existing one only where it is empty or of the same kind.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the kind, for the message: "PNG picture".
+    is_kind : function
+        Whether an existing file is of the kind.
+    remedy : str
+        What a person can do about a file of another kind.
+
+    Raises
+    ------
+    InvalidOption
+        There is a file of another kind, a folder or a device, or the file cannot be written.
+    """
+    target = Path(path)
+    try:
+        if target.exists():
+            if not target.is_file():
+                raise InvalidOption(f"{path} is not a file: name a {kind}")
+            if target.stat().st_size and not is_kind(target):
+                raise InvalidOption(f"{path} exists and is no {kind}: {remedy}")
+        with atomic_write(target) as file:
+            file.write(content)
+    except OSError as error:
+        raise InvalidOption(
+            f"{path} cannot be written ({error.strerror or error}): name another file"
+        ) from error
+
+
+def begins_with(path: Path, head: bytes) -> bool:
+    """Whether a file begins with some bytes, letters of either case."""
+    with path.open("rb") as file:
+        return file.read(len(head)).lower() == head.lower()
 
 
 def fsync_file(file: BinaryIO) -> None:

@@ -88,8 +88,8 @@ class AnalysisPool(Sandbox[ModelWorker]):
         )
 
 
-def fingerprint_pool(workers: int, *, limits: Limits = DEFAULT_LIMITS) -> Sandbox[None]:
-    """Worker processes without a model, for `fingerprint_file`."""
+def decoding_pool(workers: int = 1, *, limits: Limits = DEFAULT_LIMITS) -> Sandbox[None]:
+    """Worker processes without a model, for tasks that only decode, as `fingerprint_file`."""
     return Sandbox(_load_nothing, workers=workers, limits=limits)
 
 

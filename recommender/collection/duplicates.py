@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.analysis.pools import fingerprint_file, fingerprint_pool
+from indexer.analysis.pools import decoding_pool, fingerprint_file
 from indexer.errors import AnalysisError
 from indexer.features.alignment import Alignment, align
 from recommender.retrieval.near_duplicates import (
@@ -341,7 +341,7 @@ def _listen(
     failures: dict[int, str] = {}
     if not order:
         return alignments, failures
-    with fingerprint_pool(min(workers or os.cpu_count() or 1, len(order))) as pool:
+    with decoding_pool(min(workers or os.cpu_count() or 1, len(order))) as pool:
         heard = pool.map(fingerprint_file, (tracks[place].path for place in order))
         for number, (place, outline) in enumerate(zip(order, heard, strict=True)):
             on_progress(number, len(order))

@@ -127,16 +127,22 @@ def explore(out: Path, title: str, random_state: int, catalog: str, as_json: boo
     Counts, durations, formats, genres, tempi, tags per genre, a map, how separable genres are,
     outliers, near-duplicates, failures. With --json the figures are printed too.
     """
+    from indexer.filesystem import begins_with, replace_file
     from recommender.collection.survey import survey
     from recommender.engine import Recommender
     from recommender.plots.report import write_page
-    from recommender.plots.style import check_target, replace_file
+    from recommender.plots.style import check_target
 
     check_target(out, ".html")
     with Recommender.open(catalog) as recommender:
         found = survey(recommender, catalog, seed=random_state, report=print_message)
     page = write_page(found, title=title, today=datetime.now(UTC).astimezone().date())
-    replace_file(out, page, kind="HTML page", begins=b"<!doctype html>")
+    replace_file(
+        out,
+        page,
+        kind="HTML page",
+        is_kind=lambda existing: begins_with(existing, b"<!doctype html>"),
+    )
     if as_json:
         print_json({"report": str(out), **found.to_json()})
         return

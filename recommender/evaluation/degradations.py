@@ -99,6 +99,7 @@ def without_beginning(sound: Sound) -> Sound:
 MP3 = Kind("MP3 64k", ".mp3", 64_000)
 OPUS = Kind("Opus 32k", ".opus", 32_000)
 PLAIN = Kind("16-bit WAV")
+ENCODINGS = (MP3, OPUS)
 KINDS = (
     MP3,
     OPUS,
@@ -167,6 +168,35 @@ def _frames_from(container: InputContainer, start_s: float) -> Iterator[AudioFra
         for frame in frames:
             if frame.time is None or frame.time >= start_s - 1.0:
                 yield frame
+
+
+def write_copies(
+    _worker: object, path: bytes, *, folder: Path, start_s: float, seconds: float
+) -> dict[str, Path]:
+    """Write a crop of a file as `PLAIN` and the whole file in `ENCODINGS`; a task for a worker.
+
+    Parameters
+    ----------
+    start_s, seconds : float
+        Of the crop.
+
+    Returns
+    -------
+    dict of str to Path
+        The copies, by the name of their kind.
+
+    Raises
+    ------
+    AnalysisError
+        The file cannot be read; the message says why.
+    """
+    whole, crop = read_sound(path), read_sound(path, start_s=start_s, seconds=seconds)
+    return {
+        kind.name: write_copy(folder, f"copy {number}", sound, kind)
+        for number, (kind, sound) in enumerate(
+            ((PLAIN, crop), *((kind, whole) for kind in ENCODINGS))
+        )
+    }
 
 
 def write_copy(folder: Path, name: str, sound: Sound, kind: Kind) -> Path:

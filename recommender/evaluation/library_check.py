@@ -128,7 +128,7 @@ def _heard_anew(
         return [_unheard(str(error))]
     if not found.crops:
         longest = f"no track is shorter than {LONGEST_S / 60:.0f} minutes"
-        return [_unheard(found.unheard[-1] if found.unheard else longest)]
+        return [_unheard(found.failures[-1] if found.failures else longest)]
     return [_crops(found), *_encodings(found)]
 
 
@@ -137,12 +137,12 @@ def _unheard(reason: str) -> Finding:
 
 
 def _crops(found: Lookups) -> Finding:
-    figures = _figures_of(found.crops) | {"unheard": list(found.unheard)}
+    figures = _figures_of(found.crops) | {"failures": list(found.failures)}
     return Finding(
         "crops",
         "a part finds its track",
         _told(found.crops, figures)
-        + (f"; {len(found.unheard)} could not be heard" if found.unheard else ""),
+        + (f"; {len(found.failures)} could not be analysed" if found.failures else ""),
         f"{CROP_S:.0f} s from the beginning or the middle of a track should lead back to it; where "
         "they do not, the model hears other parts of the track as other music. In the first "
         f"{FIRST}: usually at least {_USUAL_CROPS:.0%}.",

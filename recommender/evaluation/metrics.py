@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import skew
 
 from indexer.errors import BadVector
 from indexer.vectors.unit_vectors import unit_rows
@@ -127,7 +128,7 @@ class Hubness:
     @property
     def skewness(self) -> float:
         """Third standardised moment of the occurrences; 0 when all are equal."""
-        return float(_skewness(self.occurrences[np.newaxis])[0])
+        return _skewness(self.occurrences)
 
     @property
     def largest(self) -> int:
@@ -151,7 +152,7 @@ class Hubness:
             drawn = self.occurrences[
                 rng.integers(len(self.occurrences), size=self.occurrences.size)
             ]
-            found[row] = _skewness(drawn[np.newaxis])[0], (drawn > 0).mean()
+            found[row] = _skewness(drawn), (drawn > 0).mean()
         return np.asarray(np.percentile(found, [2.5, 97.5], axis=0))
 
 
@@ -358,10 +359,5 @@ def _in_order(similarity: Vectors, seeds: Places, *, first: int | None = None) -
     return (keys[:, : count - 1] & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-def _skewness(rows: NDArray[np.int64]) -> Floats:
-    centred = rows - rows.mean(1, keepdims=True)
-    variance = (centred**2).mean(1)
-    third = (centred**3).mean(1)
-    return np.asarray(
-        np.divide(third, variance**1.5, out=np.zeros_like(third), where=variance > _NEAR_ZERO)
-    )
+def _skewness(occurrences: NDArray[np.int64]) -> float:
+    return 0.0 if np.ptp(occurrences) == 0 else float(skew(occurrences))

@@ -1,18 +1,20 @@
-"""Tracks of a library heard anew from their files, altered, and looked up in it."""
+"""Ranks of tracks among the neighbours of altered copies of their files."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from indexer.analysis.pools import decoding_pool
 from indexer.errors import AnalysisError
 from indexer.vectors.half_precision import to_unit_float32
-from recommender.evaluation.degradations import MP3, OPUS, PLAIN, read_sound, write_copy
+from recommender.evaluation.degradations import ENCODINGS, PLAIN, write_copies
 from recommender.retrieval.lookup import display_name
 from recommender.retrieval.near_duplicates import TrackFacts, is_same_recording
 
@@ -21,14 +23,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from indexer.analysis.sandbox import Sandbox
     from indexer.catalog.reader import Track
     from recommender.engine import Recommender
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being done, how many are done and of how many."""
+"""Called with what is being done, how many are done and of how many."""
 
 CROP_S = 30.0
-ENCODINGS = (MP3, OPUS)
 
 _LOOK_AT = 100
 
@@ -58,7 +60,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Lookups:
-    """What has become of a sample of tracks.
+    """Lookups of the copies of a sample of tracks.
 
     Attributes
     ----------
@@ -69,8 +71,8 @@ class Lookups:
         Of the whole track encoded anew, by the kind of encoding.
     between : list of float
         Cosine of the two encodings of each track.
-    unheard : list of str
-        Why tracks of the sample could not be heard.
+    failures : list of str
+        Why tracks of the sample could not be analysed.
     """
 
     crops: list[Lookup] = field(default_factory=list)
@@ -78,54 +80,62 @@ class Lookups:
         default_factory=lambda: {kind.name: [] for kind in ENCODINGS}
     )
     between: list[float] = field(default_factory=list)
-    unheard: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
 
 def copy_lookups(
     recommender: Recommender, tracks: Sequence[Track], *, progress: Progress
 ) -> Lookups:
-    """Hear each track's crop and encodings, and look them up.
+    """Write a crop and encodings of each track, in a worker, embed them and look them up.
 
     Raises
     ------
     ModelMissing, ModelMismatch
         The catalog's model is not on this machine.
+    WorkersFailed
     """
     found = Lookups()
-    with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:
+    with tempfile.TemporaryDirectory(prefix="soundalike-") as folder, decoding_pool() as pool:
         for number, track in enumerate(tracks):
             try:
-                _look_up_one(recommender, track, Path(folder), found, middle=number % 2 == 1)
+                vectors = _embed_copies(
+                    recommender, pool, track, Path(folder), middle=number % 2 == 1
+                )
             except AnalysisError as error:
-                found.unheard.append(str(error))
-            progress("hearing a sample anew", number + 1, len(tracks))
+                found.failures.append(str(error))
+            else:
+                _add_lookups(recommender, track, vectors, found)
+            progress("embedding copies of a sample", number + 1, len(tracks))
     return found
 
 
-def _look_up_one(
-    recommender: Recommender, track: Track, folder: Path, found: Lookups, *, middle: bool
-) -> None:
-    sound = read_sound(track.path)
+def _embed_copies(
+    recommender: Recommender, pool: Sandbox[None], track: Track, folder: Path, *, middle: bool
+) -> dict[str, NDArray[np.float32]]:
+    """Unit embedding of each copy, by the name of its kind."""
     seconds = min(CROP_S, track.duration_s / 2)
     start_s = (track.duration_s - seconds) / 2 if middle else 0.0
-    part = read_sound(track.path, start_s=start_s, seconds=seconds)
-    heard = {
-        kind.name: _heard(recommender, write_copy(folder, "copy", content, kind))
-        for kind, content in ((PLAIN, part), *((kind, sound) for kind in ENCODINGS))
-    }
-    # Only now, so that a track is in all lists or in none.
-    found.crops.append(_look_up(recommender, heard[PLAIN.name], track))
-    for kind in ENCODINGS:
-        found.encodings[kind.name].append(_look_up(recommender, heard[kind.name], track))
-    one, other = (heard[kind.name] for kind in ENCODINGS)
-    found.between.append(float(one @ other))
+    copies = pool.run(
+        partial(write_copies, folder=folder, start_s=start_s, seconds=seconds), track.path
+    )
+    return {kind: _embed(recommender, path) for kind, path in copies.items()}
 
 
-def _heard(recommender: Recommender, path: Path) -> NDArray[np.float32]:
+def _embed(recommender: Recommender, path: Path) -> NDArray[np.float32]:
     analysis = recommender.analyse(path)
     path.unlink()
     (vector,) = to_unit_float32(analysis.embedding[np.newaxis])
     return np.asarray(vector)
+
+
+def _add_lookups(
+    recommender: Recommender, track: Track, vectors: dict[str, NDArray[np.float32]], found: Lookups
+) -> None:
+    found.crops.append(_look_up(recommender, vectors[PLAIN.name], track))
+    for kind in ENCODINGS:
+        found.encodings[kind.name].append(_look_up(recommender, vectors[kind.name], track))
+    one, other = (vectors[kind.name] for kind in ENCODINGS)
+    found.between.append(float(one @ other))
 
 
 def _look_up(recommender: Recommender, vector: NDArray[np.float32], track: Track) -> Lookup:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
 from indexer.errors import InvalidOption
-from indexer.filesystem import atomic_write, display_path
+from indexer.filesystem import display_path, replace_file
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
@@ -173,33 +173,20 @@ def _uri(path: bytes) -> str:
 
 
 def _replace(path: Path, text: str, *, overwrite: bool) -> None:
-    # Through a link, the file it leads to is replaced rather than the link.
-    place = Path(os.path.realpath(path))
-    try:
-        _check(path, place, overwrite=overwrite)
-        with atomic_write(place) as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise InvalidOption(
-            f"{path} cannot be written ({error.strerror or error}): name another file"
-        ) from error
-
-
-def _check(path: Path, place: Path, *, overwrite: bool) -> None:
-    """Refuse to replace what is no playlist."""
-    if not place.exists():
-        return
-    if not place.is_file():
-        raise InvalidOption(f"{path} is not a file: name one that ends in .m3u8 or .json")
-    if not overwrite and not _is_playlist(place):
-        raise InvalidOption(f"{path} exists and is no playlist: name another file, or use --force")
+    replace_file(
+        path,
+        text.encode(),
+        kind="playlist",
+        is_kind=lambda existing: overwrite or _is_playlist(existing),
+        remedy="name another file, or use --force",
+    )
 
 
 def _is_playlist(path: Path) -> bool:
-    """Whether a file is one that could have been written here; an empty one holds nothing."""
+    """Whether a file is one that could have been written here."""
     with path.open("rb") as file:
         head = file.read(16)
-    if not head or head.removeprefix(b"\xef\xbb\xbf").startswith(_HEADER.encode()):
+    if head.removeprefix(b"\xef\xbb\xbf").startswith(_HEADER.encode()):
         return True
     if path.suffix.lower() != ".json":
         return False

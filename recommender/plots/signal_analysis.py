@@ -1,7 +1,7 @@
-"""A sound heard from its beginning on, in a worker: what pictures of it are made of.
+"""The sound of a file as arrays, analysed in a worker: what pictures of it are made of.
 
 Files are untrusted, so they are decoded where indexing decodes them: in a worker process with
-limits of memory, CPU and wall time. What comes back are finite arrays of a bounded size.
+limits of memory, CPU and wall time, which returns finite arrays of a bounded size.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
     from indexer.models.registry import Model
 
 LONGEST_S = 600.0
-"""So much of a file is heard, from its first sound on."""
+"""So much of a file is analysed, from its first sound on."""
 MOST_WINDOWS = 180
-"""Windows follow one another at whole seconds, as many as make at most so many windows."""
+"""At most so many windows are embedded, whole seconds apart."""
 HOP_S = 0.016
-"""From one frame of `decibels` and `onsets` to the next."""
+"""Seconds from one frame of `decibels` and `onsets` to the next."""
 MEL_BANDS = 128
 _FLOOR = 1e-9
 _FRAME_S = 0.064
-_PIECE_S = 60.0
+PIECE_S = 60.0
+"""So much is transformed at a time: the spectra of all would not fit into memory."""
 # A frame of the spectrogram, and one that pitches are measured by, begin and end within it.
 _MARGIN_FRAMES = 24
 
@@ -95,8 +96,14 @@ class SignalAnalysis:
         return self.start_s + len(self.samples) / self.sample_rate
 
 
-def analyse_signal(path: bytes, model: Model) -> SignalAnalysis:
-    """Hear a file from its first sound on, up to `LONGEST_S`.
+def analyse_signal(
+    path: bytes,
+    model: Model,
+    *,
+    longest_s: float = LONGEST_S,
+    most_windows: int = MOST_WINDOWS,
+) -> SignalAnalysis:
+    """Decode and analyse a file from its first sound on, up to `longest_s`.
 
     Raises
     ------
@@ -109,14 +116,21 @@ def analyse_signal(path: bytes, model: Model) -> SignalAnalysis:
     with open_track(path, sample_rate=rate, window_samples=rate) as track:
         pieces: list[tuple[float, NDArray[np.float32]]] = []
         for start_s, piece in track.stream():
-            if pieces and start_s - pieces[0][0] > LONGEST_S - 0.5:
+            if pieces and start_s - pieces[0][0] > longest_s - 0.5:
                 break
             pieces.append((start_s, piece))
-    return _heard(path, track.facts, pieces, model, channel_power_ratio=track.channel_power_ratio)
+    return _analyse_pieces(
+        path,
+        track.facts,
+        pieces,
+        model,
+        channel_power_ratio=track.channel_power_ratio,
+        most_windows=most_windows,
+    )
 
 
 def analyse_signals(paths: Sequence[bytes], model: StoredModel) -> list[SignalAnalysis]:
-    """Hear files with a catalog's model, in a worker under limits.
+    """Analyse files with a catalog's model, in a worker under limits.
 
     Raises
     ------
@@ -132,21 +146,22 @@ def _analyse_file(worker: ModelWorker, path: bytes) -> SignalAnalysis:
     return analyse_signal(path, worker.model)
 
 
-def _heard(
+def _analyse_pieces(
     path: bytes,
     facts: AudioFacts,
     pieces: list[tuple[float, NDArray[np.float32]]],
     model: Model,
     *,
     channel_power_ratio: float,
+    most_windows: int,
 ) -> SignalAnalysis:
     rate, size = model.info.front_end.sample_rate, model.info.front_end.window_samples
     start_s = pieces[0][0]
-    places = [round((at - start_s) * rate) for at, _ in pieces]
-    samples = np.zeros(places[-1] + rate, np.float32)
-    for place, (_, piece) in zip(places, pieces, strict=True):
-        samples[place : place + rate] = piece
-    hop = max(1, math.ceil(len(samples) / rate / MOST_WINDOWS)) * rate
+    offsets = [round((at - start_s) * rate) for at, _ in pieces]
+    samples = np.zeros(offsets[-1] + rate, np.float32)
+    for offset, (_, piece) in zip(offsets, pieces, strict=True):
+        samples[offset : offset + rate] = piece
+    hop = max(1, math.ceil(len(samples) / rate / most_windows)) * rate
     starts = np.arange(0, max(1, len(samples) - size + 1), hop)
     if len(samples) < size:
         windows = np.resize(samples, (1, size))
@@ -172,8 +187,8 @@ def _heard(
         rate,
         start_s,
         samples,
-        _decibels(samples, rate),
-        _onsets(samples, rate),
+        mel_decibels(samples, rate),
+        onset_strength(samples, rate),
         start_s + starts / rate,
         size / rate,
         hop / rate,
@@ -187,7 +202,10 @@ def _heard(
     )
 
 
-def _decibels(samples: NDArray[np.float32], rate: int) -> NDArray[np.float16]:
+def mel_decibels(
+    samples: NDArray[np.float32], rate: int, *, piece_s: float = PIECE_S
+) -> NDArray[np.float16]:
+    """Power in mel bands in dB, float16 (frames, `MEL_BANDS`)."""
     import torch
 
     front_end = FrontEnd(
@@ -204,26 +222,34 @@ def _decibels(samples: NDArray[np.float32], rate: int) -> NDArray[np.float16]:
         power = (10.0**levels - 1.0) / LOG_GAIN
         return np.asarray(10.0 * np.log10(np.maximum(power, _FLOOR)))
 
-    return _by_frames(decibels, samples, rate).astype(np.float16)
+    return _apply_to_frames(decibels, samples, rate, piece_s=piece_s).astype(np.float16)
 
 
-def _onsets(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    return _by_frames(
-        lambda piece: measure(piece[np.newaxis], sample_rate=rate).onsets[0], samples, rate
+def onset_strength(
+    samples: NDArray[np.float32], rate: int, *, piece_s: float = PIECE_S
+) -> NDArray[np.float32]:
+    """Onset strength between each frame and the next, float32 (frames - 1,)."""
+    return _apply_to_frames(
+        lambda piece: measure(piece[np.newaxis], sample_rate=rate).onsets[0],
+        samples,
+        rate,
+        piece_s=piece_s,
     )
 
 
-def _by_frames(
-    of: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+def _apply_to_frames(
+    function: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     samples: NDArray[np.float32],
     rate: int,
+    *,
+    piece_s: float,
 ) -> NDArray[np.float32]:
-    """What a function makes of each frame, piece by piece: the spectra of all would not fit."""
+    """Values of a function for each frame, computed in pieces that overlap by a margin."""
     hop = round(HOP_S * rate)
-    margin, step = _MARGIN_FRAMES * hop, round(_PIECE_S / HOP_S) * hop
+    margin, step = _MARGIN_FRAMES * hop, round(piece_s / HOP_S) * hop
     kept = []
     for start in range(0, len(samples), step):
         low = max(0, start - margin)
-        found = of(samples[low : start + step + margin])
+        found = function(samples[low : start + step + margin])
         kept.append(found[(start - low) // hop :][: step // hop])
     return np.concatenate(kept)

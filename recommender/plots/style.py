@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import ExtraMissing, InvalidOption
-from indexer.filesystem import atomic_write
+from indexer.filesystem import begins_with, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,7 +129,12 @@ def save(figure: Figure, path: Path) -> None:
     content = BytesIO()
     with plot_style():
         figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": "soundalike"})
-    replace_file(path, content.getvalue(), kind="PNG picture", begins=_PNG)
+    replace_file(
+        path,
+        content.getvalue(),
+        kind="PNG picture",
+        is_kind=lambda existing: begins_with(existing, _PNG),
+    )
 
 
 def check_target(path: Path, suffix: str) -> None:
@@ -146,25 +151,3 @@ def check_target(path: Path, suffix: str) -> None:
         raise InvalidOption(f"the folder {path.parent} does not exist: make it first")
     if path.is_dir():
         raise InvalidOption(f"{path} is a folder: name a file that ends in {suffix}")
-
-
-def replace_file(path: Path, content: bytes, *, kind: str, begins: bytes) -> None:
-    """Put a file in its place at once; only a file of the same kind is replaced.
-
-    Raises
-    ------
-    InvalidOption
-        There is a file of another kind, or it cannot be written.
-    """
-    try:
-        if path.exists():
-            with path.open("rb") as file:
-                head = file.read(len(begins))
-            if head and head.lower() != begins.lower():
-                raise InvalidOption(f"{path} exists and is no {kind}: name another file")
-        with atomic_write(path) as file:
-            file.write(content)
-    except OSError as error:
-        raise InvalidOption(
-            f"{path} cannot be written ({error.strerror or error}): name another file"
-        ) from error

@@ -253,16 +253,14 @@ def label_ids(names: Sequence[Hashable | None]) -> NDArray[np.int64]:
 
 
 def connected_heads(count: int, first: ArrayLike, second: ArrayLike) -> NDArray[np.int64]:
-    """Connected components of pairs of places: for each of `count` places its group's first."""
-    head = list(range(count))
+    """First row of the connected component of each of `count` rows, given pairs of rows."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def find(place: int) -> int:
-        while head[place] != place:
-            head[place] = head[head[place]]
-            place = head[place]
-        return place
-
-    for one, other in zip(np.asarray(first).tolist(), np.asarray(second).tolist(), strict=True):
-        low, high = sorted((find(one), find(other)))
-        head[high] = low
-    return np.array([find(place) for place in range(count)], dtype=np.int64)
+    rows, columns = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
+    if len(rows) == 0:
+        return np.arange(count)
+    pairs = coo_array((np.ones(len(rows), np.bool_), (rows, columns)), shape=(count, count))
+    _, labels = connected_components(pairs, directed=False)
+    _, heads = np.unique(labels, return_index=True)
+    return np.asarray(heads[labels], dtype=np.int64)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer.analysis.pools import fingerprint_file, fingerprint_pool
+from indexer.analysis.pools import decoding_pool, fingerprint_file
 from indexer.errors import NotAudio, Unreadable
 from indexer.features.alignment import FRAMES_PER_S, LONGEST_S, align, file_fingerprint
 from tests import sounds
@@ -93,7 +93,7 @@ def test_a_pool_answers_in_order_and_says_what_is_wrong_with_a_file(tmp_path: Pa
     text = sounds.text_file(tmp_path / "text.mp3")
     wave = sounds.write_audio(tmp_path / "song.wav", song(1, seconds=3), sample_rate=RATE)
     paths = [os.fsencode(path) for path in (text, wave, tmp_path / "gone.wav", wave)]
-    with fingerprint_pool(1) as workers:
+    with decoding_pool(1) as workers:
         first, second, third, fourth = workers.map(fingerprint_file, paths)
     assert isinstance(first, NotAudio)
     assert isinstance(third, Unreadable)

@@ -344,7 +344,7 @@ def test_a_library_is_checked_up(original_catalog: Path, musicnn_models: Path) -
     result = run("evaluate", "--catalog", original_catalog, "--sample", 2, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     told = json.loads(result.stdout)
-    assert (told["tracks"], told["seed"]) == (12, 0)
+    assert (told["tracks"], told["random_state"]) == (12, 0)
     findings = told["findings"]
     assert list(findings) == [
         "crops",

@@ -4,23 +4,30 @@ import json
 import os
 import sys
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from indexer.errors import ExtraMissing, InvalidOption, NotAudio, Silent, Unreadable
-from recommender.plots import signal_analysis
+from indexer.filesystem import begins_with, replace_file
 from recommender.plots.signal import Signal, draw_signal, in_words, onsets_title
-from recommender.plots.signal_analysis import MEL_BANDS, SignalAnalysis, analyse_signal
-from recommender.plots.style import check_target, need_matplotlib, one_line, replace_file, save
+from recommender.plots.signal_analysis import (
+    MEL_BANDS,
+    SignalAnalysis,
+    analyse_signal,
+    mel_decibels,
+    onset_strength,
+)
+from recommender.plots.style import check_target, need_matplotlib, one_line, save
 from tests import sounds
 from tests.catalogs import Planted, plant
 from tests.recommender.plots.looking import assert_legible, png_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from matplotlib.figure import Figure
 
@@ -61,24 +68,23 @@ def test_silence_within_a_sound_is_no_tag(tmp_path: Path, model: Model) -> None:
 
 
 def test_frames_do_not_depend_on_the_pieces_they_are_made_in(
-    pair: tuple[SignalAnalysis, SignalAnalysis], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[SignalAnalysis, SignalAnalysis],
 ) -> None:
     heard, _ = pair
-    monkeypatch.setattr(signal_analysis, "_PIECE_S", 2.0)
-    assert np.allclose(signal_analysis._onsets(heard.samples, RATE), heard.onsets, atol=1e-5)
-    again = signal_analysis._decibels(heard.samples, RATE).astype(np.float32)
+    onsets = onset_strength(heard.samples, RATE, piece_s=2.0)
+    assert np.allclose(onsets, heard.onsets, atol=1e-5)
+    again = mel_decibels(heard.samples, RATE, piece_s=2.0).astype(np.float32)
     apart = np.abs(again - heard.decibels.astype(np.float32))
     assert apart.max() < 0.2
 
 
-def test_a_long_sound_is_heard_in_part_and_says_so(
-    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(signal_analysis, "LONGEST_S", 4.0)
-    monkeypatch.setattr(signal_analysis, "MOST_WINDOWS", 2)
+def test_a_long_sound_is_heard_in_part_and_says_so(tmp_path: Path, model: Model) -> None:
     sound = sounds.music(40, sample_rate=RATE, channels=1)
     heard = analyse_signal(
-        os.fsencode(sounds.write_audio(tmp_path / "l.wav", sound, sample_rate=RATE)), model
+        os.fsencode(sounds.write_audio(tmp_path / "l.wav", sound, sample_rate=RATE)),
+        model,
+        longest_s=4.0,
+        most_windows=2,
     )
     assert heard.end_s - heard.start_s == pytest.approx(4.0)
     assert heard.window_hop_s == 2.0
@@ -145,11 +151,13 @@ def test_noise_of_numbers_is_not_drawn_as_onsets(
 
 
 def test_tempo_and_key_are_told(signals: tuple[Signal, Signal]) -> None:
-    known = replace(signals[0].descriptors, tempo_bpm=91.6, tempo_confidence=0.5, key="A minor")
+    known = replace(
+        signals[0].descriptors, tempo_bpm=91.6, tempo_confidence=0.5, musical_key="A minor"
+    )
     found = replace(signals[0], descriptors=known)
     assert onsets_title(found) == ("Onset strength: 92 BPM, a beat every 0.66 s (confidence 0.50)")
     assert "   92 BPM   ·   A minor   " in in_words(found)
-    unknown = replace(found, descriptors=replace(known, tempo_bpm=None, key=None))
+    unknown = replace(found, descriptors=replace(known, tempo_bpm=None, musical_key=None))
     assert onsets_title(unknown) == "Onset strength: no steady beat"
     assert "no steady beat   ·   no clear key" in in_words(unknown)
 
@@ -191,12 +199,16 @@ def test_without_matplotlib_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 def test_only_a_file_of_the_same_kind_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
+    write = partial(
+        replace_file, kind="PNG picture", is_kind=lambda existing: begins_with(existing, b"PNG")
+    )
+    path.touch()
     for content in (b"PNG one", b"PNG two"):
-        replace_file(path, content, kind="PNG picture", begins=b"PNG")
+        write(path, content)
         assert path.read_bytes() == content
     path.write_text("my diary")
     with pytest.raises(InvalidOption, match="is no PNG"):
-        replace_file(path, b"PNG", kind="PNG picture", begins=b"PNG")
+        write(path, b"PNG")
     assert path.read_text() == "my diary"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -207,7 +219,7 @@ def test_targets_are_looked_at_first(tmp_path: Path) -> None:
         check_target(tmp_path / "folder.png", ".png")
     check_target(tmp_path / "new.PNG", ".png")
     with pytest.raises(InvalidOption, match="cannot be written"):
-        replace_file(tmp_path / "no" / "x.png", b"", kind="PNG", begins=b"")
+        replace_file(tmp_path / "no" / "x.png", b"", kind="PNG", is_kind=Path.is_file)
 
 
 def test_labels_are_one_clean_line() -> None:
