@@ -1,9 +1,9 @@
 """Near-duplicates of a whole library: a recording twice, a cut, another version.
 
 Vectors and durations propose pairs, and the sound decides: the outlines of both files are aligned.
-What correlates is sure; what correlates less, or is close and has the same name, is likely another
-version. Of what could not be heard closeness and durations tell. Tracks are grouped and shown with
-the evidence; nothing is ever deleted.
+What correlates is sure; what correlates less, or hardly but has the same name, is likely another
+version. Of what could not be heard closeness, durations and names tell. Tracks are grouped and
+shown with the evidence; nothing is ever deleted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from indexer.features.alignment import Alignment, align
 from recommender.retrieval.near_duplicates import (
     TrackFacts,
     connected_heads,
-    is_same_recording,
+    is_near_duplicate,
     scaled_threshold,
 )
 
@@ -56,6 +56,8 @@ SURE_CORRELATION = 0.85
 """Outlines that correlate this well are of one recording ..."""
 LIKELY_CORRELATION = 0.6
 """... and these share much: another mix, other words, a longer version. Drones reach 0.57."""
+NAMED_CORRELATION = 0.3
+"""As `LIKELY_CORRELATION`, of one artist and title: unlike music stays below 0.15."""
 _BLOCK = 1024
 _PART = 100_000
 
@@ -177,7 +179,7 @@ def find_duplicates(
         else candidates(vectors, facts, median_random_cosine=median_random_cosine)
     )
     same_audio = facts.recordings[pairs.first] == facts.recordings[pairs.second]
-    looks_same = is_same_recording(
+    looks_alike = is_near_duplicate(
         pairs.cosines,
         facts.at(pairs.first),
         facts.at(pairs.second),
@@ -199,10 +201,9 @@ def find_duplicates(
             alignment=heard.get((one, other)),
             sure=bool(same_audio[place]) or _aligned(heard.get((one, other)), SURE_CORRELATION),
         )
+        needed = NAMED_CORRELATION if found.same_name else LIKELY_CORRELATION
         if found.sure or (
-            looks_same[place]
-            if found.alignment is None and not found.same_name
-            else found.same_name or _aligned(found.alignment, LIKELY_CORRELATION)
+            looks_alike[place] if found.alignment is None else _aligned(found.alignment, needed)
         ):
             evidence.append(found)
     all_places = np.union1d(pairs.first[~same_audio], pairs.second[~same_audio])

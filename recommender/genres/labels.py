@@ -19,7 +19,7 @@ from indexer.audio.formats import AUDIO_SUFFIXES
 from indexer.audio.tags import read_tags
 from indexer.errors import BadLabels
 from recommender.retrieval.genre_names import genre_key, split_genres
-from recommender.retrieval.lookup import fold
+from recommender.retrieval.names import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

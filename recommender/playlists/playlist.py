@@ -9,7 +9,7 @@ import numpy as np
 
 from recommender.playlists.files import track_values
 from recommender.retrieval.answers import TupleSequence
-from recommender.retrieval.lookup import fold
+from recommender.retrieval.names import artist_key
 from recommender.retrieval.where import EVERYTHING
 
 if TYPE_CHECKING:
@@ -163,6 +163,5 @@ class PlaylistCandidates:
 
 
 def artist_of(track: Track) -> str | None:
-    """The artist, or else the album's, folded for comparing; None where the file names none."""
-    artist = track.artist or track.album_artist
-    return (fold(artist).strip() or None) if artist else None
+    """The artist, or else the album's, folded for comparing; None where neither is known."""
+    return artist_key(track.artist, track.album_artist)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from recommender.retrieval.lookup import fold
+from recommender.retrieval.names import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ _AND = re.compile(r"&|\+|\band\b|\b'?n'?\b")
 
 def genre_key(genre: str) -> str:
     """Text that all spellings of a genre share: "Hip-Hop", "hip hop"; "R&B", "R'n'B", "rnb"."""
-    words = _AND.sub("n", fold(genre).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    words = _AND.sub("n", fold(genre))
     return "".join(letter for letter in words if letter.isalnum())
 
 

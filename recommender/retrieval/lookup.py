@@ -6,12 +6,12 @@ import operator
 import os
 import posixpath
 import re
-import unicodedata
 from typing import TYPE_CHECKING, Protocol, SupportsIndex
 
 from indexer.catalog.status import TrackStatus
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
 from indexer.filesystem import display_path, resolve_path
+from recommender.retrieval.names import fold
 
 if TYPE_CHECKING:
     from indexer.catalog.reader import Catalog, Track
@@ -163,19 +163,6 @@ def display_name(track: Named) -> str:
 def display_folder(track: Named) -> str:
     """The folder of a track that lacks artist or title, below the indexed one; else ""."""
     return "" if track.artist and track.title else posixpath.dirname(track.key)
-
-
-def name_key(artist: str | None, title: str | None) -> tuple[str, str] | None:
-    """Artist and title for comparing; None where one of them is not known."""
-    return (fold(artist), fold(title)) if artist and title else None
-
-
-def fold(words: str) -> str:
-    """Text without case and accents, for comparing."""
-    if words.isascii():
-        return words.lower()
-    split = unicodedata.normalize("NFKD", words.casefold())
-    return "".join(letter for letter in split if not unicodedata.combining(letter))
 
 
 def is_id(query: str) -> bool:

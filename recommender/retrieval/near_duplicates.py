@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recommender.retrieval.library_statistics import REFERENCE_RANDOM_COSINE
-from recommender.retrieval.lookup import name_key
+from recommender.retrieval.names import name_key
 from recommender.retrieval.seeds import Seed, descriptors_of
 
 if TYPE_CHECKING:

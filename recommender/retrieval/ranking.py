@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import InvalidOption
-from recommender.retrieval.lookup import fold, whole_number
+from recommender.retrieval.lookup import whole_number
+from recommender.retrieval.names import artist_key, fold, is_placeholder
 from recommender.retrieval.near_duplicates import TrackFacts, all_apart, group_heads
 
 if TYPE_CHECKING:
@@ -293,11 +294,11 @@ def _count_left_out(result: Ranked, rule: str, count: int) -> None:
 
 
 def _artist(track: Track) -> Hashable | None:
-    return fold(track.artist or track.album_artist or "").strip() or None
+    return artist_key(track.artist, track.album_artist)
 
 
 def _album(track: Track) -> Hashable | None:
-    if not track.album:
+    if is_placeholder(track.album):
         return None
     # Many albums are called "Greatest Hits"; compilations often name no artist of their own.
-    return fold(track.album), fold(track.album_artist or "") or os.path.dirname(track.path)
+    return fold(track.album or ""), artist_key(track.album_artist) or os.path.dirname(track.path)

@@ -31,9 +31,9 @@ from recommender.retrieval.lookup import (
     find_by_words,
     find_exactly,
     find_track,
-    name_key,
     require_present,
 )
+from recommender.retrieval.names import name_key
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable

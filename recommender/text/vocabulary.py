@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from recommender.retrieval.lookup import fold
+from recommender.retrieval.names import fold
 from recommender.text.synonyms import (
     CONCEPTS,
     DECADES,

@@ -118,7 +118,7 @@ def test_the_copies_of_a_song_are_one_sure_group(copies: dict[str, Path], tmp_pa
     assert steps[-1] == (4, 4)
 
 
-def test_what_is_close_but_sounds_otherwise_is_likely_by_its_name_alone(
+def test_neither_closeness_nor_a_name_alone_makes_a_group(
     copies: dict[str, Path], tmp_path: Path
 ) -> None:
     fourth = sounds.write_audio(tmp_path / "fourth.wav", song(4), sample_rate=RATE)
@@ -131,15 +131,25 @@ def test_what_is_close_but_sounds_otherwise_is_likely_by_its_name_alone(
     ]
     with Recommender.open(library(tmp_path, tracks)) as recommender:
         found = find_duplicates(recommender, workers=1)
-    (group,) = found.groups
-    assert not group.sure
-    assert [track.id for track in group.tracks] == [3, 4]
-    assert group.evidence[0].same_name
+    assert (found.groups, found.heard) == ((), 4)
 
 
-@pytest.mark.parametrize(("correlation", "likely"), [(0.57, False), (0.61, True)])
-def test_drones_are_no_versions_of_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, correlation: float, likely: bool
+@pytest.mark.parametrize(
+    ("correlation", "title", "likely"),
+    [
+        (0.57, None, False),  # drones
+        (0.61, None, True),
+        (0.12, "Song", False),
+        (0.35, "Song", True),
+        (0.35, "Track 01", False),
+    ],
+)
+def test_less_correlation_is_needed_between_tracks_of_one_name(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    correlation: float,
+    title: str | None,
+    likely: bool,
 ) -> None:
     def heard(
         *_arguments: object,
@@ -148,8 +158,8 @@ def test_drones_are_no_versions_of_each_other(
 
     monkeypatch.setattr("recommender.collection.duplicates._listen", heard)
     tracks = [
-        near(tmp_path / "a.wav", 1, duration_s=20),
-        near(tmp_path / "b.wav", 1, duration_s=20, cosine=0.95),
+        near(tmp_path / "a.wav", 1, duration_s=20, title=title, artist="Band"),
+        near(tmp_path / "b.wav", 1, duration_s=20, cosine=0.95, title=title, artist="Band"),
     ]
     with Recommender.open(library(tmp_path, tracks)) as recommender:
         found = find_duplicates(recommender)

@@ -1,0 +1,147 @@
+"""Names of tracks and artists for comparing: folded, and None where a name says nothing.
+
+`fold` follows Unicode: compatibility decomposition (NFKD), marks removed where they are accents,
+case folding, and two small tables for what Unicode leaves apart: letters without decomposition,
+and punctuation that taggers set and people do not type.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_LETTERS = str.maketrans(
+    {
+        "ø": "o",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "ħ": "h",
+        "ŧ": "t",
+        "ı": "i",
+        "ə": "e",
+        "æ": "ae",
+        "œ": "oe",
+        "þ": "th",
+        "ŋ": "ng",
+        "ɖ": "d",
+        "ĸ": "k",
+    }
+)
+"""Latin letters that Unicode does not decompose, as people type them, in lower case."""
+
+_PUNCTUATION = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201b\u02bb\u02bc\u02b9\u2032\u00b4\u0060\ua78c\uff07", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u301d\u301e\u301f", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58\u2e3a", "-"),
+        **dict.fromkeys("\u2044\u2215", "/"),
+        "\u301c": "~",
+        "\u00d7": "x",
+        "\u266f": "#",
+        "\u266d": "b",
+        # Soft hyphen, zero-width space and joiners, marks of direction, byte-order mark.
+        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff", ""),
+    }
+)
+"""Punctuation by the character that a keyboard has for it."""
+
+_STRESS = "\u0300\u0301"
+_CYRILLIC_VOWELS = frozenset("аеиоуыэюяіАЕИОУЫЭЮЯІ")
+
+_PLACEHOLDERS = """
+track; audiotrack; audio track; track cdda wav; title; untitled; untitled track; no title;
+unknown; unknown artist; unknown title; unknown track; unknown album; unknown album artist;
+no artist; no album; no name; none; null; nan; n a; na; not available; not specified; unspecified;
+artist; album; new artist; new recording; various; various artists; va; v a;
+piste; piste audio; sans titre; titre; titre inconnu; inconnu; artiste inconnu; album inconnu;
+artistes divers; artistes varies; titel; spur; audiospur; ohne titel; unbenannt; unbekannt;
+unbekannter titel; unbekannter kunstler; unbekannter interpret; unbekanntes album;
+verschiedene; verschiedene interpreten; diverse; diverse interpreten; aufnahme;
+pista; pista de audio; sin titulo; titulo; desconocido; artista desconocido; titulo desconocido;
+album desconocido; varios artistas; varios; faixa; faixa de audio; sem titulo; desconhecido;
+artista desconhecido; titulo desconhecido; album desconhecido; varios interpretes;
+traccia; traccia audio; brano; titolo; senza titolo; sconosciuto; artista sconosciuto;
+titolo sconosciuto; traccia sconosciuta; album sconosciuto; artisti vari; autori vari; aa vv;
+nummer; naamloos; zonder titel; onbekend; onbekende artiest; onbekende titel; onbekend album;
+diverse artiesten; spor; lydspor; uden titel; uten tittel; ukendt; ukendt kunstner; ukjent;
+ukjent artist; spar; ljudspar; namnlos; utan titel; okand; okand artist; raita; nimeton;
+tuntematon; tuntematon artisti; tuntematon esittaja; utwor; sciezka; bez tytulu; nieznany;
+nieznany wykonawca; nieznany artysta; nieznany album; rozni wykonawcy; stopa; skladba; bez nazvu;
+neznamy; neznamy interpret; neznamy umelec; ruzni; szam; sav; ismeretlen; ismeretlen eloado;
+cim nelkul; fara titlu; piesa; necunoscut; artist necunoscut; parca; adsiz; isimsiz; bilinmeyen;
+bilinmeyen sanatci; трек; дорожка; аудиодорожка; без названия; без имени; неизвестен; неизвестно;
+неизвестный; неизвестный исполнитель; неизвестный артист; неизвестный альбом; разные исполнители;
+доріжка; без назви; невідомий; невідомий виконавець; писта; без заглавие; неизвестен изпълнител;
+κομμάτι; χωρίς τίτλο; άτιτλο; άγνωστο; άγνωστος; άγνωστος καλλιτέχνης; トラック; 無題; 不明;
+タイトル不明; 不明なアーティスト; 不明なタイトル; アーティスト不明; オーディオトラック; ヴァリアス;
+音轨; 音軌; 曲目; 轨道; 未知; 未知艺术家; 未知藝術家; 未知歌手; 未知标题; 未知專輯; 未知专辑;
+无标题; 無標題; 未命名; 群星; 트랙; 제목 없음; 무제; 알 수 없음; 알 수 없는 아티스트;
+알 수 없는 음악가;
+مسار; بدون عنوان; مجهول; غير معروف; فنان غير معروف; רצועה; ללא שם; ללא כותרת; לא ידוע; אמן לא ידוע
+"""
+"""Titles and artists that taggers and rippers write for want of a name, without numbers."""
+
+_WORDS = re.compile(r"[^\W\d_]+")
+_NOTHING = re.compile(r"[-_.?~/\s]*|0\d*")
+
+
+def fold(text: str) -> str:
+    """Text for comparing names: without case, accents and typographic punctuation.
+
+    Marks are removed from Latin and Greek letters; from Cyrillic ones only the stress, and ё
+    becomes е: й and ї are letters of their own, as が is.
+    """
+    if text.isascii():
+        return text.replace("`", "'").lower()
+    decomposed = unicodedata.normalize("NFKD", text.translate(_PUNCTUATION))
+    # Compatibility forms decompose to typographic punctuation too.
+    folded = _without_accents(decomposed.translate(_PUNCTUATION)).casefold().translate(_LETTERS)
+    return unicodedata.normalize("NFC", folded)
+
+
+def is_placeholder(name: str | None) -> bool:
+    """Whether a title or artist says nothing: missing, "Track 01", "[unknown]", "sans titre"."""
+    folded = fold(name or "").strip()
+    words = " ".join(_WORDS.findall(folded))
+    return words in _PLACEHOLDER_WORDS if words else bool(_NOTHING.fullmatch(folded))
+
+
+def artist_key(*artists: str | None) -> str | None:
+    """The first of some artists that is known, folded; None where none is."""
+    known = (artist for artist in artists if artist and not is_placeholder(artist))
+    return next((" ".join(fold(artist).split()) for artist in known), None)
+
+
+def name_key(artist: str | None, title: str | None) -> tuple[str, str] | None:
+    """Artist and title, folded; None where one of them is missing or a placeholder."""
+    known = artist_key(artist)
+    if known is None or title is None or is_placeholder(title):
+        return None
+    return known, " ".join(fold(title).split())
+
+
+def _without_accents(decomposed: str) -> str:
+    letters = []
+    base = ""
+    for letter in decomposed:
+        if not unicodedata.combining(letter):
+            base = letter
+        elif _is_accent(letter, base):
+            continue
+        letters.append(letter)
+    return "".join(letters)
+
+
+def _is_accent(mark: str, base: str) -> bool:
+    """Whether a combining mark is an accent of its base, and not part of another letter."""
+    if "\u0400" <= base <= "\u052f":
+        return base in _CYRILLIC_VOWELS and (mark in _STRESS or (mark == "\u0308" and base in "еЕ"))
+    is_latin = base.isalpha() and (base < "\u0370" or "\u1e00" <= base <= "\u1eff")
+    is_greek = "\u0370" <= base <= "\u03ff" or "\u1f00" <= base <= "\u1fff"
+    return is_latin or is_greek
+
+
+_PLACEHOLDER_WORDS = frozenset(
+    " ".join(_WORDS.findall(fold(phrase))) for phrase in _PLACEHOLDERS.split(";")
+)
