@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import os
+import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
+from indexer.analysis.sandbox import Limits
+from indexer.catalog.schema import TrackRow
 from indexer.errors import (
     AmbiguousTrack,
     BadVector,
@@ -12,10 +18,12 @@ from indexer.errors import (
     NotAudio,
     QueryError,
     UnknownTrack,
+    WorkerDied,
 )
 from indexer.indexing.pipeline import Options, index_paths
 from indexer.library import Library
 from recommender import Ranking, Recommender, Where
+from recommender.playlists import Station, fill_playlist, path_between
 from recommender.retrieval.answers import format_clock
 from recommender.retrieval.seeds import PUSH
 from tests import sounds
@@ -234,7 +242,7 @@ def test_an_empty_catalog_and_one_of_a_single_track(tmp_path: Path) -> None:
         assert recommender.similar_to_tracks(np.ones(DIM)).to_json()["note"]
 
 
-def test_the_windows_that_match_best_are_found_by_hearing_both_again(
+def test_the_windows_of_two_tracks_that_match_best_are_found(
     original_catalog: Path, musicnn_models: Path
 ) -> None:
     with Recommender.open(original_catalog) as recommender:
@@ -258,7 +266,9 @@ def test_answers_say_which_windows_match_best(
     gone.unlink()
     with Recommender.open(catalog_path) as recommender:
         for asked in (12, upload):
-            answer = recommender.similar_to_tracks([asked], n=12, why="windows")
+            few = Where(among=(3, 4, "gone.flac"))
+            answer = recommender.similar_to_tracks([asked], where=few, ranking=EACH, why="windows")
+            assert len(answer) == 3
             for one in answer:
                 assert one.why is not None
                 windows = one.why.windows
@@ -267,8 +277,61 @@ def test_answers_say_which_windows_match_best(
                     continue
                 assert windows is not None
                 assert f"{format_clock(windows.second_s)} like the seed's" in str(one.why)
-                if asked == 12:
+                if asked == 12 and one.id == 3:
                     assert windows == recommender.matching_windows(12, one.id)
             assert any(one.key == "gone.flac" for one in answer)
         vector = recommender.similar_to_vector(recommender.vectors([12])[0], 2, why="windows")
         assert [one.why and one.why.windows for one in vector] == [None, None]
+
+
+def test_every_kind_of_seed_is_the_same_for_answers_stations_playlists_and_paths(
+    original_catalog: Path, original_songs: Path, tmp_path: Path
+) -> None:
+    song = original_songs / "album 0" / "02.mp3"
+    copy = shutil.copy(song, tmp_path / "copy.mp3")
+    with Recommender.open(original_catalog) as recommender:
+        (vector,) = recommender.vectors([3])
+        for given in (3, "3", "song 2", str(song), bytes(song), song, copy, str(copy), vector):
+            seed = recommender.seed(given)
+            station = Station(recommender, given)
+            answer = recommender.similar_to_tracks(given, n=12, ranking=EACH)
+            playlist = fill_playlist(recommender, [given], 30.0, per_artist=12)
+            assert seed.vector == pytest.approx(vector, abs=1e-3)
+            assert np.array_equal(station.seed.vector, seed.vector)
+            assert station.seed.label == seed.label == answer.seed
+            assert playlist.title == f"sounds like {seed.label}"
+            assert station.seed.recording_id == seed.recording_id
+            # A vector is no recording; a file's is known by its audio, wherever the file lies.
+            own = given is vector
+            assert seed.recording_id == (-1 if own else 3)
+            assert (3 in [one.id for one in answer]) == own
+            assert (3 in [entry.track.id for entry in station]) == own
+            if seed.track is not None:
+                assert path_between(recommender, given, 9, 1).tracks[0].id == 3
+        for unknown in (copy, str(copy), bytes(copy)):
+            with pytest.raises(UnknownTrack, match=r"copy\.mp3 is not in the catalog"):
+                path_between(recommender, unknown, 9, 1)
+
+
+def test_a_file_beyond_the_limits_costs_only_its_windows(
+    catalog_path: Path, tmp_path: Path
+) -> None:
+    huge = sounds.write_audio(tmp_path / "huge.wav", sounds.music(4))
+    header = huge.read_bytes()[:78]
+    size = 3_900_000_000
+    huge.write_bytes(header[:-4] + size.to_bytes(4, "little"))
+    os.truncate(huge, len(header) + size)
+    text = sounds.text_file(tmp_path / "text.mp3")
+    with closing(Library.open_for_writing(catalog_path)) as library:
+        with library.catalog.writing() as connection:
+            for track, path in ((5, huge), (6, text)):
+                row = update(TrackRow).where(TrackRow.id == track)
+                connection.execute(row.values(path=bytes(path)))
+    with Recommender.open(catalog_path, limits=Limits(cpu_s=2)) as recommender:
+        few = Where(among=(4, 5, 6, 7))
+        answer = recommender.similar_to_track(12, where=few, ranking=EACH, why="windows")
+        windows = {one.id: one.why and one.why.windows for one in answer}
+        assert {track for track, found in windows.items() if found is None} == {5, 6}
+        assert len(windows) == 4
+        with pytest.raises(WorkerDied, match="SIGXCPU"):
+            recommender.matching_windows(12, 5)
