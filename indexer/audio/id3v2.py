@@ -47,15 +47,18 @@ _FRAMES = {
     "album": ("TALB", "TAL"),
     "album_artist": ("TPE2", "TP2"),
     "genre": ("TCON", "TCO"),
-    "date": ("TDRC", "TYER", "TYE", "TDRL"),
+    "date": ("TDRC", "TYER", "TYE", "TDRL", "TDOR", "TORY", "TOR"),
     "track": ("TRCK", "TRK"),
 }
-_FIELD_OF_FRAME = {frame: field for field, frames in _FRAMES.items() for frame in frames}
+"""Frames of each field, the preferred one first."""
+_GENRE_FRAMES = _FRAMES["genre"]
 _USER_FRAMES = ("TXXX", "TXX")
+_TEXT_FRAMES = frozenset((*_USER_FRAMES, *(name for names in _FRAMES.values() for name in names)))
 # A tag holds covers too; a text does not reach this size unless it is an attack.
 _MAX_TAG_BYTES = 32 << 20
 _MAX_FRAME_BYTES = 1 << 20
 _MAX_CHUNKS = 1000
+_MAX_TAGS = 8
 _GENRE_NUMBERS = re.compile(r"\((\d{1,3}|RX|CR)\)")
 
 
@@ -71,36 +74,58 @@ def read_id3v2(file: BinaryIO) -> dict[str, list[str]]:
         Keys "title", "artist", "album", "album_artist", "genre", "date", "track", and "txxx:" with
         the description in lower case.
     """
-    file.seek(_tag_offset(file))
-    header = file.read(10)
-    if len(header) < 10 or not header.startswith(b"ID3") or header[3] not in (2, 3, 4):
-        return {}
+    values: dict[str, list[str]] = {}
+    position = _tag_offset(file)
+    for _ in range(_MAX_TAGS):
+        file.seek(position)
+        header = file.read(10)
+        if not _is_header(header):
+            break
+        size = _synchsafe(header[6:])
+        # Where several tags follow each other, the later ones fill in.
+        values = _read_tag(header, file.read(min(size, _MAX_TAG_BYTES))) | values
+        position += 10 + size
+    return values
+
+
+def _is_header(header: bytes) -> bool:
+    return len(header) == 10 and header.startswith(b"ID3") and header[3] in (2, 3, 4)
+
+
+def _read_tag(header: bytes, body: bytes) -> dict[str, list[str]]:
     version, flags = header[3], header[5]
-    body = file.read(min(_synchsafe(header[6:]), _MAX_TAG_BYTES))
     if flags & 0x80 and version < 4:
         body = _resynchronise(body)
     if flags & 0x40 and version > 2 and len(body) > 4:
         # The size of the extended header: in 2.3 without itself.
         body = body[_synchsafe(body[:4]) if version == 4 else 4 + _big_endian(body[:4]) :]
-    values: dict[str, list[str]] = {}
+    by_frame: dict[str, list[str]] = {}
     of_user: dict[str, list[str]] = {}
-    for frame, content in _frames(body, version, is_unsynchronised=bool(flags & 0x80)):
+    for name, content in _frames(body, version, is_unsynchronised=bool(flags & 0x80)):
         texts = _texts(content)
-        if frame in _USER_FRAMES:
+        if name in _USER_FRAMES:
             of_user.setdefault(f"txxx:{texts[0].strip().lower()}", []).extend(texts[1:])
-        elif frame == "TCON" or frame == "TCO":
-            values.setdefault("genre", []).extend(g for text in texts for g in _genres(text))
+        elif name in _GENRE_FRAMES:
+            by_frame.setdefault(name, []).extend(g for text in texts for g in _genres(text))
         else:
-            values.setdefault(_FIELD_OF_FRAME[frame], []).extend(texts)
-    return values | of_user
+            by_frame.setdefault(name, []).extend(texts)
+    found = {
+        field: next((by_frame[name] for name in names if name in by_frame), None)
+        for field, names in _FRAMES.items()
+    }
+    return {field: texts for field, texts in found.items() if texts} | of_user
 
 
 def tag_end(file: BinaryIO) -> int:
-    """Where the ID3v2 tag at the head of a file ends; 0 without one."""
-    file.seek(0)
-    header = file.read(10)
-    is_tag = len(header) == 10 and header.startswith(b"ID3")
-    return 10 + _synchsafe(header[6:]) if is_tag else 0
+    """Where the ID3v2 tags at the head of a file end; 0 without one."""
+    position = 0
+    for _ in range(_MAX_TAGS):
+        file.seek(position)
+        header = file.read(10)
+        if not _is_header(header):
+            break
+        position += 10 + _synchsafe(header[6:])
+    return position
 
 
 def _tag_offset(file: BinaryIO) -> int:
@@ -144,7 +169,7 @@ def _frames(body: bytes, version: int, *, is_unsynchronised: bool) -> Iterator[t
         content = body[position + length : position + length + size]
         flags = body[position + 9] if version > 2 else 0
         position += length + size
-        if size and (frame in _FIELD_OF_FRAME or frame in _USER_FRAMES):
+        if size and frame in _TEXT_FRAMES:
             content = content[:_MAX_FRAME_BYTES]
             unsynchronised = version == 4 and (is_unsynchronised or bool(flags & 2))
             if decoded := _decode_frame(content, version, flags, unsynchronised=unsynchronised):
@@ -215,7 +240,8 @@ def _texts(content: bytes) -> list[str]:
     elif encoding == 2:
         text = data[: len(data) // 2 * 2].decode("utf-16-be", "replace")
     else:
-        text = decode_text(data, "utf-8" if encoding == 3 else "cp1252")
+        # Text said to be Latin-1 is UTF-8 in many files, and CP1252 in more.
+        text = decode_text(data)
     return [value.strip("\ufeff") for value in text.rstrip("\0").split("\0")]
 
 

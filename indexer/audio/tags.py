@@ -1,12 +1,15 @@
 """Tags of a file: title, artists, album and the like, merged from several readers.
 
-No reader that may be used here reads every kind of tag, so each fills in what the one before it
-left out. In order of precedence:
+No single reader with a fitting licence reads every kind of tag, so each fills in the fields that
+the one before it left out. In order of precedence, by the container's own kind of tag:
 
-- Vorbis comments, MP4 and ASF: FFmpeg, and tinytag for lists in MP4 and ASF, of which FFmpeg
-  gives one value; then the others as below.
-- All else: ID3v2, then APEv2 by readers of our own (several values, unsynchronised and compressed
-  frames, iTunes' sizes), then FFmpeg (ID3v1, RIFF INFO, Matroska ...), then tinytag.
+- Vorbis comments: FFmpeg, ID3v2, APEv2, tinytag.
+- MP4, ASF: FFmpeg with the lists of tinytag, as FFmpeg gives one value of several; ID3v2, APEv2.
+- WavPack, Monkey's Audio, Musepack, TAK, OptimFROG: APEv2, ID3v2, FFmpeg.
+- All else: ID3v2, APEv2, FFmpeg (ID3v1, RIFF INFO, Matroska ...), tinytag.
+
+ID3v2 and APEv2 have readers here (several values, unsynchronised and compressed frames, sizes by
+iTunes), which FFmpeg and tinytag both read in part.
 
 A value with replacement or control characters is suspect: the next reader is asked for that field.
 """
@@ -39,7 +42,9 @@ _YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)|(?<!\d)[12]\d{3}(?=\d{4}(?!\d))")
 _NUMBER = re.compile(r"\d{1,5}")
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 _MP4 = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
-_KEY_PREFIX = re.compile(r"^(?:wm/|txxx:)|[^a-z]")
+_VORBIS_COMMENTS = (b"fLaC", b"OggS")
+_APEV2 = (b"wvpk", b"MAC ", b"MP+", b"MPCK", b"tBaK", b"OFR ")
+_KEY_PREFIX = re.compile(r"^(?:wm/|txxx:|com\.apple\.quicktime\.)|[^a-z]")
 # FFmpeg writes lyrics into an MP3 as a field of its own that it calls USLT.
 _LYRICS = ("lyrics", "unsyncedlyrics", "unsynced lyrics", "uslt")
 _FIELDS = {
@@ -50,7 +55,7 @@ _FIELDS = {
     "album_artist": ("albumartist",),
     "album_artists": ("albumartists",),
     "genre": ("genre",),
-    "date": ("date", "year"),
+    "date": ("date", "year", "releasedate", "originaldate", "originalyear"),
     "track": ("tracknumber", "track"),
 }
 """Fields, and the keys that taggers write for them, without prefix, spaces and punctuation."""
@@ -97,18 +102,20 @@ def read_tags(path: AnyPath) -> Tags:
     name = os.fsencode(path)
     try:
         with open(name, "rb", opener=_open_without_waiting) as file:
-            readings = [_by_field(values) for values in (read_id3v2(file), read_apev2(file))]
+            id3v2, apev2 = _by_field(read_id3v2(file)), _by_field(read_apev2(file))
             tinytag = _by_field(_read_tinytag(file))
             magic = _magic(file)
     except (OSError, ValueError):
         return Tags()
     ffmpeg = _by_field(_read_ffmpeg(name))
     if magic.startswith(_ASF) or magic[4:8] in _MP4:
-        readings = [_with_lists(ffmpeg, tinytag), *readings]
-    elif magic.startswith((b"fLaC", b"OggS")):
-        readings = [ffmpeg, *readings, tinytag]
+        readings = [_with_lists(ffmpeg, tinytag), id3v2, apev2]
+    elif magic.startswith(_VORBIS_COMMENTS):
+        readings = [ffmpeg, id3v2, apev2, tinytag]
+    elif magic.startswith(_APEV2):
+        readings = [apev2, id3v2, ffmpeg]
     else:
-        readings = [*readings, ffmpeg, tinytag]
+        readings = [id3v2, apev2, ffmpeg, tinytag]
     return _merge(readings)
 
 

@@ -1,16 +1,16 @@
-"""Text of 8-bit characters in an encoding that the file states, or does not."""
+"""Text of 8-bit characters, whatever encoding the file states."""
 
 from __future__ import annotations
 
 
-def decode_text(data: bytes, encoding: str = "utf-8") -> str:
-    """Text of `data`; bytes that are not in `encoding` are taken for CP1252, else for Latin-1.
+def decode_text(data: bytes) -> str:
+    """Text in UTF-8; what is not valid UTF-8 is taken for CP1252, else for Latin-1.
 
-    Tags that are not UTF-8 are mostly from Windows programs, which write the system's code page.
+    Other tags are mostly from Windows programs, which write the system's code page.
     """
-    for candidate in (encoding, "cp1252"):
+    for encoding in ("utf-8", "cp1252"):
         try:
-            return data.decode(candidate)
+            return data.decode(encoding)
         except UnicodeDecodeError:
             continue
     return data.decode("latin-1")

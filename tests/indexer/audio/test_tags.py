@@ -269,6 +269,31 @@ def test_frames_of_id3v2_4_with_sizes_that_are_not_synchsafe(mp3: bytes, tmp_pat
         assert (tags.title, tags.artist, tags.album) == ("T" * 300, "Artist Ten", "Album Ten")
 
 
+def test_tags_that_follow_each_other_fill_in(mp3: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    first = id3v2(frame("TPE1", b"\0First") + bytes(20), version=3)
+    second = id3v2(frame("TPE1", b"\0No") + frame("TIT2", b"\0Second"), version=3)
+    path.write_bytes(first + second + mp3)
+    assert (read_tags(path).artist, read_tags(path).title) == ("First", "Second")
+
+
+def test_dates_of_id3v2_in_order_of_preference(tmp_path: Path) -> None:
+    assert read_tags(raw_mp3(tmp_path, TORY=b"\x001970", TYER=b"\x001999")).year == 1999
+    assert read_tags(raw_mp3(tmp_path, TORY=b"\x001970")).year == 1970
+
+
+def test_utf8_that_is_said_to_be_latin1(tmp_path: Path) -> None:
+    path = raw_mp3(tmp_path, TIT2=b"\0" + "Jóga \u266b".encode(), TPE1=b"\0Bj\xf6rk \x96 x")
+    assert (read_tags(path).title, read_tags(path).artist) == ("Jóga \u266b", "Björk \u2013 x")
+
+
+def test_apev2_goes_before_id3v2_where_it_is_at_home(tmp_path: Path) -> None:
+    path = tmp_path / "a.wv"
+    front = sounds.id3v2({"TPE1": b"\0Wrong", "TIT2": b"\0Kept"})
+    path.write_bytes(front + b"wvpk" + bytes(100) + sounds.apev2({"Artist": b"Right"}))
+    assert (read_tags(path).artist, read_tags(path).title) == ("Right", "Kept")
+
+
 def test_several_values_in_id3v2(mp3: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(
