@@ -2,7 +2,7 @@
 
 The catalog is the truth; the index file beside it (`catalog.db` -> `catalog.faiss`) is a cache.
 Its stamp says which catalog, which model and which change it has seen. One that is behind is caught
-up from the catalog; one that does not fit, is damaged or missing is made again, said in one line.
+up from the catalog; one that does not fit, is damaged or missing is made again, with a warning.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def index_path(catalog: Path) -> Path:
-    """Where a catalog's vector index lies."""
+    """Path of a catalog's vector index."""
     if catalog.suffix == ".db":
         return catalog.with_suffix(".faiss")
     return catalog.with_name(catalog.name + ".faiss")
@@ -35,7 +35,7 @@ def index_path(catalog: Path) -> Path:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What `verify` found the matter with one catalog; all empty when it is sound."""
+    """Faults of a catalog and its vector index, found by `verify`; empty where there are none."""
 
     damage: tuple[str, ...]
     index_file: str | None
@@ -45,7 +45,7 @@ class VerifyReport:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is the matter."""
+        """Whether there is no fault."""
         return not (
             self.damage
             or self.index_file
@@ -105,11 +105,11 @@ class Library:
 
     @property
     def path(self) -> Path:
-        """Where the vector index lies."""
+        """Path of the vector index."""
         return index_path(self.catalog.path)
 
     def close(self) -> None:
-        """Let go of the catalog; a writer's index is written to its file first."""
+        """Close the catalog; a writer's index is written to its file first."""
         try:
             if self.catalog.writable:
                 self.save_index()
@@ -193,21 +193,21 @@ class Library:
 
         if not self.path.exists():
             if self.catalog.change() > 0:
-                self._say_made_again(f"{self.path} is missing")
+                self._warn_made_again(f"{self.path} is missing")
             return self._empty_index(model), 0
         try:
             index, stamp = FaissIndex.open(self.path, dim=model.dim)
         except IndexFileError as error:
-            self._say_made_again(str(error))
+            self._warn_made_again(str(error))
             return self._empty_index(model), 0
         fits = (stamp.catalog, stamp.model) == (self.catalog.uuid, model.fingerprint)
         if not fits or stamp.change > self.catalog.change():
-            self._say_made_again(f"{self.path} belongs to another catalog or model")
+            self._warn_made_again(f"{self.path} belongs to another catalog or model")
             return self._empty_index(model), 0
         self._on_disk = stamp
         return index, stamp.change
 
-    def _say_made_again(self, why: str) -> None:
+    def _warn_made_again(self, why: str) -> None:
         if self.model is not None:
             return  # Another model took over: its vectors are not in the file yet.
         kept = "" if self.catalog.writable else " for now (`soundalike rebuild` keeps it)"

@@ -1,6 +1,6 @@
-"""From vector to answer: what sounds like this?
+"""Answers to "what sounds like this?" from a catalog.
 
-`Recommender.open("catalog.db")` is the door; `indexer.errors` holds what can go wrong.
+Begin with `Recommender.open("catalog.db")`; `indexer.errors` holds the exceptions.
 """
 
 from typing import TYPE_CHECKING

@@ -428,7 +428,7 @@ class Recommender:
     def scores(self, cosines: ArrayLike) -> NDArray[np.float64]:
         """The share of random pairs of the library that are less alike, of the shape given.
 
-        What `Neighbour.score` says; NaN where the library has too few pairs to tell.
+        As in `Neighbour.score`; NaN where the library has too few pairs.
 
         Raises
         ------

@@ -1,1 +1,1 @@
-"""Vector indexes: what any must do (`base`), and the one on FAISS (`faiss_index`)."""
+"""Vector indexes: the contract (`base`) and the implementation on FAISS (`faiss_index`)."""

@@ -1,4 +1,4 @@
-"""What any vector index must do, and the checks that all of them share.
+"""The contract of a vector index, and the checks that all of them share.
 
 An index is like a ``dict[int, vector]`` that also answers which of its vectors have the largest
 inner product with a given one. Ids are track ids (int64, 0 or more). Vectors are float32 of shape
@@ -29,7 +29,7 @@ UNIT_LENGTH_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Stamp:
-    """Which state of which catalog an index holds.
+    """The state of a catalog that an index holds.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Stamp:
 
 @dataclass(frozen=True, eq=False)
 class Subset:
-    """Some of the vectors of an index, made ready by `VectorIndex.subset` for many questions.
+    """Some of the vectors of an index, prepared by `VectorIndex.subset` for many searches.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def subset(self, ids: ArrayLike) -> Subset:
-        """Make some ids ready for `search`, which is faster with it when asked several times.
+        """Prepare some ids for many searches; `search` is faster with it than with the ids.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class VectorIndex(ABC):
         k : int
             How many answers, 1 or more.
         among : array_like of int64, shape (m,), or Subset, optional
-            Only these ids may be answered, in any order; unknown and repeated ones do no harm.
+            Only these ids are searched, in any order; unknown and repeated ones do no harm.
             A subset that was made before vectors came or went is as good as its ids.
 
         Returns

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was measured.
+    """Result of calibrating an index.
 
     Attributes
     ----------
@@ -61,20 +61,20 @@ def calibrate(
     ids = lists.ids[np.sort(sample)]
     vectors = lists.reconstruct(ids)
     order = np.array([lists.by_nearness(vector) for vector in vectors])
-    place = np.argsort(order, axis=1)
+    ranks = np.argsort(order, axis=1)
     sizes = lists.sizes
 
-    wanted = _lists_of_neighbours(lists, ids, vectors, k, np.ones(place.shape, dtype=bool))
-    places = np.take_along_axis(place, wanted, axis=1)
-    found = np.cumsum(np.bincount(places.ravel(), minlength=len(sizes))) / places.size
+    wanted = _lists_of_neighbours(lists, ids, vectors, k, np.ones(ranks.shape, dtype=bool))
+    ranks_wanted = np.take_along_axis(ranks, wanted, axis=1)
+    found = np.cumsum(np.bincount(ranks_wanted.ravel(), minlength=len(sizes))) / ranks_wanted.size
     nprobe = int(np.searchsorted(found, aim)) + 1
 
     # The half of the vectors whose lists are farthest from the query, and how many of them have
     # been read when each of the nearest among them is reached.
     far = np.cumsum(sizes[order], axis=1) > len(lists) / 2
     survivors = np.cumsum(np.where(far, sizes[order], 0), axis=1)
-    wanted = _lists_of_neighbours(lists, ids, vectors, k, np.take_along_axis(far, place, axis=1))
-    read = np.take_along_axis(survivors, np.take_along_axis(place, wanted, axis=1), axis=1)
+    wanted = _lists_of_neighbours(lists, ids, vectors, k, np.take_along_axis(far, ranks, axis=1))
+    read = np.take_along_axis(survivors, np.take_along_axis(ranks, wanted, axis=1), axis=1)
     reach = int(np.quantile(read, aim, method="higher"))
     return Calibration(nprobe, float(found[nprobe - 1]), reach, k, len(lists))
 

@@ -36,7 +36,7 @@ faiss: Any = import_module("faiss")
 
 @dataclass(frozen=True)
 class IndexPolicy:
-    """When the index is of which kind, and how good its answers must be.
+    """When an index is exact and when it has lists, and the recall it must reach.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class IndexPolicy:
 
 @dataclass(frozen=True)
 class IndexFacts:
-    """What an index says of itself.
+    """Kind, size and measured recall of an index.
 
     Attributes
     ----------
@@ -160,7 +160,7 @@ class FaissIndex(VectorIndex):
         return self._lists.ids.copy()
 
     def facts(self) -> IndexFacts:
-        """Return what kind of index this is now, and how good its answers were measured to be."""
+        """Return the kind of index that this is now, and its measured recall."""
         if self._calibration is None:
             return IndexFacts("exact", len(self), 0, 0, 1.0, 0, 0)
         return IndexFacts(
@@ -195,7 +195,7 @@ class FaissIndex(VectorIndex):
         return len(gone)
 
     def subset(self, ids: ArrayLike) -> ListSubset:
-        """Make ids ready for `search`; see `VectorIndex.subset`."""
+        """Prepare ids for many searches; see `VectorIndex.subset`."""
         few = 0 if self._calibration is None else self._policy.read_all_up_to
         return self._lists.subset(checked_ids(ids), copied_up_to=few)
 
@@ -257,7 +257,7 @@ class FaissIndex(VectorIndex):
         return self.subset(among.ids if isinstance(among, Subset) else among)
 
     def _settle(self, *, changed: int) -> None:
-        """Become the kind of index that the policy wants for this many vectors."""
+        """Change to the kind of index that the policy wants for this many vectors."""
         policy = self._policy
         count = len(self)
         self._changed += changed
@@ -275,7 +275,7 @@ class FaissIndex(VectorIndex):
 
     def _group(self) -> None:
         ids, half = self._lists.everything()
-        self._lists = InvertedLists.spread(self.dim)  # lets go of the old copy before the new one
+        self._lists = InvertedLists.spread(self.dim)  # frees the old vectors first
         lists = max(1, round(self._policy.lists_per_root * len(ids) ** 0.5))
         self._lists = InvertedLists.train(
             ids, half, lists=min(lists, len(ids)), seed=self._policy.seed

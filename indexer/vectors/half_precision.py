@@ -1,4 +1,4 @@
-"""Unit vectors kept as float16, and their inner products, computed in one canonical way.
+"""Unit vectors stored as float16, and their inner products, computed in one canonical way.
 
 A vector x is kept as h = float16(x / |x|) and read back as float32(h / |h|). Going round again
 changes nothing as long as |h| is within 2^-12 of 1: scaling by so little moves no component over
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def to_half(vectors: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Round vectors (n, dim) of about unit length to what is kept of them, (n, dim)."""
+    """Return vectors (n, dim) of about unit length as they are stored, float16 (n, dim)."""
     return (vectors / _lengths(vectors).astype(np.float32)).astype(np.float16)
 
 
 def to_unit_float32(half: NDArray[np.float16] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the float32 unit vectors (n, dim) of kept ones (n, dim)."""
+    """Return the float32 unit vectors (n, dim) of stored ones (n, dim)."""
     return (half / _lengths(half)).astype(np.float32)
 
 
-def scores(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
+def inner_products(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the inner products (n,) of unit vectors (n, dim) with one query (dim,).
 
     Summed row by row in float64, where products of two float32 numbers are exact, and rounded
-    once at the end: the score of a vector depends on nothing but itself and the query. A BLAS sums
-    in an order that depends on how many vectors there are.
+    once at the end: a product depends on nothing but its vector and the query. A BLAS sums in an
+    order that depends on how many vectors there are.
     """
     products = vectors.astype(np.float64) * query.astype(np.float64)
     rounded: NDArray[np.float32] = products.sum(axis=1).astype(np.float32)

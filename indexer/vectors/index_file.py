@@ -1,4 +1,4 @@
-"""An index file and the sidecar that vouches for it.
+"""An index file and its sidecar, which holds its stamp, length and checksum.
 
 ``NAME`` holds the bytes of the index, ``NAME.stamp`` one line of JSON: which catalog, model and
 change the index holds, its facts, and the length and BLAKE2b checksum of ``NAME``; the last field
@@ -33,7 +33,7 @@ _DIGEST_BYTES = 32
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What the sidecar says.
+    """The contents of a sidecar.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ def write(
     index_path = Path(path)
     stamp_path = sidecar_path(path)
     try:
-        # The inner one takes its place first, and only when both are on disk.
+        # The inner one is renamed first, and only when both are on disk.
         with (
             atomic_write(stamp_path, draft=_draft(stamp_path)) as stamp_file,
             atomic_write(index_path, draft=_draft(index_path)) as index_file,
@@ -159,7 +159,7 @@ def read(path: str | Path, parse: Callable[[BinaryIO], Any]) -> tuple[Sidecar, A
 
 
 def read_sidecar(path: str | Path) -> Sidecar:
-    """Return what the sidecar of an index file says; the index itself is not looked at.
+    """Return the contents of an index file's sidecar; the index itself is not read.
 
     Raises
     ------

@@ -129,9 +129,9 @@ class InvertedLists:
         """Return whether each id is here."""
         if not len(self.ids):
             return np.zeros(len(ids), dtype=bool)
-        places = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
-        here: NDArray[np.bool_] = self.ids[places] == ids
-        return here
+        positions = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        held: NDArray[np.bool_] = self.ids[positions] == ids
+        return held
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Add unit vectors (n, dim) under ids that are not here yet."""
@@ -147,20 +147,20 @@ class InvertedLists:
             lists[part] = self._nearest_lists(rows) if self.trained else keys % _SPREAD_LISTS
             self.index.add_core(len(keys), *map(faiss.swig_ptr, (rows, keys, lists[part])), None)
         order = np.argsort(ids, kind="stable")
-        places = np.searchsorted(self.ids, ids[order])
+        positions = np.searchsorted(self.ids, ids[order])
         self.sizes = self.sizes + np.bincount(lists, minlength=len(self.sizes))
-        self.ids = np.insert(self.ids, places, ids[order])
-        self.list_of = np.insert(self.list_of, places, lists[order].astype(np.int32))
+        self.ids = np.insert(self.ids, positions, ids[order])
+        self.list_of = np.insert(self.list_of, positions, lists[order].astype(np.int32))
 
     def remove(self, ids: NDArray[np.int64]) -> None:
         """Remove distinct ids that are here."""
         # A hashed direct map takes no other selector; it finds each id by itself.
         self.index.remove_ids(faiss.IDSelectorArray(len(ids), faiss.swig_ptr(ids)))
-        places = np.searchsorted(self.ids, ids)
-        gone = np.bincount(self.list_of[places], minlength=len(self.sizes))
+        positions = np.searchsorted(self.ids, ids)
+        gone = np.bincount(self.list_of[positions], minlength=len(self.sizes))
         self.sizes = self.sizes - gone
-        self.ids = np.delete(self.ids, places)
-        self.list_of = np.delete(self.list_of, places)
+        self.ids = np.delete(self.ids, positions)
+        self.list_of = np.delete(self.list_of, positions)
 
     def reconstruct(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the unit vectors (n, dim) of ids that are here."""

@@ -1,4 +1,4 @@
-"""The k nearest vectors in inverted lists: which lists to read, and when that was enough.
+"""The k nearest vectors in inverted lists: which lists to read, and when to stop.
 
 FAISS proposes, in float32 and in any order among equals; the answer is then scored and ordered
 here, so that it depends on nothing but the query and the vectors.
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.vectors.half_precision import error_bound, scores
+from indexer.vectors.half_precision import error_bound, inner_products
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.vectors.inverted_lists import InvertedLists, ListSubset
 
-_SPARE = 22  # more than k, because float32 sums can swap neighbours near the k-th place
+_SPARE = 22  # more than k, because float32 sums can swap neighbours near rank k
 # Vectors, some 5 ms: a second core saves half of that where it is idle, and costs six times as much
 # where it is not (4.7 and 32 ms a question of a million tracks, with one other process at work).
 _ONE_CORE_UP_TO = 100_000
@@ -114,20 +114,20 @@ def approximate(
 def _first_goal(
     lists: InvertedLists, order: NDArray[np.int64], subset: ListSubset | None, effort: Effort
 ) -> int:
-    """Return how many vectors that may be answered to read before the first doubling."""
-    median_random_cosine = effort.nprobe * len(lists) // len(lists.centroids)
+    """Return how many vectors to read before the first doubling."""
+    planned = effort.nprobe * len(lists) // len(lists.centroids)
     if subset is None:
-        return median_random_cosine
+        return planned
     # A filter about as dense near the query as elsewhere leaves the nearest lists the best ones.
     # One that leaves the surroundings of the query empty does not: that case was calibrated.
     read = np.cumsum(subset.per_list[order])
     passed = np.cumsum(lists.sizes[order])
-    place = min(int(np.searchsorted(read, median_random_cosine)), len(order) - 1)
-    if 2 * int(read[place]) * len(lists) >= int(passed[place]) * int(read[-1]):
+    last = min(int(np.searchsorted(read, planned)), len(order) - 1)
+    if 2 * int(read[last]) * len(lists) >= int(passed[last]) * int(read[-1]):
         # Of a part p, the k-th answer lies as far as the k/p-th vector: more lists are to be read,
         # by 1/sqrt(p) as measured (recall at least 0.993 under 24 filters of 100,000 and 1 M).
-        return int(2 * median_random_cosine * (int(read[-1]) / len(lists)) ** 0.5)
-    return max(2 * median_random_cosine, effort.reach // 2)
+        return int(2 * planned * (int(read[-1]) / len(lists)) ** 0.5)
+    return max(2 * planned, effort.reach // 2)
 
 
 def _best_in(
@@ -151,7 +151,7 @@ def _best_in(
     ids, products = lists.largest(
         query, wanted, numbers, selector, all_cores=read > _ONE_CORE_UP_TO
     )
-    answer = _ordered(ids, scores(lists.reconstruct(ids), query), k)
+    answer = _ordered(ids, inner_products(lists.reconstruct(ids), query), k)
     if wanted == available:
         return answer
     # A vector that was not proposed can still belong here if it was within rounding of the last
@@ -159,7 +159,7 @@ def _best_in(
     least = float(answer.scores[-1]) - error_bound(lists.dim)
     if float(products.min()) >= least:
         ids = lists.above(query, least, numbers, selector)
-        answer = _ordered(ids, scores(lists.reconstruct(ids), query), k)
+        answer = _ordered(ids, inner_products(lists.reconstruct(ids), query), k)
     return answer
 
 

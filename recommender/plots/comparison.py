@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.vectors.half_precision import scores
+from indexer.vectors.half_precision import inner_products
 from recommender.plots.signal import (
     Signal,
     draw_chroma,
@@ -125,7 +125,7 @@ def compare(recommender: Recommender, first: str | int, second: str | int) -> Co
     QueryError, ModelMissing, ModelMismatch, WorkersFailed
     """
     one, other = read_signals(recommender, [first, second])
-    cosine = float(scores(one.vector[np.newaxis], other.vector)[0])
+    cosine = float(inner_products(one.vector[np.newaxis], other.vector)[0])
     score = float(recommender.scores(cosine))
     cosines = one.heard.vectors @ other.heard.vectors.T
     return Comparison(

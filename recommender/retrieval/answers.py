@@ -99,7 +99,7 @@ def format_clock(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A track that sounds like what was liked.
+    """A track that sounds like the liked seeds.
 
     Attributes
     ----------

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from indexer.vectors.base import Subset, VectorIndex
 
 COMPILED = 16
-"""Filters kept ready, the latest used ones; each takes up to 10 MB in a catalog of a million."""
+"""Compiled filters kept, the latest used ones; each takes up to 10 MB in a catalog of a million."""
 EXCLUDED_APART = 256
-"""Up to so many excluded tracks are taken out of an answer rather than compiled into its filter:
-every user has other ones."""
+"""Up to so many excluded tracks are left out of an answer rather than compiled into its filter, as
+they differ from user to user."""
 STRONGEST = 0.1
 """The part of a library that a tag without a level keeps."""
 
@@ -138,7 +138,7 @@ def _ids_of(tracks: Iterable[int | str], catalog: Catalog) -> NDArray[np.int64]:
 
 
 def _members(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Those of the ids that are among others, which are ascending and may be a million."""
+    """Those of the ids that are among others, which are ascending."""
     rows = np.searchsorted(among, ids)
     found = rows < len(among)
     found[found] = among[rows[found]] == ids[found]

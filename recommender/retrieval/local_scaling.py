@@ -1,4 +1,4 @@
-"""Hubs: tracks that are everyone's neighbour, and how to tame them.
+"""Local scaling: distances rescaled so that hubs, neighbours of very many tracks, rank lower.
 
 In many dimensions some tracks are near to far more others than most are (Radovanovic et al., JMLR
 2010). Local scaling divides a distance by how near others are to its ends anyway: NICDM (Jegou et
@@ -30,14 +30,14 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, eq=False)
 class LocalScale:
-    """How near others are to a track, told from references; made by `from_references`.
+    """Mean distance of a track to its nearest references; made by `from_references`.
 
     Attributes
     ----------
     references : float32 (m, dim)
         Unit vectors of tracks of the catalog: some thousands drawn at random, or all of them.
-    usual : float
-        The median scale of the references.
+    median_scale : float
+        Of the references.
     """
 
     references: NDArray[np.float32]
@@ -54,7 +54,7 @@ class LocalScale:
     def scales(self, vectors: ArrayLike) -> NDArray[np.float32]:
         """Mean distance (1 - cosine) of each vector (c, dim) to its nearest references, (c,).
 
-        The usual scale where there is no reference but itself.
+        The median scale where there is no reference but itself.
         """
         scales = _scales(np.asarray(vectors, dtype=np.float32), self.references)
         scales[np.isnan(scales)] = self.median_scale
@@ -73,7 +73,7 @@ class LocalScale:
         Returns
         -------
         float32 (c,)
-            1 - (1 - cosine) sqrt(usual / scale): a candidate of the usual scale keeps its cosine.
+            1 - (1 - cosine) sqrt(median_scale / scale): one of the median scale keeps its cosine.
         """
         close = np.asarray(cosines, dtype=np.float32)
         factor = np.sqrt(self.median_scale / self.scales(vectors))

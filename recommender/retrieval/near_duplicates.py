@@ -1,8 +1,8 @@
-"""Near-duplicates: whether two tracks are one recording, or one piece, told without decoding them.
+"""Near-duplicates: whether two tracks are one recording, or one piece, without decoding them.
 
-What coders, loudness and cuts leave alone tells copies apart from other music: to a model a louder
-copy can be farther from its original than another song of the same band, but musical key, tempo,
-brightness and duration stay. Where a wrong guess would hide music, all of them must agree.
+To a model a louder copy can be farther from its original than another song of the same band is.
+Musical key, tempo, brightness and duration are what coders, loudness and cuts leave as they are;
+where a wrong guess would hide music, all of them must agree.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def lowest_threshold(median_random_cosine: float) -> float:
 def all_apart(
     vectors: NDArray[np.float32], recordings: Sequence[int], *, median_random_cosine: float
 ) -> bool:
-    """Whether no two of some tracks can be near-duplicates, told without `TrackFacts`.
+    """Whether no two of some tracks can be near-duplicates, without `TrackFacts`.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.vectors.half_precision import scores
+from indexer.vectors.half_precision import inner_products
 from recommender.retrieval.answers import Answer, NearDuplicate, Neighbour
 from recommender.retrieval.explanations import explain
 from recommender.retrieval.near_duplicates import are_recording_of
@@ -162,7 +162,7 @@ def _candidates(
         fresh &= ~are_recording_of(
             seed,
             tracks,
-            scores(vectors, seed.vector),
+            inner_products(vectors, seed.vector),
             median_random_cosine=snapshot.median_random_cosine,
         )
     combined = profile.combine(cosines[fresh])

@@ -23,7 +23,7 @@ from indexer.catalog.status import TrackStatus
 from indexer.errors import BadVector, InvalidOption
 from indexer.features.descriptors import Descriptors
 from indexer.filesystem import display_path
-from indexer.vectors.half_precision import scores, to_unit_float32
+from indexer.vectors.half_precision import inner_products, to_unit_float32
 from indexer.vectors.unit_vectors import unit_rows
 from recommender.retrieval.lookup import (
     display_name,
@@ -260,7 +260,7 @@ class QueryProfile:
 
     def cosines(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine of each of the vectors (c, dim) with each liked seed, (c, liked)."""
-        return np.stack([scores(vectors, seed.vector) for seed in self.liked], axis=1)
+        return np.stack([inner_products(vectors, seed.vector) for seed in self.liked], axis=1)
 
     def relevance(
         self, vectors: NDArray[np.float32], cosines: NDArray[np.float32]
@@ -269,10 +269,12 @@ class QueryProfile:
         if len(self.liked) == 1 and not self.disliked:
             return cosines[:, 0]
         if self.strategy == "average":
-            return scores(vectors, self.queries[0])
+            return inner_products(vectors, self.queries[0])
         best: NDArray[np.float32] = cosines.max(axis=1)
         if self.disliked:
-            worst = np.stack([scores(vectors, seed.vector) for seed in self.disliked]).max(axis=0)
+            worst = np.stack([inner_products(vectors, seed.vector) for seed in self.disliked]).max(
+                axis=0
+            )
             best = best - np.float32(PUSH) * worst
         return best
 

@@ -149,4 +149,4 @@ def _span(low: float | None, high: float | None) -> str:
 
 
 EVERYTHING = Where()
-"""No filter."""
+"""A filter that keeps all tracks."""
