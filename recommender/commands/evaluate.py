@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from recommender.commands.progress import progress_bar
 if TYPE_CHECKING:
     from recommender.evaluation.library_check import Finding
 
-WIDTH = 92
+LONGEST_LINE = 92
+"""Characters; fewer on a narrower terminal."""
 
 
 @click.command(epilog="Example: soundalike evaluate --sample 50")
@@ -72,11 +74,12 @@ def _words(finding: Finding) -> dict[str, object]:
 
 
 def _print(finding: Finding) -> None:
+    width = min(LONGEST_LINE, shutil.get_terminal_size((LONGEST_LINE, 24)).columns)
     mark = "!" if finding.as_usual is False else " "
     click.echo()
     click.echo(f"{mark} {finding.title}: {printable(finding.value)}")
     click.echo(
         textwrap.fill(
-            printable(finding.meaning), WIDTH, initial_indent="    ", subsequent_indent="    "
+            printable(finding.meaning), width, initial_indent="    ", subsequent_indent="    "
         )
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_similar_and_show_speak_of_tracks(
+def test_similar_and_show_print_tracks(
     run: Callable[..., tuple[int, str, str]], catalog_path: Path, musicnn_models: Path
 ) -> None:
     code, out, err = run("similar", "song 3", "-n", "2")
@@ -50,7 +50,7 @@ def test_similar_and_show_speak_of_tracks(
     assert (known["title"], known["codec"], len(known["tags"])) == ("Song 3", "vorbis", 8)
 
 
-def test_a_file_outside_the_catalog_is_heard(
+def test_a_file_outside_the_catalog_is_a_seed(
     run: Callable[..., tuple[int, str, str]], catalog_path: Path, tmp_path: Path
 ) -> None:
     upload = sounds.write_audio(tmp_path / "upload.opus", sounds.music(3.5, seed=60))
@@ -69,9 +69,9 @@ def test_add_prints_the_neighbours_of_each_upload_and_keeps_it(
     assert code == 1
     assert out.startswith("sounds like upload:")
     assert "bad.mp3" in err
-    told = json.loads(run("add", upload, bad, "-n", 2, "--json")[1])
-    assert [answer["seed"] for answer in told["answers"]] == ["upload"]
-    assert "bad.mp3" in told["failures"][0]
+    answer = json.loads(run("add", upload, bad, "-n", 2, "--json")[1])
+    assert [one["seed"] for one in answer["answers"]] == ["upload"]
+    assert "bad.mp3" in answer["failures"][0]
     code, out, _ = run("add", upload, "--key", "user/7", "-n", 1)
     assert code == 0
     assert run("show", "user/7")[0] == 0
@@ -97,7 +97,7 @@ def test_names_that_are_not_utf_8_are_names(
     assert "there is no catalog" in run("status", "--catalog", "caf\udce9.db")[2]
 
 
-def test_a_removed_file_is_heard_like_any_other(
+def test_a_removed_file_is_a_seed_like_any_other(
     run: Callable[..., tuple[int, str, str]], catalog_path: Path, original_songs: Path
 ) -> None:
     assert run("remove", "song 3")[0] == 0
@@ -122,7 +122,7 @@ def test_remove_forgets_and_naming_the_file_brings_it_back(
     assert json.loads(run("status", "--json")[1])["present"] == 11
 
 
-def test_index_says_what_was_new_and_what_failed(
+def test_index_counts_what_was_new_and_what_failed(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path, musicnn_models: Path
 ) -> None:
     folder = tmp_path / "music"
@@ -132,8 +132,8 @@ def test_index_says_what_was_new_and_what_failed(
     (folder / "cover.jpg").touch()
     code, out, err = run("index", folder, "--workers", 1)
     assert (code, err) == (0, "")
-    said = "1 new, 0 changed, 0 moved, 0 missing, 1 failed, 1 other files passed over in "
-    assert out.startswith(said)
+    counts = "1 new, 0 changed, 0 moved, 0 missing, 1 failed, 1 other files passed over in "
+    assert out.startswith(counts)
     assert run("index")[1].startswith("0 new, 0 changed, 0 moved, 0 missing, 0 failed, 1 unchanged")
     assert run("verify")[:2] == (0, "catalog.db is sound\n")
     assert run("rebuild")[1] == "1 vectors in the index\n"
@@ -225,7 +225,7 @@ def test_debug_shows_the_traceback(
         (("index", ".", "--timeout", "nan"), 2, "not a valid integer"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_sentence(
+def test_errors_are_one_sentence(
     run: Callable[..., tuple[int, str, str]],
     arguments: tuple[str, ...],
     code: int,
@@ -257,8 +257,8 @@ def test_questions_without_an_answer(
     assert err == (
         "soundalike: none of the 10 asked for: the filter (artist nobody) keeps none of 12\n"
     )
-    told = json.loads(run("similar", "4", "--artist", "nobody", "--json")[1])
-    assert (told["neighbours"], told["note"]) == ([], err.removeprefix("soundalike: ").strip())
+    answer = json.loads(run("similar", "4", "--artist", "nobody", "--json")[1])
+    assert (answer["neighbours"], answer["note"]) == ([], err.removeprefix("soundalike: ").strip())
 
 
 def test_similar_takes_likes_dislikes_filters_and_a_ranking(
@@ -292,7 +292,7 @@ def test_similar_takes_likes_dislikes_filters_and_a_ranking(
     assert "like Band 0 - Song 0" in run("similar", "1", "12", "--why", "--no-collapse")[1]
 
 
-def test_a_missing_model_is_said_in_one_sentence(
+def test_a_missing_model_is_one_sentence(
     run: Callable[..., tuple[int, str, str]],
     catalog_path: Path,
     tmp_path: Path,
@@ -352,7 +352,7 @@ def test_control_characters_do_not_reach_the_terminal(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["numpy", "recommender.commands.similar"])
-def test_an_interrupt_while_modules_are_imported_is_said_in_a_sentence(module: str) -> None:
+def test_an_interrupt_while_modules_are_imported_is_one_sentence(module: str) -> None:
     code = (
         "import runpy, sys\n"
         "class Interrupting:\n"
@@ -368,7 +368,7 @@ def test_an_interrupt_while_modules_are_imported_is_said_in_a_sentence(module: s
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_cleanly_and_says_how_to_go_on(
+def test_an_interrupted_run_ends_cleanly_and_prints_how_to_go_on(
     tmp_path: Path, original_songs: Path, musicnn_models: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "recommender", "index", str(original_songs), "--thorough"]

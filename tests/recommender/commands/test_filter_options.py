@@ -21,7 +21,7 @@ def show(where: Where) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "text", "said"),
+    ("option", "text", "bounds"),
     [
         ("--year", "1990-1999", (1990.0, 1999.0)),
         ("--year", "1994", (1994.0, 1994.0)),
@@ -39,11 +39,11 @@ def show(where: Where) -> None:
     ],
 )
 def test_ranges_are_read_as_people_write_them(
-    option: str, text: str, said: tuple[float | None, float | None]
+    option: str, text: str, bounds: tuple[float | None, float | None]
 ) -> None:
     done = CliRunner().invoke(show, [option, text])
-    place = ("--year", "--duration", "--tempo").index(option)
-    assert ast.literal_eval(done.output)[place] == said
+    index = ("--year", "--duration", "--tempo").index(option)
+    assert ast.literal_eval(done.output)[index] == bounds
 
 
 @pytest.mark.parametrize(

@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    place = tmp_path / "models"
-    place.mkdir()
-    monkeypatch.setenv("SOUNDALIKE_MODELS", str(place))
-    return place
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setenv("SOUNDALIKE_MODELS", str(folder))
+    return folder
 
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
     """Three songs that even networks with random weights tell apart."""
-    place = tmp_path / "songs"
-    place.mkdir()
+    folder = tmp_path / "songs"
+    folder.mkdir()
     noise = 0.2 * np.random.default_rng(0).standard_normal((1, 6 * 44_100))
     tone = 0.2 * np.sin(2 * np.pi * 3000 / 44_100 * np.arange(8 * 44_100))[np.newaxis]
     for number, sound in enumerate([sounds.music(4), noise, tone]):
         sounds.write_audio(
-            place / f"{number}.flac",
+            folder / f"{number}.flac",
             sound.astype(np.float32),
             tags={"title": f"Song {number}", "artist": "Band"},
         )
-    return place
+    return folder
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_the_ensemble_indexes_and_answers(run: Run, folder: Path, songs: Path) -
         assert vector is not None
         np.testing.assert_allclose(vector.astype(np.float32), stored, atol=1e-3)
 
-    # Another part arrives: the catalog keeps its combination until it is told otherwise.
+    # Another part arrives: the catalog keeps its combination until another one is named.
     write_part(folder, "musicnn")
     code, out, _err = run("index")
     assert code == 0

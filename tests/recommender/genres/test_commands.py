@@ -29,11 +29,11 @@ def run(
     return run
 
 
-def test_a_library_is_learned_told_of_and_filled(
+def test_genres_are_trained_reported_and_predicted(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path, library: Path
 ) -> None:
-    place = library.with_suffix(".genres")
-    assert not place.exists()
+    classifier = library.with_suffix(".genres")
+    assert not classifier.exists()
     code, out, err = run("genres", "predict")
     assert (code, out) == (1, "")
     assert "`soundalike genres train` makes it" in err
@@ -41,15 +41,15 @@ def test_a_library_is_learned_told_of_and_filled(
     assert code == 0
     assert "36 tracks of 3 genres by 12 artists" in out
     assert "learning from all tracks" in err
-    assert place.exists()
+    assert classifier.exists()
 
     code, out, err = run("genres", "predict")
     assert err == ""
     assert out.splitlines()[0].split() == ["probability", "genre", "id", "track"]
     assert "X - Nameless one" in out
-    told = json.loads(run("genres", "predict", "--json")[1])["predictions"]
-    assert [set(one) for one in told] == [{"id", "name", "own_genre", "guesses"}] * 2
-    sure, unsure = sorted((one["guesses"][0]["probability"], one["id"]) for one in told)[::-1]
+    answer = json.loads(run("genres", "predict", "--json")[1])["predictions"]
+    assert [set(one) for one in answer] == [{"id", "name", "own_genre", "guesses"}] * 2
+    sure, unsure = sorted((one["guesses"][0]["probability"], one["id"]) for one in answer)[::-1]
     level = (sure[0] + unsure[0]) / 2
     kept = json.loads(run("genres", "predict", "--at-least", level, "--json")[1])["predictions"]
     assert [one["id"] for one in kept] == [sure[1]]
@@ -68,12 +68,12 @@ def test_a_library_is_learned_told_of_and_filled(
     code, out, err = run("genres", "report", "--png", tmp_path / "c.jpg")
     assert (code, out) == (1, "")
     assert "does not end in .png" in err
-    told = json.loads(run("genres", "report", "--json")[1])
-    assert told["evaluation"]["accuracy"] > 0.85
-    assert [one["genre"] for one in told["genres"]] == ["Jazz", "Rock", "Techno"]
+    answer = json.loads(run("genres", "report", "--json")[1])
+    assert answer["evaluation"]["accuracy"] > 0.85
+    assert [one["genre"] for one in answer["genres"]] == ["Jazz", "Rock", "Techno"]
 
 
-def test_a_classifier_that_may_be_guessing_says_so(
+def test_a_classifier_that_may_be_guessing_warns(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     names = np.random.default_rng(0).permutation(["Jazz"] * 15 + ["Rock"] * 9)
@@ -127,7 +127,7 @@ def test_a_name_with_control_characters_does_not_reach_the_terminal(
     assert "\\x1b[31mred" in out
 
 
-def test_a_file_is_heard_that_no_catalog_knows(
+def test_a_file_outside_the_catalog_is_predicted(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path, catalog_path: Path
 ) -> None:
     """With the labels of a table over real sound; the upload has no tags to read."""
@@ -139,9 +139,9 @@ def test_a_file_is_heard_that_no_catalog_knows(
     upload = sounds.write_audio(tmp_path / "upload.opus", sounds.music(3.5, seed=60))
     code, out, _ = run("genre", upload, "--catalog", catalog_path, "--json")
     assert code == 0
-    (heard,) = json.loads(out)["predictions"]
-    assert (heard["id"], heard["name"]) == (None, "upload.opus")
-    assert sum(guess["probability"] for guess in heard["guesses"]) == pytest.approx(1, abs=1e-3)
+    (predicted,) = json.loads(out)["predictions"]
+    assert (predicted["id"], predicted["name"]) == (None, "upload.opus")
+    assert sum(guess["probability"] for guess in predicted["guesses"]) == pytest.approx(1, abs=1e-3)
     shutil.copy(upload, tmp_path / "text.mp3")
     (tmp_path / "text.mp3").write_text("no sound")
     code, out, err = run("genre", tmp_path / "text.mp3", "--catalog", catalog_path)

@@ -42,7 +42,7 @@ def test_a_station_is_printed_as_a_table(run: Run) -> None:
 def test_a_station_honours_likes_and_dislikes(run: Run) -> None:
     def played(*options: object) -> list[int]:
         _code, out, _err = run("station", 1, "-n", 8, "--variety", 0, "--json", *options)
-        return [stop["id"] for stop in json.loads(out)["entries"]]
+        return [entry["id"] for entry in json.loads(out)["entries"]]
 
     plain = played()
     assert 2 in plain
@@ -78,15 +78,15 @@ def test_artists_are_kept_apart_and_a_random_state_repeats_a_station(
 def test_filters_are_taken(run: Run) -> None:
     _code, out, _err = run("station", 1, "--artist", "band 7", "--artist", "BAND 9", "--json")
     answer = json.loads(out)
-    assert {stop["artist"] for stop in answer["entries"]} == {"Band 7", "Band 9"}
+    assert {entry["artist"] for entry in answer["entries"]} == {"Band 7", "Band 9"}
     assert "of the 2 tracks that the filter (artist band 7 or BAND 9) keeps" in answer["note"]
     _code, out, _err = run("path", 1, 20, "-n", 2, "--duration", "5m-6m", "--json")
     assert 300 <= json.loads(out)["entries"][1]["duration_s"] <= 360
     _code, out, _err = run("playlist", 1, "--total", "20m", "--duration", "-5m", "--json")
-    assert max(stop["duration_s"] for stop in json.loads(out)["entries"]) <= 300
+    assert max(entry["duration_s"] for entry in json.loads(out)["entries"]) <= 300
 
 
-def test_a_path_tells_its_evenness(run: Run) -> None:
+def test_a_path_prints_its_evenness(run: Run) -> None:
     code, out, _err = run("path", 1, "title 20", "--steps", 6)
     assert code == 0
     assert "longest step 1." in out.splitlines()[-1]
@@ -109,10 +109,10 @@ def test_a_path_tells_its_evenness(run: Run) -> None:
 
 def test_a_playlist_is_written_with_relative_paths(run: Run, tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
-    place = tmp_path / "lists" / "evening.m3u8"
-    code, out, _err = run("playlist", 1, "--total", "30m", "--out", place, "--relative")
+    file = tmp_path / "lists" / "evening.m3u8"
+    code, out, _err = run("playlist", 1, "--total", "30m", "--out", file, "--relative")
     assert code == 0
-    lines = place.read_text(encoding="utf-8").splitlines()
+    lines = file.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "#EXTM3U"
     paths = [line for line in lines if not line.startswith("#")]
     assert f"{len(paths)} tracks" in out
@@ -133,15 +133,15 @@ def test_an_m3u8_alone_goes_to_stdout(run: Run, tmp_path: Path) -> None:
     assert "choose one" in err
 
 
-def test_only_force_replaces_what_is_no_playlist(run: Run, tmp_path: Path) -> None:
-    place = tmp_path / "notes.m3u8"
-    place.write_text("my notes")
-    code, out, err = run("station", 1, "-n", 2, "--out", place)
+def test_only_force_replaces_a_file_that_is_no_playlist(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "notes.m3u8"
+    file.write_text("my notes")
+    code, out, err = run("station", 1, "-n", 2, "--out", file)
     assert (code, out) == (1, "")
     assert "is no playlist" in err
-    assert place.read_text() == "my notes"
-    assert run("station", 1, "-n", 2, "--out", place, "--force")[0] == 0
-    assert place.read_text().startswith("#EXTM3U")
+    assert file.read_text() == "my notes"
+    assert run("station", 1, "-n", 2, "--out", file, "--force")[0] == 0
+    assert file.read_text().startswith("#EXTM3U")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_only_force_replaces_what_is_no_playlist(run: Run, tmp_path: Path) -> No
     ],
     ids=str,
 )
-def test_what_cannot_be_answered_is_said_in_a_sentence(
+def test_errors_are_one_sentence(
     run: Run, arguments: tuple[object, ...], code: int, sentence: str
 ) -> None:
     ended, out, err = run(*arguments)
