@@ -44,7 +44,8 @@ _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 _MP4 = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _VORBIS_COMMENTS = (b"fLaC", b"OggS")
 _APEV2 = (b"wvpk", b"MAC ", b"MP+", b"MPCK", b"tBaK", b"OFR ")
-_KEY_PREFIX = re.compile(r"^(?:wm/|txxx:|com\.apple\.quicktime\.)|[^a-z]")
+_KEY_PREFIX = re.compile(r"wm/|txxx:|com\.apple\.quicktime\.")
+_NOT_IN_KEY = re.compile(r"[^a-z]")
 # FFmpeg writes lyrics into an MP3 as a field of its own that it calls USLT.
 _LYRICS = ("lyrics", "unsyncedlyrics", "unsynced lyrics", "uslt")
 _FIELDS = {
@@ -56,7 +57,7 @@ _FIELDS = {
     "album_artists": ("albumartists",),
     "genre": ("genre",),
     "date": ("date", "year", "releasedate", "originaldate", "originalyear"),
-    "track": ("tracknumber", "track"),
+    "track": ("track", "tracknumber"),
 }
 """Fields, and the keys that taggers write for them, without prefix, spaces and punctuation."""
 _LISTS = ("artist", "artists", "album_artist", "album_artists", "genre")
@@ -111,7 +112,7 @@ def read_tags(path: AnyPath) -> Tags:
     if magic.startswith(_ASF) or magic[4:8] in _MP4:
         readings = [_with_lists(ffmpeg, tinytag), id3v2, apev2]
     elif magic.startswith(_VORBIS_COMMENTS):
-        readings = [ffmpeg, id3v2, apev2, tinytag]
+        readings = [_with_first(ffmpeg, tinytag), id3v2, apev2, tinytag]
     elif magic.startswith(_APEV2):
         readings = [apev2, id3v2, ffmpeg]
     else:
@@ -169,7 +170,10 @@ def _read_tinytag(file: BinaryIO) -> dict[str, list[str]]:
 
 def _by_field(values: Values) -> Reading:
     """Values under the names of `_FIELDS`, split where a list is joined."""
-    keys = {_KEY_PREFIX.sub("", key.lower()): values[key] for key in reversed(list(values))}
+    keys: dict[str, Sequence[str]] = {}
+    # Of keys that mean the same, one without prefix counts, and of several the first.
+    for key in sorted(values, key=lambda key: bool(_KEY_PREFIX.match(key.lower()))):
+        keys.setdefault(_plain_key(key), values[key])
     reading: Reading = {}
     for field, names in _FIELDS.items():
         texts = next((keys[name] for name in names if name in keys), ())
@@ -180,6 +184,10 @@ def _by_field(values: Values) -> Reading:
         if parts := [part for part in parts if _clean(part)]:
             reading[field] = parts if field in _LISTS else parts[:1]
     return reading
+
+
+def _plain_key(key: str) -> str:
+    return _NOT_IN_KEY.sub("", _KEY_PREFIX.sub("", key.lower(), count=1))
 
 
 def _with_lists(ffmpeg: Reading, tinytag: Reading) -> Reading:
@@ -195,6 +203,16 @@ def _with_lists(ffmpeg: Reading, tinytag: Reading) -> Reading:
             reading[f"{field}s"] = [*singles, *further]
         elif len(values) > 1:
             reading[field] = values
+    return reading
+
+
+def _with_first(ffmpeg: Reading, tinytag: Reading) -> Reading:
+    """FFmpeg's reading, with the first of several titles or albums, which it joins."""
+    reading = dict(ffmpeg)
+    for field in ("title", "album"):
+        first = "".join(tinytag.get(field, ()))
+        if first and "".join(ffmpeg.get(field, ())).startswith(f"{first};"):
+            reading[field] = [first]
     return reading
 
 

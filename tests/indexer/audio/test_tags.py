@@ -359,11 +359,13 @@ def test_vorbis_comments(tmp_path: Path) -> None:
             tmp_path / "a.flac",
             *("ARTISTS=First", "ARTISTS=Second", "ARTIST=First & Second", "YEAR=1987"),
             *("ALBUM ARTIST=The Album Artist", "GENRE=Rock", "genre=Jazz", "TRACKNUMBER=3/12"),
+            *("TITLE=One", "TITLE=Two", "ALBUM=This; that"),
         )
     )
     assert (tags.artist, tags.artists) == ("First & Second", ("First", "Second"))
     assert (tags.album_artist, tags.year, tags.track_number) == ("The Album Artist", 1987, 3)
     assert (tags.genre, tags.genres) == ("Rock; Jazz", ("Rock", "Jazz"))
+    assert (tags.title, tags.album) == ("One", "This; that")
     two = flac_with_comments(tmp_path / "b.flac", "ARTIST=A", "ARTIST=B")
     assert (read_tags(two).artist, read_tags(two).artists) == ("A; B", ("A", "B"))
 
@@ -414,13 +416,16 @@ def test_several_values_in_wma(tmp_path: Path) -> None:
     start = data.index(guid)
     size, count = struct.unpack("<QH", data[start + 16 : start + 26])
     added = b""
-    for key, value in (("WM/Genre", "Jazz"), ("WM/Year", "2001"), ("WM/TrackNumber", "6/15")):
+    for key, value in (
+        *(("WM/Genre", "Jazz"), ("WM/Year", "2001")),
+        *(("WM/Track", "5"), ("WM/TrackNumber", "6/15")),
+    ):
         texts = [f"{text}\0".encode("utf-16-le") for text in (key, value)]
         added += struct.pack("<H", len(texts[0])) + texts[0]
         added += struct.pack("<HH", 0, len(texts[1])) + texts[1]
     whole = struct.unpack("<Q", data[16:24])[0] + len(added)
     head = data[:16] + struct.pack("<Q", whole) + data[24 : start + 16]
-    head += struct.pack("<QH", size + len(added), count + 3) + data[start + 26 : start + size]
+    head += struct.pack("<QH", size + len(added), count + 4) + data[start + 26 : start + size]
     source.write_bytes(head + added + data[start + size :])
     tags = read_tags(source)
     assert (tags.genres, tags.year, tags.track_number) == (("Rock", "Jazz"), 2001, 6)
