@@ -45,6 +45,7 @@ class Planted:
     recording: int | None = None
     vector: Sequence[float] | None = None
     artist: str | None = "Band"
+    artists: tuple[str, ...] = ()
     album: str | None = None
     album_artist: str | None = None
     duration_s: float | None = None
@@ -143,6 +144,7 @@ def _track(number: int, track: Planted, path: Path, recording: int) -> dict[str,
     tags = Tags(
         title=track.title,
         artist=track.artist,
+        artists=track.artists,
         album=track.album,
         album_artist=track.album_artist,
         genre=track.genre,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.playlists.playlist import artist_of
+from recommender.retrieval.names import artist_of
 from recommender.retrieval.near_duplicates import TrackFacts, is_near_duplicate, lowest_threshold
 from recommender.retrieval.seeds import Seed
 

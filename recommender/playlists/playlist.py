@@ -9,7 +9,7 @@ import numpy as np
 
 from recommender.playlists.files import track_values
 from recommender.retrieval.answers import TupleSequence
-from recommender.retrieval.names import artist_key
+from recommender.retrieval.names import artist_of
 from recommender.retrieval.where import EVERYTHING
 
 if TYPE_CHECKING:
@@ -160,8 +160,3 @@ class PlaylistCandidates:
     def artists(self) -> list[str | None]:
         """The artist of each track, see `artist_of`."""
         return [artist_of(track) for track in self.tracks]
-
-
-def artist_of(track: Track) -> str | None:
-    """The artist, or else the album's, folded for comparing; None where neither is known."""
-    return artist_key(track.artist, track.album_artist)

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexer.catalog.reader import Track
 
 _LETTERS = str.maketrans(
     {
@@ -111,6 +115,11 @@ def artist_key(*artists: str | None) -> str | None:
     """The first of some artists that is known, folded; None where none is."""
     known = (artist for artist in artists if artist and not is_placeholder(artist))
     return next((" ".join(fold(artist).split()) for artist in known), None)
+
+
+def artist_of(track: Track) -> str | None:
+    """The track's first artist, or else the album's, folded; None where neither is known."""
+    return artist_key(*track.artists, track.artist, *track.album_artists, track.album_artist)
 
 
 def name_key(artist: str | None, title: str | None) -> tuple[str, str] | None:

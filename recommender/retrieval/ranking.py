@@ -11,7 +11,7 @@ import numpy as np
 
 from indexer.errors import InvalidOption
 from recommender.retrieval.lookup import whole_number
-from recommender.retrieval.names import artist_key, fold, is_placeholder
+from recommender.retrieval.names import artist_key, artist_of, fold, is_placeholder
 from recommender.retrieval.near_duplicates import TrackFacts, all_apart, group_heads
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def rank(candidates: Candidates, n: int, ranking: Ranking, seeds: Sequence[Seed]
     if ranking.collapse and len(order):
         order = _fold(candidates, order, seeds, result)
     for limit, group_of, label in (
-        (ranking.per_artist, _artist, "artist"),
+        (ranking.per_artist, artist_of, "artist"),
         (ranking.per_album, _album, "album"),
     ):
         if limit is not None:
@@ -291,10 +291,6 @@ def _fold(
 def _count_left_out(result: Ranked, rule: str, count: int) -> None:
     if count:
         result.left_out[rule] = count
-
-
-def _artist(track: Track) -> Hashable | None:
-    return artist_key(track.artist, track.album_artist)
 
 
 def _album(track: Track) -> Hashable | None:

@@ -145,3 +145,14 @@ def test_placeholders_fold_and_cap_nothing(tmp_path: Path) -> None:
     with Recommender.open(plant(tmp_path, ("loud",), tracks)) as recommender:
         answer = recommender.similar_to_track(1, n=11, ranking=Ranking(per_artist=1))
     assert len(answer) == 11
+
+
+def test_a_cap_counts_tracks_by_the_first_of_several_artists(tmp_path: Path) -> None:
+    tracks = [
+        Planted("Seed", artist="Other"),
+        Planted("Solo", artist="Mø"),
+        Planted("Duet", artist="Mo & Friend", artists=("MØ", "Friend")),
+    ]
+    with Recommender.open(plant(tmp_path, ("loud",), tracks)) as recommender:
+        answer = recommender.similar_to_track(1, n=2, ranking=Ranking(per_artist=1))
+    assert len(answer) == 1
