@@ -12,7 +12,7 @@ import soxr
 from indexer.analysis import track_analysis
 from indexer.analysis.pools import AnalysisPool, ModelWorker
 from indexer.analysis.sandbox import Sandbox
-from indexer.audio import container, decoding
+from indexer.audio import container, decoding, opening
 from indexer.features import melspectrogram
 from indexer.models.registry import DEFAULT_MODEL, load_model
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STAGES: dict[str, tuple[Any, str]] = {
-    "open": (container, "audio_extent"),
+    "open": (opening, "audio_extent"),
     "hash": (container, "_scan_packets"),
     "decode": (decoding, "_channels"),
     "resample": (soxr, "resample"),
@@ -40,13 +40,13 @@ class FaultyPool(AnalysisPool):
 
 def _prepare() -> ModelWorker:
     names: list[str] = []
-    opened = container._open_descriptor
+    opened = container.open_descriptor
 
     def open_descriptor(path: Any, name: str) -> int:
         names[:] = [Path(os.fsdecode(path)).stem]
         return opened(path, name)
 
-    container._open_descriptor = open_descriptor
+    container.open_descriptor = open_descriptor
     for stage, (owner, function) in STAGES.items():
         setattr(owner, function, partial(_call, stage, names, getattr(owner, function)))
     model = load_model(DEFAULT_MODEL)

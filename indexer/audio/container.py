@@ -1,9 +1,6 @@
 """An audio file opened: its facts, the hash of its audio, and where its packets are.
 
-Nothing is decoded here. FFmpeg is given a part of a file descriptor instead of a path: names that
-are not UTF-8 open like any other, the ending of a name has no say in what the file is taken for,
-tags in front and behind are not seen, and the only protocol allowed is that one descriptor, so that
-a playlist or a manifest cannot make us read another file or the network.
+Nothing is decoded here.
 """
 
 from __future__ import annotations
@@ -11,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import stat
 from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 import av
@@ -23,29 +20,34 @@ import av.error
 import numpy as np
 
 from indexer.audio.error_translation import check_damage, translate_errors
-from indexer.audio.extent import audio_extent
-from indexer.audio.formats import CONTAINERS, is_audio_container, is_picture
-from indexer.audio.mpeg_frames import MpegFrames, first_frame, scan_frames
+from indexer.audio.mpeg_frames import MpegFrames, scan_frames
+from indexer.audio.ogg_links import find_links
+from indexer.audio.opening import (
+    FilePart,
+    audio_stream,
+    find_audio,
+    open_container,
+    open_descriptor,
+)
 from indexer.audio.text_encoding import decode_text
 from indexer.errors import (
+    AnalysisError,
     BadSampleRate,
     Corrupt,
-    NoAudioStream,
     NotAudio,
     TooShort,
     UnknownCodec,
-    Unreadable,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
     from numpy.typing import NDArray
 
-AnyPath = bytes | str | os.PathLike[str] | os.PathLike[bytes]
+    from indexer.audio.opening import AnyPath
 
 # Monkey's Audio has the longest packets, up to 7 s.
 _LONGEST_PACKET_S = 10
@@ -116,31 +118,23 @@ class OpenFile:
     """A file between opening and closing; made by `open_file`.
 
     Exactly one of `frames` and `packets` is set when the stream can be entered at any sample;
-    with neither, it has to be decoded from the beginning.
+    with neither, it has to be decoded from the beginning. There are several `parts` where one
+    container follows another.
     """
 
     name: str
     descriptor: int
-    part: FilePart
+    parts: tuple[FilePart, ...]
     container: InputContainer
     facts: AudioFacts
     frames: MpegFrames | None
     packets: PacketTable | None
     payload_bytes: int
 
-    def reopen(self) -> None:
-        """Put a new container in place of the old one, at the beginning of the file."""
+    def reopen(self, part: int = 0) -> None:
+        """Put a new container in place of the old one, at the beginning of a part of the file."""
         self.container.close()
-        self.container = _open_container(self.descriptor, self.name, self.part)
-
-
-@dataclass(frozen=True)
-class FilePart:
-    """The bytes of a file that FFmpeg sees, and the format it takes them for (None: it probes)."""
-
-    start: int
-    stop: int
-    format: str | None = None
+        self.container = open_container(self.descriptor, self.name, self.parts[part])
 
 
 @contextmanager
@@ -155,12 +149,12 @@ def open_file(path: AnyPath) -> Iterator[OpenFile]:
         As their names say; the stage is "open" or "hash".
     """
     name = os.fsencode(path).decode("utf-8", "replace")
-    descriptor = _open_descriptor(path, name)
+    descriptor = open_descriptor(path, name)
     container: InputContainer | None = None
     opened: OpenFile | None = None
     try:
         with translate_errors(name, stage="open"):
-            container, part = _find_audio(descriptor, name)
+            container, part = find_audio(descriptor, name)
         with translate_errors(name, stage="hash"):
             opened = _demux(name, descriptor, part, container)
         yield opened
@@ -181,11 +175,11 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
         As `open_file`.
     """
     name = os.fsencode(path).decode("utf-8", "replace")
-    descriptor = _open_descriptor(path, name)
+    descriptor = open_descriptor(path, name)
     try:
         with translate_errors(name, stage="tags"):
             whole = FilePart(0, os.fstat(descriptor).st_size)
-            with _open_container(descriptor, name, whole) as container:
+            with open_container(descriptor, name, whole) as container:
                 stream = container.streams.best("audio")
                 both = {**(stream.metadata if stream else {}), **container.metadata}
                 return {
@@ -196,114 +190,41 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
         os.close(descriptor)
 
 
-def audio_stream(container: InputContainer) -> AudioStream:
-    """The audio stream of a container, set to decode in this thread and to drop no samples.
-
-    Encoder delay and padding are kept (`skip_manual`): they are a fraction of a frame of near
-    silence, and without them every packet's first sample has a number known from its time stamp.
-    """
-    stream = container.streams.best("audio")
-    if stream is None:
-        raise LookupError("no audio stream")
-    stream = cast("AudioStream", stream)
-    context = stream.codec_context
-    if not context.is_open:
-        context.thread_count = 1
-        context.thread_type = "NONE"
-        context.flags2 |= av.codec.context.Flags2.skip_manual
-    return stream
-
-
-def _open_descriptor(path: AnyPath, name: str) -> int:
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY
-    try:
-        # Without O_NONBLOCK the opening of a FIFO waits for a writer.
-        descriptor = os.open(path, flags | os.O_NONBLOCK)
-    except OSError as error:
-        message = f"{name!r} cannot be opened ({error.strerror}); check the path and its rights."
-        raise Unreadable(message, stage="open") from error
-    except ValueError as error:
-        raise Unreadable(f"{name!r} is not a path ({error}); correct it.", stage="open") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise Unreadable(f"{name!r} is not a regular file; give an audio file.", stage="open")
-    return descriptor
-
-
-def _find_audio(descriptor: int, name: str) -> tuple[InputContainer, FilePart]:
-    start, stop = audio_extent(descriptor)
-    part = FilePart(start, stop)
-    try:
-        return _open_container(descriptor, name, part), part
-    except (NotAudio, Corrupt):
-        # FFmpeg looks for MPEG frames in the first MiB only.
-        frame = first_frame(descriptor, start=start, stop=stop)
-        if frame is None:
-            raise
-    part = FilePart(frame, stop, "mp3")
-    return _open_container(descriptor, name, part), part
-
-
-def _open_container(descriptor: int, name: str, part: FilePart) -> InputContainer:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    head = os.pread(descriptor, 16, part.start)
-    if is_picture(head):
-        message = f"{name!r} is a picture and has no sound; leave it out."
-        raise NoAudioStream(message, stage="open")
-    options = {"fd": str(descriptor), "protocol_whitelist": "fd,subfile"}
-    try:
-        container = av.open(
-            f"subfile,,start,{part.start},end,{part.stop},,:fd:",
-            "r",
-            format=part.format,
-            container_options=options | {"format_whitelist": CONTAINERS},
-            # Keeps bytes that are not UTF-8: `read_metadata` finds an encoding for them.
-            metadata_errors="surrogateescape",
-        )
-    except av.error.FFmpegError as error:
-        check_damage(error, descriptor)
-        if part.start or is_audio_container(head):
-            message = f"{name!r} has a damaged header; replace it by a good copy."
-            raise Corrupt(message, stage="open") from error
-        message = f"{name!r} is in no known audio format; leave it out."
-        raise NotAudio(message, stage="open") from error
-    if container.streams.best("audio") is None:
-        container.close()
-        message = f"{name!r} has no audio stream; leave it out."
-        raise NoAudioStream(message, stage="open")
-    return container
-
-
 def _demux(name: str, descriptor: int, part: FilePart, container: InputContainer) -> OpenFile:
     codec, rate, channels = _codec_of(container, name)
-    digest = hashlib.blake2b(f"{codec}\0{rate}\0{channels}\0".encode(), digest_size=32)
+    start = f"{codec}\0{rate}\0{channels}\0".encode()
+    digest = hashlib.blake2b(start, digest_size=32)
+    parts = [part]
     frames: MpegFrames | None = None
-    packets: PacketTable | None = None
-    duration: Fraction | None
     if container.format.name == "mp3":
         frames = scan_frames(descriptor, digest.update, start=part.start, stop=part.stop)
         if frames is None:
             raise NotAudio(f"{name!r} holds no MPEG audio frames; leave it out.", stage="hash")
         rate = frames.sample_rate
-        duration = Fraction(frames.samples, rate)
-        payload = frames.payload_bytes
+        scan = _Scan(Fraction(frames.samples, rate), frames.payload_bytes, None)
     else:
-        stream = audio_stream(container)
-        duration, payload, packets = _scan_packets(
-            container, stream, rate, digest.update, descriptor
-        )
-    if not payload:
+        scan = _scan_packets(container, rate, digest.update, descriptor)
+    if scan.is_cut and container.format.name == "ogg":
+        # FFmpeg does not go on where the sample rate or the channels of a chained file change.
+        links = find_links(descriptor, start=part.start, stop=part.stop)
+        if len(links) > 1:
+            digest = hashlib.blake2b(start, digest_size=32)
+            ends = pairwise([*links, part.stop])
+            parts, scan = _scan_links(ends, rate, digest.update, descriptor, name)
+    if not scan.payload_bytes:
         raise TooShort(f"{name!r} has an audio stream without any sound in it.", stage="hash")
     facts = AudioFacts(
         container=container.format.name,
         codec=codec,
         sample_rate=rate,
         channels=channels,
-        duration_s=math.nan if duration is None else float(duration),
-        bit_rate=round(payload * 8 / duration) if duration else None,
+        duration_s=math.nan if scan.duration_s is None else float(scan.duration_s),
+        bit_rate=round(scan.payload_bytes * 8 / scan.duration_s) if scan.duration_s else None,
         audio_hash=digest.digest(),
     )
-    return OpenFile(name, descriptor, part, container, facts, frames, packets, payload)
+    return OpenFile(
+        name, descriptor, tuple(parts), container, facts, frames, scan.packets, scan.payload_bytes
+    )
 
 
 def _codec_of(container: InputContainer, name: str) -> tuple[str, int, int]:
@@ -326,19 +247,51 @@ def _codec_of(container: InputContainer, name: str) -> tuple[str, int, int]:
     return context.codec.canonical_name, rate, channels
 
 
-def _scan_packets(
-    container: InputContainer,
-    stream: AudioStream,
+@dataclass(frozen=True)
+class _Scan:
+    """Duration in seconds (None if packets do not tell), bytes of sound, packets, whether cut."""
+
+    duration_s: Fraction | None
+    payload_bytes: int
+    packets: PacketTable | None
+    is_cut: bool = False
+
+
+def _scan_links(
+    ends: Iterable[tuple[int, int]],
     rate: int,
     update: Callable[[Packet[AudioStream]], object],
     descriptor: int,
-) -> tuple[Fraction | None, int, PacketTable | None]:
-    """Duration in seconds (None if the packets do not tell), bytes of sound, and packet table."""
+    name: str,
+) -> tuple[list[FilePart], _Scan]:
+    """Parts of a file that hold the links of a chained stream, and the scan of them together."""
+    parts = []
+    payload = 0
+    for start, stop in ends:
+        part = FilePart(start, stop)
+        try:
+            with open_container(descriptor, name, part) as container:
+                _codec_of(container, name)
+                payload += _scan_packets(container, rate, update, descriptor).payload_bytes
+        except AnalysisError:
+            continue  # A damaged link is stepped over, as a damaged packet is.
+        parts.append(part)
+    return parts, _Scan(None, payload, None)
+
+
+def _scan_packets(
+    container: InputContainer,
+    rate: int,
+    update: Callable[[Packet[AudioStream]], object],
+    descriptor: int,
+) -> _Scan:
+    stream = audio_stream(container)
     times, sizes = array("q"), array("i")
     add_time, add_size = times.append, sizes.append
     time_base = stream.time_base or Fraction(1, rate)
     longest = int(_LONGEST_PACKET_S / time_base)
     last = payload_untimed = 0
+    is_cut = False
     try:
         # Half a million packets in three hours: this loop is what a long file costs.
         for packet in container.demux(stream):
@@ -359,14 +312,15 @@ def _scan_packets(
     except av.error.FFmpegError as error:
         # A file cut short: what came before it counts.
         check_damage(error, descriptor)
+        is_cut = True
     payload = sum(sizes) + payload_untimed
     if payload_untimed or not times:
-        return None, payload, None
+        return _Scan(None, payload, None, is_cut)
     pts = np.frombuffer(times, np.int64)
     gaps = np.diff(pts)
     # Time stamps that jump (chained streams, damage) do not say where a packet's sound belongs.
     if not (gaps > 0).all() or (gaps > longest).any():
-        return None, payload, None
+        return _Scan(None, payload, None, is_cut)
     duration = (int(pts[-1] - pts[0]) + last) * time_base
     # Rounded ones (Matroska and ASF count milliseconds) do not say which sample it begins with,
     # unless all packets last the same whole number of ticks.
@@ -376,9 +330,9 @@ def _scan_packets(
         (int(gap) * samples_per_tick).denominator == 1 for gap in inner
     )
     if not is_exact:
-        return duration, payload, None
+        return _Scan(duration, payload, None, is_cut)
     # Where stamps are rounded the first one alone can be off: encoder delay is no whole tick.
     origin = int(pts[0] if samples_per_tick == 1 or not len(inner) else pts[1] - inner[0])
     samples = int((int(pts[-1]) - origin + last) * samples_per_tick)
     table = PacketTable(pts, np.frombuffer(sizes, np.int32), origin, samples_per_tick, samples)
-    return duration, payload, table
+    return _Scan(duration, payload, table, is_cut)

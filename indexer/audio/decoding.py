@@ -25,8 +25,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from indexer.audio.container import OpenFile, PacketTable, audio_stream
 from indexer.audio.error_translation import check_damage
+from indexer.audio.opening import audio_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.packet import Packet
 
+    from indexer.audio.container import OpenFile, PacketTable
     from indexer.audio.mpeg_frames import MpegFrames
 
 Mono = NDArray[np.float32]
@@ -442,11 +443,11 @@ class ForwardReader(Reader):
         return
 
     def _frames_from(self, start: int) -> Iterator[tuple[None, AudioFrame]]:  # noqa: ARG002
-        self._file.reopen()
-        decodes = chain((packet.decode for packet in self._packets()), [self._flush])
-        for decode in decodes:
-            for frame in self._decode(decode):
-                yield None, frame
+        for part in range(len(self._file.parts)):
+            self._file.reopen(part)
+            for decode in chain((packet.decode for packet in self._packets()), [self._flush]):
+                for frame in self._decode(decode):
+                    yield None, frame
 
 
 def make_reader(file: OpenFile, *, channel: int | None = None, forward: bool = False) -> Reader:

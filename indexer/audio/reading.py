@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from indexer.audio.container import AnyPath, AudioFacts
+    from indexer.audio.container import AudioFacts
+    from indexer.audio.opening import AnyPath
     from indexer.audio.windows import Windows
 
 SAMPLE_RATE = 16_000

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from tinytag import TinyTag, TinyTagException
 
 from indexer.audio.apev2 import read_apev2
-from indexer.audio.container import AnyPath, read_metadata
+from indexer.audio.container import read_metadata
 from indexer.audio.id3v2 import read_id3v2, tag_end
 from indexer.errors import AnalysisError
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     Values = Mapping[str, Sequence[str]]
     Reading = dict[str, Sequence[str]]
+
+    from indexer.audio.opening import AnyPath
 
 # Longer ones are comments in the wrong field, or damage.
 _LONGEST = 500

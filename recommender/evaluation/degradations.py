@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import av
 import numpy as np
 
-from indexer.audio.container import audio_stream, open_file
+from indexer.audio.container import open_file
 from indexer.audio.error_translation import translate_errors
+from indexer.audio.opening import audio_stream
 from indexer.errors import Corrupt, TooShort
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from numpy.typing import NDArray
 
-    from indexer.audio.container import AnyPath
+    from indexer.audio.opening import AnyPath
 
 LONGEST_S = 600.0
 """Longer tracks are not copied whole: 10 minutes of stereo are 200 MB while they are altered."""

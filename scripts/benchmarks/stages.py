@@ -26,7 +26,8 @@ from indexer.models.registry import Model
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from indexer.audio.container import AnyPath, OpenFile
+    from indexer.audio.container import OpenFile
+    from indexer.audio.opening import AnyPath
 
 P = ParamSpec("P")
 R = TypeVar("R")
