@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -233,6 +233,14 @@ def boastful_wav(path: Path, *, channels: int = 2, bits: int = 16, kind: int = 1
     return path
 
 
+def claim_wav(
+    path: Path, data: bytes, *, channels: int, sample_rate: int, bits: int, kind: int
+) -> Path:
+    """A WAV with any bytes as its samples, whatever they are said to be."""
+    path.write_bytes(_wav_header(kind, channels, sample_rate, bits, len(data)) + data)
+    return path
+
+
 def id3v2(frames: Mapping[str, bytes]) -> bytes:
     """An ID3v2.3 tag of raw frames: each value begins with its encoding byte, unchecked."""
     body = b"".join(
@@ -257,6 +265,86 @@ def apev2(items: Mapping[str, bytes]) -> bytes:
     head = b"APETAGEX" + struct.pack("<IIII", *fields, 0xA0000000) + bytes(8)
     foot = b"APETAGEX" + struct.pack("<IIII", *fields, 0x80000000) + bytes(8)
     return head + body + foot
+
+
+def lyrics3(text: bytes, *, version: int = 2) -> bytes:
+    """A Lyrics3 tag, which stands before an ID3v1 tag."""
+    if version == 1:
+        return b"LYRICSBEGIN" + text + b"LYRICSEND"
+    body = b"LYRICSBEGIN" + b"LYR%05d" % len(text) + text
+    return body + b"%06dLYRICS200" % len(body)
+
+
+def id3v2_with_footer(frames: Mapping[str, bytes]) -> bytes:
+    """An ID3v2.4 tag that can stand at the end of a file."""
+    tag = id3v2(frames)
+    fields = b"\x04\x00\x10" + tag[6:10]
+    return b"ID3" + fields + tag[10:] + b"3DI" + fields
+
+
+def concatenate(path: Path, *sources: Path) -> Path:
+    """Files one behind the other: a chained Ogg file, a jingle before a song."""
+    path.write_bytes(b"".join(source.read_bytes() for source in sources))
+    return path
+
+
+def change_byte(path: Path, source: Path, at: float) -> Path:
+    """Another file with one byte changed, at that fraction of its length."""
+    data = bytearray(source.read_bytes())
+    data[int(at * len(data))] ^= 0x5A
+    path.write_bytes(data)
+    return path
+
+
+def ogg_pages(source: Path) -> list[bytes]:
+    """The pages of an Ogg file."""
+    data = source.read_bytes()
+    starts = [at for at in range(len(data)) if data[at : at + 5] == b"OggS\0"]
+    return [data[start:stop] for start, stop in zip(starts, [*starts[1:], len(data)], strict=True)]
+
+
+def add_empty_ogg_packet(path: Path, source: Path) -> Path:
+    """An Ogg file with a page in its middle that holds one packet of no bytes."""
+    pages = ogg_pages(source)
+    middle = len(pages) // 2
+    pages.insert(middle, pages[middle - 1][:26] + b"\x01\x00")
+    path.write_bytes(b"".join(_seal(page, number) for number, page in enumerate(pages)))
+    return path
+
+
+def _seal(page: bytes, number: int) -> bytes:
+    """An Ogg page with its number and its checksum (RFC 3533, section 6)."""
+    page = page[:18] + struct.pack("<II", number, 0) + page[26:]
+    crc = 0
+    for byte in page:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x04C11DB7 if crc & 1 << 31 else 0)) & 0xFFFFFFFF
+    return page[:22] + struct.pack("<I", crc) + page[26:]
+
+
+def laced_matroska(path: Path, frames: Sequence[bytes], *, sample_rate: int, codec: str) -> Path:
+    """A mono Matroska file with eight frames a block, of which only the first has a time stamp."""
+
+    def element(name: str, *parts: bytes) -> bytes:
+        body = b"".join(parts)
+        return bytes.fromhex(name) + (len(body) | 1 << 56).to_bytes(8, "big") + body
+
+    blocks = []
+    for at in range(0, len(frames), 8):
+        laced = frames[at : at + 8]
+        sizes = b"".join(b"\xff" * (len(f) // 255) + bytes([len(f) % 255]) for f in laced[:-1])
+        stamp = struct.pack(">hB", 26 * at, 0x82)
+        blocks.append(
+            element("a3", b"\x81", stamp, bytes([len(laced) - 1]), sizes, b"".join(laced))
+        )
+    audio = element("e1", element("b5", struct.pack(">d", sample_rate)), element("9f", b"\x01"))
+    numbers = [element(name, b"\x01") for name in ("d7", "73c5")]
+    track = element("ae", *numbers, element("83", b"\x02"), element("86", codec.encode()), audio)
+    header = element("1a45dfa3", element("4282", b"matroska"))
+    cluster = element("1f43b675", element("e7", b"\x00"), *blocks)
+    path.write_bytes(header + element("18538067", element("1654ae6b", track), cluster))
+    return path
 
 
 def vorbis_comment_not_utf8(path: Path, source: Path) -> Path:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 
 _LONGEST_LYRICS3V1 = 5100
+_APE = b"APETAGEX"
 
 
 def audio_extent(descriptor: int) -> tuple[int, int]:
@@ -26,7 +27,9 @@ def _skip_leading_tags(descriptor: int, size: int) -> int:
     start = 0
     while True:
         head = os.pread(descriptor, 32, start)
-        length = _id3v2_length(head, b"ID3") or _ape_length(head, is_header=True)
+        length = _id3v2_length(head, b"ID3") or _ape_length(head)
+        if length and head[:8] == _APE:
+            length += 32  # The length that it states counts the footer and not the header.
         if not length or start + length > size:
             return start
         start += length
@@ -34,16 +37,20 @@ def _skip_leading_tags(descriptor: int, size: int) -> int:
 
 def _skip_trailing_tags(descriptor: int, start: int, stop: int) -> int:
     while True:
-        tail = os.pread(descriptor, min(_LONGEST_LYRICS3V1, stop - start), max(start, stop - 5100))
+        begin = max(start, stop - _LONGEST_LYRICS3V1)
+        tail = os.pread(descriptor, stop - begin, begin)
         length = (
             _id3v1_length(tail)
-            or _ape_length(tail[-32:], is_header=False)
+            or _ape_length(tail[-32:])
             or _lyrics3_length(tail)
             or _id3v2_length(tail[-10:], b"3DI")
         )
         if not length or length > stop - start:
             return stop
         stop -= length
+        # APE's length does not count a header, which is there or not whatever the flags say.
+        if tail[-32:-24] == _APE and os.pread(descriptor, 8, max(start, stop - 32)) == _APE:
+            stop -= 32
 
 
 def _id3v2_length(head: bytes, magic: bytes) -> int:
@@ -54,15 +61,11 @@ def _id3v2_length(head: bytes, magic: bytes) -> int:
     return 10 + size + (10 if has_footer else 0)
 
 
-def _ape_length(fields: bytes, *, is_header: bool) -> int:
-    if len(fields) < 32 or fields[:8] != b"APETAGEX":
+def _ape_length(fields: bytes) -> int:
+    if len(fields) < 32 or fields[:8] != _APE:
         return 0
-    version, size, flags = (int.from_bytes(fields[at : at + 4], "little") for at in (8, 12, 20))
-    if version not in (1000, 2000) or size < 32:
-        return 0
-    # The size counts the footer and not the header, which version 1 does not have.
-    has_header = is_header or (version == 2000 and bool(flags & 1 << 31))
-    return size + (32 if has_header else 0)
+    version, size = (int.from_bytes(fields[at : at + 4], "little") for at in (8, 12))
+    return size if version in (1000, 2000) and size >= 32 else 0
 
 
 def _id3v1_length(tail: bytes) -> int:
