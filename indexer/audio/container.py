@@ -12,14 +12,11 @@ from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-import av
-import av.error
 import numpy as np
 
-from indexer.audio.error_translation import check_damage, translate_errors
+from indexer.audio.error_translation import translate_errors
 from indexer.audio.mpeg_frames import MpegFrames, scan_frames
 from indexer.audio.ogg_links import find_links
 from indexer.audio.opening import (
@@ -28,6 +25,7 @@ from indexer.audio.opening import (
     find_audio,
     open_container,
     open_descriptor,
+    read_packets,
 )
 from indexer.audio.text_encoding import decode_text
 from indexer.errors import (
@@ -77,6 +75,9 @@ class AudioFacts:
     audio_hash : bytes
         32 bytes: BLAKE2b-256 over codec, sample rate, channels and the packets' payloads. Tags,
         cover art and the order of a container's parts do not change it.
+    channel : int or None
+        The one channel, from 0, that windows are of, because channels cancel out in their mean;
+        None, as nearly always, where they are of the mean. Known once windows were read.
     """
 
     container: str
@@ -86,6 +87,7 @@ class AudioFacts:
     duration_s: float
     bit_rate: int | None
     audio_hash: bytes
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,7 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
 
 def _demux(name: str, descriptor: int, part: FilePart, container: InputContainer) -> OpenFile:
     codec, rate, channels = _codec_of(container, name)
-    start = f"{codec}\0{rate}\0{channels}\0".encode()
-    digest = hashlib.blake2b(start, digest_size=32)
+    digest = hashlib.blake2b(f"{codec}\0{rate}\0{channels}\0".encode(), digest_size=32)
     parts = [part]
     frames: MpegFrames | None = None
     if container.format.name == "mp3":
@@ -202,15 +203,10 @@ def _demux(name: str, descriptor: int, part: FilePart, container: InputContainer
             raise NotAudio(f"{name!r} holds no MPEG audio frames; leave it out.", stage="hash")
         rate = frames.sample_rate
         scan = _Scan(Fraction(frames.samples, rate), frames.payload_bytes, None)
+    elif container.format.name == "ogg" and len(links := find_links(descriptor, part)) > 1:
+        parts, scan = _scan_links(links, rate, digest.update, descriptor, name)
     else:
         scan = _scan_packets(container, rate, digest.update, descriptor)
-    if scan.is_cut and container.format.name == "ogg":
-        # FFmpeg does not go on where the sample rate or the channels of a chained file change.
-        links = find_links(descriptor, start=part.start, stop=part.stop)
-        if len(links) > 1:
-            digest = hashlib.blake2b(start, digest_size=32)
-            ends = pairwise([*links, part.stop])
-            parts, scan = _scan_links(ends, rate, digest.update, descriptor, name)
     if not scan.payload_bytes:
         raise TooShort(f"{name!r} has an audio stream without any sound in it.", stage="hash")
     facts = AudioFacts(
@@ -249,33 +245,31 @@ def _codec_of(container: InputContainer, name: str) -> tuple[str, int, int]:
 
 @dataclass(frozen=True)
 class _Scan:
-    """Duration in seconds (None if packets do not tell), bytes of sound, packets, whether cut."""
+    """Duration in seconds (None if packets do not tell), bytes of sound, and packets."""
 
     duration_s: Fraction | None
     payload_bytes: int
     packets: PacketTable | None
-    is_cut: bool = False
 
 
 def _scan_links(
-    ends: Iterable[tuple[int, int]],
+    links: Iterable[FilePart],
     rate: int,
     update: Callable[[Packet[AudioStream]], object],
     descriptor: int,
     name: str,
 ) -> tuple[list[FilePart], _Scan]:
-    """Parts of a file that hold the links of a chained stream, and the scan of them together."""
+    """Those links of a chained stream that can be read, and the scan of them together."""
     parts = []
     payload = 0
-    for start, stop in ends:
-        part = FilePart(start, stop)
+    for link in links:
         try:
-            with open_container(descriptor, name, part) as container:
+            with open_container(descriptor, name, link) as container:
                 _codec_of(container, name)
                 payload += _scan_packets(container, rate, update, descriptor).payload_bytes
         except AnalysisError:
             continue  # A damaged link is stepped over, as a damaged packet is.
-        parts.append(part)
+        parts.append(link)
     return parts, _Scan(None, payload, None)
 
 
@@ -285,42 +279,32 @@ def _scan_packets(
     update: Callable[[Packet[AudioStream]], object],
     descriptor: int,
 ) -> _Scan:
-    stream = audio_stream(container)
     times, sizes = array("q"), array("i")
     add_time, add_size = times.append, sizes.append
-    time_base = stream.time_base or Fraction(1, rate)
+    time_base = audio_stream(container).time_base or Fraction(1, rate)
     longest = int(_LONGEST_PACKET_S / time_base)
     last = payload_untimed = 0
-    is_cut = False
-    try:
-        # Half a million packets in three hours: this loop is what a long file costs.
-        for packet in container.demux(stream):
-            size = packet.size
-            if not size:
-                continue
-            update(packet)
-            time = packet.pts
-            if time is None:
-                payload_untimed += size
-                continue
-            add_time(time)
-            add_size(size)
-            last = packet.duration or 0
-            if last > longest:
-                # FFmpeg lets the trimmed last packet of an Ogg file wrap below zero.
-                last = 0
-    except av.error.FFmpegError as error:
-        # A file cut short: what came before it counts.
-        check_damage(error, descriptor)
-        is_cut = True
+    # Half a million packets in three hours: this loop is what a long file costs.
+    for packet in read_packets(container, descriptor):
+        update(packet)
+        time = packet.pts
+        if time is None:
+            payload_untimed += packet.size
+            continue
+        add_time(time)
+        add_size(packet.size)
+        last = packet.duration or 0
+        if last > longest:
+            # FFmpeg lets the trimmed last packet of an Ogg file wrap below zero.
+            last = 0
     payload = sum(sizes) + payload_untimed
     if payload_untimed or not times:
-        return _Scan(None, payload, None, is_cut)
+        return _Scan(None, payload, None)
     pts = np.frombuffer(times, np.int64)
     gaps = np.diff(pts)
     # Time stamps that jump (chained streams, damage) do not say where a packet's sound belongs.
     if not (gaps > 0).all() or (gaps > longest).any():
-        return _Scan(None, payload, None, is_cut)
+        return _Scan(None, payload, None)
     duration = (int(pts[-1] - pts[0]) + last) * time_base
     # Rounded ones (Matroska and ASF count milliseconds) do not say which sample it begins with,
     # unless all packets last the same whole number of ticks.
@@ -330,9 +314,9 @@ def _scan_packets(
         (int(gap) * samples_per_tick).denominator == 1 for gap in inner
     )
     if not is_exact:
-        return _Scan(duration, payload, None, is_cut)
+        return _Scan(duration, payload, None)
     # Where stamps are rounded the first one alone can be off: encoder delay is no whole tick.
     origin = int(pts[0] if samples_per_tick == 1 or not len(inner) else pts[1] - inner[0])
     samples = int((int(pts[-1]) - origin + last) * samples_per_tick)
     table = PacketTable(pts, np.frombuffer(sizes, np.int32), origin, samples_per_tick, samples)
-    return _Scan(duration, payload, table, is_cut)
+    return _Scan(duration, payload, table)

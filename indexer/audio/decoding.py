@@ -26,7 +26,7 @@ import soxr
 from numpy.typing import NDArray
 
 from indexer.audio.error_translation import check_damage
-from indexer.audio.opening import audio_stream
+from indexer.audio.opening import audio_stream, read_packets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -234,14 +234,7 @@ class Reader(ABC):
         return audio_stream(self._file.container).codec_context.decode(None)
 
     def _packets(self) -> Iterator[Packet[AudioStream]]:
-        """The packets that follow in the container, up to its end or where it is cut short."""
-        try:
-            for packet in self._file.container.demux(audio_stream(self._file.container)):
-                # Ogg may hold empty ones, which would end the decoding.
-                if packet.size:
-                    yield packet
-        except av.error.FFmpegError as error:
-            check_damage(error, self._file.descriptor)
+        return read_packets(self._file.container, self._file.descriptor)
 
 
 def downmix(frame: AudioFrame) -> Mono:

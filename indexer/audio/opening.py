@@ -23,8 +23,14 @@ from indexer.audio.mpeg_frames import first_frame
 from indexer.errors import Corrupt, NoAudioStream, NotAudio, Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.packet import Packet
+
+# So many errors without a packet between them are the end of a file that is cut short.
+_FAILURES_AT_END = 8
 
 AnyPath = bytes | str | os.PathLike[str] | os.PathLike[bytes]
 
@@ -132,3 +138,26 @@ def audio_stream(container: InputContainer) -> AudioStream:
         context.thread_type = "NONE"
         context.flags2 |= av.codec.context.Flags2.skip_manual
     return stream
+
+
+def read_packets(container: InputContainer, descriptor: int) -> Iterator[Packet[AudioStream]]:
+    """The packets of a container's audio stream, up to its end or where it is cut short.
+
+    Damage between them is stepped over, and so are empty ones, which end the decoding if decoded.
+
+    Raises
+    ------
+    MemoryError, OSError
+    """
+    failures = 0
+    while failures < _FAILURES_AT_END:
+        try:
+            for packet in container.demux(audio_stream(container)):
+                if packet.size:
+                    failures = 0
+                    yield packet
+        except av.error.FFmpegError as error:
+            check_damage(error, descriptor)
+            failures += 1
+        else:
+            return

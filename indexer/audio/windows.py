@@ -115,17 +115,12 @@ class TrackReader:
     @property
     def facts(self) -> AudioFacts:
         """Facts of the file; the duration is that of the samples where packets do not tell it."""
-        facts = self._file.facts
+        facts = replace(self._file.facts, channel=self._reader.channel)
         if self._decoded is None:
             return facts
         duration_s = self._decoded / facts.sample_rate
         bit_rate = round(self._file.payload_bytes * 8 / duration_s) if duration_s else None
         return replace(facts, duration_s=duration_s, bit_rate=bit_rate)
-
-    @property
-    def channel(self) -> int | None:
-        """The channel that windows are of, from 0; None where they are of the mean of all."""
-        return self._reader.channel
 
     @property
     def channel_power_ratio(self) -> float:
@@ -364,10 +359,9 @@ class TrackReader:
             self._require_gapless()
             raise self._undecodable()
         samples = (last - first) * self._grid.rate_out // self._grid.rate_in
-        waveform = self._resample(piece, first - low, samples)
-        if _is_constant(waveform):
+        if not _is_sounding(piece[first - low : last - low]):
             raise self._silent()
-        return np.resize(waveform, self._window_out)
+        return np.resize(self._resample(piece, first - low, samples), self._window_out)
 
     def _too_short(self, samples: int) -> TooShort:
         # Rounded down, so that a sample less than a second is not shown as one.

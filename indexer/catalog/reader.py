@@ -115,6 +115,7 @@ class Track:
     sample_rate: int
     channels: int
     bit_rate: int | None
+    channel: int | None
     tempo_bpm: float | None
     tempo_confidence: float
     musical_key: str | None

@@ -140,6 +140,7 @@ class RecordingRow(Base):
     sample_rate: Mapped[int]
     channels: Mapped[int]
     bit_rate: Mapped[int | None]
+    channel: Mapped[int | None]
     tempo_bpm: Mapped[float | None]
     tempo_confidence: Mapped[float] = mapped_column(default=0.0)
     musical_key: Mapped[str | None] = mapped_column(String(8))

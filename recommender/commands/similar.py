@@ -139,6 +139,9 @@ def _facts(track: Track) -> dict[str, str]:
         "bit rate": _quantity(track.bit_rate, ".0f", "kbit/s", per=1000),
         "sample rate": _quantity(track.sample_rate, "g", "kHz", per=1000),
         "channels": track.channels,
+        "analysed": None
+        if track.channel is None
+        else f"channel {track.channel + 1}, as channels cancel out",
         "tempo": _quantity(track.tempo_bpm, ".1f", "BPM", confidence=track.tempo_confidence),
         "musical key": _quantity(track.musical_key, "", "", confidence=track.key_confidence),
         "loudness": _quantity(track.loudness_lufs, ".1f", "LUFS"),

@@ -43,14 +43,24 @@ def windows_of(path: Path, *, count: int = 12) -> Windows:
     return windows
 
 
+def outcome(path: Path) -> str:
+    """What reading a file leads to: "read", or the reason why not."""
+    try:
+        windows = read_windows(path)
+    except AnalysisError as error:
+        return error.reason
+    assert np.isfinite(windows.waveforms).all()
+    return "read"
+
+
 def likeness(windows: Windows, number: int, waveform: NDArray[np.float32], rate: int) -> float:
     """Correlation of a window with the stretch of a sound (channels, samples) that it should be.
 
     The largest within 50 ms, as coders add a delay.
     """
-    sound = soxr.resample(waveform.mean(axis=0), rate, 16_000)
+    sound = np.pad(soxr.resample(waveform.mean(axis=0), rate, 16_000), 2400)
     at = round(windows.starts_s[number] * 16_000)
-    near = sound[max(0, at - 2400) : at + 48_800]
+    near = sound[at : at + 50_400]
     products = np.correlate(near, windows.waveforms[number][:46_000], "valid")
     energy = np.linalg.norm(windows.waveforms[number][:46_000]) * np.linalg.norm(near)
     return float(products.max() / energy)
@@ -152,7 +162,6 @@ def test_channels_that_cancel_out_are_not_silence(tmp_path: Path, suffix: str) -
     opposed = sounds.write_audio(tmp_path / f"a{suffix}", np.concatenate([-0.9 * sound, sound]))
     with open_track(opposed) as track:
         windows = track.windows(12)
-        assert track.channel == 1
         assert windows.facts.channel == 1
         streamed = [waveform for _, waveform in track.stream()]
     assert likeness(windows, 0, sound, 44_100) > 0.95
@@ -208,7 +217,4 @@ def test_no_header_of_a_wav_is_unforeseen(tmp_path: Path, bits: int, kind: int) 
         path = sounds.claim_wav(
             tmp_path / "a.wav", samples, channels=channels, sample_rate=rate, bits=bits, kind=kind
         )
-        try:
-            assert np.isfinite(windows_of(path).waveforms).all()
-        except AnalysisError as error:
-            assert error.reason not in ("unforeseen", "analysis failed")
+        assert outcome(path) not in ("unforeseen", "analysis failed")

@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("sample_rate", sa.Integer, nullable=False),
         sa.Column("channels", sa.Integer, nullable=False),
         sa.Column("bit_rate", sa.Integer),
+        sa.Column("channel", sa.Integer),
         sa.Column("tempo_bpm", sa.Double),
         sa.Column("tempo_confidence", sa.Double, nullable=False),
         sa.Column("musical_key", sa.String(8)),
