@@ -17,7 +17,7 @@ from recommender.lazy_attributes import lazy_attributes
 if TYPE_CHECKING:
     from recommender.cold_start.content import ContentFactors
     from recommender.cold_start.hybrid import HybridRecommender
-    from recommender.cold_start.ranked import Route
+    from recommender.cold_start.ranked_items import Route
     from recommender.cold_start.regressor import FactorRegressor
 
 __all__ = ["ContentFactors", "FactorRegressor", "HybridRecommender", "Route"]
@@ -30,6 +30,6 @@ if not TYPE_CHECKING:
             "ContentFactors": "content",
             "FactorRegressor": "regressor",
             "HybridRecommender": "hybrid",
-            "Route": "ranked",
+            "Route": "ranked_items",
         },
     )

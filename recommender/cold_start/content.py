@@ -1,4 +1,4 @@
-"""Factors of an item from its sound, and from what its artist's other items say.
+"""Factors of new items, predicted from their embeddings and their artists' other items.
 
 An upload by an artist with warm items starts from the artist's own factors and its sound together:
 the map's prediction plus the artist's mean difference from what the map predicts for the artist's
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import clone
 
-from recommender.cold_start.folds import numbered, splits
+from recommender.cold_start.folds import group_numbers, split_by_group
 from recommender.cold_start.maps import Agreement
-from recommender.cold_start.ranked import Route
+from recommender.cold_start.ranked_items import Route
 from recommender.cold_start.regressor import LARGEST_SCALE, FactorRegressor
-from recommender.cold_start.validation import name_each, per_row, table
+from recommender.cold_start.validation import float_matrix, float_per_row, names_per_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from recommender.cold_start.maps import Floats
 
-PULLS = (0.1, 0.3, 1.0, 3.0, 10.0, 1e9)
-"""Warm items that an artist's mean is to outweigh, to choose from; the last ignores artists."""
+ARTIST_SHRINKAGES = (0.1, 0.3, 1.0, 3.0, 10.0, 1e9)
+"""Choices for `artist_shrinkage`; the last ignores artists."""
 
 
 class ContentFactors:
@@ -42,8 +42,9 @@ class ContentFactors:
     Attributes
     ----------
     regressor : FactorRegressor, fitted
-    pull : float
-        So many warm items of an artist count as much as the map; infinity: artists say nothing.
+    artist_shrinkage : float
+        Number of an artist's warm items at which they count as much as the map; infinity: artists
+        are ignored.
     artist_correlation : float
         As the regressor's `correlation_`, for items whose artist has other warm ones.
     """
@@ -60,17 +61,17 @@ class ContentFactors:
         *,
         user_factors: ArrayLike | None = None,
     ) -> ContentFactors:
-        """Learn the map and the artists.
+        """Fit the map and the artists' differences from it.
 
         Parameters
         ----------
         embeddings : (items, dim)
         item_factors : (items, factors)
         plays : (items,)
-            How many listeners, or plays, each item has.
+            Number of users, or of plays, of each item.
         artists : names, optional
             One for each item; None or "" where it is not known.
-        user_factors : (listeners, factors), optional
+        user_factors : (users, factors), optional
             The same model's; see `FactorRegressor.fit`.
 
         Raises
@@ -78,17 +79,18 @@ class ContentFactors:
         BadFactors, InvalidOption
             See `FactorRegressor.fit`.
         """
-        x, y = table("embeddings", embeddings), table("item_factors", item_factors)
-        weights = per_row("plays", plays, len(x))
-        names = _names(artists, len(x))
+        x, y = float_matrix("embeddings", embeddings), float_matrix("item_factors", item_factors)
+        weights = float_per_row("plays", plays, len(x))
+        names = _artist_keys(artists, len(x))
         self.regressor.fit(x, y, sample_weight=weights, groups=names, user_factors=user_factors)
-        self.pull, self._scale, self.artist_correlation = float("inf"), 1.0, float("nan")
+        self.artist_shrinkage, self.artist_correlation = float("inf"), float("nan")
+        self._scale = 1.0
         self._effects: dict[str, tuple[Floats, float]] = {}
         self._weight = float(np.median(weights[weights > 0]))
         trust = weights / (weights + self._weight)
-        self._choose_pull(x, y, weights, trust, names)
+        self._choose_artist_shrinkage(x, y, weights, trust, names)
         missed = y - self.regressor.mean_ - self.regressor.differences(x)
-        for name, rows in _by_artist(names).items():
+        for name, rows in _rows_by_artist(names).items():
             if trust[rows].any():
                 self._effects[name] = trust[rows] @ missed[rows], float(trust[rows].sum())
         return self
@@ -102,42 +104,44 @@ class ContentFactors:
         ------
         BadFactors
         """
-        x = table("embeddings", embeddings)
-        names = _names(artists, len(x))
+        x = float_matrix("embeddings", embeddings)
+        names = _artist_keys(artists, len(x))
         regressor = self.regressor
         factors = regressor.predict(x).reshape(len(x), -1)
         routes = np.full(len(x), Route.SOUND, dtype=object)
         known = np.array([name in self._effects for name in names], dtype=bool)
-        if np.isfinite(self.pull) and known.any():
+        if np.isfinite(self.artist_shrinkage) and known.any():
             effects = np.stack([self._effect(name) for name in names if name in self._effects])
             differences = regressor.differences(x[known]) + effects
             factors[known] = regressor.mean_ + differences * regressor.spread(self._scale)
             routes[known] = Route.ARTIST
         return factors, routes
 
-    def held_out(
+    def predict_held_out(
         self,
         embeddings: ArrayLike,
         item_factors: ArrayLike,
         plays: ArrayLike,
         artists: Sequence[str | None] | None = None,
     ) -> Floats:
-        """Factors of items by maps that have heard nothing of their artist, not widened."""
-        x, y = table("embeddings", embeddings), table("item_factors", item_factors)
-        weights = per_row("plays", plays, len(x))
-        names = _names(artists, len(x))
+        """Factors (items, factors) of items by maps fitted without their artists, not rescaled."""
+        x, y = float_matrix("embeddings", embeddings), float_matrix("item_factors", item_factors)
+        weights = float_per_row("plays", plays, len(x))
+        names = _artist_keys(artists, len(x))
         regressor = self.regressor
         found = np.tile(self.regressor.mean_, (len(x), 1))
-        for train, test in splits(numbered(names, len(x)), regressor.folds, regressor.random_state):
-            fold = self.regressor.refitted(x[train], y[train], weights[train])
+        for train, test in split_by_group(
+            group_numbers(names, len(x)), regressor.folds, regressor.random_state
+        ):
+            fold = self.regressor.refit(x[train], y[train], weights[train])
             found[test] = fold.mean_ + fold.differences(x[test])
         return found
 
     def _effect(self, name: str) -> Floats:
         total, weight = self._effects[name]
-        return total / (weight + self.pull)
+        return total / (weight + self.artist_shrinkage)
 
-    def _choose_pull(
+    def _choose_artist_shrinkage(
         self,
         x: Floats,
         y: Floats,
@@ -145,44 +149,46 @@ class ContentFactors:
         trust: Floats,
         names: Sequence[str],
     ) -> None:
-        """Leave single items out, not artists, and see how far to believe the artist's others."""
-        agreement: list[Agreement | None] = [None] * len(PULLS)
+        """Choose how much an artist's other items count, by leaving single items out."""
+        agreement: list[Agreement | None] = [None] * len(ARTIST_SHRINKAGES)
         apart = np.arange(len(x))
         regressor = self.regressor
-        for train, test in splits(apart, regressor.folds, regressor.random_state):
-            fold = self.regressor.refitted(x[train], y[train], weights[train])
+        for train, test in split_by_group(apart, regressor.folds, regressor.random_state):
+            fold = self.regressor.refit(x[train], y[train], weights[train])
             missed = y[train] - fold.mean_ - fold.differences(x[train])
-            inside = _by_artist([names[place] for place in train])
-            rows = [place for place in test if names[place] in inside]
+            inside = _rows_by_artist([names[row] for row in train])
+            rows = [row for row in test if names[row] in inside]
             if not rows:
                 continue
-            shares = [inside[names[place]] for place in rows]
+            shares = [inside[names[row]] for row in rows]
             totals = np.stack([trust[train][share] @ missed[share] for share in shares])
             counts = np.array([trust[train][share].sum() for share in shares])
             truth, found = y[rows] - fold.mean_, fold.differences(x[rows])
-            for place, pull in enumerate(PULLS):
-                one = Agreement.of(truth, found + totals / (counts + pull)[:, None], trust[rows])
-                before = agreement[place]
-                agreement[place] = one if before is None else before + one
+            for number, shrinkage in enumerate(ARTIST_SHRINKAGES):
+                one = Agreement.of(
+                    truth, found + totals / (counts + shrinkage)[:, None], trust[rows]
+                )
+                before = agreement[number]
+                agreement[number] = one if before is None else before + one
         tried = [one for one in agreement if one is not None]
         if not tried:
             return
-        best = max(range(len(PULLS)), key=lambda place: tried[place].correlation)
+        best = max(range(len(ARTIST_SHRINKAGES)), key=lambda number: tried[number].correlation)
         self.artist_correlation = tried[best].correlation
-        if PULLS[best] < PULLS[-1] and self.artist_correlation > 0:
-            self.pull = PULLS[best]
-            self._scale = tried[best].missing_width(LARGEST_SCALE)
+        if ARTIST_SHRINKAGES[best] < ARTIST_SHRINKAGES[-1] and self.artist_correlation > 0:
+            self.artist_shrinkage = ARTIST_SHRINKAGES[best]
+            self._scale = tried[best].spread_ratio(LARGEST_SCALE)
 
 
-def _names(artists: Sequence[str | None] | None, count: int) -> list[str]:
-    given = name_each("artists", artists, count)
+def _artist_keys(artists: Sequence[str | None] | None, count: int) -> list[str]:
+    given = names_per_row("artists", artists, count)
     return ["" if name is None else str(name).strip().casefold() for name in given]
 
 
-def _by_artist(names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-    """Rows of each artist that is known."""
+def _rows_by_artist(names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Rows of each known artist."""
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         if name:
             rows.setdefault(name, []).append(row)
-    return {name: np.array(places) for name, places in rows.items()}
+    return {name: np.array(own) for name, own in rows.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import BadFactors
-from recommender.cold_start.validation import table
+from recommender.cold_start.validation import float_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,19 +18,19 @@ NAMES = (
     ("u_factors", "i_factors", "i_biases"),  # Cornac: MF, BPR, PMF
     ("U", "V", None),  # Cornac: WMF
 )
-"""What models call the factors of listeners and of items, and the biases of items."""
+"""Attributes of models: factors of users, factors of items, biases of items."""
 
 
 @dataclass(frozen=True)
-class Collaborative:
-    """A score is the inner product of a listener's and an item's row.
+class CollaborativeModel:
+    """Factors of users and items; a score is the inner product of a user's and an item's row.
 
     Attributes
     ----------
-    users : float32 (listeners, factors)
+    users : float32 (users, factors)
     items : float32 (items, factors)
     bias_column : int or None
-        The column that is 1 for every listener and the bias of an item.
+        The column that is 1 for every user and holds the bias of each item.
     alpha, regularization : float
         Of implicit's alternating least squares; 1 and 0.01 where the model has none.
     """
@@ -42,7 +42,7 @@ class Collaborative:
     regularization: float = 0.01
 
 
-def factors_of(model: Any) -> Collaborative:
+def read_factors(model: Any) -> CollaborativeModel:
     """Read a model of implicit, LightFM or Cornac, or a pair (user_factors, item_factors).
 
     Of implicit's ANN indexes, the model that they stand before.
@@ -55,10 +55,10 @@ def factors_of(model: Any) -> Collaborative:
     """
     model = _behind_index(model)
     users, items, biases = _parts(model)
-    users, items = table("user_factors", users), table("item_factors", items)
+    users, items = float_matrix("user_factors", users), float_matrix("item_factors", items)
     bias_column = None
     if biases is not None:
-        column = table("item_biases", np.reshape(biases, (-1, 1)))
+        column = float_matrix("item_biases", np.reshape(biases, (-1, 1)))
         if len(column) != len(items):
             raise BadFactors(f"item_biases has {len(column)} rows, item_factors {len(items)}")
         items = np.hstack([items, column])
@@ -70,16 +70,16 @@ def factors_of(model: Any) -> Collaborative:
         )
     if len(items) < items.shape[1]:
         raise BadFactors(
-            f"item_factors has {len(items)} items of {items.shape[1]} factors: fewer items than "
-            "factors say nothing, train with fewer factors"
+            f"item_factors has {len(items)} items of {items.shape[1]} factors: train with "
+            "at most as many factors as items"
         )
     if items.shape[1] > 2 and (users[:, -2] == 1.0).all() and (items[:, -1] == 1.0).all():
-        # implicit's logistic factors: the last, a listener's own bias, ranks nothing.
+        # implicit's logistic factors: the last, a user's bias, does not change the ranking.
         users, items = users[:, :-1], items[:, :-1]
     if len(users) > 1 and (users[:, -1] == 1.0).all():
         bias_column = items.shape[1] - 1
     # Copies: a model that is fitted anew must not change half of what was learned from it.
-    return Collaborative(
+    return CollaborativeModel(
         np.array(users, order="C"),
         np.array(items, order="C"),
         bias_column,

@@ -1,4 +1,4 @@
-"""Parts of the items to learn from and to test on, artists kept together."""
+"""Cross-validation folds over items, each group (artist) on one side only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold
 
-from recommender.cold_start.validation import name_each
+from recommender.cold_start.validation import names_per_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
     Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 CHOOSING_ITEMS = 20_000
-"""Kind and strength of a map are chosen on so many items at most, drawn at random."""
+"""Most items that kind and strength of a map are chosen on, drawn at random."""
 
 
-def numbered(groups: Sequence[object] | NDArray[Any] | None, count: int) -> NDArray[np.int64]:
-    """A number for each group; items of no group have numbers of their own."""
+def group_numbers(groups: Sequence[object] | NDArray[Any] | None, count: int) -> NDArray[np.int64]:
+    """A number for each item's group; an item without a group has one of its own."""
     numbers: dict[object, int] = {}
     return np.array(
         [
-            numbers.setdefault(("alone", place) if name is None else name, len(numbers))
-            for place, name in enumerate(name_each("groups", groups, count))
+            numbers.setdefault(("alone", row) if name is None else name, len(numbers))
+            for row, name in enumerate(names_per_row("groups", groups, count))
         ],
         dtype=np.int64,
     )
 
 
-def splits(labels: NDArray[np.int64], count: int, seed: int) -> list[Fold]:
-    """Places to learn from and to test on, by group number; none where there is one group."""
+def split_by_group(labels: NDArray[np.int64], count: int, seed: int) -> list[Fold]:
+    """Rows to train and to test on, for each of `count` folds; no folds where all is one group."""
     groups = len(np.unique(labels))
     if groups < 2:
         return []
     rng = np.random.default_rng(seed)
-    places = np.sort(rng.permutation(len(labels))[:CHOOSING_ITEMS])
-    some = labels[places]
+    rows = np.sort(rng.permutation(len(labels))[:CHOOSING_ITEMS])
+    some = labels[rows]
     count = min(count, len(np.unique(some)))
     if groups == len(labels):
         split = KFold(count, shuffle=True, random_state=seed).split(some)
     else:
         split = GroupKFold(count, shuffle=True, random_state=seed).split(some, groups=some)
-    return [(places[train], places[test]) for train, test in split]
+    return [(rows[train], rows[test]) for train, test in split]

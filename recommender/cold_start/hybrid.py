@@ -5,8 +5,8 @@
     ids, scores = hybrid.recommend(userid, user_items[userid])
     ids, scores = hybrid.recommend_liked(["a-song", "upload-7"])
 
-Signatures are implicit's. Where implicit answers silently (an item or a listener without plays, ids
-that wrap around, answers padded with items that were to be left out), this raises or leaves out.
+Signatures are implicit's. Where implicit answers silently (an item or a user without plays, ids
+that wrap around, answers padded with items that were filtered out), this raises or leaves out.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from sklearn.base import clone
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
 from recommender.cold_start import handover
 from recommender.cold_start.content import ContentFactors
-from recommender.cold_start.factors import factors_of
-from recommender.cold_start.ids import Ids, asked_keys, given_keys, is_one
+from recommender.cold_start.factors import read_factors
+from recommender.cold_start.ids import Ids, check_keys, is_single, list_keys
 from recommender.cold_start.items import Items
-from recommender.cold_start.ranked import ROUTES, Ranked, Route, places
+from recommender.cold_start.ranked_items import ROUTES, RankedItems, Route, route_codes
 from recommender.cold_start.regressor import FactorRegressor
 from recommender.cold_start.users import Users
 from recommender.cold_start.validation import (
-    at_least_one,
-    checked_plays,
-    liked_rows,
+    check_liked,
+    check_plays,
+    float_matrix,
+    known_embeddings,
     list_some,
-    name_each,
+    names_per_row,
+    one_user_row,
+    positive_count,
     refuse_long,
-    row_of,
-    sound_of,
-    table,
 )
 
 if TYPE_CHECKING:
@@ -54,15 +54,15 @@ if TYPE_CHECKING:
 
 
 class HybridRecommender:
-    """Serves items of a collaborative-filtering model together with new ones that are only heard.
+    """Recommends items of a collaborative-filtering model and new items without plays together.
 
     Parameters
     ----------
     model : fitted model of implicit, LightFM or Cornac, or (user_factors, item_factors)
-    user_items : csr (listeners, items)
+    user_items : csr (users, items)
         The plays that the model was fitted on.
     embeddings : (items, dim)
-        How each item sounds; a row of NaN where that is not known.
+        Embedding of each item; a row of NaN where there is none.
     item_keys, user_keys : sequences of int or str, optional
         The caller's names of the columns and rows of `user_items`; without them, their numbers.
     artists : names, optional
@@ -71,14 +71,15 @@ class HybridRecommender:
         How to learn the map; by default ridge or nearest, by cross-validation. A network, which
         takes torch and minutes for a large library, is for those who ask: `FactorRegressor()`.
     k : float, optional
-        Listeners after which an item's plays count as much as its sound; otherwise learned.
+        Shrinkage constant: number of users at which an item's plays count as much as its embedding;
+        chosen by `handover.choose_k` where not given.
 
     Attributes
     ----------
     content : ContentFactors
     k : float
     handovers : dict of float to float
-        How well other values of k did, where it was learned; see `handover.learned_handover`.
+        Gain of every value of k, where it was chosen; see `handover.choose_k`.
 
     Raises
     ------
@@ -101,20 +102,20 @@ class HybridRecommender:
         random_state: int = 0,
     ) -> None:
         _refuse_options(regressor, k)
-        self._model = factors_of(model)
-        plays = checked_plays(user_items, self._model.users, self._model.items)
+        self._model = read_factors(model)
+        plays = check_plays(user_items, self._model.users, self._model.items)
         count = len(self._model.items)
         ids = Ids("item", item_keys, count, argument="item_keys")
-        self._users = Ids("listener", user_keys, plays.shape[0], argument="user_keys")
-        sound, heard = sound_of(embeddings, count)
-        makers = name_each("artists", artists, count)
-        lengths = np.linalg.norm(sound[heard], axis=1)
-        self._dim, self._length = sound.shape[1], float(np.median(lengths)) if heard.any() else 0.0
+        self._user_ids = Ids("user", user_keys, plays.shape[0], argument="user_keys")
+        sound, known = known_embeddings(embeddings, count)
+        artists_of_items = names_per_row("artists", artists, count)
+        lengths = np.linalg.norm(sound[known], axis=1)
+        self._dim, self._length = sound.shape[1], float(np.median(lengths)) if known.any() else 0.0
         refuse_long(sound, self._length)
-        listeners = np.bincount(plays.indices, minlength=count).astype(np.float32)
+        user_counts = np.bincount(plays.indices, minlength=count).astype(np.float32)
         self._items = Items(ids, self._model.items.copy(), np.full(count, -1, np.int8))
-        self._learn(sound, heard, makers, listeners, plays, regressor, k, random_state)
-        self._listeners = Users(self._model, plays, self._items.factors)
+        self._learn(sound, known, artists_of_items, user_counts, plays, regressor, k, random_state)
+        self._users = Users(self._model, plays, self._items.factors)
         self._lock = threading.RLock()
         self._sound: Recommender | None = None
 
@@ -145,10 +146,10 @@ class HybridRecommender:
             The catalog knows none of the items.
         BadFactors
         """
-        from recommender.cold_start.item_features import looked_up
+        from recommender.cold_start.item_features import find_ids
 
-        item_keys = given_keys(item_keys, argument="item_keys")
-        ids = looked_up(sound, item_keys, argument="item_keys")
+        item_keys = check_keys(item_keys, argument="item_keys")
+        ids = find_ids(sound, item_keys, argument="item_keys")
         known = ids >= 0
         if not known.any():
             raise UnknownTrack(
@@ -157,8 +158,8 @@ class HybridRecommender:
         embeddings = np.full((len(ids), sound.model.dim), np.nan, np.float32)
         embeddings[known] = sound.vectors(ids[known])
         artists: list[str | None] = [None] * len(ids)
-        for place, track in zip(np.flatnonzero(known), sound.tracks(ids[known]), strict=True):
-            artists[place] = track.artist or track.album_artist
+        for row, track in zip(np.flatnonzero(known), sound.tracks(ids[known]), strict=True):
+            artists[row] = track.artist or track.album_artist
         made = cls(
             model,
             user_items,
@@ -182,14 +183,14 @@ class HybridRecommender:
         vars(self).update(state, _lock=threading.RLock())
 
     def __len__(self) -> int:
-        """How many items can be answers."""
+        """Number of items that can be recommended."""
         with self._lock:
             return int((self._items.routes >= 0).sum())
 
     def add_item(
         self, key: Key, path: str | bytes | os.PathLike[str], *, artist: str | None = None
     ) -> Route:
-        """Hear a new file: when this returns, the item can be recommended.
+        """Analyse a new file and add it; when this returns, the item can be recommended.
 
         Parameters
         ----------
@@ -209,16 +210,15 @@ class HybridRecommender:
         """
         if self._sound is None:
             raise QueryError(
-                "add_item needs a catalog to hear files with, and there is none (one that was "
-                "pickled or copied has left its own behind): use from_catalog, or add_items with "
-                "vectors"
+                "add_item needs an open catalog, and there is none (a pickled or copied "
+                "recommender keeps none): use from_catalog, or add_items with vectors"
             )
         self._items.ids.check_new([key], argument="key")
         if not isinstance(path, (str, bytes, os.PathLike)):
             raise InvalidOption(f"path is a file's name, not {path!r}")
-        heard = self._sound.analyse(path)
-        name = artist or heard.tags.artist or heard.tags.album_artist
-        vector = np.asarray(heard.embedding, np.float32)
+        analysis = self._sound.analyse(path)
+        name = artist or analysis.tags.artist or analysis.tags.album_artist
+        vector = np.asarray(analysis.embedding, np.float32)
         return self.add_items([key], vector[None], artists=[name])[0]
 
     def add_items(
@@ -228,14 +228,14 @@ class HybridRecommender:
         *,
         artists: Sequence[str | None] | None = None,
     ) -> list[Route]:
-        """Add new items that were heard elsewhere; all of them or, on an error, none.
+        """Add new items by their embeddings; all of them or, on an error, none.
 
         Raises
         ------
         BadFactors
         """
-        keys = given_keys(keys, argument="keys")
-        sound = table("embeddings", embeddings)
+        keys = check_keys(keys, argument="keys")
+        sound = float_matrix("embeddings", embeddings)
         if sound.shape != (len(keys), self._dim):
             raise BadFactors(
                 f"embeddings has the shape {sound.shape}: {len(keys)} keys of dimension "
@@ -246,7 +246,7 @@ class HybridRecommender:
             return []
         factors, routes = self.content.predict(sound, artists)
         with self._lock:
-            self._items.add(keys, factors.astype(np.float32), places(routes))
+            self._items.add(keys, factors.astype(np.float32), route_codes(routes))
         return list(routes)
 
     def recommend(
@@ -260,53 +260,53 @@ class HybridRecommender:
         items: Any = None,
         *,
         on_missing: OnMissing = "raise",
-    ) -> Ranked:
-        """The N best items for one listener or several; implicit's signature.
+    ) -> RankedItems:
+        """The N best items for one user or several; implicit's signature.
 
         Parameters
         ----------
         userid : id or array of ids
-        user_items : csr (listeners asked, items)
-            One row for each: what is not to be recommended again. It may have as many columns as
+        user_items : csr (users asked, items)
+            What each user has played, not to be recommended again. It may have as many columns as
             the model's items or as all there are now, in the order they were added.
         filter_items, items : arrays of ids, optional
             Items to leave out, or the only ones to rank; not both.
         recalculate_user : bool
-            Take listeners for what `user_items` says rather than for what the model has learned;
-            these may be new ones, with any id. An item counts as often as it was played; where
+            Compute users' factors from `user_items` rather than take the model's; they may be new
+            users, with any id. An item counts as often as it was played; where
             the model's own step would let many plays of one item count for less, take their
             logarithm. Plays must not be below 0.
         on_missing : {"raise", "skip"}
-            What of listeners that are unknown or have played nothing: an error, or an empty row.
+            Users that are unknown or have played nothing: an error, or an empty row.
 
         Returns
         -------
         Ranked
-            (ids, scores), one row for each listener if there are several; fewer than N where no
+            (ids, scores), one row for each user if there are several; fewer than N where no
             more items are left.
 
         Raises
         ------
-        UnknownListener
+        UnknownUser
             Unknown, or without a history; the message lists up to five.
         UnknownTrack, InvalidOption, BadFactors
         """
-        one = is_one(userid)
-        asked = asked_keys(userid) if one else given_keys(userid, argument="userid")
-        count = at_least_one("N", N)
+        one = is_single(userid)
+        asked = list_keys(userid) if one else check_keys(userid, argument="userid")
+        count = positive_count("N", N)
         if on_missing not in ("raise", "skip"):
             raise InvalidOption(f"on_missing is {on_missing!r}: choose raise or skip")
-        rows = self._users.known_rows(asked, argument="userid")
+        rows = self._user_ids.known_rows(asked, argument="userid")
         liked = None
         if filter_already_liked_items or recalculate_user:
-            liked = liked_rows(
+            liked = check_liked(
                 user_items,
                 len(rows),
                 model_items=len(self._model.items),
                 items=len(self._items.ids),
             )
         with self._lock:
-            queries, known = self._listeners.asked(
+            queries, known = self._users.user_factors(
                 rows,
                 liked,
                 self._items.factors,
@@ -314,8 +314,8 @@ class HybridRecommender:
                 recalculate=recalculate_user,
             )
             if not known.all() and on_missing == "raise":
-                _refuse_listeners(asked, (rows >= 0) | recalculate_user, known)
-            return self._items.best(
+                _refuse_users(asked, (rows >= 0) | recalculate_user, known)
+            return self._items.top_n(
                 queries[known],
                 self._items.factors,
                 count,
@@ -333,21 +333,23 @@ class HybridRecommender:
         filter_already_liked_items: bool = True,  # noqa: FBT001, FBT002 - implicit's signature
         filter_items: Any = None,
         items: Any = None,
-    ) -> Ranked:
-        """The N best items for a new listener, known by a few liked items; new ones count too.
+    ) -> RankedItems:
+        """The N best items for a new user, known by a few liked items, new items among them.
 
         Raises
         ------
         UnknownTrack, InvalidOption
         """
-        count = at_least_one("N", N)
+        count = positive_count("N", N)
         with self._lock:
-            rows = np.unique(self._items.servable(liked, argument="liked"))
+            rows = np.unique(self._items.servable_rows(liked, argument="liked"))
             if len(rows) == 0:
-                raise InvalidOption("liked is empty: a new listener is known by what is liked")
-            row = row_of(rows, len(self._items.ids))
-            return self._items.best(
-                self._listeners.who_like(row, self._items.factors),
+                raise InvalidOption(
+                    "liked is empty: name at least one item that the new user likes"
+                )
+            row = one_user_row(rows, len(self._items.ids))
+            return self._items.top_n(
+                self._users.factors_from_likes(row, self._items.factors),
                 self._items.factors,
                 count,
                 without=row if filter_already_liked_items else None,
@@ -362,22 +364,22 @@ class HybridRecommender:
         N: SupportsIndex = 10,  # noqa: N803 - implicit's own name
         filter_items: Any = None,
         items: Any = None,
-    ) -> Ranked:
+    ) -> RankedItems:
         """The N items whose factors point the same way, by cosine; the item itself comes first.
 
         Raises
         ------
         UnknownTrack
-            No such item, or one that has neither plays nor a sound.
+            No such item, or one without plays and without an embedding.
         InvalidOption
         """
-        count = at_least_one("N", N)
-        one = is_one(itemid)
+        count = positive_count("N", N)
+        one = is_single(itemid)
         with self._lock:
-            asked = asked_keys(itemid) if one else given_keys(itemid, argument="itemid")
-            rows = self._items.servable(asked, argument="itemid")
-            unit = self._items.unit()
-            return self._items.best(
+            asked = list_keys(itemid) if one else check_keys(itemid, argument="itemid")
+            rows = self._items.servable_rows(asked, argument="itemid")
+            unit = self._items.unit_factors()
+            return self._items.top_n(
                 unit[rows],
                 unit,
                 count,
@@ -389,7 +391,7 @@ class HybridRecommender:
             )
 
     def routes(self, ids: Sequence[Key] | NDArray[Any]) -> list[Route]:
-        """What the factors of items come from.
+        """The route by which each item got its factors.
 
         Raises
         ------
@@ -406,7 +408,7 @@ class HybridRecommender:
         UnknownTrack
         """
         with self._lock:
-            return self._items.factors[self._items.servable(ids, argument="ids")]
+            return self._items.factors[self._items.servable_rows(ids, argument="ids")]
 
     def all_factors(self) -> NDArray[np.float32]:
         """A copy of the factors of all items (items, factors), in the order they were added."""
@@ -416,9 +418,9 @@ class HybridRecommender:
     def _learn(
         self,
         sound: NDArray[np.float32],
-        heard: NDArray[np.bool_],
-        makers: Sequence[Any],
-        listeners: NDArray[np.float32],
+        known: NDArray[np.bool_],
+        artists_of_items: Sequence[Any],
+        user_counts: NDArray[np.float32],
         plays: csr_matrix,
         regressor: FactorRegressor | None,
         k: float | None,
@@ -428,18 +430,18 @@ class HybridRecommender:
         if regressor is None:
             regressor = FactorRegressor(("ridge", "nearest"), random_state=seed)
         regressor = clone(regressor).set_params(bias_column=self._model.bias_column)
-        learned = heard & (listeners > 0)
+        learned = known & (user_counts > 0)
         if not learned.any():
             raise BadFactors("no item has both plays in user_items and a row in embeddings")
-        artists = [name for name, use in zip(makers, learned, strict=True) if use]
+        artists = [name for name, use in zip(artists_of_items, learned, strict=True) if use]
         x, y = sound[learned], self._model.items[learned]
         self.content = ContentFactors(regressor).fit(
-            x, y, listeners[learned], artists, user_factors=self._model.users
+            x, y, user_counts[learned], artists, user_factors=self._model.users
         )
-        self.handovers: dict[float, float] = {}
+        self.k_gains: dict[float, float] = {}
         if k is None:
-            predicted = self.content.held_out(x, y, listeners[learned], artists)
-            k, self.handovers = handover.learned_handover(
+            predicted = self.content.predict_held_out(x, y, user_counts[learned], artists)
+            k, self.k_gains = handover.choose_k(
                 self._model, plays, np.flatnonzero(learned), predicted, seed=seed
             )
         self.k = float(k)
@@ -447,18 +449,18 @@ class HybridRecommender:
             y,
             self.content.regressor.mean_,
             self.content.regressor.differences(x),
-            listeners[learned],
+            user_counts[learned],
             self.k,
             self.content.regressor.spread(self.content.regressor.scale_),
             bias_column=self._model.bias_column,
         )
-        unplayed = heard & (listeners == 0)
-        self._items.routes[listeners > 0] = places([Route.PLAYS])[0]
-        self._items.routes[learned] = places([Route.BLEND])[0]
+        unplayed = known & (user_counts == 0)
+        self._items.routes[user_counts > 0] = route_codes([Route.PLAYS])[0]
+        self._items.routes[learned] = route_codes([Route.BLEND])[0]
         if unplayed.any():
-            unknown = [name for name, use in zip(makers, unplayed, strict=True) if use]
+            unknown = [name for name, use in zip(artists_of_items, unplayed, strict=True) if use]
             self._items.factors[unplayed], routes = self.content.predict(sound[unplayed], unknown)
-            self._items.routes[unplayed] = places(routes)
+            self._items.routes[unplayed] = route_codes(routes)
 
 
 def _refuse_options(regressor: Any, k: Any) -> None:
@@ -467,22 +469,21 @@ def _refuse_options(regressor: Any, k: Any) -> None:
     if k is None:
         return
     if isinstance(k, bool) or not isinstance(k, Real) or not 0 <= float(k) < float("inf"):
-        raise InvalidOption(f"k is {k!r}: a number of listeners, at least 0")
+        raise InvalidOption(f"k is {k!r}: a number of users, at least 0")
 
 
-def _refuse_listeners(asked: list[Any], there: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
-    """Name those that do not exist, and those that do but have played nothing."""
+def _refuse_users(asked: list[Any], there: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
+    """Raise for users that do not exist and for users that have played nothing."""
     answered = zip(asked, there.tolist(), known.tolist(), strict=True)
-    missing = [(repr(name), exists) for name, exists, told in answered if not told]
+    missing = [(repr(name), exists) for name, exists, has_factors in answered if not has_factors]
     unknown = [name for name, exists in missing if not exists]
-    silent = [name for name, exists in missing if exists]
-    said = []
+    without_plays = [name for name, exists in missing if exists]
+    reasons = []
     if unknown:
-        said.append(f"userid names no listener there is: {list_some(unknown)}")
-    if silent:
-        said.append(
-            f"nothing is known of the listeners {list_some(silent)}, who have played nothing "
-            "that is "
-            "known: use recommend_liked, or on_missing='skip'"
+        reasons.append(f"userid names no user that exists: {list_some(unknown)}")
+    if without_plays:
+        reasons.append(
+            f"the users {list_some(without_plays)} have played no item that is known: use "
+            "recommend_liked, or on_missing='skip'"
         )
-    raise UnknownUser("; ".join(said))
+    raise UnknownUser("; ".join(reasons))

@@ -1,4 +1,4 @@
-"""The caller's own names of items and listeners, and the rows they stand for."""
+"""The caller's names of items and users, and the rows they stand for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Ids:
     Parameters
     ----------
     what : str
-        "item" or "listener", for messages.
+        "item", "user" or "track", for messages.
     keys : sequence of int or str, optional
         Distinct, all of one type.
     count : int
@@ -47,7 +47,7 @@ class Ids:
         if keys is None:
             self.add(range(count), argument=argument)
             return
-        given = given_keys(keys, argument=argument)
+        given = check_keys(keys, argument=argument)
         if len(given) != count:
             raise BadFactors(f"{argument} names {len(given)} {what}s of {count}: name each once")
         self.add(given, argument=argument)
@@ -56,7 +56,7 @@ class Ids:
         return len(self._keys)
 
     def add(self, keys: Iterable[Any], *, argument: str) -> None:
-        """Name further rows; nothing is added where one cannot be.
+        """Name further rows; all of them or, where a key is refused, none.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class Ids:
         self._array: NDArray[Any] | None = None
 
     def check_new(self, keys: Iterable[Any], *, argument: str) -> list[Key]:
-        """The keys as they would be added.
+        """The keys as plain int or str, refused as `add` would.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Ids:
             )
         if self.what == "item" and -1 in new:
             raise BadFactors(
-                f"{argument} has -1 in row {new.index(-1)}: in answers it says that there is none"
+                f"{argument} has -1 in row {new.index(-1)}: it means no item in answers"
             )
         if kind is int and self.what != "track":
             huge = [row for row, key in enumerate(new) if not -(2**63) <= int(key) < 2**63]
@@ -108,7 +108,8 @@ class Ids:
             )
         if not self.own and new != list(range(len(self), len(self) + len(new))):
             raise BadFactors(
-                f"{argument} must go on with {len(self)}, {self.what}s being called by number"
+                f"{argument} must continue with {len(self)}: this recommender numbers its "
+                f"{self.what}s"
             )
         return new
 
@@ -117,18 +118,18 @@ class Ids:
 
         Raises
         ------
-        UnknownTrack, UnknownListener
+        UnknownTrack, UnknownUser
             Some are not known; the message lists up to five.
         InvalidOption
             Ids of another type.
         """
-        keys = asked_keys(ids)
+        keys = list_keys(ids)
         found = self.known_rows(keys, argument=argument)
         if (found < 0).any():
             unknown = [key for key, row in zip(keys, found, strict=True) if row < 0]
             error: type[QueryError] = UnknownTrack if self.what == "item" else UnknownUser
             raise error(
-                f"{argument} names no {self.what} there is: {list_some(map(repr, unknown))}"
+                f"{argument} names no {self.what} that exists: {list_some(map(repr, unknown))}"
             )
         return found
 
@@ -139,12 +140,12 @@ class Ids:
         ------
         InvalidOption
         """
-        keys = asked_keys(ids)
+        keys = list_keys(ids)
         for key in keys:
             if type(key) is not self.kind:
                 raise InvalidOption(
-                    f"{argument} must be {self.kind.__name__}, as this recommender's {self.what}s "
-                    f"are named: {key!r} is {type(key).__name__}"
+                    f"{argument} must be {self.kind.__name__}, as the keys of this recommender's "
+                    f"{self.what}s: {key!r} is {type(key).__name__}"
                 )
         return np.array([self._rows.get(key, -1) for key in keys], dtype=np.int64)
 
@@ -160,29 +161,29 @@ class Ids:
         return self._array[rows]
 
 
-def is_one(value: Any) -> bool:
-    """Whether it is one id rather than several."""
+def is_single(value: Any) -> bool:
+    """Whether a value is one id rather than several."""
     if isinstance(value, np.ndarray):
         return value.ndim == 0
     return isinstance(value, (str, bytes)) or not isinstance(value, Iterable)
 
 
-def asked_keys(ids: Any) -> list[Any]:
+def list_keys(ids: Any) -> list[Any]:
     """One id or several as a list."""
     if isinstance(ids, np.ndarray):
         return list(ids.ravel().tolist())
-    return [_plain(ids)] if is_one(ids) else [_plain(key) for key in ids]
+    return [_plain(ids)] if is_single(ids) else [_plain(key) for key in ids]
 
 
-def given_keys(keys: Any, *, argument: str) -> list[Any]:
-    """Keys that name rows, in order.
+def check_keys(keys: Any, *, argument: str) -> list[Any]:
+    """The keys as a list of plain values, one for each row in order.
 
     Raises
     ------
     BadFactors
-        No sequence.
+        They are no sequence.
     """
-    if is_one(keys) or isinstance(keys, (set, frozenset)):
+    if is_single(keys) or isinstance(keys, (set, frozenset)):
         raise BadFactors(
             f"{argument} must be a sequence of keys, one for each row in order, not a "
             f"{type(keys).__name__}"
@@ -191,7 +192,7 @@ def given_keys(keys: Any, *, argument: str) -> list[Any]:
 
 
 def _plain(key: Any) -> Any:
-    """Numpy's integers and strings as Python's."""
+    """NumPy integers and strings as Python's."""
     if isinstance(key, np.generic):
         return key.item()
     return key

@@ -1,4 +1,4 @@
-"""Embeddings as what other systems take: item features, a modality, a table, a graph.
+"""Embeddings in the forms that other systems read: item features, a modality, a table, a graph.
 
 features = item_features(sound, keys)                       # float32 (items, dim)
 lightfm.fit(plays, item_features=item_features(sound, keys, sparse=True, identity=True))
@@ -13,8 +13,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from indexer.errors import ExtraMissing, InvalidOption, UnknownTrack
-from recommender.cold_start.ids import Ids, given_keys
-from recommender.cold_start.validation import at_least_one, list_some
+from recommender.cold_start.ids import Ids, check_keys
+from recommender.cold_start.validation import list_some, positive_count
 from recommender.retrieval.lookup import LARGEST_ID
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     OnMissing = Literal["raise", "skip"]
 
-BLOCK = 10_000
-"""Tracks in memory at once where a library is streamed."""
 TEXTS = ("key", "title", "artist", "album", "album_artist", "genre", "musical_key")
 NUMBERS = ("year", "duration_s", "tempo_bpm", "loudness_lufs", "brightness_hz")
 METADATA = (*TEXTS, *NUMBERS)
@@ -69,7 +67,7 @@ def item_features(
 
     if identity and not sparse:
         raise InvalidOption("identity columns are for a sparse matrix: ask for sparse=True")
-    vectors = sound.vectors(wanted_ids(sound, ids))
+    vectors = sound.vectors(require_ids(sound, ids))
     if not sparse:
         return vectors
     matrix = csr_matrix(vectors)
@@ -95,7 +93,7 @@ def feature_modality(sound: Recommender, ids: Sequence[Key] | NDArray[Any]) -> A
         from cornac.data import FeatureModality
     except ImportError as error:
         raise ExtraMissing("Cornac is not installed: `pip install cornac`") from error
-    keys = given_keys(ids, argument="ids")
+    keys = check_keys(ids, argument="ids")
     return FeatureModality(features=item_features(sound, keys), ids=keys, normalized=False)
 
 
@@ -105,14 +103,14 @@ def frame(
     *,
     on_missing: OnMissing = "raise",
 ) -> pd.DataFrame:
-    """A row for each track: id, what is known of it, and its vector in columns v0, v1, ...
+    """A row for each track: id, metadata, and its vector in columns v0, v1, ...
 
     Parameters
     ----------
     ids : sequence of int or str, optional
         All tracks by default.
     on_missing : {"raise", "skip"}
-        What of ids that the catalog does not know.
+        Ids that the catalog does not know: an error, or left out.
 
     Raises
     ------
@@ -124,20 +122,21 @@ def frame(
         pd.concat(
             [rows, pd.DataFrame(vectors, columns=_columns(vectors), index=rows.index)], axis=1
         )
-        for rows, vectors in streamed(sound, ids, on_missing=on_missing)
+        for rows, vectors in stream_tracks(sound, ids, on_missing=on_missing)
     ]
     if not blocks:
         return pd.DataFrame(columns=["id", *METADATA])
     return pd.concat(blocks, ignore_index=True)
 
 
-def streamed(
+def stream_tracks(
     sound: Recommender,
     ids: Sequence[Key] | NDArray[Any] | None = None,
     *,
     on_missing: OnMissing = "raise",
+    block: int = 10_000,
 ) -> Iterator[tuple[pd.DataFrame, NDArray[np.float32]]]:
-    """Blocks of at most 10,000 tracks: what is known of them, and vectors (rows, dim).
+    """Metadata and vectors (rows, dim) of tracks, at most `block` tracks at a time.
 
     Raises
     ------
@@ -146,16 +145,16 @@ def streamed(
     """
     import pandas as pd
 
-    wanted = wanted_ids(sound, ids, on_missing=on_missing)
-    for start in range(0, len(wanted), BLOCK):
-        some = wanted[start : start + BLOCK]
+    wanted = require_ids(sound, ids, on_missing=on_missing)
+    for start in range(0, len(wanted), block):
+        some = wanted[start : start + block]
         tracks = sound.tracks(some)
         columns: dict[str, Any] = {"id": some}
         columns.update({name: [getattr(track, name) for track in tracks] for name in METADATA})
         rows = pd.DataFrame(columns)
         # One type in every block, also where a whole block knows nothing.
         for name in TEXTS:
-            rows[name] = rows[name].map(_written, na_action="ignore").astype("string")
+            rows[name] = rows[name].map(_to_utf8, na_action="ignore").astype("string")
         for name in NUMBERS:
             rows[name] = rows[name].astype("float64")
         rows["year"] = rows["year"].astype("Int64")
@@ -163,14 +162,20 @@ def streamed(
 
 
 def neighbour_graph(
-    sound: Recommender, k: int = 10, ids: Sequence[Key] | NDArray[Any] | None = None
+    sound: Recommender,
+    k: int = 10,
+    ids: Sequence[Key] | NDArray[Any] | None = None,
+    *,
+    block: int = 10_000,
 ) -> tuple[csr_matrix, NDArray[np.int64]]:
-    """The k nearest tracks of each track as a graph.
+    """Graph of the k nearest tracks of each track.
 
     Parameters
     ----------
     ids : sequence of int or str, optional
         The rows; all tracks by default. Edges lead to these only.
+    block : int
+        Tracks that neighbours are searched for at a time.
 
     Returns
     -------
@@ -185,20 +190,20 @@ def neighbour_graph(
     """
     from recommender.retrieval.where import Where
 
-    k = at_least_one("k", k)
-    wanted = wanted_ids(sound, ids)
+    k = positive_count("k", k)
+    wanted = require_ids(sound, ids)
     where = None if ids is None else Where(among=tuple(wanted.tolist()))
     order = np.argsort(wanted, kind="stable")
     sorted_ids = wanted[order]
     indices, data, counts = [], [], []
-    for start in range(0, len(wanted), BLOCK):
-        some = wanted[start : start + BLOCK]
+    for start in range(0, len(wanted), block):
+        some = wanted[start : start + block]
         found, cosines = sound.nearest(sound.vectors(some), k + 1, where=where)
         others = (found >= 0) & (found != some[:, None])
         # Where copies crowd the track itself out there is one too many.
         others &= np.cumsum(others, axis=1) <= k
-        places = np.minimum(np.searchsorted(sorted_ids, found[others]), len(wanted) - 1)
-        indices.append(order[places])
+        columns = np.minimum(np.searchsorted(sorted_ids, found[others]), len(wanted) - 1)
+        indices.append(order[columns])
         data.append(cosines[others])
         counts.append(others.sum(1))
     indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts or [np.empty(0, np.int64)]))])
@@ -210,17 +215,17 @@ def neighbour_graph(
     return graph, wanted
 
 
-def looked_up(
+def find_ids(
     sound: Recommender, keys: Sequence[Key] | NDArray[Any], *, argument: str
 ) -> NDArray[np.int64]:
-    """The catalog's ids of tracks, -1 where it has none.
+    """The catalog's ids of tracks by id or key, -1 where it has none.
 
     Raises
     ------
     BadFactors, InvalidOption
         Keys are there twice, or neither all int nor all str.
     """
-    keys = given_keys(keys, argument=argument)
+    keys = check_keys(keys, argument=argument)
     names = Ids("track", keys, len(keys), argument=argument)
     if names.kind is int:
         # Numbers past SQLite's integers are no track's id.
@@ -230,13 +235,13 @@ def looked_up(
     return np.array([found.get(str(key), -1) for key in keys], dtype=np.int64)
 
 
-def wanted_ids(
+def require_ids(
     sound: Recommender,
     ids: Sequence[Key] | NDArray[Any] | None,
     *,
     on_missing: OnMissing = "raise",
 ) -> NDArray[np.int64]:
-    """The catalog's ids of some tracks, or of all.
+    """The catalog's ids of some tracks, or of all; unknown ones are refused or left out.
 
     Raises
     ------
@@ -246,24 +251,24 @@ def wanted_ids(
         return sound.ids()
     if on_missing not in ("raise", "skip"):
         raise InvalidOption(f"on_missing is {on_missing!r}: choose raise or skip")
-    keys = given_keys(ids, argument="ids")
-    found = looked_up(sound, keys, argument="ids")
+    keys = check_keys(ids, argument="ids")
+    found = find_ids(sound, keys, argument="ids")
     missing = np.flatnonzero(found < 0).tolist()
     if missing and on_missing == "raise":
-        names = [repr(keys[place]) for place in missing]
+        names = [repr(keys[row]) for row in missing]
         raise UnknownTrack(f"the catalog has no track {list_some(names)}")
     return found[found >= 0]
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether a catalog can have it as a key."""
-    return _written(text) == text
+    """Whether a catalog can hold a text as a key."""
+    return _to_utf8(text) == text
 
 
 def _columns(vectors: NDArray[np.float32]) -> list[str]:
     return [f"v{number}" for number in range(vectors.shape[1])]
 
 
-def _written(text: str) -> str:
-    """A name as text that can be stored; file names may hold bytes that are not UTF-8."""
+def _to_utf8(text: str) -> str:
+    """Text that UTF-8 can store; file names may hold bytes that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

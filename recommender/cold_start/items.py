@@ -1,4 +1,4 @@
-"""The items that are served: their names, their factors, and what these come from."""
+"""Items that are recommended: ids, factors, and the route by which each got its factors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from indexer.errors import InvalidOption, UnknownTrack
 from indexer.vectors.unit_vectors import unit_rows
-from recommender.cold_start.ranked import Ranked, ranked
-from recommender.cold_start.top_n import best
+from recommender.cold_start.ranked_items import RankedItems, rank_items
+from recommender.cold_start.top_n import largest_products
 from recommender.cold_start.validation import list_some
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Items:
     ids : Ids
     factors : float32 (items, factors)
     routes : int8 (items,)
-        Places in `ranked.ROUTES`; -1 for items that can be no answer.
+        Indices in `ranked_items.ROUTES`; -1 for items without factors, never recommended.
     """
 
     def __init__(self, ids: Ids, factors: NDArray[np.float32], routes: NDArray[np.int8]) -> None:
@@ -39,7 +39,7 @@ class Items:
     def add(
         self, keys: Sequence[Key], factors: NDArray[np.float32], routes: NDArray[np.int8]
     ) -> None:
-        """All of them or, where a key cannot be, none.
+        """Add items; all of them or, where a key is refused, none.
 
         Raises
         ------
@@ -50,30 +50,29 @@ class Items:
         self.routes = np.concatenate([self.routes, routes])
         self._unit = None
 
-    def servable(self, ids: Any, *, argument: str) -> NDArray[np.int64]:
-        """Rows of items that can be answers.
+    def servable_rows(self, ids: Any, *, argument: str) -> NDArray[np.int64]:
+        """Rows of items that can be recommended.
 
         Raises
         ------
         UnknownTrack, InvalidOption
         """
         rows = self.ids.rows(ids, argument=argument)
-        nothing = self.routes[rows] < 0
-        if nothing.any():
-            names = map(repr, self.ids.names(rows[nothing]).tolist())
+        without = self.routes[rows] < 0
+        if without.any():
+            names = map(repr, self.ids.names(rows[without]).tolist())
             raise UnknownTrack(
-                f"{argument} names items that nobody has played and that were not heard: "
-                f"{list_some(names)}"
+                f"{argument} names items without plays and without an embedding: {list_some(names)}"
             )
         return rows
 
-    def unit(self) -> NDArray[np.float32]:
-        """Factors at unit length."""
+    def unit_factors(self) -> NDArray[np.float32]:
+        """Factors of all items at unit length (items, factors)."""
         if self._unit is None:
             self._unit = unit_rows(self.factors)
         return self._unit
 
-    def best(
+    def top_n(
         self,
         queries: NDArray[np.float32],
         factors: NDArray[np.float32],
@@ -85,22 +84,22 @@ class Items:
         answered: NDArray[np.bool_] | None = None,
         first: NDArray[np.int64] | None = None,
         one: bool,
-    ) -> Ranked:
-        """The best items for each query.
+    ) -> RankedItems:
+        """The n items with the largest inner product with each query.
 
         Parameters
         ----------
         queries : float32 (q, factors)
         factors : float32 (items, factors)
-            `self.factors` or `self.unit()`.
+            `self.factors` or `self.unit_factors()`.
         without : csr (q, items), optional
-            What a query is not to get.
+            Items to leave out of each query's answer.
         filter_items, items : ids, optional
             Items to leave out, or the only ones to rank.
         answered : bool, optional
-            Which of the questions the queries belong to; the others get rows of nothing.
+            Which of the users asked the queries belong to; the others get empty rows.
         first : int64 (q,), optional
-            The item that comes before others of the same score, where it may be an answer.
+            The item to rank before others of the same score, unless it is filtered out.
 
         Raises
         ------
@@ -112,20 +111,22 @@ class Items:
         if filter_items is not None:
             hidden[self.ids.rows(filter_items, argument="filter_items")] = True
         if items is None:
-            rows, scores = best(queries, factors, n, without=without, hidden=np.flatnonzero(hidden))
+            rows, scores = largest_products(
+                queries, factors, n, without=without, hidden=np.flatnonzero(hidden)
+            )
         else:
-            few = self._chosen(items)
+            few = self._candidate_rows(items)
             inside = None if without is None else without[:, few]
-            rows, scores = best(queries, factors[few], n, without=inside)
+            rows, scores = largest_products(queries, factors[few], n, without=inside)
             rows = np.where(rows < 0, -1, few[rows])
             hidden = np.isin(np.arange(len(hidden)), few, invert=True)
         if first is not None:
             _put_first(rows, scores, first, ~hidden[first])
         asked = np.ones(len(queries), bool) if answered is None else answered
-        return ranked(rows, scores, items=self.ids, routes=self.routes, asked=asked, one=one)
+        return rank_items(rows, scores, items=self.ids, routes=self.routes, asked=asked, one=one)
 
-    def _chosen(self, items: Any) -> NDArray[np.int64]:
-        rows = self.servable(items, argument="items")
+    def _candidate_rows(self, items: Any) -> NDArray[np.int64]:
+        rows = self.servable_rows(items, argument="items")
         if len(rows) == 0:
             raise InvalidOption("items is empty: name the items to rank, or leave it out")
         distinct, first = np.unique(rows, return_index=True)
@@ -141,7 +142,7 @@ def _put_first(
     items: NDArray[np.int64],
     allowed: NDArray[np.bool_],
 ) -> None:
-    """Put an item at the head of each row; others as near as itself may have crowded it out."""
+    """Put an item first in its row; others of the same score may have pushed it out."""
     there = rows == items[:, None]
     last = np.where(there.any(1), there.argmax(1), rows.shape[1] - 1)[allowed, None]
     columns = np.arange(rows.shape[1])

@@ -1,6 +1,6 @@
 """Maps from embeddings to factors, of three kinds, each over a range of strengths.
 
-Embeddings and factors come standardised (`Standardised`); a map says how a factor differs from the
+Embeddings and factors come standardised (`Standardiser`); a map says how a factor differs from the
 mean factor. The least-squares fit of all strengths of a ridge costs one eigendecomposition.
 """
 
@@ -31,27 +31,27 @@ STRENGTHS: Mapping[str, tuple[float, ...]] = {
 """By kind: the penalty as a share of the items' weight; the number of neighbours; the weight decay
 of AdamW."""
 
-HIDDEN, EPOCHS, BATCH, RATE, DROPOUT = 256, 60, 256, 2e-3, 0.2
+HIDDEN, BATCH, RATE, DROPOUT = 256, 256, 2e-3, 0.2
 
 
 class Map(Protocol):
     """Standardised embeddings (n, dim) -> differences from the mean factor (n, factors)."""
 
     def __call__(self, x: Floats, /) -> Floats:
-        """Predict."""
+        """Predicted differences (n, factors) for embeddings (n, dim)."""
         ...
 
 
 @dataclass(frozen=True)
-class Standardised:
+class Standardiser:
     """Weighted mean and deviation of each dimension of embeddings."""
 
     mean: Floats
     scale: Floats
 
     @classmethod
-    def of(cls, x: Floats, weights: Floats) -> Standardised:
-        """Measured on some embeddings (n, dim); a dimension that never changes keeps its scale."""
+    def of(cls, x: Floats, weights: Floats) -> Standardiser:
+        """Standardiser of embeddings (n, dim), weighted (n,); constant dimensions keep scale 1."""
         mean = np.average(x, axis=0, weights=weights)
         deviation = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weights))
         still = deviation <= 1e-6 * np.maximum(1.0, np.abs(mean))
@@ -59,7 +59,7 @@ class Standardised:
         return cls(mean.astype(x.dtype), scale.astype(x.dtype))
 
     def __call__(self, x: Floats) -> Floats:
-        """Embeddings, standardised."""
+        """Standardised embeddings (n, dim)."""
         return (x - self.mean) / self.scale
 
 
@@ -79,7 +79,7 @@ class Agreement:
 
     @classmethod
     def of(cls, truth: Floats, found: Floats, weights: Floats) -> Agreement:
-        """Of rows (n, columns) that were not learned from."""
+        """Agreement of true and predicted rows (n, columns), weighted (n,)."""
         return cls(
             *(
                 np.einsum("n,nf,nf->f", weights, one, other, dtype=np.float64)
@@ -91,17 +91,17 @@ class Agreement:
         return Agreement(self.both + other.both, self.truth + other.truth, self.found + other.found)
 
     @property
-    def belief(self) -> NDArray[np.float64]:
-        """What to multiply each column of predictions by for the least squared error; at least 0.
+    def shrinkage(self) -> NDArray[np.float64]:
+        """Factors (columns,), at least 0, that give predictions the least squared error.
 
         The shrinkage of Breiman & Friedman, "Predicting multivariate responses in multiple linear
         regression", J. R. Stat. Soc. B 59, 1997 ("curds and whey").
         """
         return np.clip(self.both / np.maximum(self.found, 1e-300), 0.0, None)
 
-    def times(self, belief: NDArray[np.float64]) -> Agreement:
-        """Had the predictions been multiplied so."""
-        return Agreement(belief * self.both, self.truth, belief**2 * self.found)
+    def scaled_by(self, shrinkage: NDArray[np.float64]) -> Agreement:
+        """Agreement of predictions multiplied by a shrinkage, column by column."""
+        return Agreement(shrinkage * self.both, self.truth, shrinkage**2 * self.found)
 
     @property
     def correlation(self) -> float:
@@ -109,11 +109,8 @@ class Agreement:
         product = self.truth.sum() * self.found.sum()
         return float(self.both.sum() / product**0.5) if product > 0 else 0.0
 
-    def missing_width(self, largest: float) -> float:
-        """The factor that makes predictions as wide as the truth.
-
-        1 where they have nothing to do with it: what is only noise is not made louder.
-        """
+    def spread_ratio(self, largest: float) -> float:
+        """Factor that gives predictions the truth's spread; 1 where they do not agree with it."""
         if self.both.sum() <= 0 or self.found.sum() <= 0:
             return 1.0
         return float(np.clip((self.truth.sum() / self.found.sum()) ** 0.5, 1.0, largest))
@@ -126,13 +123,13 @@ class Linear:
     weights: Floats
 
     def __call__(self, x: Floats, /) -> Floats:
-        """Predict."""
+        """Predicted differences (n, factors) for embeddings (n, dim)."""
         return x @ self.weights
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """Mean factor of the nearest items that are known, by cosine and the item's weight.
+    """Mean factor of the nearest known items, weighted by cosine and by the item's weight.
 
     Attributes
     ----------
@@ -149,23 +146,21 @@ class Nearest:
     count: int
 
     def __call__(self, x: Floats, /) -> Floats:
-        """Predict."""
+        """Predicted differences (n, factors) for embeddings (n, dim)."""
         return self.at((self.count,), x)[0]
 
     def at(self, counts: Sequence[float], x: Floats) -> list[Floats]:
-        """Predictions with several numbers of neighbours."""
+        """Predictions (n, factors) with each of several numbers of neighbours."""
         import faiss
 
         most = min(int(max(counts)), len(self.unit))
-        cosines, places = faiss.knn(
-            unit_rows(x), self.unit, most, metric=faiss.METRIC_INNER_PRODUCT
-        )
-        # An item on the other side of the mean says nothing, rather than the contrary.
-        votes = np.maximum(cosines, 0.0) * self.weights[places]
+        cosines, rows = faiss.knn(unit_rows(x), self.unit, most, metric=faiss.METRIC_INNER_PRODUCT)
+        # An item on the other side of the mean counts nothing rather than negatively.
+        votes = np.maximum(cosines, 0.0) * self.weights[rows]
         found = []
         for count in counts:
             few = votes[:, : int(count)]
-            total = np.einsum("nk,nkf->nf", few, self.y[places[:, : int(count)]])
+            total = np.einsum("nk,nkf->nf", few, self.y[rows[:, : int(count)]])
             found.append(total / np.maximum(few.sum(1, keepdims=True), 1e-12))
         return found
 
@@ -180,7 +175,7 @@ class Perceptron:
     second_bias: Floats
 
     def __call__(self, x: Floats, /) -> Floats:
-        """Predict."""
+        """Predicted differences (n, factors) for embeddings (n, dim)."""
         hidden = np.maximum(x @ self.first + self.first_bias, 0.0)
         return np.asarray(hidden @ self.second + self.second_bias)
 
@@ -206,7 +201,7 @@ def fit_ridge(
 
 
 def fit_nearest(x: Floats, y: Floats, weights: Floats, count: float) -> Nearest:
-    """Keep the items to look among; those without weight are left out."""
+    """Nearest-neighbour map among the items of weight above 0."""
     kept = weights > 0
     return Nearest(unit_rows(x[kept]), y[kept], weights[kept], int(count))
 
@@ -217,9 +212,10 @@ def fit_mlp(
     weights: Floats,
     decay: float,
     *,
+    epochs: int,
     seed: int,
 ) -> Perceptron:
-    """Least weighted squares by AdamW, with dropout on what comes in and the rate let down to 0."""
+    """Perceptron of least weighted squares, by AdamW, dropout on inputs, rate falling to 0."""
     import torch
 
     torch_x, torch_y, w = (
@@ -230,8 +226,8 @@ def fit_mlp(
     torch_y = torch_y / spread
     chance = torch.Generator().manual_seed(seed)
 
-    def layer(rows: int, columns: int, gain: float) -> torch.Tensor:
-        start: torch.Tensor = torch.randn(rows, columns, generator=chance) * (gain / rows**0.5)
+    def layer(inputs: int, outputs: int, gain: float) -> torch.Tensor:
+        start: torch.Tensor = torch.randn(inputs, outputs, generator=chance) * (gain / inputs**0.5)
         return start.requires_grad_()
 
     first, second = layer(x.shape[1], HIDDEN, 2**0.5), layer(HIDDEN, y.shape[1], 0.1)
@@ -244,16 +240,16 @@ def fit_mlp(
         ],
         lr=RATE,
     )
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         for group in optimiser.param_groups:
-            group["lr"] = RATE * (1 - epoch / EPOCHS)
+            group["lr"] = RATE * (1 - epoch / epochs)
         order = torch.randperm(len(x), generator=chance)
-        for places in torch.split(order, BATCH):
-            batch = torch_x[places]
+        for rows in torch.split(order, BATCH):
+            batch = torch_x[rows]
             kept = torch.rand(batch.shape, generator=chance) >= DROPOUT
             hidden = torch.relu(batch * kept / (1 - DROPOUT) @ first + first_bias)
-            error = hidden @ second + second_bias - torch_y[places]
-            loss = (w[places] * error.square().mean(1)).mean()
+            error = hidden @ second + second_bias - torch_y[rows]
+            loss = (w[rows] * error.square().mean(1)).mean()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call] # torch's own
             optimiser.step()
@@ -270,33 +266,35 @@ def fit_map(
     y: Floats,
     weights: Floats,
     *,
+    epochs: int,
     seed: int,
 ) -> Map:
-    """One map."""
+    """Fit a map of one kind and strength to embeddings and factors, both standardised."""
     if kind == RIDGE:
         return fit_ridge(x, y, weights, (strength,))[0]
     if kind == NEAREST:
         return fit_nearest(x, y, weights, strength)
-    return fit_mlp(x, y, weights, strength, seed=seed)
+    return fit_mlp(x, y, weights, strength, epochs=epochs, seed=seed)
 
 
-def fit_all(
+def fit_strengths(
     kind: str,
     strengths: Sequence[float],
     x: Floats,
     y: Floats,
     weights: Floats,
     *,
+    epochs: int,
     seed: int,
 ) -> Callable[[Floats], list[Floats]]:
-    """Fit a kind with several strengths: a function that predicts with each of them."""
+    """Fit a kind of map with several strengths; returns the predictions of each for embeddings."""
     if kind == NEAREST:
         nearest = fit_nearest(x, y, weights, max(strengths))
         return lambda new: nearest.at(strengths, new)
     if kind == RIDGE:
         linear = fit_ridge(x, y, weights, strengths)
         return lambda new: [one(new) for one in linear]
-    trained = [fit_mlp(x, y, weights, decay, seed=seed) for decay in strengths]
+    trained = [fit_mlp(x, y, weights, decay, epochs=epochs, seed=seed) for decay in strengths]
     return lambda new: [one(new) for one in trained]
 
 

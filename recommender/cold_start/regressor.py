@@ -18,16 +18,16 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from indexer.errors import BadFactors, InvalidOption
-from recommender.cold_start.folds import numbered, splits
+from recommender.cold_start.folds import group_numbers, split_by_group
 from recommender.cold_start.maps import (
     STRENGTHS,
     Agreement,
-    Standardised,
+    Standardiser,
     check_kinds,
-    fit_all,
     fit_map,
+    fit_strengths,
 )
-from recommender.cold_start.validation import per_row, refuse_numbers
+from recommender.cold_start.validation import float_per_row, refuse_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,9 +50,11 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     strength : float, optional
         Fixes the penalty (ridge), the number of neighbours (nearest) or the weight decay (mlp) of
         one kind; otherwise it is chosen.
+    epochs : int
+        Passes over the items in training an `mlp`.
     folds : int
         Of the cross-validation over items that chooses kind and strength. Items of one group stay
-        together, so that an artist's sound does not pass for the listeners' taste.
+        together, so that an artist's sound does not pass for the users' taste.
     calibrate : bool
         Whether predictions are spread as widely around the mean factor as known factors are. A
         regression shrinks what it is unsure of, and a short factor is never recommended.
@@ -70,13 +72,13 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     correlations_ : dict of (kind, strength) to float
         Of all that were compared; empty where all items are of one group.
     scale_ : float
-        How much wider predictions were made.
+        Factor by which predictions are rescaled.
     mean_ : (factors,)
         The weighted mean factor.
 
     Notes
     -----
-    `sample_weight`, the number of plays or listeners of each item, counts as w / (w + median w):
+    `sample_weight`, the number of plays or users of each item, counts as w / (w + median w):
     the noise of a factor falls with its plays, what sound cannot say of it does not. For that
     reason one of scikit-learn's own checks (`check_estimator`) does not hold:
     `check_sample_weight_equivalence_on_dense_data` wants a weight of two to be the item twice, but
@@ -89,6 +91,7 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         kind: str | Sequence[str] = "auto",
         *,
         strength: float | None = None,
+        epochs: int = 60,
         folds: int = 5,
         calibrate: bool = True,
         bias_column: int | None = None,
@@ -96,6 +99,7 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     ) -> None:
         self.kind = kind
         self.strength = strength
+        self.epochs = epochs
         self.folds = folds
         self.calibrate = calibrate
         self.bias_column = bias_column
@@ -109,7 +113,7 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         groups: Sequence[object] | NDArray[Any] | None = None,
         user_factors: ArrayLike | None = None,
     ) -> FactorRegressor:
-        """Learn the map.
+        """Choose kind and strength, and fit the map.
 
         Parameters
         ----------
@@ -118,12 +122,12 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         y : (items, factors) or (items,)
             Factors of the same items.
         sample_weight : (items,), optional
-            Plays, or listeners, of each item; an item of weight 0 is not learned from.
+            Number of plays, or of users, of each item; items of weight 0 are left out.
         groups : (items,), optional
             The artist of each item; None or "" stands alone.
-        user_factors : (listeners, factors), optional
+        user_factors : (users, factors), optional
             The same model's. What counts is then the error of scores, not of factors: predictions
-            are compared, and shrunk, along the directions in which listeners differ.
+            are compared, and shrunk, along the directions in which users differ.
 
         Raises
         ------
@@ -133,14 +137,14 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             A parameter makes no sense.
         """
         kinds = self._kinds()
-        x, y = self._checked(X, y)
+        x, y = self._validate(X, y)
         weights = self._weights(sample_weight, len(x))
-        labels = numbered(groups, len(x))
+        labels = group_numbers(groups, len(x))
         used = weights > 0
         x, y, weights, labels = x[used], y[used], weights[used], labels[used]
         if len(x) < max(y.shape[1], 2):
             raise BadFactors(
-                f"{len(x)} item(s) cannot say where {y.shape[1]} factors come from: "
+                f"{len(x)} item(s) are too few to predict {y.shape[1]} factors: "
                 f"n_samples={len(x)}, give at least {max(y.shape[1], 2)}"
             )
         directions = self._directions(user_factors, y)
@@ -149,8 +153,8 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         self._fit_map(x, y, weights)
         return self
 
-    def refitted(self, x: Floats, y: Floats, sample_weight: Floats) -> FactorRegressor:
-        """A copy that has learned from other items, in the way that was chosen."""
+    def refit(self, x: Floats, y: Floats, sample_weight: Floats) -> FactorRegressor:
+        """A copy of the chosen kind and strength, fitted to other items."""
         check_is_fitted(self)
         other = copy(self)
         weights = self._weights(sample_weight, len(x))
@@ -159,7 +163,7 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         return other
 
     def predict(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's own name
-        """Factors (n, factors) of embeddings (n, dim); (n,) where it learned from such.
+        """Predicted factors (n, factors) of embeddings (n, dim); (n,) if it was fitted to (items,).
 
         Raises
         ------
@@ -172,12 +176,14 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         return found[:, 0] if self._one_row else found
 
     def differences(self, embeddings: Floats) -> Floats:
-        """Predicted differences from the mean factor as the regression has them, not widened."""
-        found = self._map(self._standardised(embeddings))
-        return found if self._belief is None else np.asarray(found @ self._belief, found.dtype)
+        """Predicted differences (n, factors) from the mean factor, not rescaled."""
+        found = self._map(self._standardise(embeddings))
+        return (
+            found if self._shrinkage is None else np.asarray(found @ self._shrinkage, found.dtype)
+        )
 
     def spread(self, scale: float) -> Floats:
-        """What to multiply differences by: the scale, and 1 for a bias."""
+        """Scales (factors,) of predicted differences: `scale`, and 1 for a bias."""
         spread = np.full(len(self.mean_), scale, dtype=self.mean_.dtype)
         if self.bias_column is not None:
             spread[self.bias_column] = 1.0
@@ -193,7 +199,7 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             raise InvalidOption(f"folds is {self.folds}: cross-validation takes at least 2")
         return kinds
 
-    def _checked(self, embeddings: ArrayLike, factors: ArrayLike) -> tuple[Floats, Floats]:
+    def _validate(self, embeddings: ArrayLike, factors: ArrayLike) -> tuple[Floats, Floats]:
         given = np.asarray(factors)
         if given.ndim and np.issubdtype(given.dtype, np.floating):
             _as_floats("item_factors", given.reshape(len(given), -1))
@@ -213,25 +219,28 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     def _weights(self, given: ArrayLike | None, count: int) -> Floats:
         if given is None:
             return np.ones(count, np.float32)
-        weights = per_row("sample_weight", given, count)
+        weights = float_per_row("sample_weight", given, count)
         if not weights.any():
-            raise BadFactors("sample_weight is zero everywhere: there is nothing to learn from")
+            raise BadFactors(
+                "sample_weight is zero everywhere: give at least one item a weight above 0"
+            )
         return weights / (weights + np.median(weights[weights > 0]))
 
     def _fit_map(self, x: Floats, y: Floats, weights: Floats) -> None:
-        self._standardised = Standardised.of(x, weights)
+        self._standardise = Standardiser.of(x, weights)
         self.mean_ = np.average(y, axis=0, weights=weights).astype(y.dtype)
         self._map = fit_map(
             self.kind_,
             self.strength_,
-            self._standardised(x),
+            self._standardise(x),
             y - self.mean_,
             weights,
+            epochs=self.epochs,
             seed=self.random_state,
         )
 
     def _directions(self, user_factors: ArrayLike | None, y: Floats) -> Floats:
-        """D (factors, columns) such that |y D| is as long as y's scores; a bias is left out."""
+        """D (factors, columns) such that |y D| is the length of y's scores; a bias is left out."""
         kept = np.ones(y.shape[1], bool)
         if self.bias_column is not None and y.shape[1] > 1:
             kept[self.bias_column] = False
@@ -244,7 +253,7 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
                 f"user_factors has the shape {users.shape}: item_factors has {y.shape[1]} columns"
             )
         values, vectors = np.linalg.eigh((users[:, kept].T @ users[:, kept]).astype(np.float64))
-        # A direction in which listeners hardly differ is kept, so that there is a way back.
+        # A direction in which users hardly differ is kept, so that D can be inverted.
         floor = max(values.max(), 1e-300) * 1e-6
         return np.asarray(every @ (vectors * np.sqrt(np.maximum(values, floor))))
 
@@ -259,9 +268,9 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         *,
         by_scores: bool,
     ) -> None:
-        """Set kind and strength, how far to believe predictions, and what they lack in width."""
-        self._belief: Floats | None = None
-        folds = splits(labels, self.folds, self.random_state)
+        """Choose kind and strength, and how to shrink and rescale predictions."""
+        self._shrinkage: Floats | None = None
+        folds = split_by_group(labels, self.folds, self.random_state)
         if not folds:
             # One group only, or too few items: nothing to compare by.
             self.kind_, strengths = kinds[0], STRENGTHS[kinds[0]]
@@ -270,37 +279,43 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             return
         agreement: dict[tuple[str, float], Agreement] = {}
         for train, test in folds:
-            standardised = Standardised.of(x[train], weights[train])
+            standardise = Standardiser.of(x[train], weights[train])
             mean = np.average(y[train], axis=0, weights=weights[train]).astype(y.dtype)
-            inside, outside = standardised(x[train]), standardised(x[test])
+            inside, outside = standardise(x[train]), standardise(x[test])
             truth = (y[test] - mean) @ directions
             for kind in kinds:
                 strengths = STRENGTHS[kind] if self.strength is None else (self.strength,)
-                predict = fit_all(
-                    kind, strengths, inside, y[train] - mean, weights[train], seed=self.random_state
+                predict = fit_strengths(
+                    kind,
+                    strengths,
+                    inside,
+                    y[train] - mean,
+                    weights[train],
+                    epochs=self.epochs,
+                    seed=self.random_state,
                 )
                 for strength, found in zip(strengths, predict(outside), strict=True):
                     one = Agreement.of(truth, found @ directions, weights[test])
                     before = agreement.get((kind, strength))
                     agreement[kind, strength] = one if before is None else before + one
         if by_scores:
-            believed = {name: one.times(one.belief) for name, one in agreement.items()}
+            believed = {name: one.scaled_by(one.shrinkage) for name, one in agreement.items()}
         else:
             believed = agreement
         self.correlations_ = {name: one.correlation for name, one in believed.items()}
         self.kind_, self.strength_ = max(self.correlations_, key=self.correlations_.__getitem__)
         best = believed[self.kind_, self.strength_]
         self.correlation_ = best.correlation
-        self.scale_ = best.missing_width(LARGEST_SCALE) if self.calibrate else 1.0
+        self.scale_ = best.spread_ratio(LARGEST_SCALE) if self.calibrate else 1.0
         if by_scores and self.correlation_ > 0:
-            belief = agreement[self.kind_, self.strength_].belief
+            shrinkage = agreement[self.kind_, self.strength_].shrinkage
             back = np.linalg.pinv(directions)
             # What is left out of the directions, a bias, stays as it is.
             rest = np.eye(len(directions)) - directions @ back
-            self._belief = ((directions * belief) @ back + rest).astype(y.dtype)
+            self._shrinkage = ((directions * shrinkage) @ back + rest).astype(y.dtype)
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn's own checks must know."""
+        """Tags for scikit-learn's own checks."""
         tags = super().__sklearn_tags__()
         tags.target_tags.single_output = True
         return tags

@@ -1,4 +1,4 @@
-"""The best items of many listeners at once: inner products, block by block, and their largest."""
+"""Largest inner products of many queries with many items, block by block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOCK = 1 << 22
 """Scores in memory at once in each thread: 16 MiB."""
 
 
-def best(
+def largest_products(
     queries: NDArray[np.float32],
     items: NDArray[np.float32],
     n: int,
@@ -23,7 +23,7 @@ def best(
     without: csr_matrix | None = None,
     hidden: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The n items with the largest inner product with each query.
+    """Rows of the n items with the largest inner product with each query, and the products.
 
     Parameters
     ----------
@@ -31,32 +31,32 @@ def best(
     items : float32 (items, factors)
     n : int
     without : csr (q, items), optional
-        Items that a query is not to get.
+        Items to leave out of each query's answer.
     hidden : int64, optional
-        Items that no query is to get.
+        Items to leave out of every answer.
 
     Returns
     -------
-    places : int64 (q, n), best first, equal scores by place; -1 where there are fewer
+    rows : int64 (q, n), best first, equal scores by row; -1 where there are fewer
     scores : float32 (q, n), NaN where there are fewer
     """
     import faiss
 
     count = len(queries)
     n = min(n, len(items))
-    places, scores = np.full((count, n), -1), np.full((count, n), np.nan, np.float32)
+    rows, scores = np.full((count, n), -1), np.full((count, n), np.nan, np.float32)
     if n == 0 or count == 0:
-        return places, scores
+        return rows, scores
     # Not BLAS's threads but our own: implicit asks for a BLAS of one thread.
     workers = faiss.omp_get_max_threads()
-    rows = max(1, min(-(-count // workers), BLOCK // len(items)))
+    size = max(1, min(-(-count // workers), BLOCK // len(items)))
 
     def stripe(worker: int) -> None:
         # For this thread only, whatever the setting of the process is.
         faiss.omp_set_num_threads(1)
-        buffer = np.empty((rows, len(items)), np.float32)
-        for start in range(worker * rows, count, workers * rows):
-            stop = min(count, start + rows)
+        buffer = np.empty((size, len(items)), np.float32)
+        for start in range(worker * size, count, workers * size):
+            stop = min(count, start + size)
             block = np.matmul(queries[start:stop], items.T, out=buffer[: stop - start])
             if without is not None:
                 ends = without.indptr[start : stop + 1]
@@ -64,11 +64,11 @@ def best(
                 block[own, without.indices[ends[0] : ends[-1]]] = -np.inf
             if hidden is not None:
                 block[:, hidden] = -np.inf
-            scores[start:stop], places[start:stop] = faiss.kmax(block, n)
+            scores[start:stop], rows[start:stop] = faiss.kmax(block, n)
 
     # One thread of its own even for one query, so that this one keeps its setting.
-    with ThreadPoolExecutor(min(workers, -(-count // rows))) as pool:
-        list(pool.map(stripe, range(min(workers, -(-count // rows)))))
-    scores[places < 0] = np.nan
-    order = np.lexsort((places, -scores), axis=1)
-    return np.take_along_axis(places, order, 1), np.take_along_axis(scores, order, 1)
+    with ThreadPoolExecutor(min(workers, -(-count // size))) as pool:
+        list(pool.map(stripe, range(min(workers, -(-count // size)))))
+    scores[rows < 0] = np.nan
+    order = np.lexsort((rows, -scores), axis=1)
+    return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)

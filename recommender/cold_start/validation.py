@@ -1,4 +1,4 @@
-"""Arrays that callers hand over, refused with the name of the argument and the rows at fault."""
+"""Checks of arrays that callers hand over; errors name the argument and the rows at fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 LARGEST, LONGEST = 1e9, 10
-"""Numbers that float32 can square and add up; of embeddings, times the usual length."""
+"""Largest number whose squares float32 can add up; longest embedding, in median lengths."""
 SHOWN = 5
 """Rows or ids that a message lists at most."""
 
@@ -27,7 +27,7 @@ def list_some(values: Iterable[object]) -> str:
     return ", ".join(str(value) for value in every[:SHOWN]) + more
 
 
-def table(name: str, values: ArrayLike) -> NDArray[np.float32]:
+def float_matrix(name: str, values: ArrayLike) -> NDArray[np.float32]:
     """Numbers as float32 (rows, columns), all finite.
 
     Raises
@@ -62,11 +62,11 @@ def refuse_long(embeddings: NDArray[np.float32], median_length: float) -> None:
     BadFactors
     """
     lengths = np.linalg.norm(embeddings, axis=1)
-    what = f"a length of more than {LONGEST} times the usual {median_length:.3g}"
+    what = f"a length of more than {LONGEST} times the median {median_length:.3g}"
     refuse_rows("embeddings", what, (lengths > LONGEST * median_length) & (median_length > 0))
 
 
-def per_row(name: str, values: ArrayLike, rows: int) -> NDArray[np.float32]:
+def float_per_row(name: str, values: ArrayLike, rows: int) -> NDArray[np.float32]:
     """One finite number of at least 0 for each row, as float32 (rows,).
 
     Raises
@@ -94,7 +94,7 @@ def refuse_rows(name: str, what: str, bad: NDArray[np.bool_] | np.bool_) -> None
         raise BadFactors(f"{name} has {what} in {plural} {list_some(rows)}")
 
 
-def at_least_one(name: str, value: SupportsIndex) -> int:
+def positive_count(name: str, value: SupportsIndex) -> int:
     """A whole number of at least 1.
 
     Raises
@@ -107,8 +107,10 @@ def at_least_one(name: str, value: SupportsIndex) -> int:
     return number
 
 
-def sound_of(embeddings: ArrayLike, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Embeddings with zeros where a row is all NaN, and which rows are not.
+def known_embeddings(
+    embeddings: ArrayLike, count: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Embeddings (count, dim) with zeros for rows that are all NaN, and which rows are not.
 
     Raises
     ------
@@ -118,15 +120,17 @@ def sound_of(embeddings: ArrayLike, count: int) -> tuple[NDArray[np.float32], ND
     if array.ndim != 2 or len(array) != count:
         raise BadFactors(
             f"embeddings has the shape {array.shape}: {count} rows were expected, one for each "
-            "item, NaN where an item was not heard"
+            "item, NaN where an item has no embedding"
         )
-    unheard: NDArray[np.bool_] = np.asarray(np.isnan(array).all(axis=1))
-    array[unheard] = 0.0
+    missing: NDArray[np.bool_] = np.asarray(np.isnan(array).all(axis=1))
+    array[missing] = 0.0
     refuse_numbers("embeddings", array)
-    return array, ~unheard
+    return array, ~missing
 
 
-def name_each(argument: str, values: Iterable[object] | None, count: int) -> list[object | None]:
+def names_per_row(
+    argument: str, values: Iterable[object] | None, count: int
+) -> list[object | None]:
     """A name for each of so many rows; None where none is known: None, NaN, pandas' NA, or "".
 
     Raises
@@ -169,7 +173,7 @@ def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
         return np.asarray(array, dtype=np.float32)
 
 
-def checked_plays(
+def check_plays(
     user_items: Any, users: NDArray[np.float32], items: NDArray[np.float32]
 ) -> csr_matrix:
     """The plays that a model was fitted on, as CSR without zeros.
@@ -191,23 +195,23 @@ def checked_plays(
         )
     _refuse_broken(user_items)
     plays = csr_matrix(user_items, dtype=np.float32, copy=True)
-    listener = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
+    user = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
     bad = np.zeros(plays.shape[0], bool)
-    bad[listener[~np.isfinite(plays.data)]] = True
+    bad[user[~np.isfinite(plays.data)]] = True
     refuse_rows("user_items", "NaN or infinity", bad)
     plays.sum_duplicates()
     plays.eliminate_zeros()
     if plays.nnz == 0:
-        raise BadFactors("user_items holds no plays: there is nothing to learn from")
+        raise BadFactors("user_items holds no plays: fit the model on some")
     return plays
 
 
-def liked_rows(user_items: Any, listeners: int, *, model_items: int, items: int) -> csr_matrix:
-    """What listeners who are asked for have played, over all items there are now.
+def check_liked(user_items: Any, users: int, *, model_items: int, items: int) -> csr_matrix:
+    """Plays of the users asked (users, items), over all items there are now.
 
     Parameters
     ----------
-    user_items : csr (listeners, columns)
+    user_items : csr (users, columns)
         As many columns as the model has items, or as many as there are with the new ones.
 
     Raises
@@ -220,11 +224,11 @@ def liked_rows(user_items: Any, listeners: int, *, model_items: int, items: int)
     if not issparse(user_items) or user_items.format != "csr":
         raise InvalidOption(
             f"user_items must be a CSR matrix, not {type(user_items).__name__}: it is needed "
-            "to filter what a listener has played, or to recalculate the listener"
+            "to filter what a user has played, or to recalculate the user"
         )
-    if user_items.shape[0] != listeners:
+    if user_items.shape[0] != users:
         raise BadFactors(
-            f"user_items has {user_items.shape[0]} rows for {listeners} listeners: give one for "
+            f"user_items has {user_items.shape[0]} rows for {users} users: give one for "
             "each, as user_items[userid]"
         )
     if not model_items <= user_items.shape[1] <= items:
@@ -237,7 +241,7 @@ def liked_rows(user_items: Any, listeners: int, *, model_items: int, items: int)
     if (matrix.data == 0).any():
         matrix = matrix.copy()
         matrix.eliminate_zeros()
-    return csr_matrix((matrix.data, matrix.indices, matrix.indptr), (listeners, items))
+    return csr_matrix((matrix.data, matrix.indices, matrix.indptr), (users, items))
 
 
 def _refuse_broken(matrix: Any) -> None:
@@ -250,7 +254,7 @@ def _refuse_broken(matrix: Any) -> None:
         raise BadFactors(f"user_items is a broken sparse matrix: {error}") from error
 
 
-def row_of(items: NDArray[np.int64], count: int) -> csr_matrix:
-    """One listener who has played these items of so many."""
+def one_user_row(items: NDArray[np.int64], count: int) -> csr_matrix:
+    """Plays (1, count) of one user who has played some items once each."""
     ones = np.ones(len(items), np.float32)
     return csr_matrix((ones, items, [0, len(items)]), shape=(1, count))

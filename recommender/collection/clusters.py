@@ -22,7 +22,7 @@ import numpy as np
 from indexer.errors import InvalidOption
 from indexer.vectors.unit_vectors import unit_mean
 from recommender.collection.core_count import count_cores
-from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
+from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def _described(
     for number, places in enumerate(groups, start=1):
         cosines = vectors[places] @ unit_mean(vectors[places])
         order = np.argsort(-cosines, kind="stable")
-        tags = telling_tags(recommender.activations(ids[places]), background, tag_names)
+        tags = characteristic_tags(recommender.activations(ids[places]), background, tag_names)
         central = order[:_CENTRAL]
         tracks = recommender.tracks(ids[places[central]])
         found.append(

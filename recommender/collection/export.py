@@ -15,7 +15,7 @@ import numpy as np
 
 from indexer.errors import ExtraMissing, InvalidOption
 from indexer.filesystem import atomic_write
-from recommender.cold_start.item_features import METADATA, TEXTS, streamed, wanted_ids
+from recommender.cold_start.item_features import METADATA, TEXTS, require_ids, stream_tracks
 
 if TYPE_CHECKING:
     import os
@@ -40,6 +40,7 @@ def export(
     ids: Sequence[Key] | NDArray[Any] | None = None,
     on_missing: Literal["raise", "skip"] = "raise",
     replace: bool = False,
+    block: int = 10_000,
 ) -> int:
     """Write a library, or some tracks of it, to a file; returns how many tracks.
 
@@ -54,6 +55,8 @@ def export(
         What of ids that the catalog does not know.
     replace : bool
         Whether a file of that name may be replaced.
+    block : int
+        Tracks in memory at a time.
 
     Raises
     ------
@@ -72,13 +75,13 @@ def export(
         raise InvalidOption(f"{place} is there already: choose another name, or let it be replaced")
     if not place.parent.is_dir():
         raise InvalidOption(f"the folder {place.parent} is missing: make it first")
-    wanted = wanted_ids(sound, ids, on_missing=on_missing)
+    wanted = require_ids(sound, ids, on_missing=on_missing)
     if ids is not None and len(wanted) == 0:
         raise InvalidOption(f"ids names no track of the catalog: {place} is not written")
     dim = sound.model.dim
     write = {"parquet": _write_parquet, "npz": _write_npz, "csv": _write_csv}[kind]
     with atomic_write(place) as file:
-        write(file, streamed(sound, wanted), len(wanted), dim)
+        write(file, stream_tracks(sound, wanted, block=block), len(wanted), dim)
     return len(wanted)
 
 

@@ -24,7 +24,7 @@ from recommender.collection.library_map import (
 from recommender.collection.library_map import LANDMARKS as MAPPED
 from recommender.evaluation.metrics import Question, cosines, retrieval
 from recommender.genres.labels import artist_key
-from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
+from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
@@ -350,7 +350,7 @@ def _genre_tags(
         own = ids[genre.group_of == number]
         if len(own) < FEWEST:
             break
-        tags = telling_tags(recommender.activations(own[:DRAWN]), background, names)
+        tags = characteristic_tags(recommender.activations(own[:DRAWN]), background, names)
         found.append(GenreTags(genre.names[number], len(own), tuple(tags[:TAGS])))
     return tuple(found)
 

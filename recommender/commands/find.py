@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recommender.retrieval.answers import Answer
     from recommender.retrieval.where import Where
     from recommender.text.lyrics import LyricVectors
-    from recommender.text.search import Found
+    from recommender.text.search import SearchResult
     from recommender.text.text_embedding import TextModel
     from recommender.text.vocabulary import Vocabulary, Word
 
@@ -150,7 +150,7 @@ def with_lyrics(
     return blend(answer, unit_mean(np.stack(known)) if known else None, lyrics, weight=weight, n=n)
 
 
-def _print_table(found: Found) -> None:
+def _print_table(found: SearchResult) -> None:
     for word in found.words:
         meaning = _meaning(word)
         if meaning != word.text:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from recommender.engine import Recommender
     from recommender.genres.answers import PredictedGenres
     from recommender.genres.classifier import GenreClassifier
-    from recommender.genres.report import GenreReport, Portrait
+    from recommender.genres.report import GenreProfile, GenreReport
 
 FIRST_GENRES = 5
 MISTAKES = 8
@@ -76,19 +76,23 @@ def train(
 
     path = out or classifier_path(catalog)
     with Recommender.open(catalog) as recommender:
-        lessons = (
-            training.lessons_from(recommender, labels, where=where, report=print_message)
+        training_set = (
+            training.training_set_from_labels(
+                recommender, labels, where=where, report=print_message
+            )
             if labels
-            else training.lessons_from_tags(recommender)
+            else training.training_set_from_tags(recommender)
         )
-        classifier, held_out = training.train(lessons, seed=random_state, report=print_message)
-        training.save(path, classifier, held_out, lessons, recommender)
+        classifier, held_out = training.train(
+            training_set, random_state=random_state, report=print_message
+        )
+        training.save(path, classifier, held_out, training_set, recommender)
         report = genre_report(recommender, path)
     _warn_of_doubt(report.evaluation)
-    if lessons.unmatched:
-        some = ", ".join(lessons.unmatched[:3])
+    if training_set.unmatched:
+        some = ", ".join(training_set.unmatched[:3])
         print_message(
-            f"{len(lessons.unmatched)} labelled songs are not in the catalog and could not "
+            f"{len(training_set.unmatched)} labelled songs are not in the catalog and could not "
             f"be analysed ({some})"
         )
     if as_json:
@@ -122,16 +126,16 @@ def predict(
     Without QUERY, of all tracks that have no genre tag. Tags are not changed.
     """
     from recommender.engine import Recommender
-    from recommender.genres.answers import classifier_path, genres_of, missing_genres
+    from recommender.genres.answers import classifier_path, predict_genres, predict_missing_genres
 
     with Recommender.open(catalog) as recommender:
         found = _read_classifier(recommender, classifier or classifier_path(catalog))
         if queries:
             _print_each(
-                [genres_of(recommender, found, query) for query in queries], as_json=as_json
+                [predict_genres(recommender, found, query) for query in queries], as_json=as_json
             )
             return
-        missing = missing_genres(recommender, found, at_least=at_least)
+        missing = predict_missing_genres(recommender, found, at_least=at_least)
         tracks = {track.id: track for track in recommender.tracks(recommender.ids())}
     if as_json:
         print_json({"predictions": [one.to_json() for one in missing]})
@@ -146,8 +150,8 @@ def predict(
             ("probability", "genre", "id", "track"),
             [
                 (
-                    f"{one.guesses[0].probability:.2f}",
-                    one.guesses[0].genre,
+                    f"{one.predictions[0].probability:.2f}",
+                    one.predictions[0].genre,
                     one.id,
                     track_cell(tracks[one.id]),
                 )
@@ -198,8 +202,8 @@ def report(
         return
     _print_figures(found)
     _print_confusion(found)
-    for portrait in found.genres:
-        _print_portrait(portrait)
+    for profile in found.genres:
+        _print_profile(profile)
 
 
 @click.command(epilog="Example: soundalike genre ~/Downloads/upload.mp3")
@@ -221,16 +225,16 @@ def genre(
     model, as `scripts/train.py genre` makes.
     """
     from recommender.engine import Recommender
-    from recommender.genres.answers import classifier_path, genres_by_model, genres_of
+    from recommender.genres.answers import classifier_path, predict_genres, predict_genres_by_model
 
     if model and classifier:
         raise click.UsageError("--model needs no --classifier: give one of them")
     if model:
-        predicted = genres_by_model(query, model)
+        predicted = predict_genres_by_model(query, model)
     else:
         with Recommender.open(catalog) as recommender:
             found = _read_classifier(recommender, classifier or classifier_path(catalog))
-            predicted = genres_of(recommender, found, query)
+            predicted = predict_genres(recommender, found, query)
     _print_each([predicted], as_json=as_json)
 
 
@@ -244,9 +248,9 @@ def _read_classifier(recommender: Recommender, path: Path) -> GenreClassifier:
 
 
 def _warn_of_doubt(figures: dict[str, Any] | None) -> None:
-    from recommender.genres.held_out import doubt
+    from recommender.genres.held_out import chance_warning
 
-    if figures is not None and (warning := doubt(figures)):
+    if figures is not None and (warning := chance_warning(figures)):
         print_message(warning)
 
 
@@ -259,14 +263,17 @@ def _print_each(predictions: Sequence[PredictedGenres], *, as_json: bool) -> Non
         click.echo(f"{printable(one.name)}{printable(own)} sounds like:")
         print_table(
             ("probability", "genre"),
-            [(f"{guess.probability:.2f}", guess.genre) for guess in one.guesses[:FIRST_GENRES]],
+            [
+                (f"{prediction.probability:.2f}", prediction.genre)
+                for prediction in one.predictions[:FIRST_GENRES]
+            ],
         )
 
 
 def _print_figures(report: GenreReport) -> None:
     figures = report.evaluation
     low, high = figures["accuracy_interval"]
-    guess = 1 / len(figures["confusion"]["genres"])
+    prediction = 1 / len(figures["confusion"]["genres"])
     click.echo(
         f"{figures['tracks']} tracks of {len(figures['confusion']['genres'])} genres by "
         f"{figures['artists']} artists, labels from {printable(report.source)}, "
@@ -281,7 +288,7 @@ def _print_figures(report: GenreReport) -> None:
                 f"{figures['commonest_genre']:.3f}",
                 f"{figures['shuffled_embeddings']:.3f}",
             ),
-            ("balanced accuracy", f"{figures['balanced_accuracy']:.3f}", f"{guess:.3f}", ""),
+            ("balanced accuracy", f"{figures['balanced_accuracy']:.3f}", f"{prediction:.3f}", ""),
             (
                 "calibration error",
                 f"{figures['calibration_error']:.3f} ({figures['uncalibrated_error']:.3f} before)",
@@ -317,19 +324,19 @@ def _print_confusion(report: GenreReport) -> None:
         print_table(
             ("tracks", "genre", "predicted", "for example"),
             [
-                (one.tracks, one.genre, one.heard_as, "; ".join(e.name for e in one.examples))
+                (one.tracks, one.genre, one.predicted_as, "; ".join(e.name for e in one.examples))
                 for one in report.mistakes[:MISTAKES]
             ],
         )
 
 
-def _print_portrait(portrait: Portrait) -> None:
-    click.echo(f"\n{printable(portrait.genre)}: {count_noun(portrait.tracks, 'track')}")
+def _print_profile(profile: GenreProfile) -> None:
+    click.echo(f"\n{printable(profile.genre)}: {count_noun(profile.tracks, 'track')}")
     lines = [
-        ("tags", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in portrait.tags)),
-        ("moods", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in portrait.moods)),
-        ("typical", "; ".join(f"{e.name} {e.probability:.2f}" for e in portrait.typical)),
-        ("atypical", "; ".join(f"{e.name} {e.probability:.2f}" for e in portrait.atypical)),
+        ("tags", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in profile.tags)),
+        ("moods", ", ".join(f"{tag.tag} {tag.probability:.2f}" for tag in profile.moods)),
+        ("typical", "; ".join(f"{e.name} {e.probability:.2f}" for e in profile.typical)),
+        ("atypical", "; ".join(f"{e.name} {e.probability:.2f}" for e in profile.atypical)),
     ]
     for label, text in lines:
         if text:

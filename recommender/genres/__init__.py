@@ -1,4 +1,4 @@
-"""Genres from embeddings: labels, a classifier, what it gets wrong, and its guesses."""
+"""Genres from embeddings: labels, a classifier, its confusion matrix, its predictions."""
 
 from recommender.genres.classifier import GenreClassifier
 

@@ -1,7 +1,6 @@
-"""What a trained classifier, or a model whose tags are genres, says of tracks and files.
+"""Genres of tracks and files, predicted by a trained classifier or by a model of genre tags.
 
-Nothing is written: the genres that the owner gave stay as they are, and guesses are made when asked
-for.
+Nothing is written: genre tags stay as they are.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class GenrePrediction:
 
 @dataclass(frozen=True)
 class PredictedGenres:
-    """What a track or file sounds like.
+    """Predicted genres of a track or file.
 
     Attributes
     ----------
@@ -46,29 +45,31 @@ class PredictedGenres:
     name : str
         Artist - title, or the file's name.
     own_genre : str or None
-        What the file says of itself.
-    guesses : tuple of GenreGuess
+        The genre tag of the file.
+    predictions : tuple of GenrePrediction
         Likeliest first.
     """
 
     id: int | None
     name: str
     own_genre: str | None
-    guesses: tuple[GenrePrediction, ...]
+    predictions: tuple[GenrePrediction, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The prediction as plain values."""
         return asdict(self)
 
 
 def classifier_path(catalog: str | os.PathLike[str]) -> Path:
-    """Where a catalog's classifier lies: `catalog.db` -> `catalog.genres`."""
-    place = Path(catalog)
-    return place.with_suffix(".genres") if place.suffix == ".db" else Path(f"{place}.genres")
+    """Path of a catalog's classifier: `catalog.db` -> `catalog.genres`."""
+    path = Path(catalog)
+    return path.with_suffix(".genres") if path.suffix == ".db" else Path(f"{path}.genres")
 
 
-def genres_of(recommender: Recommender, classifier: GenreClassifier, query: str) -> PredictedGenres:
-    """The genres of a track of the catalog, or of any file from its sound alone.
+def predict_genres(
+    recommender: Recommender, classifier: GenreClassifier, query: str
+) -> PredictedGenres:
+    """Predicted genres of a track of the catalog, or of any file by its sound.
 
     Raises
     ------
@@ -78,35 +79,35 @@ def genres_of(recommender: Recommender, classifier: GenreClassifier, query: str)
     """
     found = recommender.resolve(query)
     if isinstance(found, bytes):
-        heard = recommender.analyse(found)
-        guesses = _guesses(classifier, heard.embedding[np.newaxis])[0]
+        analysis = recommender.analyse(found)
+        predictions = _predictions(classifier, analysis.embedding[np.newaxis])[0]
         return PredictedGenres(
-            None, display_path(os.path.basename(os.fsencode(query))), None, guesses
+            None, display_path(os.path.basename(os.fsencode(query))), None, predictions
         )
-    return _of_tracks(recommender, classifier, [found])[0]
+    return _predict_tracks(recommender, classifier, [found])[0]
 
 
-def missing_genres(
+def predict_missing_genres(
     recommender: Recommender, classifier: GenreClassifier, *, at_least: float = 0.0
 ) -> list[PredictedGenres]:
-    """Guesses for the tracks that name no genre, surest first.
+    """Predicted genres of the tracks without a genre tag, most probable first.
 
     Parameters
     ----------
     at_least : float
-        Probability that the likeliest genre must have.
+        Least probability of the likeliest genre.
     """
     tracks = recommender.tracks(recommender.ids())
-    silent = [track for track in tracks if not split_genres(track.genre)]
-    found = _of_tracks(recommender, classifier, silent)
-    sure = [one for one in found if one.guesses[0].probability >= at_least]
-    return sorted(sure, key=lambda one: -one.guesses[0].probability)
+    untagged = [track for track in tracks if not split_genres(track.genre)]
+    found = _predict_tracks(recommender, classifier, untagged)
+    sure = [one for one in found if one.predictions[0].probability >= at_least]
+    return sorted(sure, key=lambda one: -one.predictions[0].probability)
 
 
-def genres_by_model(path: str | os.PathLike[str], model: str) -> PredictedGenres:
-    """The tags of a model for a file, likeliest first: its genres where those are its tags.
+def predict_genres_by_model(path: str | os.PathLike[str], model: str) -> PredictedGenres:
+    """Tags that a model, such as one of genres, gives a file, likeliest first.
 
-    Each tag is asked for alone, so that the probabilities do not sum to 1.
+    Each tag has a probability of its own; they do not sum to 1.
 
     Raises
     ------
@@ -119,30 +120,32 @@ def genres_by_model(path: str | os.PathLike[str], model: str) -> PredictedGenres
 
     info = verify_model(model)
     with AnalysisPool(model, info.fingerprint) as pool:
-        heard = pool.run(analyse_file, os.path.abspath(os.fsencode(path)))
-    guesses = _sorted(info.tag_names, heard.activations)
-    return PredictedGenres(None, display_path(os.path.basename(os.fsencode(path))), None, guesses)
+        analysis = pool.run(analyse_file, os.path.abspath(os.fsencode(path)))
+    predictions = _likeliest_first(info.tag_names, analysis.activations)
+    return PredictedGenres(
+        None, display_path(os.path.basename(os.fsencode(path))), None, predictions
+    )
 
 
-def _of_tracks(
+def _predict_tracks(
     recommender: Recommender, classifier: GenreClassifier, tracks: list[Track]
 ) -> list[PredictedGenres]:
     if not tracks:
         return []
-    guesses = _guesses(classifier, recommender.vectors([track.id for track in tracks]))
+    predictions = _predictions(classifier, recommender.vectors([track.id for track in tracks]))
     return [
-        PredictedGenres(track.id, display_name(track), track.genre, guess)
-        for track, guess in zip(tracks, guesses, strict=True)
+        PredictedGenres(track.id, display_name(track), track.genre, prediction)
+        for track, prediction in zip(tracks, predictions, strict=True)
     ]
 
 
-def _guesses(
+def _predictions(
     classifier: GenreClassifier, vectors: NDArray[np.floating]
 ) -> list[tuple[GenrePrediction, ...]]:
-    return [_sorted(classifier.classes_, row) for row in classifier.predict_proba(vectors)]
+    return [_likeliest_first(classifier.classes_, row) for row in classifier.predict_proba(vectors)]
 
 
-def _sorted(
+def _likeliest_first(
     names: Iterable[str], probabilities: NDArray[np.floating]
 ) -> tuple[GenrePrediction, ...]:
     pairs = zip(names, probabilities.tolist(), strict=True)

@@ -1,10 +1,10 @@
 """A genre classifier on embeddings: standardised, multinomial logistic regression, calibrated.
 
-Each dimension is brought to mean 0 and variance 1 over the tracks learned from, then the genres are
-told apart by logistic regression with an L2 penalty, every genre counting alike. How strong the
-penalty is, and the temperature that makes the probabilities true (Guo et al., "On Calibration of
-Modern Neural Networks", ICML 2017), are those with the least log loss on tracks of artists left
-out: an artist's sound must not pass for the genre's (Flexer 2007).
+Each dimension is brought to mean 0 and variance 1 over the tracks fitted to, then the genres are
+separated by logistic regression with an L2 penalty, each genre with the same total weight. The
+strength of the penalty, and the temperature that calibrates the probabilities (Guo et al., "On
+Calibration of Modern Neural Networks", ICML 2017), are those with the least log loss on tracks of
+artists held out, so that an artist's sound does not pass for the genre's (Flexer 2007).
 
     classifier = GenreClassifier().fit(vectors, genres, artists)
     classifier.predict_proba(vectors)        # (tracks, genres), in the order of classifier.classes_
@@ -41,11 +41,11 @@ Label: TypeAlias = str | Sequence[str]
 
 FORMAT = "soundalike genres 1"
 STRENGTHS = (0.003, 0.01, 0.03)
-"""Inverse strengths of the penalty to choose from (C of scikit-learn)."""
+"""Choices for the inverse strength of the penalty (C of scikit-learn)."""
 TEMPERATURES = np.geomspace(0.1, 10.0, 81)
 FOLDS = 5
 SEARCH_TRACKS = 3_000
-"""Strength and temperature are chosen on so many tracks at most, drawn evenly over the genres."""
+"""Most tracks that strength and temperature are chosen on, drawn evenly over the genres."""
 _NOTES = "notes."
 _SHAPES = {
     "mean": ("dim",),
@@ -66,8 +66,8 @@ class GenreClassifier:
         Inverse strength of the penalty, and what logits are divided by.
     """
 
-    def __init__(self, *, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self, *, random_state: int = 0) -> None:
+        self.random_state = random_state
         self.classes_: tuple[str, ...] = ()
         self.strength_ = STRENGTHS[len(STRENGTHS) // 2]
         self.temperature_ = 1.0
@@ -79,7 +79,7 @@ class GenreClassifier:
         labels: Sequence[Label],
         groups: Sequence[str] | None = None,
     ) -> GenreClassifier:
-        """Learn from tracks.
+        """Fit to the embeddings and genres of tracks.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class GenreClassifier:
         labels : sequence of str, or of sequences of str
             Genre or genres of each track; of several, each counts as a part of the track.
         groups : sequence of str, optional
-            Artist of each track; without, every track is one of its own.
+            Artist of each track; by default each track is its own group.
 
         Raises
         ------
@@ -96,33 +96,34 @@ class GenreClassifier:
         BadLabels
             Fewer than two genres, or one with a single track.
         """
-        x = as_rows(vectors, len(labels))
+        x = float_rows(vectors, len(labels))
         self.classes_, targets = encode(labels)
         owners = (
             np.unique(groups, return_inverse=True)[1] if groups is not None else np.arange(len(x))
         )
         if len(self.classes_) < 2:
-            raise BadLabels("genres are learned by telling them apart: label tracks of at least 2")
+            raise BadLabels("a classifier needs at least 2 genres: label tracks of another one")
         members = (targets > 0).sum(axis=0)
         if members.min() < 2:
             genre = self.classes_[int(members.argmin())]
             raise BadLabels(
                 f"the genre {genre} has one track: label more of its tracks, or leave it out"
             )
-        some = drawn_evenly(targets, SEARCH_TRACKS, seed=self.seed)
+        some = sample_evenly(targets, SEARCH_TRACKS, random_state=self.random_state)
         self._choose(x[some], targets[some], owners[some])
         self._arrays = _fit(x, targets, self.strength_)
         return self
 
     def logits(self, vectors: ArrayLike) -> Floats:
-        """What the probabilities are made from, before calibration: (tracks, genres)."""
+        """Logits (tracks, genres) before calibration."""
         if not self._arrays:
-            raise NoClassifier("the classifier has learned nothing yet: call fit or load")
+            raise NoClassifier("the classifier is not fitted: call fit or load")
         a = self._arrays
-        x = as_rows(vectors)
+        x = float_rows(vectors)
         if x.shape[1] != len(a["mean"]):
             raise BadVector(
-                f"got vectors of {x.shape[1]} numbers, the classifier learned from {len(a['mean'])}"
+                f"got vectors of {x.shape[1]} numbers, the classifier was fitted to vectors of "
+                f"{len(a['mean'])}"
             )
         return _logits(a, x)
 
@@ -137,23 +138,25 @@ class GenreClassifier:
 
     def predict(self, vectors: ArrayLike) -> list[str]:
         """The likeliest genre of each track."""
-        return [self.classes_[place] for place in self.logits(vectors).argmax(axis=1)]
+        return [self.classes_[column] for column in self.logits(vectors).argmax(axis=1)]
 
     def _choose(self, x: Floats, targets: Floats, owners: NDArray[np.int64]) -> None:
-        """Set strength and temperature by the log loss on artists left out."""
+        """Choose strength and temperature by the log loss on artists held out."""
         best = np.inf
-        folds = list(artist_folds(targets, owners, count=FOLDS, seed=self.seed))
+        folds = list(artist_folds(targets, owners, count=FOLDS, random_state=self.random_state))
         for strength in STRENGTHS:
             found = np.full(targets.shape, np.nan)
-            for learned, of_others in folds:
-                # Of a genre that could not be learned there is nothing to measure.
-                known = targets[learned].sum(axis=0) > 0
-                left_out = of_others[targets[of_others][:, known].sum(axis=1) > 0]
-                found[left_out] = _logits(_fit(x[learned], targets[learned], strength), x[left_out])
-            heard = np.isfinite(found).all(axis=1)
-            if not heard.any():
+            for train, held_out in folds:
+                # Genres without a track to train on are not measured.
+                known = targets[train].sum(axis=0) > 0
+                tested_rows = held_out[targets[held_out][:, known].sum(axis=1) > 0]
+                found[tested_rows] = _logits(
+                    _fit(x[train], targets[train], strength), x[tested_rows]
+                )
+            tested = np.isfinite(found).all(axis=1)
+            if not tested.any():
                 return
-            losses = [log_loss(found[heard] / t, targets[heard]) for t in TEMPERATURES]
+            losses = [log_loss(found[tested] / t, targets[tested]) for t in TEMPERATURES]
             if min(losses) < best:
                 best = min(losses)
                 self.strength_ = strength
@@ -167,14 +170,14 @@ class GenreClassifier:
         notes: Mapping[str, Any] | None = None,
         arrays: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        """Write the classifier, whole or not at all.
+        """Write the classifier to a file by an atomic write.
 
         Parameters
         ----------
         model : StoredModel
-            Whose embeddings it was taught with (`Recommender.model`).
+            The model whose embeddings it was fitted to (`Recommender.model`).
         notes, arrays : mappings, optional
-            What `read_file` shall return besides: plain values, and arrays by name.
+            Plain values, and arrays by name, that `read_file` returns with it.
 
         Raises
         ------
@@ -198,14 +201,14 @@ class GenreClassifier:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, model: StoredModel) -> GenreClassifier:
-        """Read a classifier for the embeddings of a model.
+        """Read a classifier that was fitted to the embeddings of a model.
 
         Raises
         ------
         NoClassifier
             There is none, or its file is damaged.
         ModelMismatch
-            It was taught with the embeddings of another model.
+            It was fitted to the embeddings of another model.
         """
         return read_file(path, model=model)[0]
 
@@ -213,26 +216,26 @@ class GenreClassifier:
 def read_file(
     path: str | os.PathLike[str], *, model: StoredModel
 ) -> tuple[GenreClassifier, dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read a classifier with the notes and arrays that were saved with it; raises as `load`."""
+    """Read a classifier with the notes and arrays saved with it; raises as `load`."""
     from safetensors import SafetensorError
 
-    place = Path(path)
+    file = Path(path)
     remedy = "`soundalike genres train` makes it"
     try:
-        content = place.read_bytes()
+        content = file.read_bytes()
     except FileNotFoundError as error:
-        raise NoClassifier(f"there is no genre classifier {place}: {remedy}") from error
+        raise NoClassifier(f"there is no genre classifier {file}: {remedy}") from error
     except OSError as error:
-        raise NoClassifier(f"{place} cannot be read: {error.strerror or error}") from error
+        raise NoClassifier(f"{file} cannot be read: {error.strerror or error}") from error
     try:
         head, tensors = _parse(content)
-        found = _restored(head, tensors)
-        notes, taught_with = dict(head["notes"]), dict(head["model"])
+        found = _restore(head, tensors)
+        notes, trained_model = dict(head["notes"]), dict(head["model"])
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise NoClassifier(f"{place} is no genre classifier, or damaged: {remedy} again") from error
-    if taught_with["fingerprint"] != model.fingerprint:
+        raise NoClassifier(f"{file} is no genre classifier, or damaged: {remedy} again") from error
+    if trained_model["fingerprint"] != model.fingerprint:
         raise ModelMismatch(
-            f"{place} was taught with embeddings of the model {taught_with['name']}, the catalog's "
+            f"{file} was trained on embeddings of the model {trained_model['name']}, the catalog's "
             f"are of {model.name}: {remedy} again"
         )
     arrays = {
@@ -244,7 +247,7 @@ def read_file(
 
 
 def encode(labels: Sequence[Label]) -> tuple[tuple[str, ...], Floats]:
-    """The genres, sorted, and the part that each has in each track, (tracks, genres), rows sum 1.
+    """Genres, sorted, and the share of each in each track (tracks, genres); rows sum to 1.
 
     Raises
     ------
@@ -253,20 +256,20 @@ def encode(labels: Sequence[Label]) -> tuple[tuple[str, ...], Floats]:
     """
     of_tracks = [(label,) if isinstance(label, str) else tuple(label) for label in labels]
     if not all(of_tracks):
-        raise BadLabels("a track without a genre teaches nothing: leave it out")
+        raise BadLabels("a track has no genre: leave it out")
     classes = tuple(sorted({genre for genres in of_tracks for genre in genres}))
-    number = {genre: place for place, genre in enumerate(classes)}
+    column = {genre: index for index, genre in enumerate(classes)}
     targets = np.zeros((len(of_tracks), len(classes)))
     for row, genres in enumerate(of_tracks):
         for genre in set(genres):
-            targets[row, number[genre]] = 1.0 / len(set(genres))
+            targets[row, column[genre]] = 1.0 / len(set(genres))
     return classes, targets
 
 
 def artist_folds(
-    targets: Floats, owners: NDArray[np.int64], *, count: int, seed: int
+    targets: Floats, owners: NDArray[np.int64], *, count: int, random_state: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Places to learn from and places left out; no artist is in both, genres as even as can be.
+    """Rows to train and rows to test on, for each fold; no artist is in both, genres even.
 
     There are at most as many folds as the genre with the fewest artists has; none where every
     fold would leave fewer than two genres to learn from.
@@ -279,20 +282,20 @@ def artist_folds(
     with warnings.catch_warnings():
         # A genre with fewer tracks than folds is spread as far as it goes.
         warnings.simplefilter("ignore", UserWarning)
-        split = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        split = StratifiedGroupKFold(count, shuffle=True, random_state=random_state)
         if len(np.unique(owners)) < count or max(np.bincount(main)) < count:
             return
-        for learned, left_out in split.split(main, main, owners):
-            if len(left_out) and len(np.unique(main[learned])) > 1:
-                yield learned, left_out
+        for train, held_out in split.split(main, main, owners):
+            if len(held_out) and len(np.unique(main[train])) > 1:
+                yield train, held_out
 
 
-def drawn_evenly(targets: Floats, most: int, *, seed: int) -> NDArray[np.int64]:
-    """Places of at most so many tracks, ascending, as evenly from all genres as can be."""
+def sample_evenly(targets: Floats, most: int, *, random_state: int) -> NDArray[np.int64]:
+    """Rows of at most `most` tracks, ascending, drawn as evenly from all genres as can be."""
     main = targets.argmax(axis=1)
     if len(main) <= most:
         return np.arange(len(main))
-    shuffled = np.random.default_rng(seed).permutation(len(main))
+    shuffled = np.random.default_rng(random_state).permutation(len(main))
     turn = np.empty(len(main), dtype=np.int64)
     for genre in np.unique(main):
         own = shuffled[main[shuffled] == genre]
@@ -301,7 +304,7 @@ def drawn_evenly(targets: Floats, most: int, *, seed: int) -> NDArray[np.int64]:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Probabilities of rows of logits."""
+    """Probabilities (n, classes) of logits (n, classes)."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=1, keepdims=True)
     return shares
@@ -310,16 +313,16 @@ def softmax(logits: Floats) -> Floats:
 def log_loss(logits: Floats, targets: Floats) -> float:
     """Mean cross-entropy, with targets smoothed by 1/(tracks + 2) as Platt (1999) does.
 
-    Without, tracks that are all told apart would make every probability 1.
+    Without smoothing, tracks that are all classified right would make every probability 1.
     """
-    doubt = 1.0 / (len(targets) + 2)
-    wanted = (1 - doubt) * targets + doubt / targets.shape[1]
+    smoothing = 1.0 / (len(targets) + 2)
+    wanted = (1 - smoothing) * targets + smoothing / targets.shape[1]
     highest = logits.max(axis=1, keepdims=True)
     logs = logits - highest - np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
     return float(-(wanted * logs).sum(axis=1).mean())
 
 
-def as_rows(vectors: ArrayLike, count: int | None = None) -> Floats:
+def float_rows(vectors: ArrayLike, count: int | None = None) -> Floats:
     """Vectors as a float64 matrix.
 
     Raises
@@ -351,7 +354,7 @@ def _fit(x: Floats, targets: Floats, strength: float) -> dict[str, Floats]:
     # Rare genres count as much as frequent ones.
     weight = targets[tracks, genres] * len(x) / (present.sum() * mass[genres])
     with warnings.catch_warnings():
-        # Not quite at the minimum is near enough: held-out tracks decide, not the loss.
+        # The exact minimum does not matter: held-out tracks decide, not the loss.
         warnings.filterwarnings("ignore", module="sklearn", message=".*converge")
         found = LogisticRegression(C=strength, max_iter=300).fit(
             ((x - mean) / scale)[tracks], genres, sample_weight=weight
@@ -363,13 +366,13 @@ def _fit(x: Floats, targets: Floats, strength: float) -> dict[str, Floats]:
     return {
         "mean": mean,
         "scale": scale,
-        "weights": _of_all(weights, present),
-        # A genre that was not there to learn is the last guess.
-        "bias": _of_all(bias, present, absent=-20.0),
+        "weights": _pad_to_genres(weights, present),
+        # A genre without tracks to train on gets the lowest probability.
+        "bias": _pad_to_genres(bias, present, absent=-20.0),
     }
 
 
-def _of_all(values: Floats, present: NDArray[np.bool_], *, absent: float = 0.0) -> Floats:
+def _pad_to_genres(values: Floats, present: NDArray[np.bool_], *, absent: float = 0.0) -> Floats:
     rows = np.full((len(present), *values.shape[1:]), absent)
     rows[present] = values
     return rows
@@ -381,7 +384,7 @@ def _logits(arrays: Mapping[str, Floats], x: Floats) -> Floats:
 
 
 def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """What a file says of itself, and its arrays; raises many things where it is another's."""
+    """Header and arrays of a classifier's file; a file of another format raises many things."""
     from safetensors.numpy import load
 
     size = int.from_bytes(content[:8], "little")
@@ -391,7 +394,7 @@ def _parse(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return head, load(content)
 
 
-def _restored(head: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> GenreClassifier:
+def _restore(head: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> GenreClassifier:
     found = GenreClassifier()
     found.classes_ = tuple(map(str, head["classes"]))
     found.strength_, found.temperature_ = float(head["strength"]), float(head["temperature"])

@@ -1,8 +1,8 @@
-"""A confusion matrix: how many tracks of each genre were heard as which.
+"""Confusion matrix of a classifier: how many tracks of each genre were predicted as which.
 
-Accuracy is the share of tracks heard as what they are; balanced accuracy is the mean over the
+Accuracy is the share of tracks predicted as what they are; balanced accuracy is the mean over the
 genres of the share of each one's tracks (its recall), so that a genre of few tracks counts as much
-as one of many. A guess is right in 1/genres of the balanced cases.
+as one of many. Chance has a balanced accuracy of 1/genres.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts by genre.
+    """Counts of tracks by actual and predicted genre.
 
     Attributes
     ----------
     genres : tuple of str
     counts : tuple of tuples of int
-        `counts[i][j]` tracks of genre i were heard as genre j.
+        `counts[i][j]` tracks of genre i were predicted as genre j.
     """
 
     genres: tuple[str, ...]
@@ -34,11 +34,11 @@ class Confusion:
 
     @classmethod
     def of(
-        cls, genres: Sequence[str], actual: NDArray[np.int64], heard: NDArray[np.int64]
+        cls, genres: Sequence[str], actual: NDArray[np.int64], predicted: NDArray[np.int64]
     ) -> Confusion:
-        """Count pairs of numbers of genres, one pair a track."""
+        """Confusion of tracks (tracks,) by the indices of their actual and predicted genres."""
         table = np.zeros((len(genres), len(genres)), dtype=np.int64)
-        np.add.at(table, (actual, heard), 1)
+        np.add.at(table, (actual, predicted), 1)
         return cls(tuple(genres), tuple(map(tuple, table.tolist())))
 
     @property
@@ -48,17 +48,17 @@ class Confusion:
 
     @property
     def accuracy(self) -> float:
-        """Share of the tracks heard as what they are."""
+        """Share of the tracks whose predicted genre is their own."""
         return float(self.table.trace() / max(1, self.table.sum()))
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """Of the tracks of each genre, the share heard as it; NaN for a genre without tracks."""
+        """Share of each genre's tracks predicted as it; NaN for a genre without tracks."""
         return _shares(self.table.diagonal(), self.table.sum(axis=1))
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """Of the tracks heard as each genre, the share that are; NaN where none was heard so."""
+        """Share of the tracks predicted as each genre that are of it; NaN where there are none."""
         return _shares(self.table.diagonal(), self.table.sum(axis=0))
 
     @property
@@ -68,11 +68,11 @@ class Confusion:
 
     @property
     def commonest(self) -> float:
-        """Share of the commonest genre: the accuracy of one who always says that."""
+        """Share of the commonest genre: the accuracy of always predicting it."""
         return float(self.table.sum(axis=1).max() / max(1, self.table.sum()))
 
     def pairs(self) -> list[tuple[str, str, int]]:
-        """What was taken for what how often, commonest mistake first."""
+        """Actual and predicted genre of the mistakes with their counts, commonest first."""
         wrong = [
             (self.genres[row], self.genres[column], int(count))
             for (row, column), count in np.ndenumerate(self.table)
@@ -88,7 +88,7 @@ class Confusion:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: genres and counts."""
+        """Genres and counts as plain values."""
         return {"genres": list(self.genres), "counts": [list(row) for row in self.counts]}
 
 

@@ -1,7 +1,7 @@
-"""How well genres are heard in tracks of artists that were left out of the learning.
+"""Accuracy of genres predicted for tracks of artists held out of training.
 
-Inside each fold, strength and temperature are chosen again without it, so that nothing of it has
-been seen. Beside it stands the same pipeline with the embeddings dealt out among the tracks anew.
+Strength and temperature are chosen again for each fold without its tracks. As a control the same
+is done with the embeddings shuffled among the tracks.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from recommender.genres.classifier import (
     FOLDS,
     GenreClassifier,
     artist_folds,
-    as_rows,
     encode,
+    float_rows,
     softmax,
 )
 from recommender.genres.confusion import Confusion
@@ -35,12 +35,12 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What a classifier says of tracks whose artists it has not heard.
+    """Accuracy of a classifier on tracks of artists held out of its training.
 
     Attributes
     ----------
     confusion : Confusion
-        A track of several genres that is heard as one of them is right; else its first counts.
+        A track of several genres that is predicted as one of them is right; else its first counts.
     interval : tuple of float
         95 % of accuracies when artists are drawn again.
     calibration_error : float
@@ -48,10 +48,9 @@ class HeldOut:
     uncalibrated_error : float
         The same at temperature 1.
     shuffled : float
-        Accuracy of the same pipeline when every track has another's embedding: what is left
-        without the sound.
+        Accuracy of the same pipeline with the embeddings shuffled among the tracks.
     probabilities : float64 (tracks, genres)
-        NaN in rows that no fold has left out.
+        NaN in rows that are in no fold.
     """
 
     confusion: Confusion
@@ -64,7 +63,7 @@ class HeldOut:
     probabilities: Floats
 
     def to_json(self) -> dict[str, Any]:
-        """Figures as plain values."""
+        """The figures as plain values."""
         confusion = self.confusion
         return {
             "tracks": int(confusion.table.sum()),
@@ -86,10 +85,10 @@ def cross_validate(
     labels: Sequence[Label],
     artists: Sequence[str],
     *,
-    seed: int = 0,
+    random_state: int = 0,
     report: Callable[[str], None] = lambda _line: None,
 ) -> HeldOut:
-    """Measure the classifier on artists left out.
+    """Accuracy and calibration of the classifier on artists held out, by cross-validation.
 
     Parameters
     ----------
@@ -102,47 +101,49 @@ def cross_validate(
         No fold can be made: each genre takes tracks of at least two artists.
     BadVector
     """
-    x = as_rows(vectors, len(labels))
+    x = float_rows(vectors, len(labels))
     classes, targets = encode(labels)
     _, owners = np.unique(artists, return_inverse=True)
-    folds = list(artist_folds(targets, owners, count=FOLDS, seed=seed))
+    folds = list(artist_folds(targets, owners, count=FOLDS, random_state=random_state))
     if not folds:
         raise BadLabels("no folds can be made: each genre takes tracks of at least 2 artists")
     raw, calibrated = np.full((2, *targets.shape), np.nan)
     control = calibrated.copy()
-    shuffled = x[np.random.default_rng(seed).permutation(len(x))]
-    for number, (learned, left_out) in enumerate(folds, start=1):
-        report(f"fold {number} of {len(folds)}: {len(left_out)} tracks of other artists")
+    shuffled = x[np.random.default_rng(random_state).permutation(len(x))]
+    for number, (train, test) in enumerate(folds, start=1):
+        report(f"fold {number} of {len(folds)}: {len(test)} tracks of other artists")
         for of, filled in ((x, calibrated), (shuffled, control)):
-            known = [labels[place] for place in learned]
-            owners_known = [artists[place] for place in learned]
-            classifier = GenreClassifier(seed=seed).fit(of[learned], known, owners_known)
+            known = [labels[row] for row in train]
+            owners_known = [artists[row] for row in train]
+            classifier = GenreClassifier(random_state=random_state).fit(
+                of[train], known, owners_known
+            )
             columns = np.array([classes.index(genre) for genre in classifier.classes_])
-            filled[left_out] = 0.0
-            filled[np.ix_(left_out, columns)] = classifier.predict_proba(of[left_out])
+            filled[test] = 0.0
+            filled[np.ix_(test, columns)] = classifier.predict_proba(of[test])
             if filled is calibrated:
-                raw[left_out] = 0.0
-                raw[np.ix_(left_out, columns)] = softmax(classifier.logits(of[left_out]))
-    heard = np.isfinite(calibrated).all(axis=1)
-    actual, found = _outcomes(targets[heard], calibrated[heard])
+                raw[test] = 0.0
+                raw[np.ix_(test, columns)] = softmax(classifier.logits(of[test]))
+    tested = np.isfinite(calibrated).all(axis=1)
+    actual, found = _outcomes(targets[tested], calibrated[tested])
     right = actual == found
-    guessed, guess = _outcomes(targets[heard], control[heard])
+    control_actual, control_found = _outcomes(targets[tested], control[tested])
     return HeldOut(
         confusion=Confusion.of(classes, actual, found),
         artists=len(np.unique(owners)),
         folds=len(folds),
-        interval=_interval(right, owners[heard], seed=seed),
-        calibration_error=calibration_error(calibrated[heard].max(axis=1), right),
+        interval=_interval(right, owners[tested], random_state=random_state),
+        calibration_error=calibration_error(calibrated[tested].max(axis=1), right),
         uncalibrated_error=calibration_error(
-            raw[heard].max(axis=1), np.equal(*_outcomes(targets[heard], raw[heard]))
+            raw[tested].max(axis=1), np.equal(*_outcomes(targets[tested], raw[tested]))
         ),
-        shuffled=float((guessed == guess).mean()),
+        shuffled=float((control_actual == control_found).mean()),
         probabilities=calibrated,
     )
 
 
-def doubt(figures: Mapping[str, Any]) -> str | None:
-    """Say so if the figures of `HeldOut.to_json` may be those of one who does not listen."""
+def chance_warning(figures: Mapping[str, Any]) -> str | None:
+    """A warning if the figures of `HeldOut.to_json` are not shown to be better than chance."""
     low, chance = figures["accuracy_interval"][0], figures["commonest_genre"]
     if low > chance:
         return None
@@ -157,29 +158,29 @@ def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
 
     Ten bins of equal width, each weighted by its tracks (Naeini et al., AAAI 2015).
     """
-    place = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    counts = np.bincount(place, minlength=_BINS)
+    number = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    counts = np.bincount(number, minlength=_BINS)
     gap = np.abs(
-        np.bincount(place, weights=confidence, minlength=_BINS)
-        - np.bincount(place, weights=right.astype(float), minlength=_BINS)
+        np.bincount(number, weights=confidence, minlength=_BINS)
+        - np.bincount(number, weights=right.astype(float), minlength=_BINS)
     )
     return float(gap.sum() / max(1, counts.sum()))
 
 
 def _outcomes(targets: Floats, found: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The genre each track counts as, and the one it was heard as."""
-    heard = found.argmax(axis=1)
-    right = np.take_along_axis(targets, heard[:, np.newaxis], axis=1)[:, 0] > 0
-    return np.where(right, heard, targets.argmax(axis=1)), heard
+    """Indices of the genre each track counts as, and of the one predicted for it."""
+    predicted = found.argmax(axis=1)
+    right = np.take_along_axis(targets, predicted[:, np.newaxis], axis=1)[:, 0] > 0
+    return np.where(right, predicted, targets.argmax(axis=1)), predicted
 
 
 def _interval(
-    right: NDArray[np.bool_], owners: NDArray[np.int64], *, seed: int
+    right: NDArray[np.bool_], owners: NDArray[np.int64], *, random_state: int
 ) -> tuple[float, float]:
     """95 % of accuracies when artists are drawn again with replacement."""
     _, owner = np.unique(owners, return_inverse=True)
     hits, tracks = np.bincount(owner, weights=right), np.bincount(owner)
-    drawn = np.random.default_rng(seed).integers(0, len(hits), (DRAWS, len(hits)))
+    drawn = np.random.default_rng(random_state).integers(0, len(hits), (DRAWS, len(hits)))
     accuracies = hits[drawn].sum(axis=1) / tracks[drawn].sum(axis=1)
     low, high = np.quantile(accuracies, (0.025, 0.975))
     return float(low), float(high)

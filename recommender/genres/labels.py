@@ -1,4 +1,4 @@
-"""Songs with their genres, as people keep them: folders, tables, or the tags of the files.
+"""Labelled songs from folders, tables, or the tags of files.
 
 Folders are GTZAN's layout, one a genre (Tzanetakis & Cook 2002). Tables are CSV files with a header
 line: one column for the path and one for the genre, or `tracks.csv` of FMA (Defferrard et al.,
@@ -42,8 +42,8 @@ class Song:
     artist: str
 
 
-def read_labels(place: Path, *, where: Sequence[str] = ()) -> list[Song]:
-    """The songs of a labelled folder, or of a table whose paths count from where it lies.
+def read_labels(path: Path, *, where: Sequence[str] = ()) -> list[Song]:
+    """Songs of a labelled folder, or of a table with paths relative to its own folder.
 
     Parameters
     ----------
@@ -54,15 +54,15 @@ def read_labels(place: Path, *, where: Sequence[str] = ()) -> list[Song]:
     ------
     BadLabels
     """
-    if not place.is_dir():
-        return from_table(place, place.parent, where=where)
+    if not path.is_dir():
+        return from_table(path, path.parent, where=where)
     if where:
-        raise BadLabels(f"{place} is a folder and has no columns to choose rows by")
-    return from_folders(place)
+        raise BadLabels(f"{path} is a folder and has no columns to choose rows by")
+    return from_folders(path)
 
 
 def from_folders(folder: Path) -> list[Song]:
-    """One folder a genre, however deep its songs lie; songs in FOLDER itself have none."""
+    """Songs of a folder that has a subfolder for each genre; songs beside those are left out."""
     inside = ((path, path.relative_to(folder).parts) for path in _files(folder))
     return [
         Song(path, (parts[0],), read_tags(os.fsencode(path)).artist or "")
@@ -72,22 +72,22 @@ def from_folders(folder: Path) -> list[Song]:
 
 
 def from_tags(folder: Path) -> list[Song]:
-    """The genres that each file names; those that name none are left out."""
+    """Songs by the genre tags of the files in a folder; files without one are left out."""
     songs = []
     for path in _files(folder):
         tags = read_tags(os.fsencode(path))
         if genres := split_genres(tags.genre):
             songs.append(Song(path, genres, tags.artist or ""))
-    return _alike(songs)
+    return _merge_song_genres(songs)
 
 
 def from_table(table: Path, folder: Path, *, where: Sequence[str] = ()) -> list[Song]:
-    """The rows of a CSV that name a genre.
+    """Songs of the rows of a CSV that name a genre.
 
     Parameters
     ----------
     folder : Path
-        What the paths are relative to; FMA's are 000/000002.mp3 for track 2.
+        Folder that the paths are relative to; FMA's are 000/000002.mp3 for track 2.
     where : sequence of str
         Rows to take, each as COLUMN=VALUE; FMA's columns are joined by a point: set.subset=small.
 
@@ -115,14 +115,14 @@ def from_table(table: Path, folder: Path, *, where: Sequence[str] = ()) -> list[
         for row in rows
         if len(row) == len(header)
         and row[path]
-        and all(row[place] == value for place, value in wanted)
+        and all(row[column] == value for column, value in wanted)
         and (genres := split_genres(row[genre]))
     ]
-    return _alike(songs)
+    return _merge_song_genres(songs)
 
 
 def merge_spellings(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """The genres of tracks with one spelling for each, the commonest; of equals the first.
+    """Genres of tracks with each genre in its commonest spelling; of equals the first.
 
     Genres that always come together, as in "Hip-Hop/Rap", are one genre under both names.
     """
@@ -145,11 +145,11 @@ def merge_spellings(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 
 
 def artist_key(artist: str) -> str:
-    """What is alike in an artist's spellings, without those who are featured."""
+    """Text that all spellings of an artist share, without featured artists."""
     return " ".join(fold(_FEATURING.sub("", artist)).split())
 
 
-def _alike(songs: Sequence[Song]) -> list[Song]:
+def _merge_song_genres(songs: Sequence[Song]) -> list[Song]:
     labels = merge_spellings([song.genres for song in songs])
     return [replace(song, genres=genres) for song, genres in zip(songs, labels, strict=True)]
 
@@ -186,5 +186,5 @@ def _column(
             return lower.index(name)
     if not required:
         return -1
-    there = ", ".join(header[:8]) or "nothing"
-    raise BadLabels(f"{table} has no column {' or '.join(names)}: its first line has {there}")
+    columns = ", ".join(header[:8]) or "nothing"
+    raise BadLabels(f"{table} has no column {' or '.join(names)}: its first line has {columns}")

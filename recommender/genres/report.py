@@ -1,6 +1,6 @@
-"""What a catalog's classifier has learned: figures, mistakes with examples, each genre's portrait.
+"""Report on a catalog's classifier: figures, mistakes with examples, a profile of each genre.
 
-All of it is about tracks as the classifier heard them while their artists were left out.
+All figures are of tracks as they were predicted with their artists held out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from recommender.genres.classifier import read_file
 from recommender.genres.confusion import Confusion
-from recommender.genres.tag_profile import GroupTag, library_tags, telling_tags
+from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from recommender.engine import Recommender
 
 EXAMPLES = 3
-_LOOKED_AT = 5 * EXAMPLES
-"""Tracks of one name, a piece in several versions, are one example."""
+_CANDIDATES = 5 * EXAMPLES
+"""Tracks looked at for examples: those of one name are one example."""
 TAGS = 6
 
 
 @dataclass(frozen=True)
 class Example:
-    """A track with what it was heard as.
+    """A track with its predicted genre.
 
     Attributes
     ----------
@@ -40,22 +40,23 @@ class Example:
 
     id: int
     name: str
-    heard_as: str
+    predicted_as: str
     probability: float
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """A genre.
+class GenreProfile:
+    """A genre: how well it is told apart, its tags, its most and least typical tracks.
 
     Attributes
     ----------
     recall, precision : float or None
-        Share of its tracks heard as it, and of the tracks heard as it that are; None of none.
+        Share of its tracks predicted as it, and of the tracks predicted as it that are of it; None
+        where there are no such tracks.
     tags, moods : tuple of GroupTag
-        What sets its tracks apart from the library, most telling first.
+        Tags that are stronger in its tracks than in the library, most characteristic first.
     typical, atypical : tuple of Example
-        Its tracks that sounded most and least like it.
+        Its tracks with the highest and lowest predicted probability of it.
     """
 
     genre: str
@@ -70,22 +71,22 @@ class Portrait:
 
 @dataclass(frozen=True)
 class Mistake:
-    """Tracks of a genre that were heard as another one, surest mistakes first."""
+    """Tracks of a genre that were predicted as another, most confident mistakes first."""
 
     genre: str
-    heard_as: str
+    predicted_as: str
     tracks: int
     examples: tuple[Example, ...]
 
 
 @dataclass(frozen=True)
 class GenreReport:
-    """All there is to tell of a classifier.
+    """Figures of a classifier, with a profile of each genre and its mistakes.
 
     Attributes
     ----------
     source : str
-        Where the labels came from.
+        Origin of the labels, in words.
     evaluation : dict
         The figures of `HeldOut.to_json`.
     unknown_artists : int
@@ -99,7 +100,7 @@ class GenreReport:
     evaluation: dict[str, Any]
     unknown_artists: int
     left_out: list[dict[str, Any]]
-    genres: tuple[Portrait, ...]
+    genres: tuple[GenreProfile, ...]
     mistakes: tuple[Mistake, ...]
 
     @property
@@ -109,12 +110,12 @@ class GenreReport:
         return Confusion(tuple(stored["genres"]), tuple(map(tuple, stored["counts"])))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """The report as plain values."""
         return asdict(self)
 
 
 def genre_report(recommender: Recommender, path: str | os.PathLike[str]) -> GenreReport:
-    """Tell of the classifier in a file; tracks that have left the catalog are not named.
+    """Report on the classifier in a file; tracks that have left the catalog are not named.
 
     Raises
     ------
@@ -130,27 +131,27 @@ def genre_report(recommender: Recommender, path: str | os.PathLike[str]) -> Genr
     targets = arrays["targets"][kept] > 0
     background = library_tags(recommender)
     confusion = Confusion(classifier.classes_, tuple(map(tuple, evaluation["confusion"]["counts"])))
-    portraits, mistakes = [], []
-    heard = probabilities.argmax(axis=1)
+    profiles, mistakes = [], []
+    predicted = probabilities.argmax(axis=1)
     for number, genre in enumerate(classifier.classes_):
         own = np.flatnonzero(targets[:, number])
         order = own[np.argsort(-probabilities[own, number], kind="stable")]
-        tags = telling_tags(recommender.activations(ids[own]), background, model.tag_names)
+        tags = characteristic_tags(recommender.activations(ids[own]), background, model.tag_names)
 
-        def examples(places: NDArray[np.int64], of: int = number) -> tuple[Example, ...]:
-            some = places[:_LOOKED_AT]
+        def examples(rows: NDArray[np.int64], of: int = number) -> tuple[Example, ...]:
+            some = rows[:_CANDIDATES]
             by_name: dict[str, Example] = {}
-            for place, track in zip(some, recommender.tracks(ids[some]), strict=True):
-                probability = round(float(probabilities[place, of]), 4)
-                heard_as = classifier.classes_[heard[place]]
+            for row, track in zip(some, recommender.tracks(ids[some]), strict=True):
+                probability = round(float(probabilities[row, of]), 4)
+                predicted_as = classifier.classes_[predicted[row]]
                 by_name.setdefault(
                     display_name(track),
-                    Example(track.id, display_name(track), heard_as, probability),
+                    Example(track.id, display_name(track), predicted_as, probability),
                 )
             return tuple(by_name.values())[:EXAMPLES]
 
-        portraits.append(
-            Portrait(
+        profiles.append(
+            GenreProfile(
                 genre,
                 len(own),
                 _rounded(confusion.recall[number]),
@@ -163,7 +164,7 @@ def genre_report(recommender: Recommender, path: str | os.PathLike[str]) -> Genr
         )
         for other, count in enumerate(confusion.table[number]):
             if other != number and count:
-                lost = order[::-1][heard[order[::-1]] == other]
+                lost = order[::-1][predicted[order[::-1]] == other]
                 lost = lost[~targets[lost, other]]
                 mistakes.append(
                     Mistake(genre, classifier.classes_[other], int(count), examples(lost))
@@ -174,7 +175,7 @@ def genre_report(recommender: Recommender, path: str | os.PathLike[str]) -> Genr
         evaluation,
         notes["unknown_artists"],
         notes["left_out"],
-        tuple(portraits),
+        tuple(profiles),
         tuple(sorted(mistakes, key=lambda mistake: -mistake.tracks)),
     )
 

@@ -1,9 +1,8 @@
-"""What sets a group of tracks apart in the words of the model: its tags against the library's.
+"""Tags that are characteristic of a group of tracks, compared with the whole library.
 
-A tag speaks for a group by its mean probability p in it, and by its lift p/q over the mean q of the
-whole library. They are put in order by p log(p/q), the tag's part in the divergence of the group
-from the library (Kullback & Leibler 1951): a tag that is strong everywhere says nothing, nor does
-one that is ten times next to nothing.
+A tag has a mean probability p in the group and q in the library; its lift is p/q. Tags are ordered
+by p log(p/q), their part in the divergence of the group from the library (Kullback & Leibler 1951):
+neither a tag that is strong everywhere nor one that is faint everywhere ranks high.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ MOODS = frozenset(
     | {"mellow", "chill", "chillout", "easy listening", "relaxing", "calm", "soft", "quiet"}
     | {"catchy", "beautiful", "sexy", "party", "slow", "fast", "loud"}
 )
-"""Tags, in lower case, that say how music feels rather than what it is."""
+"""Tags, in lower case, of moods rather than of genres and instruments."""
 
 MIN_PROBABILITY = 0.01
 MIN_LIFT = 1.2
-"""A tag that is fainter in the group, or hardly stronger than in the library, tells nothing."""
+"""Tags that are fainter in the group, or hardly stronger than in the library, are left out."""
 _LEAST = 1e-6
-_AT_A_TIME = 10_000
+_BLOCK = 10_000
 
 
 @dataclass(frozen=True)
 class GroupTag:
-    """A tag of a group of tracks.
+    """A tag of a group of tracks, with its strength.
 
     Attributes
     ----------
@@ -53,14 +52,14 @@ class GroupTag:
 
     @property
     def is_mood(self) -> bool:
-        """Whether the tag says how music feels."""
+        """Whether the tag is of a mood."""
         return self.tag.casefold() in MOODS
 
 
-def telling_tags(
+def characteristic_tags(
     activations: NDArray[np.float32], background: NDArray[np.floating], tag_names: Sequence[str]
 ) -> list[GroupTag]:
-    """The tags that are stronger in a group than in the library, most telling first.
+    """The tags that are stronger in a group than in the library, most characteristic first.
 
     Parameters
     ----------
@@ -74,11 +73,11 @@ def telling_tags(
     mean = np.asarray(np.nanmean(activations, axis=0, dtype=np.float64))
     lift = np.maximum(mean, _LEAST) / np.maximum(background, _LEAST)
     part = mean * np.log(lift)
-    telling = (mean >= MIN_PROBABILITY) & (lift >= MIN_LIFT)
-    order = [place for place in np.argsort(-part, kind="stable") if telling[place]]
+    strong = (mean >= MIN_PROBABILITY) & (lift >= MIN_LIFT)
+    order = [number for number in np.argsort(-part, kind="stable") if strong[number]]
     return [
-        GroupTag(tag_names[place], round(float(mean[place]), 4), round(float(lift[place]), 2))
-        for place in order
+        GroupTag(tag_names[number], round(float(mean[number]), 4), round(float(lift[number]), 2))
+        for number in order
     ]
 
 
@@ -86,7 +85,7 @@ def library_tags(recommender: Recommender) -> NDArray[np.float64]:
     """Mean probability of each tag over the tracks of the library, (tags,)."""
     ids = recommender.ids()
     total = np.zeros(len(recommender.model.tag_names), dtype=np.float64)
-    for start in range(0, len(ids), _AT_A_TIME):
-        rows = recommender.activations(ids[start : start + _AT_A_TIME])
+    for start in range(0, len(ids), _BLOCK):
+        rows = recommender.activations(ids[start : start + _BLOCK])
         total += np.nansum(rows, axis=0, dtype=np.float64)
     return total / max(1, len(ids))

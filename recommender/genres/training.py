@@ -1,4 +1,4 @@
-"""From a library with labels to a genre classifier, and how well it hears artists it has not heard.
+"""Train a genre classifier on a labelled library and measure it on artists held out.
 
 Labels are the files' own genre tags, or a labelled folder or table. Genres of too few tracks or
 artists are left out.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import AnalysisError, BadLabels
-from recommender.genres.classifier import GenreClassifier, drawn_evenly, encode
+from recommender.genres.classifier import GenreClassifier, encode, sample_evenly
 from recommender.genres.held_out import cross_validate
 from recommender.genres.labels import artist_key, merge_spellings, read_labels
 from recommender.retrieval.genre_names import split_genres
@@ -35,12 +35,12 @@ MIN_TRACKS = 5
 MIN_ARTISTS = 3
 """A genre of fewer is left out: one artist to measure with, two to learn from and tune with."""
 MOST_TRACKS = 20_000
-"""Tracks learned from at most, drawn evenly over the genres: more change a linear model little."""
+"""Most tracks to train on, drawn evenly over the genres: more change a linear model little."""
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A genre with too few tracks or artists to be learned."""
+class ExcludedGenre:
+    """A genre with too few tracks or artists to train on."""
 
     genre: str
     tracks: int
@@ -48,8 +48,8 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """Tracks to learn from, row by row.
+class TrainingSet:
+    """Tracks to train a classifier on, row by row.
 
     Attributes
     ----------
@@ -58,14 +58,14 @@ class Lessons:
     vectors : float32 (tracks, dim)
     labels : tuple of tuples of str
     artists : tuple of str
-        To keep apart; a track of an unknown artist is one of its own.
+        Artists by which folds are made; a track of an unknown artist is its own group.
     unknown_artists : int
-        How many tracks those are.
-    left_out : tuple of LeftOut
+        Number of tracks of unknown artists.
+    left_out : tuple of ExcludedGenre
     unmatched : tuple of str
-        Labelled files that are not in the catalog and cannot be heard.
+        Labelled files that are not in the catalog and cannot be analysed.
     source : str
-        Where the labels come from, in words.
+        Origin of the labels, in words.
     """
 
     ids: NDArray[np.int64]
@@ -74,12 +74,12 @@ class Lessons:
     artists: tuple[str, ...]
     unknown_artists: int
     source: str
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[ExcludedGenre, ...] = ()
     unmatched: tuple[str, ...] = ()
 
 
-def lessons_from_tags(recommender: Recommender) -> Lessons:
-    """The catalog's tracks that name a genre, with their artists.
+def training_set_from_tags(recommender: Recommender) -> TrainingSet:
+    """Training set of the catalog's tracks that have a genre tag.
 
     Raises
     ------
@@ -89,10 +89,10 @@ def lessons_from_tags(recommender: Recommender) -> Lessons:
     tracks = recommender.tracks(recommender.ids())
     labelled = [(track, genres) for track in tracks if (genres := split_genres(track.genre))]
     if not labelled:
-        raise BadLabels("no track of the catalog names a genre: name labels with --labels")
+        raise BadLabels("no track of the catalog has a genre tag: give labels with --labels")
     ids = np.array([track.id for track, _ in labelled], dtype=np.int64)
-    return enough(
-        Lessons(
+    return without_rare_genres(
+        TrainingSet(
             ids,
             recommender.vectors(ids),
             tuple(merge_spellings([genres for _, genres in labelled])),
@@ -102,14 +102,14 @@ def lessons_from_tags(recommender: Recommender) -> Lessons:
     )
 
 
-def lessons_from(
+def training_set_from_labels(
     recommender: Recommender,
-    place: Path,
+    labels: Path,
     *,
     where: Sequence[str] = (),
     report: Callable[[str], None] = lambda _line: None,
-) -> Lessons:
-    """Tracks of a labelled folder or table: of the catalog where they are in it, else heard.
+) -> TrainingSet:
+    """Training set of a labelled folder or table; files outside the catalog are analysed.
 
     A file is a track of the catalog when it has its path, or when the path in the table is the end
     of one track's path only (so that the table need not lie where the music does).
@@ -124,8 +124,8 @@ def lessons_from(
     BadLabels
         The labels cannot be read, fit no track, or are too few.
     """
-    songs = read_labels(place, where=where)
-    tracks = _tracks_of(recommender, songs, place)
+    songs = read_labels(labels, where=where)
+    tracks = _tracks_of(recommender, songs, labels)
     ids, vectors, kept, unmatched = [], [], [], []
     for number, (song, track) in enumerate(zip(songs, tracks, strict=True), start=1):
         if track is not None:
@@ -133,39 +133,39 @@ def lessons_from(
             kept.append(replace(song, artist=song.artist or artist_of(track)))
         elif song.path.is_file():
             try:
-                heard = recommender.analyse(song.path).embedding
+                embedding = recommender.analyse(song.path).embedding
             except AnalysisError as error:
                 report(f"left out: {error}")
                 unmatched.append(str(song.path))
                 continue
             if number % 100 == 0:
-                report(f"heard {number} of {len(songs)} labelled files")
+                report(f"analysed {number} of {len(songs)} labelled files")
             ids.append(-1)
-            vectors.append(heard)
+            vectors.append(embedding)
             kept.append(song)
         else:
             unmatched.append(str(song.path))
     if not kept:
-        raise BadLabels(f"none of the {len(songs)} songs in {place} is in the catalog or on disk")
+        raise BadLabels(f"none of the {len(songs)} songs in {labels} is in the catalog or on disk")
     found = np.array(ids, dtype=np.int64)
     dim = recommender.model.dim
     rows = np.empty((len(found), dim), dtype=np.float32)
     rows[found >= 0] = recommender.vectors(found[found >= 0])
     rows[found < 0] = np.array(vectors, dtype=np.float32).reshape(-1, dim)
-    return enough(
-        Lessons(
+    return without_rare_genres(
+        TrainingSet(
             found,
             rows,
             tuple(song.genres for song in kept),
             *_owners(artist_key(song.artist) for song in kept),
-            source=str(place),
+            source=str(labels),
             unmatched=tuple(unmatched),
         )
     )
 
 
-def enough(lessons: Lessons) -> Lessons:
-    """Lessons without the genres of fewer than `MIN_TRACKS` tracks or `MIN_ARTISTS` artists.
+def without_rare_genres(training_set: TrainingSet) -> TrainingSet:
+    """The training set without genres of fewer than `MIN_TRACKS` tracks or `MIN_ARTISTS` artists.
 
     Raises
     ------
@@ -174,49 +174,58 @@ def enough(lessons: Lessons) -> Lessons:
     """
     tracks: dict[str, int] = defaultdict(int)
     artists: dict[str, set[str]] = defaultdict(set)
-    for genres, artist in zip(lessons.labels, lessons.artists, strict=True):
+    for genres, artist in zip(training_set.labels, training_set.artists, strict=True):
         for genre in genres:
             tracks[genre] += 1
             artists[genre].add(artist)
     kept = {g for g in tracks if tracks[g] >= MIN_TRACKS and len(artists[g]) >= MIN_ARTISTS}
     left_out = tuple(
-        LeftOut(genre, tracks[genre], len(artists[genre]))
+        ExcludedGenre(genre, tracks[genre], len(artists[genre]))
         for genre in sorted(tracks, key=lambda genre: (-tracks[genre], genre))
         if genre not in kept
     )
     if len(kept) < 2:
         most = max(tracks, key=lambda genre: (genre not in kept, tracks[genre]))
         raise BadLabels(
-            f"{len(kept)} genres of {lessons.source} have at least {MIN_TRACKS} tracks by "
+            f"{len(kept)} genres of {training_set.source} have at least {MIN_TRACKS} tracks by "
             f"{MIN_ARTISTS} artists, and it takes 2 "
             f"({most} has {count_noun(tracks[most], 'track')} "
             f"by {count_noun(len(artists[most]), 'artist')}): label more tracks, or name a table "
             "with --labels"
         )
-    labels = [tuple(genre for genre in genres if genre in kept) for genres in lessons.labels]
+    labels = [tuple(genre for genre in genres if genre in kept) for genres in training_set.labels]
     rows = [row for row, genres in enumerate(labels) if genres]
     if len(rows) > MOST_TRACKS:
         _, targets = encode([labels[row] for row in rows])
-        rows = [rows[place] for place in drawn_evenly(targets, MOST_TRACKS, seed=0)]
+        rows = [rows[number] for number in sample_evenly(targets, MOST_TRACKS, random_state=0)]
     return replace(
-        lessons,
-        ids=lessons.ids[rows],
-        vectors=lessons.vectors[rows],
+        training_set,
+        ids=training_set.ids[rows],
+        vectors=training_set.vectors[rows],
         labels=tuple(labels[row] for row in rows),
-        artists=tuple(lessons.artists[row] for row in rows),
+        artists=tuple(training_set.artists[row] for row in rows),
         left_out=left_out,
     )
 
 
 def train(
-    lessons: Lessons, *, seed: int = 0, report: Callable[[str], None] = lambda _line: None
+    training_set: TrainingSet,
+    *,
+    random_state: int = 0,
+    report: Callable[[str], None] = lambda _line: None,
 ) -> tuple[GenreClassifier, HeldOut]:
-    """A classifier that has learned from all tracks, and how the like of it do on folds."""
+    """A classifier fitted to all tracks, and the accuracy of ones fitted to folds."""
     held_out = cross_validate(
-        lessons.vectors, lessons.labels, lessons.artists, seed=seed, report=report
+        training_set.vectors,
+        training_set.labels,
+        training_set.artists,
+        random_state=random_state,
+        report=report,
     )
-    report("learning from all tracks")
-    classifier = GenreClassifier(seed=seed).fit(lessons.vectors, lessons.labels, lessons.artists)
+    report("training on all tracks")
+    classifier = GenreClassifier(random_state=random_state).fit(
+        training_set.vectors, training_set.labels, training_set.artists
+    )
     return classifier, held_out
 
 
@@ -224,20 +233,20 @@ def save(
     path: str | os.PathLike[str],
     classifier: GenreClassifier,
     held_out: HeldOut,
-    lessons: Lessons,
+    training_set: TrainingSet,
     recommender: Recommender,
 ) -> None:
-    """Write a classifier with all that `genres.report` tells of it."""
+    """Write a classifier with the figures that `genres.report` needs."""
     notes = {
-        "source": lessons.source,
+        "source": training_set.source,
         "evaluation": held_out.to_json(),
-        "unknown_artists": lessons.unknown_artists,
-        "left_out": [asdict(genre) for genre in lessons.left_out],
-        "unmatched": len(lessons.unmatched),
+        "unknown_artists": training_set.unknown_artists,
+        "left_out": [asdict(genre) for genre in training_set.left_out],
+        "unmatched": len(training_set.unmatched),
     }
-    _, targets = encode(lessons.labels)
+    _, targets = encode(training_set.labels)
     arrays: dict[str, NDArray[Any]] = {
-        "ids": lessons.ids,
+        "ids": training_set.ids,
         "probabilities": held_out.probabilities.astype(np.float16),
         "targets": targets.astype(np.float16),
     }
@@ -245,7 +254,7 @@ def save(
 
 
 def artist_of(track: Track) -> str:
-    """Whom a track must be kept apart with: its artist, else its album; "" where it names none."""
+    """Artist by which a track is grouped in folds, else its album; "" where it names neither."""
     return artist_key(track.artist or track.album_artist or "") or artist_key(track.album or "")
 
 
@@ -256,8 +265,8 @@ def _owners(artists: Iterable[str]) -> tuple[tuple[str, ...], int]:
     return owners, named.count("")
 
 
-def _tracks_of(recommender: Recommender, songs: Sequence[Song], place: Path) -> list[Track | None]:
-    folder = place if place.is_dir() else place.parent
+def _tracks_of(recommender: Recommender, songs: Sequence[Song], labels: Path) -> list[Track | None]:
+    folder = labels if labels.is_dir() else labels.parent
     by_path: dict[bytes, Track] = {}
     by_name: dict[bytes, list[Track]] = defaultdict(list)
     for track in recommender.tracks(recommender.ids()):

@@ -77,12 +77,12 @@ def blend(
         )
     ids = np.array([one.id for one in answer.neighbours], dtype=np.int64)
     cosines = np.array([one.cosine for one in answer.neighbours], dtype=np.float64)
-    sung = percentiles(lyrics.likeness(ids, vector))
-    scores = blend_scores(percentiles(cosines), sung, weight)
+    lyric_percentiles = percentiles(lyrics.likeness(ids, vector))
+    scores = blend_scores(percentiles(cosines), lyric_percentiles, weight)
     order = np.lexsort((ids, -scores))[:n]
     return replace(
         answer,
-        neighbours=tuple(answer.neighbours[place] for place in order),
+        neighbours=tuple(answer.neighbours[row] for row in order),
         note=answer.note if len(order) < n else None,
     )
 

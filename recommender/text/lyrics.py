@@ -37,8 +37,6 @@ LONGEST = 20_000
 """Characters of lyrics that count."""
 PASSAGE = 700
 """Characters embedded at once: a verse or two, and less than small text models see (256 tokens)."""
-EMBEDDED_AT_ONCE = 64
-"""Tracks whose lyrics are embedded together."""
 SAVED_AFTER = 512
 """Tracks embedded between two writes of the cache: an interruption loses no more than these."""
 MOST_STRANGE = 0.02
@@ -63,7 +61,7 @@ _SUFFIXES = (b".lrc", b".txt")
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Entry:
     """What is known of one track's lyrics: when they were read, what they are, where they point."""
 
     stamp: bytes
@@ -96,6 +94,7 @@ class LyricVectors:
         self,
         tracks: Sequence[Track],
         *,
+        batch: int = 64,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> int:
         """Bring the vectors up to the files: read what has changed, embed what reads otherwise.
@@ -123,25 +122,25 @@ class LyricVectors:
         self._kept = {track_id: kept for track_id, kept in before.items() if track_id in ids}
         unsaved = len(self._kept) < len(before)
         folders: dict[bytes, dict[bytes, bytes]] = {}
-        waiting: list[tuple[int, _Kept, str]] = []
+        waiting: list[tuple[int, _Entry, str]] = []
         count = 0
         try:
             for number, track in enumerate(tracks, start=1):
-                beside = _beside(track.path, folders)
+                beside = _sidecar_files(track.path, folders)
                 stamp = _stamp([track.path, *beside])
                 known = self._kept.get(track.id)
                 if known is None or known.stamp != stamp:
                     unsaved = True
                     text = lyrics_of(track.path, beside)
                     digest = _digest(text.encode()) if text else bytes(_DIGEST_BYTES)
-                    new = _Kept(stamp, digest, np.empty(0, np.float16))
+                    new = _Entry(stamp, digest, np.empty(0, np.float16))
                     if known is not None and known.text == digest:
                         self._kept[track.id] = replace(known, stamp=stamp)
                     elif text:
                         waiting.append((track.id, new, text))
                     else:
                         self._kept[track.id] = new
-                if len(waiting) == EMBEDDED_AT_ONCE or (waiting and number == len(tracks)):
+                if len(waiting) == batch or (waiting and number == len(tracks)):
                     self._embed(waiting)
                     count += len(waiting)
                     waiting.clear()
@@ -176,22 +175,22 @@ class LyricVectors:
         ------
         ModelCorrupt
         """
-        text = lyrics_of(path, _beside(path, {}))
-        return None if text is None else self._embedded([text])[0]
+        text = lyrics_of(path, _sidecar_files(path, {}))
+        return None if text is None else self._embed_texts([text])[0]
 
-    def _embed(self, waiting: Sequence[tuple[int, _Kept, str]]) -> None:
-        vectors = self._embedded([text for *_, text in waiting])
+    def _embed(self, waiting: Sequence[tuple[int, _Entry, str]]) -> None:
+        vectors = self._embed_texts([text for *_, text in waiting])
         for (track_id, new, _), vector in zip(waiting, vectors, strict=True):
             self._kept[track_id] = replace(new, vector=vector.astype(np.float16))
 
-    def _embedded(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+    def _embed_texts(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Each text is the mean of its passages, of unit length."""
         passages = [_passages(text) for text in texts]
         vectors = self._model.embed([one for several in passages for one in several])
         ends = np.cumsum([len(several) for several in passages])
         return [unit_mean(part) for part in np.split(vectors, ends[:-1])]
 
-    def _read(self) -> dict[int, _Kept]:
+    def _read(self) -> dict[int, _Entry]:
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -203,7 +202,7 @@ class LyricVectors:
                 field = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
             vectors = iter(field["vectors"])
             return {
-                track_id: _Kept(
+                track_id: _Entry(
                     stamp.tobytes(),
                     text.tobytes(),
                     next(vectors) if text.any() else np.empty(0, np.float16),
@@ -289,7 +288,7 @@ def plain_lyrics(text: str) -> str:
     return "\n".join(lines)[:LONGEST].strip()
 
 
-def decoded(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """Text in an encoding that nobody has named; nothing where it is no text in any.
 
     It is UTF-8, UTF-16 or UTF-32, with or without a byte order mark, if it reads as such; else
@@ -310,7 +309,7 @@ def decoded(content: bytes) -> str:
     western = _as_text(content, "cp1252")
     if western and not _FOREIGN.search(western):
         return western
-    return _guessed(content)
+    return _guess_encoding(content)
 
 
 def _as_text(content: bytes, encoding: str, *, whole: bool = False) -> str | None:
@@ -329,7 +328,7 @@ def _as_text(content: bytes, encoding: str, *, whole: bool = False) -> str | Non
     return text if strange <= MOST_STRANGE * len(text) else None
 
 
-def _guessed(content: bytes) -> str:
+def _guess_encoding(content: bytes) -> str:
     """Text in one of `ENCODINGS`, told by its letters; nothing where it is in none of them."""
     if len(content) < FEWEST_GUESSED:
         return ""
@@ -353,7 +352,7 @@ def _passages(text: str) -> list[str]:
     return passages
 
 
-def _beside(path: bytes, folders: dict[bytes, dict[bytes, bytes]]) -> list[bytes]:
+def _sidecar_files(path: bytes, folders: dict[bytes, dict[bytes, bytes]]) -> list[bytes]:
     """The .lrc and .txt files of a track's name; each folder is listed once."""
     folder, name = os.path.split(path)
     if folder not in folders:
@@ -388,7 +387,7 @@ def _content(path: bytes) -> str:
         if not os.path.isfile(path):
             return ""
         with open(path, "rb") as file:
-            return decoded(file.read(LARGEST_FILE))
+            return decode_text(file.read(LARGEST_FILE))
     except OSError:
         return ""
 

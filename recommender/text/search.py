@@ -92,7 +92,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Found(Sequence[Hit]):
+class SearchResult(Sequence[Hit]):
     """What was found, best first; equal scores in the order of their ids.
 
     Attributes
@@ -118,11 +118,11 @@ class Found(Sequence[Hit]):
         return len(self.hits)
 
     @overload
-    def __getitem__(self, place: int) -> Hit: ...
+    def __getitem__(self, row: int) -> Hit: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[Hit, ...]: ...
-    def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
-        return self.hits[place]
+    def __getitem__(self, row: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, row: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[row]
 
     def to_json(self) -> dict[str, object]:
         """The answer as plain values."""
@@ -157,7 +157,7 @@ def find(
     text_model: TextModel | None = None,
     lyrics: LyricVectors | None = None,
     lyrics_weight: float = 0.0,
-) -> Found:
+) -> SearchResult:
     """The n tracks that fit a text such as "calm piano, 90s, no vocals" best.
 
     Parameters
@@ -201,37 +201,41 @@ def find(
     tracks = recommender.tracks(ids)
     genres = _genres(tracks)
     known = _vocabulary(model.tag_names, tracks, genres)
-    request = _understood(known, text, text_model)
+    request = _read_request(known, text, text_model)
     if not request.words and not (lyrics_weight > 0 and text.strip()):
         raise QueryError(_nothing_known(request, known))
     library = _Library(recommender, ids, tracks, genres)
     levels = [library.percentile(word) for word in request.words]
     scores = np.exp(sum(map(np.log, levels), np.zeros(len(ids))) / max(1, len(levels)))
-    sung = np.full(len(ids), np.nan)
+    lyric_percentiles = np.full(len(ids), np.nan)
     if lyrics is not None and text_model is not None and lyrics_weight > 0:
-        sung = percentiles(lyrics.likeness(ids, text_model.embed([text])[0]))
-        scores = blend_scores(scores if levels else np.full(len(ids), 0.5), sung, lyrics_weight)
+        lyric_percentiles = percentiles(lyrics.likeness(ids, text_model.embed([text])[0]))
+        scores = blend_scores(
+            scores if levels else np.full(len(ids), 0.5), lyric_percentiles, lyrics_weight
+        )
     may = np.isin(ids, recommender.ids(where)) if where is not None else np.ones(len(ids), bool)
     hits = []
-    for place in _first_of_each_recording(np.lexsort((ids, -scores)), may, tracks, n):
-        track = tracks[place]
+    for row in _distinct_recordings(np.lexsort((ids, -scores)), may, tracks, n):
+        track = tracks[row]
         hits.append(
             Hit(
                 track.id,
                 track.key,
                 track.title,
                 track.artist,
-                round(float(scores[place]), 4),
+                round(float(scores[row]), 4),
                 tuple(
-                    Match(_said(word), round(float(level[place]), 4), library.because(word, place))
+                    Match(_word_text(word), round(float(level[row]), 4), library.because(word, row))
                     for word, level in zip(request.words, levels, strict=True)
                 ),
-                None if math.isnan(sung[place]) else round(float(sung[place]), 4),
+                None
+                if math.isnan(lyric_percentiles[row])
+                else round(float(lyric_percentiles[row]), 4),
             )
         )
-    notes = (_undated(request.words, tracks), _note(len(hits), n, where))
+    notes = (_undated_note(request.words, tracks), _note(len(hits), n, where))
     note = "; ".join(one for one in notes if one is not None) or None
-    return Found(text, request.words, request.unknown, tuple(hits), note)
+    return SearchResult(text, request.words, request.unknown, tuple(hits), note)
 
 
 def by_meaning(request: Request, known: Vocabulary, model: TextModel) -> Request:
@@ -240,20 +244,24 @@ def by_meaning(request: Request, known: Vocabulary, model: TextModel) -> Request
     A phrase takes over the tags and genres of each known word whose embedding has a cosine of at
     least `LIKENESS` with its own and is within `NEARLY` of the best.
     """
-    spoken = [word for word in known.spoken.values() if word.tags or word.genres]
-    if not spoken or not any(one.guessable for one in request.unknown):
+    known_words = [word for word in known.words_by_name.values() if word.tags or word.genres]
+    if not known_words or not any(one.guessable for one in request.unknown):
         return request
-    names = model.embed([word.text for word in spoken])
+    names = model.embed([word.text for word in known_words])
     cosines = model.embed([one.text for one in request.unknown]) @ names.T
     words: list[Word] = []
     unknown: list[Unknown] = []
-    for one, row in zip(request.unknown, cosines, strict=True):
-        best = np.argsort(-row, kind="stable")[:NEAREST].tolist()
-        if not one.guessable or row.max() < LIKENESS:
-            names_near = tuple(spoken[place].text for place in best if row[place] >= SUGGESTED)
+    for one, likeness in zip(request.unknown, cosines, strict=True):
+        best = np.argsort(-likeness, kind="stable")[:NEAREST].tolist()
+        if not one.guessable or likeness.max() < LIKENESS:
+            names_near = tuple(
+                known_words[number].text for number in best if likeness[number] >= SUGGESTED
+            )
             unknown.append(replace(one, nearest=one.nearest or names_near))
             continue
-        like = [spoken[place] for place in best if row[place] >= row.max() - NEARLY]
+        like = [
+            known_words[number] for number in best if likeness[number] >= likeness.max() - NEARLY
+        ]
         words.append(
             Word(
                 one.text,
@@ -286,13 +294,13 @@ class _Library:
 
     def percentile(self, word: Word) -> NDArray[np.float64]:
         """The share of the library that a word fits less well than each track, (tracks,)."""
-        fit = percentiles(self._certain(word) + self._heard(word))
+        fit = percentiles(self._file_fit(word) + self._sound_fit(word))
         return fit if word.wanted else 1.0 - fit
 
-    def because(self, word: Word, place: int) -> str:
+    def because(self, word: Word, row: int) -> str:
         """What of a word fits a track, in a few characters."""
-        track = self._tracks[place]
-        if (genre := self._genre(word, place)) is not None:
+        track = self._tracks[row]
+        if (genre := self._genre(word, row)) is not None:
             return f"genre {genre}"
         if word.years is not None and _within(track.year, word.years):
             return str(track.year)
@@ -300,15 +308,15 @@ class _Library:
             return _measure(track, word.measure)
         if not word.tags:
             return ""
-        row = self._activations[place, self._columns(word)]
-        best = int(np.argmax(row))
-        return f"{word.tags[best]} {max(0.0, float(row[best])):.2f}"
+        probabilities = self._activations[row, self._columns(word)]
+        best = int(np.argmax(probabilities))
+        return f"{word.tags[best]} {max(0.0, float(probabilities[best])):.2f}"
 
-    def _certain(self, word: Word) -> NDArray[np.float64]:
+    def _file_fit(self, word: Word) -> NDArray[np.float64]:
         """1 where the file itself says so, -1 where its year denies it, else 0."""
         certain = np.zeros(len(self._tracks))
         if word.genres:
-            certain[[self._genre(word, place) is not None for place in range(len(certain))]] = 1.0
+            certain[[self._genre(word, row) is not None for row in range(len(certain))]] = 1.0
         if word.years is not None:
             years = word.years
             certain[[_within(track.year, years) for track in self._tracks]] = 1.0
@@ -318,10 +326,10 @@ class _Library:
                 certain[dated & (certain == 0)] = -1.0
         return certain
 
-    def _heard(self, word: Word) -> NDArray[np.float64]:
+    def _sound_fit(self, word: Word) -> NDArray[np.float64]:
         """How well the sound fits, in (0, 1)."""
         if word.measure is not None:
-            return self._measured(word.measure, word.target)
+            return self._measure_fit(word.measure, word.target)
         if word.tags:
             # The probability that any of the tags applies, as if they were independent.
             return percentiles(
@@ -334,18 +342,18 @@ class _Library:
     def _columns(self, word: Word) -> list[int]:
         return [self._tag_names.index(tag) for tag in word.tags]
 
-    def _genre(self, word: Word, place: int) -> str | None:
+    def _genre(self, word: Word, row: int) -> str | None:
         """The genre of a track's file that a word stands for."""
-        of_track = self._genres[place]
+        of_track = self._genres[row]
         return next((of_track[k] for g in word.genres if (k := genre_key(g)) in of_track), None)
 
     def _like_the_genre(self, word: Word) -> NDArray[np.float64]:
         """Likeness to the mean of those that carry a genre which the model has no tag for."""
-        members = [self._genre(word, place) is not None for place in range(len(self._tracks))]
+        members = [self._genre(word, row) is not None for row in range(len(self._tracks))]
         vectors = self._recommender.vectors(self._ids)
         return percentiles(vectors @ vectors[members].mean(axis=0))
 
-    def _measured(self, field: str, target: str | float) -> NDArray[np.float64]:
+    def _measure_fit(self, field: str, target: str | float) -> NDArray[np.float64]:
         values = np.array(
             [math.nan if (v := getattr(t, field)) is None else v for t in self._tracks],
             dtype=np.float64,
@@ -357,7 +365,7 @@ class _Library:
         return np.nan_to_num(percentiles(values), nan=0.5)
 
 
-def _understood(known: Vocabulary, text: str, model: TextModel | None) -> Request:
+def _read_request(known: Vocabulary, text: str, model: TextModel | None) -> Request:
     request = known.read(text)
     return request if model is None else by_meaning(request, known, model)
 
@@ -394,25 +402,25 @@ def _measure(track: Track, field: str) -> str:
     return f"{value:.0f} BPM" if field == "tempo_bpm" else f"{value:.1f} LUFS"
 
 
-def _said(word: Word) -> str:
+def _word_text(word: Word) -> str:
     return word.text if word.wanted else f"not {word.text}"
 
 
-def _first_of_each_recording(
+def _distinct_recordings(
     order: NDArray[np.intp], may: NDArray[np.bool_], tracks: Sequence[Track], n: int
 ) -> list[int]:
     places: list[int] = []
     seen: set[int] = set()
-    for place in order.tolist():
-        if may[place] and tracks[place].recording_id not in seen:
-            seen.add(tracks[place].recording_id)
-            places.append(place)
+    for row in order.tolist():
+        if may[row] and tracks[row].recording_id not in seen:
+            seen.add(tracks[row].recording_id)
+            places.append(row)
             if len(places) == n:
                 break
     return places
 
 
-def _undated(words: Sequence[Word], tracks: Sequence[Track]) -> str | None:
+def _undated_note(words: Sequence[Word], tracks: Sequence[Track]) -> str | None:
     """Which years are asked for that neither a file nor the sound tells of."""
     years = [
         word.text

@@ -27,10 +27,10 @@ class Concept:
 
 
 def _row(words: str, near: str = "") -> Concept:
-    return Concept(_listed(words), _listed(near))
+    return Concept(_split_list(words), _split_list(near))
 
 
-def _listed(words: str) -> tuple[str, ...]:
+def _split_list(words: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in words.split(",") if word.strip())
 
 
@@ -178,7 +178,7 @@ NEGATIONS = frozenset({"no", "not", "without", "never", "non", "minus", "except"
 """The next word is one to keep away from; so is one with a minus sign before it."""
 
 FILLERS = frozenset(
-    _listed(
+    _split_list(
         "a, an, any, anything, are, at, be, best, bit, by, feel, feeling, find, for, from, "
         "give, good, great, i, in, is, it, its, kind, kinds, like, little, me, mood, more, "
         "most, much, music, my, need, nice, of, on, play, please, quite, rather, really, show, "

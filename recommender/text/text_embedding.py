@@ -83,7 +83,7 @@ class TextModel:
         ------
         ModelCorrupt
         """
-        vectors = self._loaded().encode(
+        vectors = self._load().encode(
             list(texts),
             batch_size=_BATCH,
             convert_to_numpy=True,
@@ -92,7 +92,7 @@ class TextModel:
         )
         return np.asarray(vectors, dtype=np.float32)
 
-    def _loaded(self) -> Any:
+    def _load(self) -> Any:
         if self._model is None:
             from safetensors import SafetensorError
             from sentence_transformers import SentenceTransformer
@@ -131,12 +131,14 @@ def is_installed() -> bool:
 
 def is_available(folder: str | os.PathLike[str] | None = None) -> bool:
     """Whether there are both sentence-transformers and a model, one that was asked for at that."""
-    return is_installed() and (_named(folder) is not None or _carried() is not None)
+    return is_installed() and (
+        _configured_folder(folder) is not None or _packaged_folder() is not None
+    )
 
 
 def _folder(folder: str | os.PathLike[str] | None) -> Path:
-    named = _named(folder)
-    found = named or _carried()
+    named = _configured_folder(folder)
+    found = named or _packaged_folder()
     if found is None:
         raise ModelMissing(
             "there is no text model on this machine: name the folder of a sentence-transformers "
@@ -150,12 +152,12 @@ def _folder(folder: str | os.PathLike[str] | None) -> Path:
     return found
 
 
-def _named(folder: str | os.PathLike[str] | None) -> Path | None:
+def _configured_folder(folder: str | os.PathLike[str] | None) -> Path | None:
     named = os.fspath(folder) if folder is not None else os.environ.get(FOLDER_VARIABLE, "")
     return Path(named) if named else None
 
 
-def _carried() -> Path | None:
+def _packaged_folder() -> Path | None:
     spec = find_spec(CARRIER)
     places = spec.submodule_search_locations if spec is not None else None
     return Path(next(iter(places))) / "model" if places else None

@@ -145,25 +145,25 @@ class Vocabulary:
         }
         self._has_tempo = "tempo_bpm" in set(measures)
         # What is known by its own name needs no entry; the rest is what synonyms make known.
-        self._spoken: dict[str, Word] = {}
+        self._words_by_key: dict[str, Word] = {}
         listed = (word for kind in CONCEPTS for row in kind for word in row.words)
         for name in (*self.tags, *self.genres, *listed):
             found = self.word(name)
             if found is not None:
-                self._spoken.setdefault(_key(name), found)
+                self._words_by_key.setdefault(_key(name), found)
         for name, (measure, target) in self.measures.items():
-            self._spoken.setdefault(_key(name), Word(name, measure=measure, target=target))
+            self._words_by_key.setdefault(_key(name), Word(name, measure=measure, target=target))
 
     @property
     def synonyms(self) -> dict[str, Word]:
         """The words beyond tags and genres themselves that are understood, and as what."""
         own = {_key(name) for name in (*self.tags, *self.genres)}
-        return {word.text: word for key, word in self._spoken.items() if key not in own}
+        return {word.text: word for key, word in self._words_by_key.items() if key not in own}
 
     @property
-    def spoken(self) -> dict[str, Word]:
+    def words_by_name(self) -> dict[str, Word]:
         """All that is understood, by name."""
-        return {word.text: word for word in self._spoken.values()}
+        return {word.text: word for word in self._words_by_key.values()}
 
     def word(self, phrase: str) -> Word | None:
         """What a phrase means as tag, genre, synonym or measure; None when it means nothing."""
@@ -191,8 +191,10 @@ class Vocabulary:
     def nearest(self, text: str) -> tuple[str, ...]:
         """Known words of the kind of a text where it is understood, else those spelled like it."""
         near: dict[Word, str] = {}
-        for key in self._kin(_key(text)) or get_close_matches(_key(text), self._spoken, cutoff=0.7):
-            word = self._spoken[key]
+        for key in self._kin(_key(text)) or get_close_matches(
+            _key(text), self._words_by_key, cutoff=0.7
+        ):
+            word = self._words_by_key[key]
             near.setdefault(replace(word, text="", by=""), word.text)
         return tuple(near.values())[:NEAREST]
 
@@ -200,10 +202,14 @@ class Vocabulary:
         """Known words of the kind of a concept: other moods, voices, instruments or styles."""
         for kind in CONCEPTS:
             names = [[_key(word) for word in row.words] for row in kind]
-            own = next((place for place, row in enumerate(names) if key in row), None)
+            own = next((position for position, row in enumerate(names) if key in row), None)
             if own is not None:
-                order = sorted(range(len(names)), key=lambda place: abs(place - own))
-                return [names[place][0] for place in order if names[place][0] in self._spoken]
+                order = sorted(range(len(names)), key=lambda position: abs(position - own))
+                return [
+                    names[position][0]
+                    for position in order
+                    if names[position][0] in self._words_by_key
+                ]
         return []
 
     def has_concept(self, phrase: str) -> bool:
@@ -252,23 +258,23 @@ class _Reader:
         self._joined = False
 
     def read(self) -> Request:
-        place = 0
-        while place < len(self._tokens):
-            place += self._step(place)
+        position = 0
+        while position < len(self._tokens):
+            position += self._step(position)
         self._end_run()
         return Request(tuple(self._words), tuple(dict.fromkeys(self._unknown)))
 
-    def _step(self, place: int) -> int:
+    def _step(self, position: int) -> int:
         """Deal with what begins at a place; returns how many tokens that were."""
-        token = self._tokens[place]
-        if token is None or place in self._minus:
+        token = self._tokens[position]
+        if token is None or position in self._minus:
             self._end_run()
-            self._wanted, self._joined = place not in self._minus, False
+            self._wanted, self._joined = position not in self._minus, False
         if token is None:
             return 1
-        for count in range(min(LONGEST_PHRASE, len(self._tokens) - place), 0, -1):
-            phrase = self._phrase(place, count)
-            word = phrase and (self._years(place, count) or self._word(phrase))
+        for count in range(min(LONGEST_PHRASE, len(self._tokens) - position), 0, -1):
+            phrase = self._phrase(position, count)
+            word = phrase and (self._years(position, count) or self._word(phrase))
             if word:
                 self._end_run()
                 self._take(word)
@@ -286,10 +292,10 @@ class _Reader:
             self._run.append(token)
         return 1
 
-    def _phrase(self, place: int, count: int) -> str | None:
+    def _phrase(self, position: int, count: int) -> str | None:
         """The tokens as one phrase; None where a comma or a minus sign parts them."""
-        span = self._tokens[place : place + count]
-        if None in span or self._minus & set(range(place + 1, place + count)):
+        span = self._tokens[position : position + count]
+        if None in span or self._minus & set(range(position + 1, position + count)):
             return None
         return " ".join(token for token in span if token is not None)
 
@@ -298,8 +304,8 @@ class _Reader:
         opposite = None if self._wanted else self._known.word(f"no {phrase}")
         return replace(opposite, by="opposite") if opposite else self._known.word(phrase)
 
-    def _years(self, place: int, count: int) -> Word | None:
-        span = [token for token in self._tokens[place : place + count] if token is not None]
+    def _years(self, position: int, count: int) -> Word | None:
+        span = [token for token in self._tokens[position : position + count] if token is not None]
         years = _years(span)
         if years is None:
             return None

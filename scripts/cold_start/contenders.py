@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from cold_start.simulation import same
 from indexer.vectors.unit_vectors import unit_rows
 from recommender.cold_start import ContentFactors, FactorRegressor, HybridRecommender
-from recommender.cold_start.factors import factors_of
+from recommender.cold_start.factors import read_factors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,7 +100,7 @@ class Mapped:
         self.warm, self.cold = np.flatnonzero(~split.cold), np.flatnonzero(split.cold)
         self.plays = split.train[:, self.warm].tocsr()
         self.model = train(name, self.plays, factors=factors, seed=seed)
-        self.read = factors_of(self.model)
+        self.read = read_factors(self.model)
         self.counts = np.asarray(self.plays.sum(0)).ravel()
         self.makers = [tracks.makers[place] for place in self.warm]
 
@@ -162,5 +162,5 @@ class Mapped:
 
 def ceiling(name: str, plays: csr_matrix, *, factors: int, seed: int) -> Scores:
     """Factors trained with plays of the tracks that are asked for."""
-    read = factors_of(train(name, plays, factors=factors, seed=seed))
+    read = read_factors(train(name, plays, factors=factors, seed=seed))
     return np.asarray(read.users @ read.items.T, np.float32)

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from cold_start.contenders import train
 from cold_start.measures import measure
 from recommender.cold_start import FactorRegressor, HybridRecommender
-from recommender.cold_start.factors import factors_of
+from recommender.cold_start.factors import read_factors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def curves(experiment: Experiment) -> NDArray[np.float64]:
     for row, left in enumerate(PLAYS):
         known = part(~thinned[pairs.col] | (place < left))
         model = train(setting.collaborative, known, factors=setting.factors, seed=seed)
-        read = factors_of(model)
+        read = read_factors(model)
         hybrid = HybridRecommender(
             model,
             known,

@@ -57,6 +57,8 @@ def folds_by_artist(songs: list[Song], *, folds: int, seed: int) -> NDArray[np.i
     _, targets = encode([song.genres[0] for song in songs])
     fold_of = np.full(len(songs), -1, dtype=np.int64)
     owner = np.unique(owners, return_inverse=True)[1]
-    for fold, (_, held_out) in enumerate(artist_folds(targets, owner, count=folds, seed=seed)):
+    for fold, (_, held_out) in enumerate(
+        artist_folds(targets, owner, count=folds, random_state=seed)
+    ):
         fold_of[held_out] = fold
     return fold_of

@@ -7,12 +7,12 @@ import pytest
 from recommender.cold_start import FactorRegressor, HybridRecommender
 
 if TYPE_CHECKING:
-    from tests.recommender.cold_start.listeners import World
+    from tests.recommender.cold_start.plays import World
 
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    from tests.recommender.cold_start.listeners import make_world
+    from tests.recommender.cold_start.plays import make_world
 
     return make_world()
 
@@ -20,7 +20,7 @@ def world() -> World:
 @pytest.fixture(scope="session")
 def plain(world: World) -> HybridRecommender:
     """The old items only, called by number."""
-    from tests.recommender.cold_start.listeners import WARM
+    from tests.recommender.cold_start.plays import WARM
 
     return HybridRecommender(
         world.model, world.train, world.embeddings[:WARM], regressor=FactorRegressor("ridge")

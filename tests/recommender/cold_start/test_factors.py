@@ -8,8 +8,8 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from recommender.cold_start import FactorRegressor, HybridRecommender
-from recommender.cold_start.factors import factors_of
-from tests.recommender.cold_start.listeners import ITEMS, NEW, World
+from recommender.cold_start.factors import read_factors
+from tests.recommender.cold_start.plays import ITEMS, NEW, World
 
 WARM = ITEMS - NEW
 
@@ -23,7 +23,7 @@ def cornac_bpr(train: csr_matrix) -> tuple[BPR, Dataset]:
 
 def test_cornacs_scores_come_out_of_its_factors(world: World) -> None:
     model, _ = cornac_bpr(world.train)
-    read = factors_of(model)
+    read = read_factors(model)
     assert read.bias_column == 6
     np.testing.assert_allclose(read.items @ read.users[3], model.score(3), rtol=1e-4, atol=1e-5)
 
@@ -37,8 +37,8 @@ def test_a_hybrid_stands_on_cornac_by_its_own_names(world: World) -> None:
         regressor=FactorRegressor("ridge"),
     )  # fmt: skip
     hybrid.add_items([WARM], world.embeddings[WARM : WARM + 1])
-    listener = list(data.user_ids)[3]
-    ids, _ = hybrid.recommend(listener, plays[3], N=ITEMS)
+    user = list(data.user_ids)[3]
+    ids, _ = hybrid.recommend(user, plays[3], N=ITEMS)
     assert WARM in ids
     assert not set(ids) & {data.item_ids[column] for column in plays[3].indices}
 
@@ -59,9 +59,9 @@ class LikeLightFM:
         return self.user_biases, self.user_embeddings
 
 
-def test_lightfms_scores_but_for_the_listeners_bias_come_out_of_its_factors() -> None:
+def test_lightfms_scores_but_for_the_users_bias_come_out_of_its_factors() -> None:
     model = LikeLightFM(np.random.default_rng(0))
-    read = factors_of(model)
+    read = read_factors(model)
     by_hand = model.user_embeddings @ model.item_embeddings.T + model.item_biases
     np.testing.assert_allclose(read.users @ read.items.T, by_hand, rtol=1e-5)
 
@@ -70,7 +70,7 @@ def test_implicits_logistic_factors_keep_the_bias_of_items(world: World) -> None
     with threadpool_limits(1, "blas"):
         model = LogisticMatrixFactorization(factors=4, iterations=5, random_state=0, num_threads=1)
         model.fit(world.train, show_progress=False)
-    read = factors_of(model)
+    read = read_factors(model)
     assert read.bias_column == 4
     assert (read.users[:, 4] == 1).all()
     plain = HybridRecommender(

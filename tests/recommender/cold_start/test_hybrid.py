@@ -26,11 +26,11 @@ from recommender.cold_start import FactorRegressor, HybridRecommender, Route
 from recommender.cold_start.handover import blend_factors
 from recommender.engine import Recommender
 from tests.catalogs import Planted, plant
-from tests.recommender.cold_start.listeners import (
+from tests.recommender.cold_start.plays import (
     FACTORS,
     ITEMS,
-    LISTENERS,
     NEW,
+    USERS,
     WARM,
     World,
     keys,
@@ -57,7 +57,7 @@ def hybrid(world: World) -> HybridRecommender:
 
 @pytest.mark.parametrize(("name", "skipped"), [("recommend", 0), ("similar_items", 2)])
 def test_signatures_are_implicits(name: str, skipped: int) -> None:
-    """But for recalculate_item and item_users, which need listeners that a new item has not."""
+    """But for recalculate_item and item_users, which need users that a new item has not."""
     theirs = inspect.signature(getattr(implicit.cpu.als.AlternatingLeastSquares, name)).parameters
     kept = {n: p.default for n, p in theirs.items() if n not in ("recalculate_item", "item_users")}
     assert len(kept) == len(theirs) - skipped
@@ -68,7 +68,7 @@ def test_signatures_are_implicits(name: str, skipped: int) -> None:
             assert ours[parameter].default == kept[parameter]
 
 
-def test_one_listener_and_several_get_the_same(world: World, hybrid: HybridRecommender) -> None:
+def test_one_user_and_several_get_the_same(world: World, hybrid: HybridRecommender) -> None:
     ids, scores = hybrid.recommend(7, world.train[7], N=12)
     assert ids.shape == scores.shape == (12,)
     assert (np.diff(scores) <= 0).all()
@@ -101,7 +101,7 @@ def test_items_with_all_the_plays_in_the_world_are_as_implicit_has_them(world: W
 def test_new_items_are_found_by_those_who_would_play_them(
     world: World, hybrid: HybridRecommender
 ) -> None:
-    everyone = np.arange(LISTENERS)
+    everyone = np.arange(USERS)
     ids, _ = hybrid.recommend(
         everyone, world.train, N=10, filter_already_liked_items=False, items=np.arange(WARM, ITEMS)
     )
@@ -115,7 +115,7 @@ def test_new_items_are_found_by_those_who_would_play_them(
 def test_new_items_are_neither_buried_nor_everywhere(
     world: World, hybrid: HybridRecommender
 ) -> None:
-    ids, _ = hybrid.recommend(np.arange(LISTENERS), world.train, N=20)
+    ids, _ = hybrid.recommend(np.arange(USERS), world.train, N=20)
     share = (ids >= WARM).mean()
     assert 0.5 * NEW / ITEMS < share < 2.5 * NEW / ITEMS
 
@@ -140,7 +140,7 @@ def test_rare_items_are_recommended_more_often_at_no_loss(world: World) -> None:
     plays = np.asarray(train.sum(0)).ravel()
     tail = np.zeros(WARM, bool)
     tail[np.argsort(plays, kind="stable")[: int(0.8 * WARM)]] = True
-    everyone = np.arange(LISTENERS)
+    everyone = np.arange(USERS)
     answers = {}
     for name, one in (("cf", model), ("hybrid", made)):
         ids, _ = one.recommend(everyone, train, N=10)
@@ -169,16 +169,16 @@ def test_an_item_is_served_from_plays_where_nothing_was_heard(world: World) -> N
     np.testing.assert_array_equal(made.item_factors([5])[0], world.model.item_factors[5])
 
 
-def test_a_new_listener_gets_what_goes_with_a_few_liked_items(
+def test_a_new_user_gets_what_goes_with_a_few_liked_items(
     world: World, hybrid: HybridRecommender
 ) -> None:
     rng = np.random.default_rng(0)
     hits, chance = [], []
-    for listener in range(150):
-        liked = rng.permutation(world.train[listener].indices)
+    for user in range(150):
+        liked = rng.permutation(world.train[user].indices)
         ids, _ = hybrid.recommend_liked(liked[:4], N=20)
         assert not set(ids) & set(liked[:4])
-        others = world.plays[listener].indices
+        others = world.plays[user].indices
         hits.append(np.isin(ids, others).sum())
         chance.append(20 * (len(others) - 4) / (ITEMS - 4))
     assert np.mean(hits) > 1.5 * np.mean(chance)
@@ -189,7 +189,7 @@ def test_a_new_listener_gets_what_goes_with_a_few_liked_items(
 def test_the_callers_names_go_in_and_come_out(world: World) -> None:
     made = HybridRecommender(
         world.model, world.train, world.embeddings[:WARM], regressor=RIDGE,
-        item_keys=keys(0, WARM), user_keys=np.arange(1000, 1000 + LISTENERS),
+        item_keys=keys(0, WARM), user_keys=np.arange(1000, 1000 + USERS),
     )  # fmt: skip
     assert made.add_items(keys(WARM, ITEMS), world.embeddings[WARM:]) == [Route.SOUND] * NEW
     by_number = HybridRecommender(
@@ -220,7 +220,7 @@ def test_plays_take_over_sooner_where_the_sound_says_nothing(world: World) -> No
     told = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
     deaf = HybridRecommender(world.model, world.train, noise, regressor=RIDGE)
     assert deaf.k < told.k
-    assert set(told.handovers) == set(deaf.handovers)
+    assert set(told.k_gains) == set(deaf.k_gains)
 
 
 def test_the_map_is_chosen_without_a_network_unless_one_is_asked_for(world: World) -> None:
@@ -250,7 +250,7 @@ def test_bpr_keeps_its_bias(world: World) -> None:
     assert recall(scores, truth) > 1.3 * recall(np.random.default_rng(0).random(truth.shape), truth)
 
 
-def test_listeners_are_recalculated(world: World, plain: HybridRecommender) -> None:
+def test_users_are_recalculated(world: World, plain: HybridRecommender) -> None:
     other = plain.recommend(3, world.train[8], recalculate_user=True, N=20)[0]
     own = plain.recommend(8, world.train[8], N=20)[0]
     assert len(set(other) & set(own)) >= 10
@@ -341,7 +341,7 @@ def test_a_copy_answers_as_the_original_and_takes_new_items(
     )
     other.add_items([WARM], world.embeddings[WARM : WARM + 1])
     assert (len(other), len(made)) == (WARM + 1, WARM)
-    with pytest.raises(QueryError, match="add_item needs a catalog"):
+    with pytest.raises(QueryError, match="add_item needs an open catalog"):
         other.add_item(WARM + 1, "song.mp3")
 
 
@@ -390,9 +390,7 @@ def test_questions_while_another_thread_adds(world: World) -> None:
     assert len(made) == WARM + 300
 
 
-def test_what_was_played_more_says_more_of_a_listener(
-    world: World, plain: HybridRecommender
-) -> None:
+def test_what_was_played_more_says_more_of_a_user(world: World, plain: HybridRecommender) -> None:
     def row(*plays: float) -> csr_matrix:
         return csr_matrix((plays, [5, 60], [0, 2]), (1, WARM))
 
@@ -409,8 +407,8 @@ def test_what_was_played_more_says_more_of_a_listener(
     np.testing.assert_allclose(scores(1e6, 1.0), found[np.argsort(ids)], atol=1e-4)
     assert np.abs(scores(1000.0, 1.0) - scores(1.0, 1000.0)).max() > 0.1
     np.testing.assert_allclose(scores(7.0, 7.0), scores(1.0, 1.0), atol=1e-5)
-    for plays, said in (((-1.0, 2.0), "a number below 0"), ((1.0, np.nan), "NaN or infinity")):
-        with pytest.raises(BadFactors, match=f"user_items has {said}.* in row 0"):
+    for plays, message in (((-1.0, 2.0), "a number below 0"), ((1.0, np.nan), "NaN or infinity")):
+        with pytest.raises(BadFactors, match=f"user_items has {message}.* in row 0"):
             plain.recommend(3, row(*plays), recalculate_user=True)
         # Where they only say what to leave out they may be anything.
         assert not {5, 60} & set(plain.recommend(3, row(*plays), N=WARM)[0])

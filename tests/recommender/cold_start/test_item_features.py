@@ -9,7 +9,6 @@ import pytest
 from scipy.sparse import issparse
 
 from indexer.errors import BadFactors, InvalidOption, UnknownTrack
-from recommender.cold_start import item_features as module
 from recommender.cold_start.item_features import (
     feature_modality,
     frame,
@@ -72,11 +71,8 @@ def test_cornac_finds_items_by_the_callers_ids(sound: Recommender) -> None:
     np.testing.assert_array_equal(modality.features, sound.vectors([7, 4]))
 
 
-def test_the_graph_has_the_nearest_of_each_track(
-    sound: Recommender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "BLOCK", 7)
-    graph, ids = neighbour_graph(sound, 4)
+def test_the_graph_has_the_nearest_of_each_track(sound: Recommender) -> None:
+    graph, ids = neighbour_graph(sound, 4, block=7)
     vectors = sound.vectors(ids)
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -2)
@@ -95,11 +91,10 @@ def test_the_graph_has_the_nearest_of_each_track(
 
 @pytest.mark.parametrize("kind", ["parquet", "npz", "csv"])
 def test_a_library_survives_the_way_through_a_file(
-    sound: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    sound: Recommender, tmp_path: Path, kind: str
 ) -> None:
-    monkeypatch.setattr(module, "BLOCK", 7)
     place = tmp_path / f"library.{kind}"
-    assert export(sound, place) == COUNT
+    assert export(sound, place, block=7) == COUNT
     if kind == "npz":
         with np.load(place) as stored:
             read = dict(stored)
@@ -129,7 +124,7 @@ def test_a_frame_has_a_row_for_each_id(sound: Recommender) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ids", "error", "said"),
+    ("ids", "error", "message"),
     [
         ([1, 90, 91, 92, 93, 94, 95], UnknownTrack, "no track 90, 91, 92, 93, 94 and 1 more"),
         (["0001.mp3", "nothing"], UnknownTrack, "no track 'nothing'"),
@@ -139,7 +134,7 @@ def test_a_frame_has_a_row_for_each_id(sound: Recommender) -> None:
     ],
 )
 def test_ids_that_name_nothing_are_refused(
-    sound: Recommender, tmp_path: Path, ids: list[object], error: type[Exception], said: str
+    sound: Recommender, tmp_path: Path, ids: list[object], error: type[Exception], message: str
 ) -> None:
     for ask in (
         lambda: item_features(sound, ids),
@@ -148,21 +143,21 @@ def test_ids_that_name_nothing_are_refused(
         lambda: neighbour_graph(sound, 3, ids),
         lambda: export(sound, tmp_path / "out.csv", ids=ids),
     ):
-        with pytest.raises(error, match=said):
+        with pytest.raises(error, match=message):
             ask()
     assert not list(tmp_path.iterdir())
 
 
 def test_options_without_sense_are_refused(sound: Recommender, tmp_path: Path) -> None:
     (tmp_path / "there.csv").write_text("mine")
-    for said, ask in (
+    for message, ask in (
         ("sparse=True", lambda: item_features(sound, [1], identity=True)),
         ("k is 0", lambda: neighbour_graph(sound, 0)),
         ("no known format", lambda: export(sound, tmp_path / "library.xls")),
         ("there already", lambda: export(sound, tmp_path / "there.csv")),
         ("on_missing is 'drop'", lambda: frame(sound, [1], on_missing="drop")),
     ):
-        with pytest.raises(InvalidOption, match=said):
+        with pytest.raises(InvalidOption, match=message):
             ask()
     assert (tmp_path / "there.csv").read_text() == "mine"
 
@@ -195,15 +190,15 @@ def test_the_command_exports_some_tracks(
     assert err == "soundalike: the catalog has no track 'no such'\n"
     assert not place.exists()
     code, out, _ = run(*asked, "--on-missing", "skip", "--json")
-    told = json.loads(out)
+    answer = json.loads(out)
     assert code == 0
-    assert (told["tracks"], told["skipped"], told["dim"]) == (2, 1, DIM)
+    assert (answer["tracks"], answer["skipped"], answer["dim"]) == (2, 1, DIM)
     assert pd.read_csv(place)["id"].tolist() == [3, 1]
     code, _, err = run(*asked, "--on-missing", "skip")
     assert code == 1
     assert "there already" in err
     code, out, err = run(*asked, "--on-missing", "skip", "--force")
-    assert "2 tracks, 8 numbers each (planted), 1 unknown left out" in err
+    assert "2 tracks, 8 dimensions (planted), 1 unknown left out" in err
 
 
 @pytest.mark.parametrize(
@@ -228,8 +223,8 @@ def test_each_line_is_an_id_or_a_key(
     wanted.write_bytes(text)
     asked = ("export", place, "--ids", wanted, "--catalog", catalog, "--json")
     code, out, _ = run(*asked, "--on-missing", "skip")
-    told = json.loads(out)
-    assert (code, told["tracks"], told["skipped"]) == (0, len(ids), skipped)
+    answer = json.loads(out)
+    assert (code, answer["tracks"], answer["skipped"]) == (0, len(ids), skipped)
     assert pd.read_csv(place)["id"].tolist() == ids
     if skipped:
         code, _, err = run(*asked, "--force")
@@ -242,7 +237,7 @@ def test_an_export_that_cannot_be_is_told_in_a_sentence(
 ) -> None:
     wanted, place = tmp_path / "wanted.txt", tmp_path / "some.csv"
     asked = ("export", place, "--ids", wanted, "--catalog", catalog, "--on-missing", "skip")
-    for text, said in (
+    for text, message in (
         (b"\xff\xfe\x00\x9c", "takes a text in UTF-8"),
         (b"nothing\n", "ids names no track of the catalog"),
         (b"", "ids names no track of the catalog"),
@@ -250,7 +245,7 @@ def test_an_export_that_cannot_be_is_told_in_a_sentence(
         wanted.write_bytes(text)
         code, _, err = run(*asked)
         assert code == 1
-        assert said in err
+        assert message in err
     code, _, err = run("export", "-", "--format", "csv", "--catalog", catalog)
     assert code == 1
     assert "not to stdout" in err

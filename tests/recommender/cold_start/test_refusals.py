@@ -11,19 +11,19 @@ from sklearn.linear_model import Ridge
 
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
 from recommender.cold_start import FactorRegressor, HybridRecommender
-from tests.recommender.cold_start.listeners import WARM, World, keys
+from tests.recommender.cold_start.plays import WARM, World, keys
 
 RIDGE = FactorRegressor("ridge")
 
 
-def refused(world: World, said: str, **changed: object) -> None:
+def refused(world: World, message: str, **changed: object) -> None:
     arguments: dict[str, object] = {
         "model": world.model,
         "user_items": world.train,
         "embeddings": world.embeddings[:WARM],
         "regressor": RIDGE,
     }
-    with pytest.raises(BadFactors, match=said):
+    with pytest.raises(BadFactors, match=message):
         HybridRecommender(**{**arguments, **changed})  # type: ignore[arg-type] # as meant
 
 
@@ -33,7 +33,7 @@ def test_what_cannot_be_built_on_is_refused_by_name(world: World) -> None:
     broken[[3, 8]] = np.nan
     refused(world, "item_factors has NaN or infinity in rows 3, 8", model=(users, broken))
     refused(world, "both must come from one model", model=(users[:, :5], items))
-    refused(world, "fewer items than factors", model=(users, items[:5]))
+    refused(world, "train with at most as many factors", model=(users, items[:5]))
     refused(world, "AlternatingLeastSquares is not fitted", model=AlternatingLeastSquares())
     refused(world, "BPR is not fitted: call its fit first", model=BPR())
     refused(world, "a dict has no factors to read", model={})
@@ -81,20 +81,20 @@ def test_what_is_absurdly_long_is_refused(world: World) -> None:
     made = HybridRecommender(
         world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
     )
-    with pytest.raises(BadFactors, match="more than 10 times the usual"):
+    with pytest.raises(BadFactors, match="more than 10 times the median"):
         made.add_items([WARM], 1e4 * world.embeddings[:1])
     assert made.add_items([], world.embeddings[:0]) == []
     assert len(made) == WARM
 
 
 def test_options_of_a_hybrid_that_make_no_sense_are_refused(world: World) -> None:
-    for said, options in (
+    for message, options in (
         ("k is '5'", {"k": "5"}),
         ("k is nan", {"k": float("nan")}),
         ("k is True", {"k": True}),
         ("regressor is a FactorRegressor, not Ridge", {"regressor": Ridge()}),
     ):
-        with pytest.raises(InvalidOption, match=said):
+        with pytest.raises(InvalidOption, match=message):
             HybridRecommender(world.model, world.train, world.embeddings[:WARM], **options)  # type: ignore[arg-type] # as meant
 
 
@@ -117,7 +117,7 @@ def test_one_id_is_as_good_as_a_list_of_one(world: World) -> None:
         lambda: made.similar_items(iter(["nothing"])),
         lambda: made.recommend_liked("nothing"),
     ):
-        with pytest.raises(UnknownTrack, match="names no item there is: 'nothing'"):
+        with pytest.raises(UnknownTrack, match="names no item that exists: 'nothing'"):
             ask()
     # Rows of an answer follow those of the question, which in a set have no order.
     for ask in (
@@ -135,14 +135,14 @@ def test_who_does_not_exist_and_who_played_nothing_are_told_apart(world: World) 
     train[0] = 0
     train = csr_matrix(train)
     made = HybridRecommender(world.model, train, world.embeddings[:WARM], regressor=RIDGE, k=1.0)
-    said = "names no listener there is: 9999; nothing is known of the listeners 0, who"
-    with pytest.raises(UnknownUser, match=said):
+    message = "names no user that exists: 9999; the users 0 have played no item"
+    with pytest.raises(UnknownUser, match=message):
         made.recommend([3, 9999, 0], train[[3, 0, 0]])
 
 
 def test_questions_that_make_no_sense_are_refused(world: World, plain: HybridRecommender) -> None:
     row = world.train[3]
-    for said, ask in (
+    for message, ask in (
         ("N is 0", lambda: plain.recommend(3, row, N=0)),
         ("items names an item twice, in row 2", lambda: plain.recommend(3, row, items=[5, 6, 5])),
         ("exclude each other", lambda: plain.recommend(3, row, items=[5], filter_items=[6])),
@@ -154,9 +154,9 @@ def test_questions_that_make_no_sense_are_refused(world: World, plain: HybridRec
         ("liked is empty", lambda: plain.recommend_liked([])),
         ("on_missing is 'drop'", lambda: plain.recommend(3, row, on_missing="drop")),
     ):
-        with pytest.raises(InvalidOption, match=said):
+        with pytest.raises(InvalidOption, match=message):
             ask()
-    with pytest.raises(BadFactors, match="user_items has 2 rows for 1 listeners"):
+    with pytest.raises(BadFactors, match="user_items has 2 rows for 1 users"):
         plain.recommend(3, world.train[3:5])
     with pytest.raises(BadFactors, match="columns: there are 200 items"):
         plain.recommend(3, csr_matrix((1, 7)))
@@ -169,14 +169,14 @@ def test_a_bad_upload_leaves_everything_as_it_was(world: World) -> None:
     before = made.recommend(3, world.train[3])[0]
     bad = world.embeddings[WARM : WARM + 2].copy()
     bad[1, 0] = np.nan
-    for said, ids, sound in (
+    for message, ids, sound in (
         ("embeddings has NaN or infinity in row 1", [WARM, WARM + 1], bad),
         ("a key twice: 3|must go on", [3], bad[:1]),
         ("embeddings has the shape", [WARM], bad[:1, :3]),
     ):
-        with pytest.raises(BadFactors, match=said):
+        with pytest.raises(BadFactors, match=message):
             made.add_items(ids, sound)
-    with pytest.raises(QueryError, match="add_item needs a catalog"):
+    with pytest.raises(QueryError, match="add_item needs an open catalog"):
         made.add_item(WARM, "song.mp3")
     assert len(made) == WARM
     np.testing.assert_array_equal(made.recommend(3, world.train[3])[0], before)

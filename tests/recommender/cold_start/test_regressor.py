@@ -12,9 +12,9 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from indexer.errors import BadFactors, InvalidOption
-from recommender.cold_start import ContentFactors, FactorRegressor, Route, maps
-from recommender.cold_start.folds import numbered
-from tests.recommender.cold_start.listeners import FACTORS, ITEMS, NEW, WARM, World, recall
+from recommender.cold_start import ContentFactors, FactorRegressor, Route
+from recommender.cold_start.folds import group_numbers
+from tests.recommender.cold_start.plays import FACTORS, ITEMS, NEW, WARM, World, recall
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,11 +32,9 @@ def test_scikit_learns_own_checks_hold_but_for_one(kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_scikit_learns_own_checks_hold_for_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maps, "EPOCHS", 6)  # there are many checks
-    check_estimator(
-        FactorRegressor("mlp", strength=0.1, folds=2), expected_failed_checks=NOT_HELD, on_skip=None
-    )
+def test_scikit_learns_own_checks_hold_for_the_network() -> None:
+    quick = FactorRegressor("mlp", strength=0.1, epochs=6, folds=2)
+    check_estimator(quick, expected_failed_checks=NOT_HELD, on_skip=None)
 
 
 def counts(world: World) -> np.ndarray:
@@ -44,7 +42,7 @@ def counts(world: World) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["ridge", "nearest", "mlp"])
-def test_each_kind_finds_listeners_of_items_nobody_has_played(world: World, kind: str) -> None:
+def test_each_kind_finds_users_of_items_nobody_has_played(world: World, kind: str) -> None:
     regressor = FactorRegressor(kind, folds=2).fit(
         world.embeddings[:WARM],
         world.model.item_factors,
@@ -108,7 +106,7 @@ def test_noise_is_not_made_louder() -> None:
 
 
 def test_directions_that_sound_does_not_tell_are_believed_less() -> None:
-    """Half of the factors follow the sound; listeners see them mixed with the others."""
+    """Half of the factors follow the sound; users see them mixed with the others."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((300, 10))
     told, untold = x[:, :3], 2 * rng.standard_normal((300, 3))
@@ -187,14 +185,14 @@ def test_equal_seeds_give_equal_maps(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("x", "y", "weights", "said"),
+    ("x", "y", "weights", "message"),
     [
         (np.where(np.arange(30)[:, None] == [7], np.nan, 1.0), np.ones((30, 2)), None,
          "embeddings has NaN or infinity in row 7"),
         (np.ones((30, 3)), np.where(np.arange(30)[:, None] % 4 == [1], np.inf, 1.0), None,
          r"item_factors has NaN or infinity in rows 1, 5, 9, 13, 17 and 3 more"),
         (np.ones((30, 3)), np.ones((29, 2)), None, "inconsistent numbers of samples"),
-        (np.eye(6), np.ones((6, 7)), None, "6 item.* cannot say where 7 factors come from"),
+        (np.eye(6), np.ones((6, 7)), None, "6 item.* are too few to predict 7 factors"),
         (np.eye(6), np.ones((6, 2)), np.ones(5), "sample_weight must be one number for each of 6"),
         (np.eye(6), np.ones((6, 2)), [1, 1, -1, 1, 1, 1],
          "sample_weight has a number below 0 in row 2"),
@@ -202,14 +200,14 @@ def test_equal_seeds_give_equal_maps(world: World) -> None:
     ],
 )  # fmt: skip
 def test_arrays_that_cannot_be_learned_from_are_refused_by_name(
-    x: np.ndarray, y: np.ndarray, weights: object, said: str
+    x: np.ndarray, y: np.ndarray, weights: object, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         FactorRegressor("ridge").fit(x, y, sample_weight=weights)
 
 
 @pytest.mark.parametrize(
-    ("regressor", "said"),
+    ("regressor", "message"),
     [
         (FactorRegressor("forest"), "kind is .*forest.*: choose of auto, ridge, nearest, mlp"),
         (FactorRegressor("auto", strength=1.0), "strength is 1.0"),
@@ -218,8 +216,8 @@ def test_arrays_that_cannot_be_learned_from_are_refused_by_name(
         (FactorRegressor("ridge", bias_column=2), "bias_column is 2: item_factors has 2 columns"),
     ],
 )
-def test_parameters_without_sense_are_refused(regressor: FactorRegressor, said: str) -> None:
-    with pytest.raises(InvalidOption, match=said):
+def test_parameters_without_sense_are_refused(regressor: FactorRegressor, message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
         regressor.fit(np.eye(10), np.ones((10, 2)))
 
 
@@ -263,12 +261,12 @@ def test_artists_that_say_nothing_are_not_listened_to() -> None:
 
 def test_what_has_no_name_is_a_group_of_its_own() -> None:
     unknown = [float("nan"), float("nan"), "a", None, None, "", pd.NA, "a", np.float64("nan")]
-    assert numbered(unknown, 9).tolist() == [0, 1, 2, 3, 4, 5, 6, 2, 7]
+    assert group_numbers(unknown, 9).tolist() == [0, 1, 2, 3, 4, 5, 6, 2, 7]
     text = pd.Series(["a", None, "a", pd.NA], dtype="string")
-    assert numbered(text, 4).tolist() == [0, 1, 0, 2]
+    assert group_numbers(text, 4).tolist() == [0, 1, 0, 2]
     for lone in ("x" * 9, b"x" * 9, 9):
         with pytest.raises(BadFactors, match="groups must be a sequence of 9 names, not"):
-            numbered(lone, 9)  # type: ignore[arg-type] # as meant
+            group_numbers(lone, 9)  # type: ignore[arg-type] # as meant
 
 
 def test_artists_may_be_a_column_of_pandas(world: World) -> None:

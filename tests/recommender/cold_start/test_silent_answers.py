@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from indexer.errors import BadFactors, InvalidOption, UnknownTrack, UnknownUser
 from recommender.cold_start import FactorRegressor, HybridRecommender, Route
-from tests.recommender.cold_start.listeners import FACTORS, LISTENERS, WARM, World
+from tests.recommender.cold_start.plays import FACTORS, USERS, WARM, World
 
 RIDGE = FactorRegressor("ridge")
 
@@ -29,13 +29,13 @@ def lonely(world: World) -> tuple[csr_matrix, AlternatingLeastSquares]:
     return train, model
 
 
-def test_a_listener_without_history_is_an_error_not_the_last_items(world: World) -> None:
+def test_a_user_without_history_is_an_error_not_the_last_items(world: World) -> None:
     train, model = lonely(world)
     ids, scores = model.recommend(0, train[0], N=10)
     assert ids.tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
     assert (scores == 0).all()
     made = HybridRecommender(model, train, world.embeddings[:WARM], regressor=RIDGE)
-    with pytest.raises(UnknownUser, match="nothing is known of the listeners 0"):
+    with pytest.raises(UnknownUser, match="the users 0 have played no item"):
         made.recommend(0, train[0])
     ids, scores = made.recommend([0, 1], train[:2], on_missing="skip")
     assert (ids[0] == -1).all()
@@ -58,18 +58,18 @@ def test_an_item_without_plays_is_heard_or_refused(world: World) -> None:
     sound[0] = np.nan
     deaf = HybridRecommender(model, train, sound, regressor=RIDGE)
     assert 0 not in deaf.recommend(1, train[1], N=WARM)[0]
-    with pytest.raises(UnknownTrack, match="nobody has played and that were not heard: 0"):
+    with pytest.raises(UnknownTrack, match="items without plays and without an embedding: 0"):
         deaf.similar_items(0)
     for items in ([0], [3, 4, 0]):
-        with pytest.raises(UnknownTrack, match="items names items that nobody has played"):
+        with pytest.raises(UnknownTrack, match="items names items without plays"):
             deaf.recommend(3, train[3], items=items)
 
 
 def test_minus_one_is_not_the_last_item(world: World, plain: HybridRecommender) -> None:
     assert world.model.similar_items(-1, N=1)[0][0] == WARM - 1
-    with pytest.raises(UnknownTrack, match="itemid names no item there is: -1"):
+    with pytest.raises(UnknownTrack, match="itemid names no item that exists: -1"):
         plain.similar_items(-1)
-    with pytest.raises(UnknownUser, match="userid names no listener there is: -1"):
+    with pytest.raises(UnknownUser, match="userid names no user that exists: -1"):
         plain.recommend(-1, world.train[0])
 
 
@@ -95,11 +95,11 @@ def test_nothing_is_added_past_the_end(world: World) -> None:
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(factors=FACTORS, random_state=0, num_threads=1)
         model.fit(world.train, show_progress=False)
-    users = csr_matrix(np.ones((1, LISTENERS), np.float32))
+    users = csr_matrix(np.ones((1, USERS), np.float32))
     model.partial_fit_items([WARM + 5], users)
     assert (model.item_factors[WARM : WARM + 5] == 0).all()
     made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
-    with pytest.raises(BadFactors, match=f"keys must go on with {WARM}"):
+    with pytest.raises(BadFactors, match=f"keys must continue with {WARM}"):
         made.add_items([WARM + 5], world.embeddings[:1])
     assert len(made) == WARM
 
@@ -111,7 +111,7 @@ def test_an_empty_choice_is_an_error_in_a_sentence(world: World, plain: HybridRe
         plain.recommend(5, world.train[5], items=[])
 
 
-def test_a_listener_is_recalculated_where_the_ann_wrapper_fails(world: World) -> None:
+def test_a_user_is_recalculated_where_the_ann_wrapper_fails(world: World) -> None:
     """The wrapper asks the model for "+_user_factor"."""
     model = AlternatingLeastSquares(factors=FACTORS, random_state=0, num_threads=1)
     with threadpool_limits(1, "blas"):
@@ -137,9 +137,9 @@ def test_plays_of_an_item_that_nothing_is_known_of_say_nothing(world: World) -> 
     sound = world.embeddings[:WARM].copy()
     sound[0] = np.nan
     made = HybridRecommender(model, train, sound, regressor=RIDGE)
-    for listener, recalculate in ((0, False), (3, True), (9999, True)):
-        with pytest.raises(UnknownUser, match=f"listeners? .*{listener}"):
-            made.recommend(listener, played, recalculate_user=recalculate)
+    for user, recalculate in ((0, False), (3, True), (9999, True)):
+        with pytest.raises(UnknownUser, match=f"users? .*{user}"):
+            made.recommend(user, played, recalculate_user=recalculate)
     ids, scores = made.recommend([0, 1], vstack([played, train[1]]).tocsr(), on_missing="skip")
     assert (ids[0] == -1).all()
     assert (ids[1] >= 0).all()

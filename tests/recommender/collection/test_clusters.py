@@ -13,7 +13,7 @@ from indexer.errors import InvalidOption, QueryError
 from indexer.library import Library
 from recommender.collection.clusters import NOISE, find_clusters, hdbscan, kmeans
 from recommender.engine import Recommender
-from recommender.genres.tag_profile import telling_tags
+from recommender.genres.tag_profile import characteristic_tags
 from tests.catalogs import DIM, Planted, plant
 
 if TYPE_CHECKING:
@@ -168,12 +168,12 @@ def test_the_command_prints_writes_playlists_and_answers_in_json(
     assert set(told["clusters"][0]) == {"number", "name", "tags", "moods", "central", "ids"}
 
 
-def test_telling_tags_stand_out_against_the_library() -> None:
+def test_characteristic_tags_stand_out_against_the_library() -> None:
     group = np.array([[0.5, 0.4, 0.02, 0.001]] * 3, dtype=np.float32)
     background = np.array([0.5, 0.1, 0.001, 0.0])
-    found = telling_tags(group, background, ("everywhere", "here", "rare", "faint"))
+    found = characteristic_tags(group, background, ("everywhere", "here", "rare", "faint"))
     assert [(tag.tag, tag.lift) for tag in found] == [("here", 4.0), ("rare", 20.0)]
-    assert telling_tags(group[:0], background, ("a", "b", "c", "d")) == []
+    assert characteristic_tags(group[:0], background, ("a", "b", "c", "d")) == []
 
 
 def test_a_machine_that_hides_its_cores_gets_no_warning(library: Path) -> None:

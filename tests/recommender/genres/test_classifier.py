@@ -8,7 +8,7 @@ import pytest
 from indexer.catalog.reader import StoredModel
 from indexer.errors import BadLabels, BadVector, ModelMismatch, NoClassifier
 from recommender.genres import GenreClassifier
-from recommender.genres.classifier import artist_folds, drawn_evenly, encode, log_loss, read_file
+from recommender.genres.classifier import artist_folds, encode, log_loss, read_file, sample_evenly
 from recommender.genres.held_out import calibration_error, cross_validate
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def test_two_genres_have_probabilities_of_a_logistic_regression() -> None:
 
 def test_the_same_seed_learns_the_same() -> None:
     vectors, genres, artists = songs()
-    first, second = (GenreClassifier(seed=3).fit(vectors, genres, artists) for _ in range(2))
+    first, second = (
+        GenreClassifier(random_state=3).fit(vectors, genres, artists) for _ in range(2)
+    )
     np.testing.assert_array_equal(first.logits(vectors), second.logits(vectors))
 
 
@@ -75,7 +77,7 @@ def test_a_track_of_several_genres_counts_for_each() -> None:
         (np.eye(3), ["a", "a", "b"], BadLabels, "the genre b has one track"),
         (np.eye(3), ["a", "a", "a"], BadLabels, "at least 2"),
         (np.eye(3), ["a", "b"], BadVector, "3 vectors for 2 labels"),
-        (np.eye(3), ["a", (), "b"], BadLabels, "without a genre"),
+        (np.eye(3), ["a", (), "b"], BadLabels, "has no genre"),
         (np.full((4, 2), np.nan), ["a", "a", "b", "b"], BadVector, "finite"),
         ([["x"], ["y"]], ["a", "b"], BadVector, "not rows of numbers"),
         (np.zeros((0, 4)), [], BadVector, "shape"),
@@ -99,7 +101,9 @@ def test_a_classifier_that_has_learned_nothing_says_so() -> None:
     with pytest.raises(NoClassifier, match="call fit or load"):
         GenreClassifier().predict_proba(np.eye(3))
     vectors, genres, _ = songs(30)
-    with pytest.raises(BadVector, match="vectors of 5 numbers, the classifier learned from 6"):
+    with pytest.raises(
+        BadVector, match="vectors of 5 numbers, the classifier was fitted to vectors of 6"
+    ):
         GenreClassifier().fit(vectors, genres).predict(np.ones((1, 5)))
 
 
@@ -130,7 +134,7 @@ def test_no_artist_is_in_both_parts_of_a_fold() -> None:
     _, genres, artists = songs()
     owners = np.unique(artists, return_inverse=True)[1]
     left_out = []
-    for learned, out in artist_folds(encode(genres)[1], owners, count=5, seed=0):
+    for learned, out in artist_folds(encode(genres)[1], owners, count=5, random_state=0):
         assert not set(owners[learned]) & set(owners[out])
         left_out += out.tolist()
     assert sorted(left_out) == list(range(90))
@@ -139,13 +143,13 @@ def test_no_artist_is_in_both_parts_of_a_fold() -> None:
 def test_what_is_drawn_is_even_over_the_genres() -> None:
     genres = ["many"] * 80 + ["few"] * 10 + ["some"] * 30
     _, targets = encode(genres)
-    drawn = drawn_evenly(targets, 60, seed=0)
+    drawn = sample_evenly(targets, 60, random_state=0)
     assert [[genres[place] for place in drawn].count(g) for g in ("many", "few", "some")] == [
         25,
         10,
         25,
     ]
-    assert drawn_evenly(targets, 200, seed=0).tolist() == list(range(120))
+    assert sample_evenly(targets, 200, random_state=0).tolist() == list(range(120))
 
 
 def test_log_loss_is_the_cross_entropy() -> None:

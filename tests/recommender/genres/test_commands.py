@@ -40,7 +40,7 @@ def test_genres_are_trained_reported_and_predicted(
     code, out, err = run("genres", "train")
     assert code == 0
     assert "36 tracks of 3 genres by 12 artists" in out
-    assert "learning from all tracks" in err
+    assert "training on all tracks" in err
     assert classifier.exists()
 
     code, out, err = run("genres", "predict")
@@ -48,8 +48,8 @@ def test_genres_are_trained_reported_and_predicted(
     assert out.splitlines()[0].split() == ["probability", "genre", "id", "track"]
     assert "X - Nameless one" in out
     answer = json.loads(run("genres", "predict", "--json")[1])["predictions"]
-    assert [set(one) for one in answer] == [{"id", "name", "own_genre", "guesses"}] * 2
-    sure, unsure = sorted((one["guesses"][0]["probability"], one["id"]) for one in answer)[::-1]
+    assert [set(one) for one in answer] == [{"id", "name", "own_genre", "predictions"}] * 2
+    sure, unsure = sorted((one["predictions"][0]["probability"], one["id"]) for one in answer)[::-1]
     level = (sure[0] + unsure[0]) / 2
     kept = json.loads(run("genres", "predict", "--at-least", level, "--json")[1])["predictions"]
     assert [one["id"] for one in kept] == [sure[1]]
@@ -141,7 +141,7 @@ def test_a_file_outside_the_catalog_is_predicted(
     assert code == 0
     (predicted,) = json.loads(out)["predictions"]
     assert (predicted["id"], predicted["name"]) == (None, "upload.opus")
-    assert sum(guess["probability"] for guess in predicted["guesses"]) == pytest.approx(1, abs=1e-3)
+    assert sum(one["probability"] for one in predicted["predictions"]) == pytest.approx(1, abs=1e-3)
     shutil.copy(upload, tmp_path / "text.mp3")
     (tmp_path / "text.mp3").write_text("no sound")
     code, out, err = run("genre", tmp_path / "text.mp3", "--catalog", catalog_path)

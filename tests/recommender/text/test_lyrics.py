@@ -22,7 +22,7 @@ from recommender.text.lyrics import (
     LONGEST,
     PASSAGE,
     LyricVectors,
-    decoded,
+    decode_text,
     lyrics_of,
     lyrics_path,
     plain_lyrics,
@@ -91,7 +91,7 @@ def tracks(catalog: Path) -> list[Track]:
     ],
 )
 def test_encodings(content: bytes, text: str) -> None:
-    assert decoded(content) == text
+    assert decode_text(content) == text
 
 
 @pytest.mark.parametrize(
@@ -111,20 +111,20 @@ def test_what_is_no_text_has_no_lyrics(tmp_path: Path, content: bytes) -> None:
 
 def test_a_letter_cut_in_two_at_the_end_is_left_out() -> None:
     text = "a" + "я" * LARGEST_FILE
-    assert decoded(text.encode()[:LARGEST_FILE]) == text[: LARGEST_FILE // 2]
+    assert decode_text(text.encode()[:LARGEST_FILE]) == text[: LARGEST_FILE // 2]
 
 
 def test_unicode_is_read_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "charset_normalizer", None)
-    assert decoded("берёза".encode()) == "берёза"
-    assert decoded("Белая берёза".encode("cp1251")) == ""
+    assert decode_text("берёза".encode()) == "берёза"
+    assert decode_text("Белая берёза".encode("cp1251")) == ""
 
 
 def test_no_bytes_are_too_strange() -> None:
     rng = np.random.default_rng(0)
     for length in (1, 2, 3, 5, 100):
         for lead in (b"", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0", b"\xef\xbb\xbf", b"\0"):
-            text = plain_lyrics(decoded(lead + rng.bytes(length)))
+            text = plain_lyrics(decode_text(lead + rng.bytes(length)))
             text.encode()
 
 
@@ -285,17 +285,14 @@ def test_only_what_changed_is_embedded_again(
 
 @needs_model
 @pytest.mark.slow
-def test_an_interrupted_run_goes_on(
-    catalog: Path, model: TextModel, tracks: list[Track], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("recommender.text.lyrics.EMBEDDED_AT_ONCE", 1)
+def test_an_interrupted_run_goes_on(catalog: Path, model: TextModel, tracks: list[Track]) -> None:
     lyrics = LyricVectors(lyrics_path(catalog), model)
 
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        lyrics.update(tracks, on_progress=interrupt)
+        lyrics.update(tracks, batch=1, on_progress=interrupt)
     again = LyricVectors(lyrics_path(catalog), model)
     assert len(again) == 1
     assert again.update(tracks) == 2

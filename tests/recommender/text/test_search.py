@@ -14,13 +14,13 @@ from indexer.errors import InvalidOption, QueryError
 from recommender import Recommender
 from recommender.__main__ import cli
 from recommender.retrieval.where import Where
-from recommender.text.search import Found, by_meaning, find, vocabulary
+from recommender.text.search import SearchResult, by_meaning, find, vocabulary
 from recommender.text.text_embedding import CARRIER, TextModel
 from recommender.text.vocabulary import Vocabulary
 from tests.catalogs import Planted, plant
 
 TAGS = ("rock", "pop", "Mellow", "ambient", "sad", "metal", "instrumental", "90s", "vocal jazz")
-Asking = Callable[..., Found]
+Asking = Callable[..., SearchResult]
 
 # A common tag lies high for all, a rare one low for all: only its place among the others tells.
 COMMON, RARE = 0.7, 0.02
@@ -52,7 +52,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ask(catalog: Path) -> Asking:
-    def asking(text: str, n: int = 5, **options: object) -> Found:
+    def asking(text: str, n: int = 5, **options: object) -> SearchResult:
         with Recommender.open(catalog) as recommender:
             return find(recommender, text, n, **options)
 

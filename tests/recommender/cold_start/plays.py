@@ -1,4 +1,4 @@
-"""Made-up listeners whose taste can be heard: what they play follows the sound of the items."""
+"""Simulated users whose plays follow the embeddings of the items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ITEMS, LISTENERS, DIM, FACTORS, NEW = 240, 400, 12, 8, 40
+ITEMS, USERS, DIM, FACTORS, NEW = 240, 400, 12, 8, 40
 WARM = ITEMS - NEW
 
 
@@ -25,8 +25,8 @@ class World:
     ----------
     embeddings : float32 (ITEMS, DIM)
     artists : list of str, three items each
-    train : csr (LISTENERS, ITEMS - NEW)
-    plays : csr (LISTENERS, ITEMS)
+    train : csr (USERS, ITEMS - NEW)
+    plays : csr (USERS, ITEMS)
     """
 
     embeddings: NDArray[np.float32]
@@ -40,19 +40,19 @@ def make_world(*, seed: int = 0) -> World:
     rng = np.random.default_rng(seed)
     latent = rng.standard_normal((ITEMS, 4))
     mixing = rng.standard_normal((4, DIM))
-    heard = (latent @ mixing + 0.5 * rng.standard_normal((ITEMS, DIM))).astype(np.float32)
-    tastes = rng.standard_normal((LISTENERS, 4))
+    embeddings = (latent @ mixing + 0.5 * rng.standard_normal((ITEMS, DIM))).astype(np.float32)
+    tastes = rng.standard_normal((USERS, 4))
     popularity = 0.8 * rng.standard_normal(ITEMS)
     chances = np.exp(1.5 * tastes @ latent.T + popularity)
     rows, columns = [], []
-    for listener in range(LISTENERS):
-        chance = chances[listener] / chances[listener].sum()
-        rows += [listener] * 25
+    for user in range(USERS):
+        chance = chances[user] / chances[user].sum()
+        rows += [user] * 25
         columns += rng.choice(ITEMS, 25, replace=False, p=chance).tolist()
-    plays = csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (LISTENERS, ITEMS))
+    plays = csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (USERS, ITEMS))
     train = csr_matrix(plays[:, : ITEMS - NEW])
     return World(
-        heard, [f"artist {item // 3}" for item in range(ITEMS)], train, plays, fitted(train)
+        embeddings, [f"artist {item // 3}" for item in range(ITEMS)], train, plays, fitted(train)
     )
 
 
@@ -66,7 +66,7 @@ def fitted(train: csr_matrix) -> AlternatingLeastSquares:
 
 
 def recall(scores: NDArray[np.float32], plays: NDArray[np.bool_], k: int = 10) -> float:
-    """Mean share of what a listener plays (at most k) among the first k."""
+    """Mean share of what a user plays (at most k) among the first k."""
     asked = plays.any(1)
     first = np.argsort(-scores[asked], axis=1)[:, :k]
     hits = np.take_along_axis(plays[asked], first, 1).sum(1)

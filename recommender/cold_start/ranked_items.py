@@ -1,4 +1,4 @@
-"""What comes back: ids and scores, best first, and what each item's factors come from."""
+"""Recommended items: ids and scores, best first, and the route of each item's factors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Route(enum.StrEnum):
-    """What an item's factors come from."""
+    """Where an item's factors come from."""
 
     PLAYS = "plays"
     BLEND = "plays and sound"
@@ -26,22 +26,22 @@ class Route(enum.StrEnum):
 
 
 ROUTES = np.array(Route, dtype=object)
-"""Routes are kept by their place here; the last, also -1, is `Route.NONE`."""
+"""Routes are stored as indices into this array; the last, also -1, is `Route.NONE`."""
 
 
-def places(routes: Iterable[Route]) -> NDArray[np.int8]:
-    """Routes as their places; -1 for none."""
-    numbers = {route: place for place, route in enumerate(Route)} | {Route.NONE: -1}
+def route_codes(routes: Iterable[Route]) -> NDArray[np.int8]:
+    """Indices of routes in `ROUTES` as int8; -1 for `Route.NONE`."""
+    numbers = {route: index for index, route in enumerate(Route)} | {Route.NONE: -1}
     return np.array([numbers[route] for route in routes], dtype=np.int8)
 
 
-class Ranked(tuple[Any, Any]):
-    """Ids and scores, as a pair, and where each item's factors come from.
+class RankedItems(tuple[Any, Any]):
+    """The pair (ids, scores), best first, with the route of each item.
 
     Attributes
     ----------
     ids : (n,) or (queries, n)
-        Best first, in the caller's own names; where a row of several has fewer, -1 (int) or None.
+        The caller's names; a row of several that has fewer ends in -1 (int) or None.
     scores : float32, of the same shape
         NaN where there is no id.
     routes : Route objects, of the same shape
@@ -50,7 +50,7 @@ class Ranked(tuple[Any, Any]):
     routes: NDArray[np.object_]
 
 
-def ranked(
+def rank_items(
     rows: NDArray[np.int64],
     scores: NDArray[np.float32],
     *,
@@ -58,17 +58,17 @@ def ranked(
     routes: NDArray[np.int8],
     asked: NDArray[np.bool_],
     one: bool,
-) -> Ranked:
-    """Rows of items as an answer in the caller's names.
+) -> RankedItems:
+    """Rows of items and their scores as `RankedItems` in the caller's names.
 
     Parameters
     ----------
     rows, scores : (answered queries, n), -1 and NaN where there are fewer
     routes : int8 (items,)
     asked : bool (queries,)
-        Which queries were answered; the others get rows of nothing.
+        Which queries were answered; the others get empty rows.
     one : bool
-        One query: one row, only as long as there are items.
+        One query: flat arrays, only as long as there are items.
     """
     if not asked.all():
         whole = (
@@ -80,6 +80,6 @@ def ranked(
     if one:
         there = rows[0] >= 0
         rows, scores = rows[0][there], scores[0][there]
-    answer = Ranked((items.names(rows), scores))
+    answer = RankedItems((items.names(rows), scores))
     answer.routes = ROUTES[np.where(rows < 0, -1, routes[rows])]
     return answer
