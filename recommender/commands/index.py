@@ -22,7 +22,7 @@ from recommender.commands.options import (
 )
 from recommender.commands.output import duration, print_json, print_message
 from recommender.commands.progress import progress_bar
-from recommender.commands.tables import print_answer
+from recommender.commands.tables import print_answer, track_cell
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
     from indexer.catalog import writer
     from indexer.catalog.status import TrackStatus
     from indexer.library import Library
-    from recommender.retrieval.lookup import describe, find_track
+    from recommender.retrieval.lookup import find_track
 
     library = Library.open_for_writing(catalog)
     try:
@@ -217,7 +217,7 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
         print_json({"removed": [track.id for track in tracks]})
         return
     for track in tracks:
-        click.echo(f"removed {describe(track)}")
+        click.echo(f"removed {track.id}  {track_cell(track)}")
 
 
 def _print_summary(summary: Summary, *, as_json: bool) -> None:

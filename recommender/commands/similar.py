@@ -10,7 +10,7 @@ import click
 
 from indexer.filesystem import display_path
 from recommender.commands.filter_options import ranking_options, where_options
-from recommender.commands.find import lyrics_options, with_lyrics
+from recommender.commands.lyrics import lyrics_options, with_lyrics
 from recommender.commands.options import catalog_option, count_option, json_option
 from recommender.commands.output import duration, print_json, printable
 from recommender.commands.tables import print_answer, print_table
