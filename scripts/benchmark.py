@@ -103,7 +103,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="soundalike-benchmark-") as folder:
         setting = Setting(sizes, seed, Path(folder))
         if any(name in NEED_MUSIC for name in names):
-            seconds = max(sizes.clip_s, sizes.track_s, sizes.usual_s)
+            seconds = max(sizes.clip_s, sizes.track_s, sizes.ordinary_s)
             sounds.compose(setting.music, seconds, composed=sizes.composed_s, seed=seed)
         for name in (known for known in TABLES if known in names):
             began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Measure what is heard: labelled | models | windows | copies | duplicates | descriptors.
+"""Measure models on tracks: labelled | models | windows | copies | duplicates | descriptors.
 
 All of them print Markdown tables, or JSON with --json; bootstrap intervals are in brackets.
 """
@@ -18,7 +18,7 @@ from indexer.errors import SoundalikeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from evaluation.hearing import Listening
+    from evaluation.embeddings import Excerpts
     from evaluation.tables import Table
 
 _STARTED = time.monotonic()
@@ -28,7 +28,7 @@ class Sentences(click.Group):
     """A group whose commands end with one sentence where they cannot go on."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what it raises on purpose is said without a traceback."""
+        """Run the command; print what it raises on purpose without a traceback."""
         try:
             return super().invoke(ctx)
         except SoundalikeError as error:
@@ -76,17 +76,15 @@ model_option = click.option(
 windows_option = click.option(
     "--windows",
     type=click.IntRange(min=0),
-    help="Heard of a track; 0 hears all. [default: as many as `soundalike index` hears]",
+    help="Windows of a track; 0 takes all. [default: as many as `soundalike index` takes]",
 )
 
 
-def _listening(windows: int | None, stretches: int | None = None) -> Listening:
-    from evaluation.hearing import Listening
+def _excerpts(windows: int | None, stretches: int | None = None) -> Excerpts:
+    from evaluation.embeddings import Excerpts
 
-    median_random_cosine = Listening(stretches=stretches)
-    return (
-        median_random_cosine if windows is None else replace(median_random_cosine, windows=windows)
-    )
+    excerpts = Excerpts(stretches=stretches)
+    return excerpts if windows is None else replace(excerpts, windows=windows)
 
 
 def _models(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -117,7 +115,7 @@ def main() -> None:
     "group, plays. Only what it names is measured. [default: the catalog's tags]",
 )
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows of the table to take.")
-@click.option("--without-mfcc", is_flag=True, help="Leave the baseline out, which hears all files.")
+@click.option("--without-mfcc", is_flag=True, help="Leave out the baseline: it decodes all files.")
 @_shared
 def labelled(
     *,
@@ -136,14 +134,14 @@ def labelled(
 
     Example: evaluate.py labelled --catalog catalog.db --labels tracks.csv --cache cache
     """
-    from evaluation.hearing import Cache, Listening
+    from evaluation.embeddings import Cache, Excerpts
     from evaluation.labelled import measure_labelled
 
     tables = measure_labelled(
         catalogs,
         tables=labels,
         where=[(each.partition("=")[0], each.partition("=")[2]) for each in where],
-        listening=None if without_mfcc else Listening(),
+        excerpts=None if without_mfcc else Excerpts(),
         cache=Cache(cache),
         seed=seed,
         report=report,
@@ -158,12 +156,12 @@ def labelled(
 @click.option(
     "--windows",
     type=click.IntRange(min=0),
-    help="Heard of a track; 0 hears all. [default: as many as `soundalike index` hears]",
+    help="Windows of a track; 0 takes all. [default: as many as `soundalike index` takes]",
 )
 @click.option(
     "--stretches",
     type=click.IntRange(min=1),
-    help="Instead hear so many stretches of 30 s: the same sound for windows of any length.",
+    help="Instead take so many stretches of 30 s: the same sound for windows of any length.",
 )
 @click.option("--without-mfcc", is_flag=True, help="Leave the baseline out.")
 @click.option("--differences", is_flag=True, help="Also compare with the first model in pairs.")
@@ -187,22 +185,22 @@ def models(
 
     Example: evaluate.py models ../shared/music --corpus corpus --model musicnn --cache cache
     """
-    from evaluation.hearing import Cache
+    from evaluation.embeddings import Cache
     from evaluation.models import measure_models
 
-    listening = _listening(windows, stretches)
+    excerpts = _excerpts(windows, stretches)
     tables = measure_models(
         music,
         corpus,
         _models(models),
-        listening=listening,
+        excerpts=excerpts,
         cache=Cache(cache),
         seed=seed,
         with_mfcc=not without_mfcc,
         differences=differences,
         report=report,
     )
-    _tell(tables, as_json=as_json, heard=str(listening), seed=seed)
+    _tell(tables, as_json=as_json, excerpts=str(excerpts), seed=seed)
 
 
 @main.command()
@@ -213,7 +211,7 @@ def models(
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to keep the copies in, heard: the next run with this seed goes on from there.",
+    help="Folder to keep copies and embeddings in: the next run with this seed goes on from there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
 @click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
@@ -254,7 +252,7 @@ def duplicates(
     "counts",
     multiple=True,
     type=click.IntRange(min=0),
-    help="Windows; again for more; 0 hears all. [default: 1 2 4 6 8 12 16 24 0]",
+    help="Windows; again for more; 0 takes all. [default: 1 2 4 6 8 12 16 24 0]",
 )
 @_shared
 def windows(
@@ -271,7 +269,7 @@ def windows(
 
     Example: evaluate.py windows ../shared/music --corpus corpus --cache cache
     """
-    from evaluation.hearing import Cache
+    from evaluation.embeddings import Cache
     from evaluation.windows import COUNTS, measure_windows
 
     (name,) = _models((model,) if model else ())
@@ -301,20 +299,20 @@ def copies(
 
     Example: evaluate.py copies ../shared/music/clips --tracks 50 --cache cache
     """
-    from evaluation.hearing import Cache
+    from evaluation.embeddings import Cache
     from evaluation.robustness import measure_copies
 
-    listening = _listening(windows)
+    excerpts = _excerpts(windows)
     tables = measure_copies(
         music,
         _models(models),
         tracks=tracks,
-        listening=listening,
+        excerpts=excerpts,
         cache=Cache(cache),
         seed=seed,
         report=report,
     )
-    _tell(tables, as_json=as_json, tracks=tracks, heard=str(listening), seed=seed)
+    _tell(tables, as_json=as_json, tracks=tracks, excerpts=str(excerpts), seed=seed)
 
 
 @main.command()

@@ -54,9 +54,9 @@ def main() -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 def descriptors(catalog: Path, cache: Path | None, out: Path) -> None:
     """Describe every track without a network: OUT (npz) is for --taste and --features MFCC=OUT."""
-    from cold_start.descriptors import hear_descriptors
+    from cold_start.descriptors import measure_descriptors
 
-    report(f"{hear_descriptors(catalog, out, cache=cache)} tracks")
+    report(f"{measure_descriptors(catalog, out, cache=cache)} tracks")
 
 
 def tracks_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""What hearing one file costs, stage by stage, beside decoding all of it."""
+"""What the analysis of one file costs, stage by stage, beside decoding all of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
     with _one_thread():
         model = load_model()
         # The first analysis of a process also pays for buffers, kernels and caches.
-        windows = {key: _windows_heard(path, model) for key, path in files.items()}
+        windows = {key: _count_windows(path, model) for key, path in files.items()}
         runs = {key: [] for key in files}  # type: dict[tuple[str, Format], list[dict[str, float]]]
         # Runs of one file lie apart, so that a disturbance meets one run of each.
         for _ in range(sizes.runs):
@@ -98,7 +98,7 @@ def _table(rows: list[tuple[Cell, ...]], *, runs: int) -> Table:
     )
 
 
-def _windows_heard(path: Path, model: Model) -> int:
+def _count_windows(path: Path, model: Model) -> int:
     _decode_all(path, resampled=True)
     return analyse(os.fsencode(path), model).windows
 

@@ -60,7 +60,7 @@ def make_catalog(path: Path, files: Sequence[SeenFile], vectors: NDArray[np.floa
             model = record_model(connection, model_info(), windows=DEFAULT_WINDOWS)
             for root in sorted({file.root for file in files}):
                 add_root(connection, root)
-        # Begins an index while there is nothing to put in; later it would be said to be missing.
+        # Begins an index while there is nothing to put in; later it would be reported missing.
         library.refresh()
         with library.catalog.writing() as connection:
             connection.execute(update(CatalogRow).values(change=1))

@@ -1,8 +1,8 @@
-"""A process that hears files as a worker does and says what it cost.
+"""A process that analyses files as a worker does and prints what it cost.
 
     python -m benchmarks.lone WARM_UP FILE...
 
-Loads the model, hears WARM_UP, prints "ready", waits for a line on stdin, hears the files and
+Loads the model, analyses WARM_UP, prints "ready", waits for a line on stdin, analyses the files and
 prints JSON: `cpu_s`, `wall_s`, `peak_mb` (of the whole process) and `windows`.
 """
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def hear(warm_up: Path, *files: Path, processes: int = 1) -> list[dict[str, Any]]:
-    """Have fresh processes hear the same files at the same time; returns what each has printed."""
+def analyse_files(warm_up: Path, *files: Path, processes: int = 1) -> list[dict[str, Any]]:
+    """Have fresh processes analyse the same files at one time; returns what each has printed."""
     command = [sys.executable, "-m", "benchmarks.lone", str(warm_up), *map(str, files)]
     with ExitStack() as stack:
         running = [
@@ -40,7 +40,7 @@ def hear(warm_up: Path, *files: Path, processes: int = 1) -> list[dict[str, Any]
         ]
         for process in running:
             if process.stdout is None or process.stdout.readline() != "ready\n":
-                raise RuntimeError("a process that was to hear files has ended; see above")
+                raise RuntimeError("a process that was to analyse files has ended; see above")
         for process in running:
             if process.stdin is not None:
                 process.stdin.write("go\n")

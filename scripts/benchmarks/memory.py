@@ -1,4 +1,4 @@
-"""What a very long file costs beside usual ones: CPU and peak memory of the process."""
+"""What a very long file costs beside ordinary ones: CPU and peak memory of the process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def measure(setting: Setting) -> tuple[Table, ...]:
-    """CPU and peak memory of a fresh process for a track, a usual and a very long file."""
+    """CPU and peak memory of a fresh process for a track, an ordinary and a very long file."""
     sizes = setting.sizes
     folder = setting.folder / "memory"
     folder.mkdir()
@@ -30,7 +30,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
         runs: dict[float, list[dict[str, Any]]] = {seconds: [] for seconds in files}
         for _ in range(sizes.memory_runs):
             for seconds, path in files.items():
-                runs[seconds] += lone.hear(warm_up, path)
+                runs[seconds] += lone.analyse_files(warm_up, path)
         cpu = {seconds: median(run["cpu_s"] for run in costs) for seconds, costs in runs.items()}
         peak = {seconds: median(run["peak_mb"] for run in costs) for seconds, costs in runs.items()}
         rows += [
@@ -41,7 +41,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
                 cpu[seconds],
                 cpu[seconds] / cpu[sizes.track_s],
                 peak[seconds],
-                peak[seconds] - peak[sizes.usual_s],
+                peak[seconds] - peak[sizes.ordinary_s],
             )
             for seconds, path in files.items()
         ]
@@ -56,11 +56,11 @@ def measure(setting: Setting) -> tuple[Table, ...]:
             "CPU s",
             f"CPU / {_length(sizes.track_s)}",
             "peak MB",
-            f"MB above {_length(sizes.usual_s)}",
+            f"MB above {_length(sizes.ordinary_s)}",
         ),
         rows=tuple(rows),
         notes=f"Medians, runs: {sizes.memory_runs}, each in a fresh process that has loaded the "
-        "model and heard a clip before.\n"
+        "model and analysed a clip before.\n"
         f"Longer files are the packets of {_length(sizes.track_s)} again and again.",
     )
     return (table,)
@@ -72,7 +72,7 @@ def _files(folder: Path, suffix: str, setting: Setting) -> dict[float, Path]:
     sound = sounds.load(setting.music, sizes.track_s)
     lengths = {
         seconds: folder / f"{seconds:.0f}.{suffix}"
-        for seconds in (sizes.track_s, sizes.usual_s, sizes.long_s)
+        for seconds in (sizes.track_s, sizes.ordinary_s, sizes.long_s)
     }
     if suffix == "mp3":
         frames = sounds.mp3_frames(sound)

@@ -23,7 +23,7 @@ class Sizes:
         Runs of which the median is shown.
     worker_files, worker_rounds : int
         Tracks of one index run, 2 or more; runs with each number of workers.
-    usual_s, long_s : float
+    ordinary_s, long_s : float
         Seconds of the two files whose peak memory is compared.
     long_formats : tuple of str
         Formats of the long file.
@@ -42,7 +42,7 @@ class Sizes:
     runs: int = 5
     worker_files: int = 40
     worker_rounds: int = 3
-    usual_s: float = 300.0
+    ordinary_s: float = 300.0
     long_s: float = 3 * 3600.0
     long_formats: tuple[str, ...] = ("mp3", "m4a", "opus")
     memory_runs: int = 3
@@ -81,8 +81,8 @@ class Setting:
     folder : Path
         For files, removed after the last table; tables use folders of their own in it.
     music : Path
-        The music, as `sounds.compose` has stored it; the file is only there for tables that
-        hear.
+        The music, as `sounds.compose` has stored it; the file is there only for tables that
+        analyse files.
     """
 
     sizes: Sizes

@@ -120,10 +120,10 @@ def _dummies(music: Path, count: int) -> list[SeenFile]:
     return scan([os.fsencode(music)]).files
 
 
-def _walk(folder: Path) -> None:
-    for place, _, names in os.walk(os.fsencode(folder)):
+def _walk(root: Path) -> None:
+    for folder, _, names in os.walk(os.fsencode(root)):
         for name in names:
-            os.stat(os.path.join(place, name))  # noqa: PTH116, PTH118 - names are bytes
+            os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118 - names are bytes
 
 
 def _medians(actions: Mapping[str, Callable[[], object]], *, runs: int) -> dict[str, _Cost]:

@@ -26,12 +26,12 @@ def plain_text(table: Table) -> str:
     """A table for a terminal: numbers to the right, words to the left."""
     shown = [[as_text(cell) for cell in row] for row in table.rows]
     widths = [
-        max(len(line[place]) for line in [table.columns, *shown])
-        for place in range(len(table.columns))
+        max(len(line[column]) for line in [table.columns, *shown])
+        for column in range(len(table.columns))
     ]
     wordy = [
-        any(isinstance(row[place], str) for row in table.rows)
-        for place in range(len(table.columns))
+        any(isinstance(row[column], str) for row in table.rows)
+        for column in range(len(table.columns))
     ]
 
     def line(cells: list[str] | tuple[str, ...]) -> str:

@@ -68,8 +68,8 @@ def measure(setting: Setting) -> tuple[Table, ...]:
         for workers in (1, 2):
             catalog = folder / f"{number}-{workers}.db"
             runs[workers].append(_index(files[0].parent, catalog, workers=workers))
-            heard = lone.hear(files[0], *some, processes=workers)
-            alone[workers].append(sum(len(some) / cost["wall_s"] for cost in heard))
+            costs = lone.analyse_files(files[0], *some, processes=workers)
+            alone[workers].append(sum(len(some) / cost["wall_s"] for cost in costs))
     running = {workers: [run.running for run in made] for workers, made in runs.items()}
     whole = {workers: [run.whole for run in made] for workers, made in runs.items()}
     starts = [median(run.start_s for run in made) for made in runs.values()]
@@ -88,7 +88,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
         "file. Included: all of index_paths, from the scan to the index file.\n"
         f"The first file was done {starts[0]:.1f} s after the call with one worker, "
         f"{starts[1]:.1f} s with two (processes, imports, model).\n"
-        "[a] is what this machine gives at this hour to one and to two processes that each hear "
+        "[a] is what this machine gives at this hour to one and to two processes that each analyse "
         f"{len(some)} of the files; an index run cannot do better.",
     )
     return (table,)

@@ -1,6 +1,6 @@
 """How tracks sound without any network: the taste of listeners, and features to evaluate.
 
-Models that listened to other models (a distilled one to its teachers) share what they hear, so a
+Models that learned from other models (a distilled one from its teachers) share what they know, so a
 taste drawn from a teacher would leak into the evaluation of the pupil. What is computed here was
 learned from nothing.
 """
@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-from evaluation.hearing import Cache, Listening, hear_all
+from evaluation.embeddings import Cache, Excerpts, embed_all
 
 from indexer.filesystem import display_path
 from indexer.vectors.unit_vectors import unit_rows
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from evaluation.hearing import Arrays
+    from evaluation.embeddings import Arrays
     from numpy.typing import NDArray
 
     from indexer.catalog.reader import Track
@@ -32,7 +32,7 @@ MFCC = 2 * COEFFICIENTS
 """The first columns: mean and deviation of the MFCCs, which are features of their own."""
 
 
-def heard_of(waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+def spectral_features(waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
     """MFCC (40), interval content of the chroma (7), chroma's and contrast's deviation, contrast.
 
     Parameters
@@ -78,7 +78,7 @@ def of_catalog(track: Track) -> list[float]:
     return [known * np.cos(angle), known * np.sin(angle), known, brightness]
 
 
-def hear_descriptors(catalog: Path, out: Path, *, cache: Path | None = None) -> int:
+def measure_descriptors(catalog: Path, out: Path, *, cache: Path | None = None) -> int:
     """Describe every track of a catalog in an npz of path, vector and MFCC; returns how many."""
     from pathlib import Path as Place
 
@@ -87,23 +87,23 @@ def hear_descriptors(catalog: Path, out: Path, *, cache: Path | None = None) -> 
     with Recommender.open(catalog) as sound:
         tracks = sound.tracks(sound.ids())
     paths = [Place(display_path(track.path)) for track in tracks]
-    heard = hear_all("descriptors", paths, _hearer(Cache(cache)), report=print)
-    rows = np.hstack([heard.vectors, np.array([of_catalog(track) for track in tracks])])
-    rows = rows[heard.there]
+    measured = embed_all("descriptors", paths, _measurer(Cache(cache)), report=print)
+    rows = np.hstack([measured.vectors, np.array([of_catalog(track) for track in tracks])])
+    rows = rows[measured.present]
     rows = np.where(np.isnan(rows), np.nanmean(rows, axis=0), rows).astype(np.float32)
-    names = [str(path) for path, there in zip(paths, heard.there, strict=True) if there]
+    names = [str(path) for path, there in zip(paths, measured.present, strict=True) if there]
     np.savez(out, path=np.array(names), vector=rows, MFCC=rows[:, :MFCC])
     return len(names)
 
 
-def _hearer(cache: Cache) -> Callable[[Path], Arrays]:
-    listening = Listening()
+def _measurer(cache: Cache) -> Callable[[Path], Arrays]:
+    excerpts = Excerpts()
 
     def fresh(path: Path) -> Arrays:
         began = time.process_time()
-        waveforms = listening.waveforms(path, rate=RATE, window_samples=WINDOW_SAMPLES)
-        vector = heard_of(waveforms)
+        waveforms = excerpts.waveforms(path, rate=RATE, window_samples=WINDOW_SAMPLES)
+        vector = spectral_features(waveforms)
         cpu_s = np.array(time.process_time() - began)
         return {"vector": vector, "cpu_s": cpu_s, "windows": np.array(len(waveforms))}
 
-    return lambda path: cache.get(f"descriptors-{listening}", path, lambda: fresh(path))
+    return lambda path: cache.get(f"descriptors-{excerpts}", path, lambda: fresh(path))

@@ -1,6 +1,6 @@
 """Tempo and key against what a composer knows, against click tracks, and against librosa.
 
-librosa hears whole files at its own sample rate; soundalike hears the windows that `index` would.
+librosa takes whole files at its own sample rate; soundalike takes the windows that `index` would.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
-from evaluation.hearing import one_thread
+from evaluation.embeddings import one_thread
 from evaluation.tables import Figure, Table
 from indexer.audio.container import open_file
 from indexer.audio.decoding import make_reader
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evaluation.hearing import Report
+    from evaluation.embeddings import Report
 
     Sound = NDArray[np.float32]
 
@@ -48,7 +48,7 @@ _KRUMHANSL = (
 
 @dataclass(frozen=True)
 class Piece:
-    """A sound of known tempo, in BPM, and key, if it has one, a place in `KEYS`."""
+    """A sound of known tempo, in BPM, and key, if it has one, an index into `KEYS`."""
 
     tempo: float
     key: int | None
@@ -59,7 +59,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Method:
-    """How a piece's tempo (None: no beat) and key (a place in `KEYS`, None: no key) are told."""
+    """Estimates a piece's tempo (None: no beat) and key (an index into `KEYS`, None: no key)."""
 
     name: str
     tempo: Callable[[Piece], float | None]
@@ -93,7 +93,7 @@ def measure_descriptors(library: Path, truth: Path, *, seed: int, report: Report
             for name, group in (("pieces", pieces), ("click tracks", clicks)):
                 tempi.append((f"{method.name}, {len(group)} {name}", _tempo_row(method, group)))
             keys.append((method.name, _key_row(method, pieces)))
-            report(f"{method.name} has heard all")
+            report(f"{method.name} has measured all")
     return [
         Table(
             "Tempo",
@@ -183,7 +183,7 @@ def _key_row(method: Method, pieces: Sequence[Piece]) -> tuple[Figure, Figure, F
 
 
 def mirex(found: int | None, truth: int | None) -> float:
-    """Score of a key (places in `KEYS`) as MIREX counts it, with fifths above the true key."""
+    """Score of a key (indices into `KEYS`) as MIREX counts it, with fifths above the true key."""
     if found is None or truth is None:
         return 0.0
     if found == truth:

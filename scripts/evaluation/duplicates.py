@@ -86,18 +86,18 @@ def measure_duplicates(
         Folder to keep the copies in, and the catalog that holds them.
     """
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) if cache is None else cache / f"{catalog.stem}-{seed}"
-        place.mkdir(parents=True, exist_ok=True)
-        enlarged = place / "catalog.db"
+        kept = Path(folder) if cache is None else cache / f"{catalog.stem}-{seed}"
+        kept.mkdir(parents=True, exist_ok=True)
+        enlarged = kept / "catalog.db"
         if not enlarged.exists():
             _copy_catalog(catalog, enlarged)
         with Recommender.open(catalog) as recommender:
             tracks = recommender.tracks(recommender.ids())
             report(f"looking for duplicates among {len(tracks)} tracks")
             untouched = find_duplicates(recommender, workers=workers)
-        copies = _make_copies(tracks, place / "copies", count, longest_s, seed, report)
+        copies = _make_copies(tracks, kept / "copies", count, longest_s, seed, report)
         with closing(Library.open_for_writing(enlarged)) as library:
-            index_paths(library, [place / "copies"], options=Options(workers=workers))
+            index_paths(library, [kept / "copies"], options=Options(workers=workers))
         report(f"{len(copies)} copies are indexed")
         with Recommender.open(enlarged) as recommender:
             found = find_duplicates(recommender, workers=workers)
@@ -122,10 +122,10 @@ def _make_copies(
     fitting = [track for track in tracks if SHORTEST_S <= track.duration_s <= longest_s]
     copies: list[Copy] = []
     copied = 0
-    for place in rng.permutation(len(fitting)).tolist():
+    for row in rng.permutation(len(fitting)).tolist():
         if copied == count:
             break
-        track = fitting[place]
+        track = fitting[row]
         paths = [
             folder / str(number) / f"{track.id}{kind.suffix}" for number, kind in enumerate(KINDS)
         ]
@@ -169,7 +169,7 @@ def _write_vorbis(path: Path, sound: Sound) -> Path:
 
 
 def _found(recommender: Recommender, found: Duplicates, copies: list[Copy]) -> Table:
-    """What the whole search, with listening, says of the copies."""
+    """What the whole search, with alignment, finds of the copies."""
     direct = {
         frozenset((one.first, one.second)): one for group in found.groups for one in group.evidence
     }
@@ -221,7 +221,7 @@ def _share(hits: list[bool]) -> Figure:
 
 
 def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -> Table:
-    """What answers fold together, told from vectors and durations alone."""
+    """What answers fold together, from vectors and durations alone."""
     median_random_cosine = recommender.median_random_cosine
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for kind in (*(kind.name for kind in KINDS), "all"):
@@ -253,7 +253,7 @@ def _folded(recommender: Recommender, tracks: list[Track], copies: list[Copy]) -
         "Copies folded into their original by answers",
         ("folded", "1st percentile of cosine", "5th", "median"),
         tuple(rows),
-        f"Without listening. Of the {len(tracks)} untouched tracks {away} fold into another one; "
+        f"Without alignment. Of the {len(tracks)} untouched tracks {away} fold into another one; "
         f"the median cosine of random pairs is {median_random_cosine:.3f}.",
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from evaluation import labels as of_tracks
 from evaluation import mfcc
 from evaluation.comparison import at_random, compare, shuffled, tamed
-from evaluation.hearing import hear_all, one_thread
+from evaluation.embeddings import embed_all, one_thread
 from indexer.errors import QueryError
 from recommender.engine import Recommender
 from recommender.evaluation.metrics import Question, cosines, same_for_all
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evaluation.hearing import Cache, Listening, Report
+    from evaluation.embeddings import Cache, Excerpts, Report
     from evaluation.labels import Labels
     from evaluation.tables import Table
     from indexer.catalog.reader import Track
@@ -42,13 +42,13 @@ class Embedded:
 
     def of(self, paths: Sequence[bytes]) -> NDArray[np.float32]:
         """Embeddings in the order of paths."""
-        place = {track.path: number for number, track in enumerate(self.tracks)}
-        return self.vectors[[place[path] for path in paths]]
+        row = {track.path: number for number, track in enumerate(self.tracks)}
+        return self.vectors[[row[path] for path in paths]]
 
     def without_duplicates(self, tracks: Sequence[Track]) -> list[int]:
-        """Places of tracks that are no near-duplicates of one before them.
+        """Rows of tracks that are no near-duplicates of one before them.
 
-        To find a recording again is no sign of what a model hears in music.
+        To find a recording again is no sign of what a model knows of music.
         """
         vectors = self.of([track.path for track in tracks])
         heads = group_heads(
@@ -62,7 +62,7 @@ def measure_labelled(
     *,
     tables: Sequence[Path],
     where: Sequence[tuple[str, str]],
-    listening: Listening | None,
+    excerpts: Excerpts | None,
     cache: Cache,
     seed: int,
     report: Report,
@@ -74,7 +74,7 @@ def measure_labelled(
 
     Parameters
     ----------
-    listening : Listening or None
+    excerpts : Excerpts or None
         What the MFCCs are taken of; None leaves them out.
 
     Raises
@@ -89,24 +89,24 @@ def measure_labelled(
         held = "have no two tracks in common" if len(catalogs) > 1 else "holds fewer than two"
         raise QueryError(f"{', '.join(map(str, catalogs))} {held}: there is nothing to compare")
     if tables:
-        places, known = of_tracks.from_tables([track.path for track in tracks], tables, where=where)
-        tracks = [tracks[place] for place in places]
+        rows, known = of_tracks.from_tables([track.path for track in tracks], tables, where=where)
+        tracks = [tracks[row] for row in rows]
     else:
         known = of_tracks.from_tags(tracks)
     _questions(known)
     kept = next(iter(opened.values())).without_duplicates(tracks)
     report(f"{len(kept)} tracks with labels, {len(tracks) - len(kept)} near-duplicates left out")
-    tracks, known = [tracks[place] for place in kept], known.at(kept)
+    tracks, known = [tracks[row] for row in kept], known.at(kept)
     paths = [track.path for track in tracks]
     ways: dict[str, Similarity] = {}
-    if listening is not None:
-        hear = mfcc.mfcc_hearer(listening, cache)
+    if excerpts is not None:
+        embed = mfcc.mfcc_embedder(excerpts, cache)
         files = [Path(os.fsdecode(path)) for path in paths]
         with one_thread():
-            heard = hear_all(mfcc.NAME, files, hear, report=report)
-        kept = np.flatnonzero(heard.there).tolist()
-        paths, known = [paths[place] for place in kept], known.at(kept)
-        ways[mfcc.NAME] = mfcc.divergence(heard.vectors[kept])
+            embedded = embed_all(mfcc.NAME, files, embed, report=report)
+        kept = np.flatnonzero(embedded.present).tolist()
+        paths, known = [paths[row] for row in kept], known.at(kept)
+        ways[mfcc.NAME] = mfcc.divergence(embedded.vectors[kept])
     ways = {name: cosines(one.of(paths)) for name, one in opened.items()} | ways
     first = next(iter(opened))
     ways[f"{first}, local scaling"] = tamed(opened[first].of(paths))

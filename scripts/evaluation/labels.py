@@ -35,11 +35,11 @@ class Labels:
     of: dict[str, list[str]]
     plays: list[float] | None
 
-    def at(self, places: Sequence[int]) -> Labels:
+    def at(self, rows: Sequence[int]) -> Labels:
         """The labels of some of the tracks."""
         return Labels(
-            _present({kind: [of[place] for place in places] for kind, of in self.of.items()}),
-            None if self.plays is None else [self.plays[place] for place in places],
+            _present({kind: [of[row] for row in rows] for kind, of in self.of.items()}),
+            None if self.plays is None else [self.plays[row] for row in rows],
         )
 
 
@@ -77,7 +77,7 @@ def from_tables(
 
     Returns
     -------
-    places : list of int
+    rows : list of int
         Of the tracks that are named.
     labels : Labels
         Of these.
@@ -97,7 +97,7 @@ def from_tables(
     if not rows:
         asked = " and ".join(f"{column}={value}" for column, value in where)
         raise QueryError(f"no row of {names} has {asked or 'a path'}")
-    found = {place: row for place, path in enumerate(paths) if (row := _row_of(path, rows))}
+    found = {number: row for number, path in enumerate(paths) if (row := _row_of(path, rows))}
     if not found:
         raise QueryError(
             f"none of the {len(rows)} paths that {names} names is the end of the path of a track "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evaluation.hearing import Arrays, Cache, Listening
+    from evaluation.embeddings import Arrays, Cache, Excerpts
     from recommender.evaluation.metrics import Similarity
 
 NAME = "20 MFCC, Gaussian"
@@ -39,25 +39,25 @@ def gaussian(waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
     import librosa
 
     # All windows at once: what lies 80 dB below the loudest of them is cut off.
-    heard = librosa.feature.mfcc(
+    coefficients = librosa.feature.mfcc(
         y=waveforms, sr=RATE, n_mfcc=COEFFICIENTS, n_fft=N_FFT, hop_length=HOP
     )
-    frames = np.moveaxis(heard, 1, 2).reshape(-1, COEFFICIENTS).astype(np.float64)
+    frames = np.moveaxis(coefficients, 1, 2).reshape(-1, COEFFICIENTS).astype(np.float64)
     covariance = np.cov(frames.T) + _RIDGE * np.eye(COEFFICIENTS)
     return np.concatenate([frames.mean(0), covariance.ravel()]).astype(np.float32)
 
 
-def mfcc_hearer(listening: Listening, cache: Cache) -> Callable[[Path], Arrays]:
-    """What `hear_all` takes: the Gaussian of the windows that a model of 3 s would hear."""
+def mfcc_embedder(excerpts: Excerpts, cache: Cache) -> Callable[[Path], Arrays]:
+    """What `embed_all` takes: the Gaussian of the windows that a model of 3 s would take."""
 
     def fresh(path: Path) -> Arrays:
         began = time.process_time()
-        waveforms = listening.waveforms(path, rate=RATE, window_samples=WINDOW_SAMPLES)
+        waveforms = excerpts.waveforms(path, rate=RATE, window_samples=WINDOW_SAMPLES)
         vector = gaussian(waveforms)
         cpu_s = np.array(time.process_time() - began)
         return {"vector": vector, "cpu_s": cpu_s, "windows": np.array(len(waveforms))}
 
-    return lambda path: cache.get(f"mfcc-{COEFFICIENTS}-{listening}", path, lambda: fresh(path))
+    return lambda path: cache.get(f"mfcc-{COEFFICIENTS}-{excerpts}", path, lambda: fresh(path))
 
 
 def divergence(gaussians: NDArray[np.float32]) -> Similarity:

@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluation import mfcc
 from evaluation.comparison import compare, shuffled
-from evaluation.hearing import hear_all, hearer, load_models, one_thread
+from evaluation.embeddings import embed_all, embedder, load_models, one_thread
 from evaluation.music import collections_of, questions_of, read_eval
 from evaluation.tables import Cell, Figure, Table, figures_of
 from indexer.features.melspectrogram import FrontEnd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evaluation.hearing import Cache, Heard, Listening, Report
+    from evaluation.embeddings import Cache, Embeddings, Excerpts, Report
     from indexer.models.registry import Model
 
 DEV_K = 4
@@ -34,7 +34,7 @@ def measure_models(
     corpus: Path | None,
     names: Sequence[str],
     *,
-    listening: Listening,
+    excerpts: Excerpts,
     cache: Cache,
     seed: int,
     with_mfcc: bool,
@@ -51,26 +51,26 @@ def measure_models(
     models = load_models(names)
     paths = [track.path for track in tracks]
     with one_thread():
-        heard = {
-            name: hear_all(name, paths, hearer(model, listening, cache), report=report)
+        embedded = {
+            name: embed_all(name, paths, embedder(model, excerpts, cache), report=report)
             for name, model in models.items()
         }
         if with_mfcc:
-            hear = mfcc.mfcc_hearer(listening, cache)
-            heard[mfcc.NAME] = hear_all(mfcc.NAME, paths, hear, report=report)
+            embed = mfcc.mfcc_embedder(excerpts, cache)
+            embedded[mfcc.NAME] = embed_all(mfcc.NAME, paths, embed, report=report)
         dev = music / "genre_dev.npz"
         looks = [_genre_dev(models, dev, seed=seed)] if dev.exists() else []
-    everywhere = np.logical_and.reduce([one.there for one in heard.values()])
+    everywhere = np.logical_and.reduce([one.present for one in embedded.values()])
     tables = []
     for collection in collections_of(tracks):
-        places = collection.places[everywhere[collection.places]]
-        some = [tracks[place] for place in places]
+        rows = collection.rows[everywhere[collection.rows]]
+        some = [tracks[row] for row in rows]
         ways = {
-            name: (mfcc.divergence if name == mfcc.NAME else cosines)(one.vectors[places])
-            for name, one in heard.items()
+            name: (mfcc.divergence if name == mfcc.NAME else cosines)(one.vectors[rows])
+            for name, one in embedded.items()
         }
         first = next(iter(models))
-        ways[f"{first}, shuffled"] = shuffled(heard[first].vectors[places], seed=seed)
+        ways[f"{first}, shuffled"] = shuffled(embedded[first].vectors[rows], seed=seed)
         tables += compare(
             collection.name,
             ways,
@@ -78,10 +78,10 @@ def measure_models(
             seed=seed,
             differences_to=first if differences else None,
         )
-    return [*tables, *looks, _costs(heard)]
+    return [*tables, *looks, _costs(embedded)]
 
 
-def _costs(heard: dict[str, Heard]) -> Table:
+def _costs(embedded: dict[str, Embeddings]) -> Table:
     rows: list[tuple[str, tuple[Cell, ...]]] = [
         (
             name,
@@ -92,7 +92,7 @@ def _costs(heard: dict[str, Heard]) -> Table:
                 Figure(round(float(np.nanmean(one.cpu_s)), 3)),
             ),
         )
-        for name, one in heard.items()
+        for name, one in embedded.items()
     ]
     columns = ("numbers kept", "windows (mean)", "CPU s (median)", "CPU s (mean)")
     notes = "Opening, decoding, network; one core, as it was when the embedding was made."

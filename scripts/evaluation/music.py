@@ -24,12 +24,12 @@ class Collection:
 
     Attributes
     ----------
-    places : int64 (tracks,)
+    rows : int64 (tracks,)
         Of its tracks in the list of all.
     """
 
     name: str
-    places: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
 
 def read_eval(music: Path, corpus: Path | None) -> list[Track]:
@@ -62,7 +62,7 @@ def collections_of(tracks: list[Track]) -> list[Collection]:
         Collection(name, np.flatnonzero(sources == source))
         for source, name in (("emotify", "songs (Emotify)"), ("debian", "soundtracks"))
     ]
-    return [one for one in found if len(one.places) > 1]
+    return [one for one in found if len(one.rows) > 1]
 
 
 def questions_of(tracks: list[Track]) -> dict[str, Question]:

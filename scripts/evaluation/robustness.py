@@ -1,4 +1,4 @@
-"""Copies of tracks that people have in their libraries: does a model hear them as the same?"""
+"""Copies as people have them in libraries: does a model embed them near the original?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from training.corpus import SUFFIXES
 
-from evaluation.hearing import Cache, hear_all, hearer, load_models, one_thread
+from evaluation.embeddings import Cache, embed_all, embedder, load_models, one_thread
 from evaluation.tables import Cell, Figure, Table
 from indexer.audio.reading import read_facts
 from indexer.errors import QueryError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evaluation.hearing import Arrays, Heard, Listening, Report
+    from evaluation.embeddings import Arrays, Embeddings, Excerpts, Report
     from indexer.models.registry import Model
 
 COLUMNS = ("tries", "median cosine", "least", "nearest is its original")
@@ -32,7 +32,7 @@ def measure_copies(
     names: Sequence[str],
     *,
     tracks: int,
-    listening: Listening,
+    excerpts: Excerpts,
     cache: Cache,
     seed: int,
     report: Report,
@@ -52,28 +52,30 @@ def measure_copies(
     tables = []
     with one_thread():
         for name, model in models.items():
-            all_of_them = hear_all(name, paths, hearer(model, listening, cache), report=report)
+            all_of_them = embed_all(name, paths, embedder(model, excerpts, cache), report=report)
             chosen = _choose(paths, all_of_them, tracks, seed=seed)
-            rows = _rows(name, model, paths, all_of_them, chosen, listening, cache, seed, report)
+            rows = _rows(name, model, paths, all_of_them, chosen, excerpts, cache, seed, report)
             tables.append(
                 Table(
                     f"{name}: copies of tracks",
                     COLUMNS,
                     tuple(rows),
-                    f"{len(chosen)} tracks, looked up among {int(all_of_them.there.sum())}.",
+                    f"{len(chosen)} tracks, looked up among {int(all_of_them.present.sum())}.",
                 )
             )
     return tables
 
 
-def _choose(paths: Sequence[Path], heard: Heard, tracks: int, *, seed: int) -> NDArray[np.int64]:
-    """Places of tracks drawn at random among those short enough to be copied."""
+def _choose(
+    paths: Sequence[Path], embedded: Embeddings, tracks: int, *, seed: int
+) -> NDArray[np.int64]:
+    """Rows of tracks drawn at random among those short enough to be copied."""
     chosen: list[int] = []
-    for place in np.random.default_rng(seed).permutation(np.flatnonzero(heard.there)).tolist():
+    for row in np.random.default_rng(seed).permutation(np.flatnonzero(embedded.present)).tolist():
         if len(chosen) == tracks:
             break
-        if read_facts(paths[place]).duration_s <= LONGEST_S:
-            chosen.append(place)
+        if read_facts(paths[row]).duration_s <= LONGEST_S:
+            chosen.append(row)
     return np.array(sorted(chosen), dtype=np.int64)
 
 
@@ -81,26 +83,26 @@ def _rows(
     name: str,
     model: Model,
     paths: Sequence[Path],
-    heard: Heard,
+    embedded: Embeddings,
     chosen: NDArray[np.int64],
-    listening: Listening,
+    excerpts: Excerpts,
     cache: Cache,
     seed: int,
     report: Report,
 ) -> list[tuple[str, tuple[Cell, ...]]]:
-    there = np.flatnonzero(heard.there)
+    present = np.flatnonzero(embedded.present)
     rows = []
     all_cosines, all_found = [], []
     for kind in KINDS:
-        copies = hear_all(
+        copies = embed_all(
             f"{name}, {kind.name}",
-            [paths[place] for place in chosen],
-            _copy_hearer(model, kind, listening, cache),
+            [paths[row] for row in chosen],
+            _copy_embedder(model, kind, excerpts, cache),
             report=report,
         )
-        kept = np.flatnonzero(copies.there)
-        near = copies.vectors[kept] @ heard.vectors[there].T
-        own = np.searchsorted(there, chosen[kept])
+        kept = np.flatnonzero(copies.present)
+        near = copies.vectors[kept] @ embedded.vectors[present].T
+        own = np.searchsorted(present, chosen[kept])
         cosines = near[np.arange(len(kept)), own]
         found = near.argmax(1) == own
         rows.append((kind.name, _cells(cosines, found, seed=seed)))
@@ -122,16 +124,16 @@ def _cells(
     )
 
 
-def _copy_hearer(
-    model: Model, kind: Kind, listening: Listening, cache: Cache
+def _copy_embedder(
+    model: Model, kind: Kind, excerpts: Excerpts, cache: Cache
 ) -> Callable[[Path], Arrays]:
-    """What `hear_all` takes: the embedding of a copy of a file."""
-    hear = hearer(model, listening, Cache(None))
-    maker = f"{model.info.name}-{model.info.fingerprint[:16]}-{listening}-{_plain(kind.name)}"
+    """What `embed_all` takes: the embedding of a copy of a file."""
+    embed = embedder(model, excerpts, Cache(None))
+    maker = f"{model.info.name}-{model.info.fingerprint[:16]}-{excerpts}-{_plain(kind.name)}"
 
     def fresh(path: Path) -> Arrays:
         with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:
-            return hear(write_copy(Path(folder), "copy", read_sound(path), kind))
+            return embed(write_copy(Path(folder), "copy", read_sound(path), kind))
 
     return lambda path: cache.get(maker, path, lambda: fresh(path))
 

@@ -1,4 +1,4 @@
-"""What hearing more of a track is worth: quality and CPU seconds against the number of windows."""
+"""What more windows of a track are worth: quality and CPU seconds against the number of windows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.hearing import Heard, Listening, hear_all, hearer, load_models, one_thread
+from evaluation.embeddings import Embeddings, Excerpts, embed_all, embedder, load_models, one_thread
 from evaluation.music import collections_of, questions_of, read_eval
 from evaluation.tables import Cell, Figure, Table
 from indexer.analysis.track_analysis import ALL_WINDOWS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from training.corpus import Track
 
-    from evaluation.hearing import Cache, Report
+    from evaluation.embeddings import Cache, Report
 
 COUNTS = (1, 2, 4, 6, 8, 12, 16, 24, ALL_WINDOWS)
 MEASURES = ("P@5", "mAP")
@@ -45,17 +45,17 @@ def measure_windows(
     ((shown, model),) = load_models([name]).items()
     paths = [track.path for track in tracks]
     with one_thread():
-        heard = {
-            str(listening): hear_all(
-                f"{shown}, windows: {listening}",
+        embedded = {
+            str(excerpts): embed_all(
+                f"{shown}, windows: {excerpts}",
                 paths,
-                hearer(model, listening, cache),
+                embedder(model, excerpts, cache),
                 report=report,
             )
-            for listening in map(Listening, counts)
+            for excerpts in map(Excerpts, counts)
         }
     return [
-        _table(shown, collection.name, collection.places, tracks, heard, seed=seed)
+        _table(shown, collection.name, collection.rows, tracks, embedded, seed=seed)
         for collection in collections_of(tracks)
     ]
 
@@ -63,24 +63,24 @@ def measure_windows(
 def _table(
     model: str,
     title: str,
-    places: NDArray[np.int64],
+    rows: NDArray[np.int64],
     tracks: Sequence[Track],
-    heard: dict[str, Heard],
+    embedded: dict[str, Embeddings],
     *,
     seed: int,
 ) -> Table:
-    everywhere = np.logical_and.reduce([one.there[places] for one in heard.values()])
-    kept = places[everywhere]
-    questions = questions_of([tracks[place] for place in kept])
+    everywhere = np.logical_and.reduce([one.present[rows] for one in embedded.values()])
+    kept = rows[everywhere]
+    questions = questions_of([tracks[row] for row in kept])
     # The filtered questions say what the artist's voice does not.
     asked = {
         question: one
         for question, one in questions.items()
         if one.without is not None or question == "same artist"
     }
-    last = list(heard.values())[-1].vectors[kept]
-    rows: list[tuple[str, tuple[Cell, ...]]] = []
-    for count, one in heard.items():
+    last = list(embedded.values())[-1].vectors[kept]
+    lines: list[tuple[str, tuple[Cell, ...]]] = []
+    for count, one in embedded.items():
         cells: list[Cell] = [
             Figure(round(float(one.windows[kept].mean()), 2)),
             Figure(round(float(one.cpu_s[kept].mean()), 3)),
@@ -94,8 +94,8 @@ def _table(
                 Figure(*(round(float(x), 4) for x in column))
                 for column in zip(means, low, high, strict=True)
             ]
-        rows.append((count, tuple(cells)))
-    final = rows[-1][0]
+        lines.append((count, tuple(cells)))
+    final = lines[-1][0]
     headings: tuple[str, ...] = (
         "windows used (mean)",
         "CPU s a track (mean)",
@@ -103,4 +103,4 @@ def _table(
         *(f"{question}: {measure}" for question in asked for measure in MEASURES),
     )
     notes = f"{len(kept)} tracks; a track gives no more windows than fit. One core."
-    return Table(f"{model}, windows asked for: {title}", headings, tuple(rows), notes)
+    return Table(f"{model}, windows asked for: {title}", headings, tuple(lines), notes)

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import evaluate
@@ -12,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from evaluation import labels, mfcc
-from evaluation.hearing import Cache, Listening
+from evaluation.embeddings import Cache, Excerpts
 from evaluation.models import embed_log_mels
 from evaluation.tables import Figure, Table, as_json, as_markdown
 
@@ -83,14 +81,12 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Planted(
             f"track {number}",
             genre=GENRES[number % 2].title(),
+            artist=f"Artist {number % 6}",
             vector=(artists[number % 6] + 0.2 * rng.standard_normal(DIM)).tolist(),
         )
         for number in range(30)
     ]
-    path = plant(tmp_path_factory.mktemp("catalog"), ("loud", "soft"), planted)
-    with closing(sqlite3.connect(path)) as opened, opened:
-        opened.execute("UPDATE tracks SET artist = 'Artist ' || ((id - 1) % 6)")
-    return path
+    return plant(tmp_path_factory.mktemp("catalog"), ("loud", "soft"), planted)
 
 
 def test_a_labelled_catalog_is_measured_beside_its_baselines(catalog: Path) -> None:
@@ -182,12 +178,10 @@ def test_a_longer_path_wins_and_a_part_of_a_name_is_no_path(tmp_path: Path) -> N
 def test_questions_without_an_answer_end_in_a_sentence(
     catalog: Path, tmp_path: Path, music: Path, musicnn_models: Path
 ) -> None:
-    untagged = tmp_path / "untagged.db"
-    with closing(sqlite3.connect(catalog)) as opened:
-        opened.execute("VACUUM INTO ?", (str(untagged),))
-    with closing(sqlite3.connect(untagged)) as opened, opened:
-        opened.execute("UPDATE tracks SET artist = NULL, album = NULL, genre = NULL")
-    (tmp_path / "one").mkdir()
+    for name in ("one", "untagged"):
+        (tmp_path / name).mkdir()
+    nameless = [Planted(f"track {number}", artist=None) for number in range(3)]
+    untagged = plant(tmp_path / "untagged", ("loud",), nameless)
     one = plant(tmp_path / "one", ("loud",), [Planted("alone")])
     elsewhere = write_labels(tmp_path / "elsewhere.csv", "path,genre\nnowhere.mp3,rock\n")
     headless = write_labels(tmp_path / "headless.csv", "file,genre\nnowhere.mp3,rock\n")
@@ -204,7 +198,7 @@ def test_questions_without_an_answer_end_in_a_sentence(
         ((*plain, catalog, "--labels", headless), 'no column "path"'),
         ((*plain, catalog, "--labels", binary), "binary.csv"),
         ((*plain, catalog, "--labels", elsewhere, "--where", "genre=jazz"), "has genre=jazz"),
-        (("labelled", "--catalog", catalog), "none of the 30 files can be heard"),
+        (("labelled", "--catalog", catalog), "none of 30 files can be analysed"),
         (("models", music, "--model", "nonesuch"), "nonesuch is not on this machine"),
         (("models", empty), "clips.csv"),
         (("models", music, "--corpus", empty), "debian_tracks.csv"),
@@ -243,8 +237,8 @@ def test_models_are_compared_and_a_second_run_hears_nothing(
 
 def test_stretches_let_every_model_hear_the_same_sound(music: Path) -> None:
     path = music / "clips" / "7.wav"
-    short = Listening(stretches=1).waveforms(path, rate=16_000, window_samples=48_000)
-    long = Listening(stretches=1).waveforms(path, rate=16_000, window_samples=160_000)
+    short = Excerpts(stretches=1).waveforms(path, rate=16_000, window_samples=48_000)
+    long = Excerpts(stretches=1).waveforms(path, rate=16_000, window_samples=160_000)
     assert (short.shape, long.shape) == ((10, 48_000), (3, 160_000))
     np.testing.assert_array_equal(short.ravel(), long.ravel())
 

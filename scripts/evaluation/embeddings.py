@@ -34,17 +34,17 @@ STRETCH_S = 30
 
 
 @dataclass(frozen=True)
-class Listening:
-    """Which parts of a track are heard.
+class Excerpts:
+    """Which parts of a track are embedded.
 
     Attributes
     ----------
     windows : int
-        Of the model's own length, spread over the track, as `soundalike index` hears them;
+        Of the model's own length, spread over the track, as `soundalike index` takes them;
         `ALL_WINDOWS` for all of it.
     stretches : int or None
         Instead: so many stretches of 30 s, cut into windows end to end, so that models with windows
-        of different lengths hear the same sound.
+        of different lengths embed the same sound.
     """
 
     windows: int = DEFAULT_WINDOWS
@@ -87,13 +87,13 @@ class Cache:
         """What `make` answers, or has answered before, for one file."""
         if self._folder is None:
             return make()
-        place = self._folder / maker / f"{_digest(path)}.npz"
-        if place.exists():
-            with np.load(place) as stored:
+        kept = self._folder / maker / f"{_digest(path)}.npz"
+        if kept.exists():
+            with np.load(kept) as stored:
                 return dict(stored)
         arrays = make()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(place) as file:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(kept) as file:
             np.savez(file, allow_pickle=False, **dict(arrays))
         return arrays
 
@@ -105,8 +105,8 @@ def _digest(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was made of each file; rows of files that cannot be heard are NaN.
+class Embeddings:
+    """What was made of each file; rows of files that cannot be analysed are NaN.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Heard:
     cpu_s : float64 (files,)
         Seconds of one core, from opening to the vector, when it was made.
     windows : float64 (files,)
-        How many were heard.
+        How many were embedded.
     """
 
     vectors: Vectors
@@ -122,73 +122,73 @@ class Heard:
     windows: NDArray[np.float64]
 
     @property
-    def there(self) -> NDArray[np.bool_]:
-        """Which files were heard."""
+    def present(self) -> NDArray[np.bool_]:
+        """Which files were embedded."""
         return ~np.isnan(self.cpu_s)
 
 
-def hear_all(
+def embed_all(
     name: str,
     paths: Sequence[Path],
-    hear: Callable[[Path], Arrays],
+    embed: Callable[[Path], Arrays],
     *,
     report: Report,
-) -> Heard:
-    """Hear files one after the other in this process.
+) -> Embeddings:
+    """Embed files one after the other in this process.
 
     Parameters
     ----------
-    hear : function of Path
+    embed : function of Path
         Answers "vector" (dim,), "cpu_s" () and "windows" (); an AnalysisError that it raises leaves
         the file out.
 
     Raises
     ------
     QueryError
-        None of them can be heard.
+        None of them can be analysed.
     """
     found: list[Arrays | None] = []
     reason = ""
     for number, path in enumerate(paths, start=1):
         try:
-            found.append(hear(path))
+            found.append(embed(path))
         except AnalysisError as error:
             found.append(None)
             reason = str(error)
         if number % EVERY == 0 or number == len(paths):
-            report(f"{name}: heard {number} of {len(paths)}")
+            report(f"{name}: embedded {number} of {len(paths)}")
     there = [arrays for arrays in found if arrays is not None]
     if not there:
-        raise QueryError(f"none of the {len(paths)} files can be heard: {reason or 'none named'}")
+        raise QueryError(f"none of {len(paths)} files can be analysed: {reason or 'none named'}")
     if len(there) < len(paths):
         report(f"{name}: {len(paths) - len(there)} files are left out, the last because {reason}")
     nothing = np.full_like(there[0]["vector"], np.nan)
-    return Heard(
+    return Embeddings(
         np.stack([nothing if a is None else a["vector"] for a in found]).astype(np.float32),
         np.array([np.nan if a is None else float(a["cpu_s"]) for a in found]),
         np.array([np.nan if a is None else float(a["windows"]) for a in found]),
     )
 
 
-def hearer(model: Model, listening: Listening, cache: Cache) -> Callable[[Path], Arrays]:
-    """What `hear_all` takes: hears with a model, as `soundalike index` does, with one thread."""
-    maker = f"{model.info.name}-{model.info.fingerprint[:16]}-{listening}"
+def embedder(model: Model, excerpts: Excerpts, cache: Cache) -> Callable[[Path], Arrays]:
+    """What `embed_all` takes: embeds with a model, as `soundalike index` does, on one thread."""
+    maker = f"{model.info.name}-{model.info.fingerprint[:16]}-{excerpts}"
 
     def fresh(path: Path) -> Arrays:
         began = time.process_time()
-        vector, windows = _embed(model, listening, path)
+        vector, windows = _embed(model, excerpts, path)
         cpu_s = np.array(time.process_time() - began)
         return {"vector": vector, "cpu_s": cpu_s, "windows": np.array(windows)}
 
     return lambda path: cache.get(maker, path, lambda: fresh(path))
 
 
-def _embed(model: Model, listening: Listening, path: Path) -> tuple[Vectors, int]:
-    if listening.stretches is None:
-        heard = analyse(os.fsencode(path), model, windows=listening.windows)
-        return heard.embedding.astype(np.float32), heard.windows
+def _embed(model: Model, excerpts: Excerpts, path: Path) -> tuple[Vectors, int]:
+    if excerpts.stretches is None:
+        analysis = analyse(os.fsencode(path), model, windows=excerpts.windows)
+        return analysis.embedding.astype(np.float32), analysis.windows
     front_end = model.info.front_end
-    waveforms = listening.waveforms(
+    waveforms = excerpts.waveforms(
         path, rate=front_end.sample_rate, window_samples=front_end.window_samples
     )
     vector, _ = model.pool(*model.embed_windows(waveforms))
