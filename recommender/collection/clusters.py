@@ -4,11 +4,11 @@
 one with the best silhouette (Rousseeuw 1987) is taken, from about the fourth root of the library
 upwards: silhouettes of music fall steadily, and two halves of a library say little about it.
 
-*HDBSCAN* (Campello, Moulavi & Sander 2013) on the first 10 principal components finds the dense
-places only, and leaves the tracks between them as noise. Of more than 20,000 tracks it sees so many
-drawn ones; each other track goes where the nearest drawn one went.
+*HDBSCAN* (Campello, Moulavi & Sander 2013) on the first 10 principal components finds dense
+regions only, and leaves the tracks between them as noise. Of more than 20,000 tracks so many are
+clustered, drawn at random; each other track joins the cluster of its nearest drawn one.
 
-A cluster is named by its telling tags (`tag_profile`) and shown by its most central tracks. The
+A cluster is named by its distinctive tags (`tag_profile`) and shown by its most central tracks. The
 same library and seed give the same clusters under the same names, the largest first.
 """
 
@@ -34,7 +34,7 @@ Vectors: TypeAlias = "NDArray[np.float32]"
 
 METHODS = ("kmeans", "hdbscan")
 MOST_CLUSTERS = 30
-"""Tried at most when k is chosen."""
+"""Largest k tried when k is chosen."""
 NOISE = -1
 
 _CENTRAL = 5
@@ -67,11 +67,11 @@ class Cluster:
     number : int
         From 1, the largest cluster first.
     name : str
-        Its most telling tags; no two clusters have the same.
+        Its most distinctive tags; no two clusters have the same.
     tags : tuple of GroupTag
-        Most telling first.
+        Most distinctive first.
     moods : tuple of GroupTag
-        Those of all its telling tags that say how it feels.
+        Those of its distinctive tags that name a mood.
     central : tuple of CentralTrack
     ids : tuple of int
         All its tracks, most central first.
@@ -139,7 +139,7 @@ def find_clusters(
     )
     return Clusters(
         method,
-        _described(recommender, ids, vectors, labels),
+        _describe_clusters(recommender, ids, vectors, labels),
         tuple(ids[labels == NOISE].tolist()),
         silhouette(vectors, labels, seed=seed),
     )
@@ -224,13 +224,13 @@ def _kmeans(vectors: Vectors, count: int, *, seed: int) -> NDArray[np.int64]:
 
 
 def _draw(count: int, most: int, *, seed: int) -> NDArray[np.int64]:
-    """Places of at most so many of count, ascending."""
+    """At most `most` of `count` row numbers, drawn at random, ascending."""
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
 
 
-def _described(
+def _describe_clusters(
     recommender: Recommender,
     ids: NDArray[np.int64],
     vectors: Vectors,
@@ -240,15 +240,15 @@ def _described(
     tag_names = recommender.model.tag_names
     groups = [np.flatnonzero(labels == number) for number in np.unique(labels[labels != NOISE])]
     # Equal sizes in the order of their first track, so that names stay.
-    groups.sort(key=lambda places: (-len(places), places[0]))
+    groups.sort(key=lambda rows: (-len(rows), rows[0]))
     taken: set[str] = set()
     found = []
-    for number, places in enumerate(groups, start=1):
-        cosines = vectors[places] @ unit_mean(vectors[places])
+    for number, rows in enumerate(groups, start=1):
+        cosines = vectors[rows] @ unit_mean(vectors[rows])
         order = np.argsort(-cosines, kind="stable")
-        tags = characteristic_tags(recommender.activations(ids[places]), background, tag_names)
+        tags = characteristic_tags(recommender.activations(ids[rows]), background, tag_names)
         central = order[:_CENTRAL]
-        tracks = recommender.tracks(ids[places[central]])
+        tracks = recommender.tracks(ids[rows[central]])
         found.append(
             Cluster(
                 number,
@@ -259,7 +259,7 @@ def _described(
                     CentralTrack(track.id, display_name(track), round(float(cosine), 3))
                     for track, cosine in zip(tracks, cosines[central], strict=True)
                 ),
-                tuple(ids[places[order]].tolist()),
+                tuple(ids[rows[order]].tolist()),
             )
         )
     return tuple(found)
@@ -277,12 +277,12 @@ def _name(tags: list[GroupTag], taken: set[str]) -> str:
 
 
 def _apart(words: list[str]) -> list[str]:
-    """Tags without those that say again what one before them said: rock, but no indie rock."""
+    """Tags that share no word with an earlier one: rock, but no indie rock."""
     kept: list[str] = []
-    said: set[str] = set()
+    seen: set[str] = set()
     for words_of_tag, tag in ((word.casefold().split(), word) for word in words):
         stems = {word[:_STEM] for word in words_of_tag}
-        if not stems & said:
+        if not stems & seen:
             kept.append(tag)
-        said |= stems
+        seen |= stems
     return kept

@@ -1,8 +1,8 @@
-"""Near-duplicates of a whole library: a recording twice, a cut, another version.
+"""Near-duplicates of a whole library: a recording twice, a cut, another mix.
 
-Vectors and durations propose pairs, and the sound decides: the outlines of both files are aligned.
-What correlates is sure; what correlates less, or hardly but has the same name, is likely another
-version. Of what could not be heard closeness, durations and names tell. Tracks are grouped and
+Vectors and durations propose pairs, and the sound decides: the fingerprints of both files are
+aligned. What correlates is sure; what correlates less, or hardly but has the same name, is likely.
+Files that could not be decoded are judged by cosine, duration and name. Tracks are grouped and
 shown with the evidence; nothing is ever deleted.
 """
 
@@ -39,7 +39,7 @@ CANDIDATES = ((1.0, 0.75), (15.0, 0.85), (np.inf, 0.92))
 NAMED_COSINE = 0.7
 """The cosine from which two tracks of one artist and title are candidates."""
 TIED_S = 0.2
-"""Models hear loudness and bad coders, which leave durations alone: so near they are a tie ..."""
+"""Loudness and lossy coders change embeddings, but not durations: tracks so close are a tie ..."""
 TIED_COSINE = 0.4
 """... and such a pair is a candidate from this cosine on."""
 MOST_TIED = 50_000
@@ -47,15 +47,15 @@ MOST_TIED = 50_000
 MOST_TIES = 20_000_000
 """Ties that are looked at for them: in a library of excerpts all durations are equal."""
 COMPARED_WHOLE = 50
-"""Of so many tracks all pairs are candidates: what is usual cannot be told from a few."""
+"""Of so many tracks all pairs are candidates: the background cosine of a few tracks is unknown."""
 PARTNERS = 8
 """Candidates a track has at most, the closest."""
-MOST_HEARD = 20_000
-"""Files heard at most, those of the closest pairs: some two hours on one core."""
+MOST_FILES = 20_000
+"""Files decoded at most, those of the closest pairs: some two hours on one core."""
 SURE_CORRELATION = 0.85
-"""Outlines that correlate this well are of one recording ..."""
+"""Fingerprints that correlate this well are of one recording ..."""
 LIKELY_CORRELATION = 0.6
-"""... and these share much: another mix, other words, a longer version. Drones reach 0.57."""
+"""... and these share much: another mix, other words, a longer take. Drones reach 0.57."""
 NAMED_CORRELATION = 0.3
 """As `LIKELY_CORRELATION`, of one artist and title: unlike music stays below 0.15."""
 _BLOCK = 1024
@@ -73,7 +73,7 @@ class Evidence:
     same_audio : bool
         The files hold the same encoded audio, bit for bit.
     alignment : Alignment or None
-        Of their outlines; None where the same audio made it needless or a file could not be heard.
+        Of their fingerprints; None where the audio is the same or a file could not be decoded.
     sure : bool
         The same recording: same audio, or a correlation of at least `SURE_CORRELATION`.
     """
@@ -108,25 +108,25 @@ class Duplicates:
         How many were compared.
     candidates : int
         Pairs that were looked into.
-    heard : int
-        Files that were listened to.
-    not_heard : int
+    decoded : int
+        Files that were decoded.
+    not_decoded : int
         Files that were not, because more than the limit were candidates.
     failures : tuple of (Track, str)
-        Tracks whose files could not be heard, and why.
+        Tracks whose files could not be decoded, and why.
     """
 
     groups: tuple[Group, ...]
     tracks: int
     candidates: int
-    heard: int
-    not_heard: int
+    decoded: int
+    not_decoded: int
     failures: tuple[tuple[Track, str], ...]
 
 
 @dataclass(frozen=True)
 class CandidatePairs:
-    """Pairs of places, closest first: first < second, int64 (pairs,); cosines float32 (pairs,)."""
+    """Pairs of rows, closest first: first < second, int64 (pairs,); cosines float32 (pairs,)."""
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
@@ -136,9 +136,9 @@ class CandidatePairs:
         """Count the pairs."""
         return len(self.first)
 
-    def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> CandidatePairs:
-        """Those at places."""
-        return CandidatePairs(self.first[places], self.second[places], self.cosines[places])
+    def at(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> CandidatePairs:
+        """The pairs at some rows."""
+        return CandidatePairs(self.first[rows], self.second[rows], self.cosines[rows])
 
 
 _NONE = CandidatePairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
@@ -147,20 +147,20 @@ _NONE = CandidatePairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0,
 def find_duplicates(
     recommender: Recommender,
     *,
-    most_heard: int = MOST_HEARD,
+    most_files: int = MOST_FILES,
     workers: int = 0,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Duplicates:
-    """Group the near-duplicates of a library, listening to the candidates.
+    """Near-duplicates of a library, in groups; the candidates are decoded and aligned.
 
     Parameters
     ----------
-    most_heard : int
-        Files to listen to at most; 0 tells from vectors, durations and names alone.
+    most_files : int
+        Files to decode at most; 0 judges by vectors, durations and names alone.
     workers : int
-        Processes that listen; 0 means one for each processor.
+        Processes that decode; 0 means one for each processor.
     on_progress : callable
-        Is told how many files were heard, of how many.
+        Called with how many files were decoded, of how many.
 
     Raises
     ------
@@ -185,36 +185,36 @@ def find_duplicates(
         facts.at(pairs.second),
         median_random_cosine=median_random_cosine,
     )
-    audible = _within(pairs, ~same_audio, most_heard)
-    heard, failures = _listen(
+    audible = _within(pairs, ~same_audio, most_files)
+    alignments, failures = _align_pairs(
         tracks, pairs.first[audible], pairs.second[audible], workers, on_progress
     )
     evidence = []
-    for place in range(len(pairs)):
-        one, other = int(pairs.first[place]), int(pairs.second[place])
+    for row in range(len(pairs)):
+        one, other = int(pairs.first[row]), int(pairs.second[row])
         found = Evidence(
             first=tracks[one].id,
             second=tracks[other].id,
-            cosine=round(float(pairs.cosines[place]), 4),
-            same_audio=bool(same_audio[place]),
+            cosine=round(float(pairs.cosines[row]), 4),
+            same_audio=bool(same_audio[row]),
             same_name=bool(facts.names[one] == facts.names[other] >= 0),
-            alignment=heard.get((one, other)),
-            sure=bool(same_audio[place]) or _aligned(heard.get((one, other)), SURE_CORRELATION),
+            alignment=alignments.get((one, other)),
+            sure=bool(same_audio[row]) or _aligned(alignments.get((one, other)), SURE_CORRELATION),
         )
         needed = NAMED_CORRELATION if found.same_name else LIKELY_CORRELATION
         if found.sure or (
-            looks_alike[place] if found.alignment is None else _aligned(found.alignment, needed)
+            looks_alike[row] if found.alignment is None else _aligned(found.alignment, needed)
         ):
             evidence.append(found)
-    all_places = np.union1d(pairs.first[~same_audio], pairs.second[~same_audio])
-    listened = np.union1d(pairs.first[audible], pairs.second[audible])
+    all_rows = np.union1d(pairs.first[~same_audio], pairs.second[~same_audio])
+    decoded = np.union1d(pairs.first[audible], pairs.second[audible])
     return Duplicates(
         groups=_groups({track.id: track for track in tracks}, evidence),
         tracks=len(tracks),
         candidates=len(pairs),
-        heard=len(listened) - len(failures),
-        not_heard=len(all_places) - len(listened),
-        failures=tuple((tracks[place], why) for place, why in failures.items()),
+        decoded=len(decoded) - len(failures),
+        not_decoded=len(all_rows) - len(decoded),
+        failures=tuple((tracks[row], why) for row, why in failures.items()),
     )
 
 
@@ -231,7 +231,7 @@ def candidates(
     vectors : float32 (n, dim)
         Unit length.
     facts : Facts (n,)
-    usual : float
+    median_random_cosine : float
         The median cosine of random pairs.
     """
     rows = np.asarray(vectors, dtype=np.float32)
@@ -299,62 +299,62 @@ def _tied(rows: NDArray[np.float32], facts: TrackFacts, lowest: float) -> Candid
 
 
 def _closest(pairs: CandidatePairs) -> NDArray[np.int64]:
-    """The places of pairs to keep: a track has `PARTNERS` partners, or is one of another."""
+    """Indices of the pairs to keep: a track has `PARTNERS` partners, or is one of another."""
     kept = []
     count: Counter[int] = Counter()
-    for place, pair in enumerate(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)):
+    for row, pair in enumerate(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)):
         if any(count[one] < PARTNERS for one in pair):
-            kept.append(place)
+            kept.append(row)
             count.update(pair)
     return np.array(kept, dtype=np.int64)
 
 
 def _within(pairs: CandidatePairs, wanted: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
-    """The places of the closest wanted pairs that need no more than `most` tracks."""
+    """Indices of the closest wanted pairs that need no more than `most` tracks."""
     tracks: set[int] = set()
     kept = []
-    for place in np.flatnonzero(wanted).tolist():
-        more = tracks | {int(pairs.first[place]), int(pairs.second[place])}
+    for row in np.flatnonzero(wanted).tolist():
+        more = tracks | {int(pairs.first[row]), int(pairs.second[row])}
         if len(more) > most:
             break
         tracks = more
-        kept.append(place)
+        kept.append(row)
     return np.array(kept, dtype=np.int64)
 
 
-def _listen(
+def _align_pairs(
     tracks: Sequence[Track],
     first: NDArray[np.int64],
     second: NDArray[np.int64],
     workers: int,
     on_progress: Callable[[int, int], None],
 ) -> tuple[dict[tuple[int, int], Alignment], dict[int, str]]:
-    """Alignments of pairs of places, and why some places could not be heard."""
+    """Alignments of pairs of tracks, and why some files could not be decoded."""
     partners: dict[int, set[int]] = defaultdict(set)
     for one, other in zip(first.tolist(), second.tolist(), strict=True):
         partners[one].add(other)
         partners[other].add(one)
-    # Group after group and by duration, so that an outline's pairs are soon done and it is let go.
+    # Group after group and by duration, so that a fingerprint is soon needed no more.
     head = connected_heads(len(tracks), first, second)
-    order = sorted(partners, key=lambda place: (head[place], tracks[place].duration_s))
+    order = sorted(partners, key=lambda row: (head[row], tracks[row].duration_s))
     fingerprints: dict[int, Fingerprint] = {}
     alignments: dict[tuple[int, int], Alignment] = {}
     failures: dict[int, str] = {}
     if not order:
         return alignments, failures
     with decoding_pool(min(workers or os.cpu_count() or 1, len(order))) as pool:
-        heard = pool.map(fingerprint_file, (tracks[place].path for place in order))
-        for number, (place, outline) in enumerate(zip(order, heard, strict=True)):
+        outcomes = pool.map(fingerprint_file, (tracks[row].path for row in order))
+        for number, (row, outcome) in enumerate(zip(order, outcomes, strict=True)):
             on_progress(number, len(order))
-            if isinstance(outline, AnalysisError):
-                failures[place] = str(outline)
+            if isinstance(outcome, AnalysisError):
+                failures[row] = str(outcome)
             else:
-                fingerprints[place] = outline
-            for partner in partners[place] & (fingerprints.keys() | failures.keys()) - {place}:
-                pair = (min(place, partner), max(place, partner))
-                if place in fingerprints and partner in fingerprints:
+                fingerprints[row] = outcome
+            for partner in partners[row] & (fingerprints.keys() | failures.keys()) - {row}:
+                pair = (min(row, partner), max(row, partner))
+                if row in fingerprints and partner in fingerprints:
                     alignments[pair] = align(fingerprints[pair[0]], fingerprints[pair[1]])
-                for one, done in ((place, partner), (partner, place)):
+                for one, done in ((row, partner), (partner, row)):
                     partners[one].discard(done)
                     if not partners[one]:
                         fingerprints.pop(one, None)
@@ -367,12 +367,12 @@ def _aligned(alignment: Alignment | None, correlation: float) -> bool:
 
 
 def _groups(tracks: dict[int, Track], evidence: Sequence[Evidence]) -> tuple[Group, ...]:
-    place = {track_id: number for number, track_id in enumerate(tracks)}
+    row = {track_id: number for number, track_id in enumerate(tracks)}
     ids = list(tracks)
 
     def components(links: Sequence[Evidence]) -> NDArray[np.int64]:
         return connected_heads(
-            len(ids), [place[one.first] for one in links], [place[one.second] for one in links]
+            len(ids), [row[one.first] for one in links], [row[one.second] for one in links]
         )
 
     recordings = components([one for one in evidence if one.sure])
@@ -383,12 +383,12 @@ def _groups(tracks: dict[int, Track], evidence: Sequence[Evidence]) -> tuple[Gro
             for one in evidence
             if one.sure == sure
             # What is sure already needs no likelihood.
-            and (sure or recordings[place[one.first]] != recordings[place[one.second]])
+            and (sure or recordings[row[one.first]] != recordings[row[one.second]])
         ]
         heads = components(links)
         by_head: dict[int, list[Evidence]] = defaultdict(list)
         for link in links:
-            by_head[int(heads[place[link.first]])].append(link)
+            by_head[int(heads[row[link.first]])].append(link)
         for _head, found in sorted(by_head.items()):
             members = sorted({one for link in found for one in (link.first, link.second)})
             groups.append(Group(sure, tuple(tracks[one] for one in members), tuple(found)))

@@ -2,7 +2,7 @@
 
     export(sound, "library.parquet")
 
-The file takes its place when it is complete: until then an older one stays as it is.
+The file is replaced when the new one is complete: until then an older one stays as it is.
 """
 
 from __future__ import annotations
@@ -67,20 +67,22 @@ def export(
     ExtraMissing
         pyarrow, for Parquet, is not installed.
     """
-    place = Path(path)
-    kind = kind or place.suffix.removeprefix(".").lower()
+    target = Path(path)
+    kind = kind or target.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
-        raise InvalidOption(f"{place} has no known format: choose of {', '.join(FORMATS)}")
-    if place.is_dir() or (place.exists() and not replace):
-        raise InvalidOption(f"{place} is there already: choose another name, or let it be replaced")
-    if not place.parent.is_dir():
-        raise InvalidOption(f"the folder {place.parent} is missing: make it first")
+        raise InvalidOption(f"{target} has no known format: choose of {', '.join(FORMATS)}")
+    if target.is_dir() or (target.exists() and not replace):
+        raise InvalidOption(
+            f"{target} is there already: choose another name, or let it be replaced"
+        )
+    if not target.parent.is_dir():
+        raise InvalidOption(f"the folder {target.parent} is missing: make it first")
     wanted = require_ids(sound, ids, on_missing=on_missing)
     if ids is not None and len(wanted) == 0:
-        raise InvalidOption(f"ids names no track of the catalog: {place} is not written")
+        raise InvalidOption(f"ids names no track of the catalog: {target} is not written")
     dim = sound.model.dim
     write = {"parquet": _write_parquet, "npz": _write_npz, "csv": _write_csv}[kind]
-    with atomic_write(place) as file:
+    with atomic_write(target) as file:
         write(file, stream_tracks(sound, wanted, block=block), len(wanted), dim)
     return len(wanted)
 

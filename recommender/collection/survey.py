@@ -1,7 +1,7 @@
-"""A library surveyed: all that its report tells, as plain figures.
+"""Figures about a library, for its report.
 
-Of a large library what takes a comparison of all tracks with all is told of `DRAWN` tracks drawn
-at random.
+What takes a comparison of all tracks with all is computed from at most `SAMPLE` tracks, drawn at
+random.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from recommender.collection.duplicates import Group
     from recommender.engine import Recommender
 
-DRAWN = 4_000
+SAMPLE = 4_000
 """Tracks that are compared with each other, and shown on the report's map, at most."""
 K = 5
 """Neighbours that are looked at."""
@@ -49,7 +49,7 @@ _SILHOUETTE = 2_000
 
 @dataclass(frozen=True)
 class GenreTags:
-    """A genre with the tags that set it apart from the library, most telling first."""
+    """A genre with the tags that set it apart from the library, most distinctive first."""
 
     genre: str
     tracks: int
@@ -92,7 +92,7 @@ class Outlier:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What there is to tell of a library.
+    """Figures about a library.
 
     Attributes
     ----------
@@ -101,13 +101,13 @@ class Survey:
     untagged : dict
         Tracks that name no title, artist, album, genre or year.
     separability : tuple of GenreDistance
-        The easiest genre to tell first; empty where there are not two genres.
+        The most separable genre first; empty where there are not two genres.
     precision, chance : float or None
         Over all seeds.
     compared : int
-        Tracks that outliers and separability are told of.
+        Tracks that outliers and separability are computed from.
     map : LibraryMap or None
-        Of up to `DRAWN` tracks, by genre; None of fewer than `FEWEST`.
+        Of up to `SAMPLE` tracks, by genre; None of fewer than `FEWEST`.
     clusters : Grouping or None
         The clusters of the tracks on the map.
     duplicates : tuple of Group
@@ -175,7 +175,7 @@ def survey(
     catalog : str
         The file that the recommender has opened; its failures and counts are read here.
     report : callable
-        Is told what comes next.
+        Called with what comes next.
 
     Raises
     ------
@@ -196,15 +196,15 @@ def survey(
     report("comparing tracks")
     rng = np.random.default_rng(seed)
     drawn = np.arange(len(ids))
-    if len(ids) > DRAWN:
-        drawn = np.sort(rng.choice(len(ids), DRAWN, replace=False))
+    if len(ids) > SAMPLE:
+        drawn = np.sort(rng.choice(len(ids), SAMPLE, replace=False))
     vectors = recommender.vectors(ids[drawn])
-    some = [tracks[place] for place in drawn.tolist()]
+    some = [tracks[row] for row in drawn.tolist()]
     labels = _labels(genre, drawn)
     distances, precision, chance = _separability(vectors, labels, some, seed=seed)
     outliers = _outliers(some, vectors)
     report("grouping near-duplicates")
-    duplicates = find_duplicates(recommender, most_heard=0).groups if len(ids) > 1 else ()
+    duplicates = find_duplicates(recommender, most_files=0).groups if len(ids) > 1 else ()
     library_map, clusters = None, None
     if len(ids) >= FEWEST:
         report("clustering")
@@ -258,8 +258,8 @@ def survey(
     )
 
 
-def _labels(genre: Grouping, places: NDArray[np.int64]) -> list[str]:
-    groups = genre.group_of[places].tolist()
+def _labels(genre: Grouping, rows: NDArray[np.int64]) -> list[str]:
+    groups = genre.group_of[rows].tolist()
     return [genre.names[group] if group >= 0 else "" for group in groups]
 
 
@@ -274,17 +274,17 @@ def _separability(
     artists = [artist_key(track.artist) if track.artist else "" for track in tracks]
     scores = retrieval(cosines(vectors), {"genre": Question(wanted, artists)}, ks=(K,))["genre"]
     silhouettes = _silhouettes(vectors, wanted, seed=seed)
-    seeds = np.array([wanted[place] for place in scores.seeds.tolist()], dtype=object)
+    seeds = np.array([wanted[row] for row in scores.seeds.tolist()], dtype=object)
     found = []
     for label in sorted(large):
         own = seeds == label
-        heard = bool(own.any())
+        known = bool(own.any())
         found.append(
             GenreDistance(
                 label,
                 counts[label],
-                round(float(scores.values[own, 0].mean()), 4) if heard else None,
-                round(float(scores.chance[own].mean()), 4) if heard else None,
+                round(float(scores.values[own, 0].mean()), 4) if known else None,
+                round(float(scores.chance[own].mean()), 4) if known else None,
                 silhouettes.get(label),
             )
         )
@@ -306,7 +306,7 @@ def _silhouettes(
     inside = np.flatnonzero([bool(label) for label in labels])
     if len(inside) > _SILHOUETTE:
         inside = np.random.default_rng(seed).choice(inside, _SILHOUETTE, replace=False)
-    names = np.array([labels[place] for place in inside.tolist()])
+    names = np.array([labels[row] for row in inside.tolist()])
     if not 2 <= len(np.unique(names)) < len(names):
         return {}
     values = silhouette_samples(vectors[inside], names)
@@ -331,12 +331,12 @@ def _outliers(tracks: Sequence[Track], vectors: NDArray[np.float32]) -> tuple[Ou
     order = np.argsort(mean, kind="stable")[: min(OUTLIERS, count // 4)]
     return tuple(
         Outlier(
-            tracks[place].id,
-            display_name(tracks[place]),
-            round(float(mean[place]), 4),
-            display_name(tracks[closest[place]]),
+            tracks[row].id,
+            display_name(tracks[row]),
+            round(float(mean[row]), 4),
+            display_name(tracks[closest[row]]),
         )
-        for place in order.tolist()
+        for row in order.tolist()
     )
 
 
@@ -350,7 +350,7 @@ def _genre_tags(
         own = ids[genre.group_of == number]
         if len(own) < FEWEST:
             break
-        tags = characteristic_tags(recommender.activations(own[:DRAWN]), background, names)
+        tags = characteristic_tags(recommender.activations(own[:SAMPLE]), background, names)
         found.append(GenreTags(genre.names[number], len(own), tuple(tags[:TAGS])))
     return tuple(found)
 

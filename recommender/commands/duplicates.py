@@ -55,7 +55,7 @@ def duplicates(
     with Recommender.open(catalog) as recommender, progress_bar() as show:
         found = find_duplicates(
             recommender,
-            most_heard=max_files,
+            most_files=max_files,
             workers=workers or 0,
             on_progress=lambda done, total: show("aligning", done, total),
         )
@@ -63,10 +63,10 @@ def duplicates(
     for track, why in found.failures:
         print_message(f"track {track.id} was not decoded: {why}")
     # Who asks for none has chosen so.
-    if found.not_heard and max_files:
+    if found.not_decoded and max_files:
         print_message(
-            f"{count_noun(found.not_heard, 'candidate file')} more not decoded: "
-            f"raise --max-files to {found.heard + len(found.failures) + found.not_heard}"
+            f"{count_noun(found.not_decoded, 'candidate file')} more not decoded: "
+            f"raise --max-files to {found.decoded + len(found.failures) + found.not_decoded}"
         )
     if as_json:
         print_json(_as_json(found, groups))
@@ -76,7 +76,7 @@ def duplicates(
     groups_of_all = "group" if sum(counts) == 1 else "groups"
     click.echo(
         f"{kinds} {groups_of_all} among {count_noun(found.tracks, 'track')}, "
-        f"{count_noun(found.heard, 'file')} decoded"
+        f"{count_noun(found.decoded, 'file')} decoded"
     )
     if groups:
         click.echo()
@@ -127,8 +127,8 @@ def _as_json(found: Duplicates, groups: list[Group]) -> dict[str, object]:
     return {
         "tracks": found.tracks,
         "candidates": found.candidates,
-        "decoded": found.heard,
-        "not_decoded": found.not_heard,
+        "decoded": found.decoded,
+        "not_decoded": found.not_decoded,
         "groups": [
             {
                 "sure": group.sure,

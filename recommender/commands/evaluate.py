@@ -63,19 +63,19 @@ def evaluate(
     click.echo(f"{tracks} tracks, model {printable(model)}")
     for finding in findings:
         _print(finding)
-    unusual = [finding.title for finding in findings if finding.as_usual is False]
+    unusual = [finding.title for finding in findings if finding.is_typical is False]
     verdict = f"unusual: {', '.join(unusual)}" if unusual else "nothing unusual"
     click.echo(f"\n{verdict}")
 
 
 def _words(finding: Finding) -> dict[str, object]:
     words = asdict(finding)
-    return {name: words[name] for name in ("title", "value", "meaning", "as_usual")}
+    return {name: words[name] for name in ("title", "value", "meaning", "is_typical")}
 
 
 def _print(finding: Finding) -> None:
     width = min(LONGEST_LINE, shutil.get_terminal_size((LONGEST_LINE, 24)).columns)
-    mark = "!" if finding.as_usual is False else " "
+    mark = "!" if finding.is_typical is False else " "
     click.echo()
     click.echo(f"{mark} {finding.title}: {printable(finding.value)}")
     click.echo(

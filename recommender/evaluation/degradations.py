@@ -1,7 +1,6 @@
-"""Altered copies of a track: what a library has of one recording, written to files.
+"""Altered copies of a track, written to files: encoded again, louder, softer, low-passed, cut ...
 
-Encoded again, louder, softer, without its heights, with other channels, cut. A model that knows
-music by its sound hears all of them as the same.
+Their embeddings should be near that of the track.
 """
 
 from __future__ import annotations

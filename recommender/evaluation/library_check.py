@@ -1,9 +1,8 @@
-"""A check-up of anybody's library: do its answers hang together? Needs no labels.
+"""Checks of a library's answers that need no labels.
 
-A part of a track, heard anew from its file, should lead back to the track, and so should the track
-encoded again; songs of an album should be near each other; no track should be everybody's
-neighbour. Each finding says what its numbers mean and what is usual, so that it can be settled
-whether the results only feel off.
+The nearest track to a part of a track, and to the track encoded again, should be that track; songs
+of an album should be near each other; no track should be the neighbour of very many. Each finding
+says what its numbers mean and which values are typical.
 """
 
 from __future__ import annotations
@@ -30,37 +29,37 @@ if TYPE_CHECKING:
     from recommender.evaluation.robustness import Progress
 
 MOST_SEEDS = 20_000
-"""A larger library is asked from so many of its tracks, drawn at random."""
+"""Query tracks at most; of a larger library so many are drawn at random."""
 FEWEST_TRACKS = 3
 
 _BATCH = 200
-_MISSES_TOLD = 5
+_LISTED = 5
 
-# Below these something is unusual. Song clips and game soundtracks with MusiCNN are well above
+# Values below these are atypical. Song clips and game soundtracks with MusiCNN are well above
 # them; published systems reach two thirds of their tracks (Flexer & Stevens 2018).
-_USUAL_CROPS = 0.8
-_USUAL_COPIES = 0.95
-_USUAL_LIFT = 3.0
-_USUAL_REACH = 0.6
+_MIN_CROPS_FOUND = 0.8
+_MIN_COPIES_FOUND = 0.95
+_MIN_LIFT = 3.0
+_MIN_REACH = 0.6
 # Above these.
-_USUAL_HUB = 0.1
-_USUAL_MEDIAN = 0.9
+_MAX_HUB_SHARE = 0.1
+_MAX_MEDIAN_COSINE = 0.9
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes
     ----------
     key : str
         Its stable name, for JSON.
     title, value, meaning : str
-        For people: what was looked at, what was found, one sentence about what that means.
+        For people: what was checked, the result, and a sentence about its meaning.
     figures : mapping
         The numbers as plain values.
-    as_usual : bool or None
-        Whether it is as in most libraries; None where nothing is usual, or nothing was measured.
+    is_typical : bool or None
+        Whether it is as in most libraries; None where that is unknown, or nothing was measured.
     """
 
     key: str
@@ -68,20 +67,20 @@ class Finding:
     value: str
     meaning: str
     figures: Mapping[str, object] = field(default_factory=dict)
-    as_usual: bool | None = None
+    is_typical: bool | None = None
 
 
 def check_library(
     recommender: Recommender, *, sample: int, seed: int, progress: Progress
 ) -> list[Finding]:
-    """Look at all of a library.
+    """Findings about a library.
 
     Parameters
     ----------
     sample : int
-        How many tracks are heard anew; 0 hears none.
+        How many tracks are copied and embedded anew; 0 leaves these checks out.
     seed : int
-        Of what is drawn: tracks, pairs, bootstraps.
+        Of all that is random: tracks, pairs, bootstraps.
 
     Raises
     ------
@@ -97,23 +96,23 @@ def check_library(
         )
     rng = np.random.default_rng(seed)
     tracks = recommender.tracks(ids)
-    heard = _heard_anew(recommender, tracks, sample, rng, progress) if sample else []
-    asked = np.arange(len(ids))
+    copies = _check_copies(recommender, tracks, sample, rng, progress) if sample else []
+    queries = np.arange(len(ids))
     if len(ids) > MOST_SEEDS:
-        asked = np.sort(rng.choice(len(ids), MOST_SEEDS, replace=False))
-    neighbours, cosines = _neighbours(recommender, ids, asked, progress)
+        queries = np.sort(rng.choice(len(ids), MOST_SEEDS, replace=False))
+    neighbours, cosines = _neighbours(recommender, ids, queries, progress)
     hubs = hubness(neighbours, len(ids))
     return [
-        *heard,
-        _same("album", _albums(tracks), asked, neighbours, seed=seed),
-        _same("artist", _artists(tracks), asked, neighbours, seed=seed),
+        *copies,
+        _same("album", _albums(tracks), queries, neighbours, seed=seed),
+        _same("artist", _artists(tracks), queries, neighbours, seed=seed),
         _reach(hubs, seed=seed),
         _greatest_hub(hubs, tracks, seed=seed),
-        _cosines(recommender.vectors(ids[asked]), cosines, seed=seed),
+        _cosines(recommender.vectors(ids[queries]), cosines, seed=seed),
     ]
 
 
-def _heard_anew(
+def _check_copies(
     recommender: Recommender,
     tracks: Sequence[Track],
     sample: int,
@@ -123,17 +122,17 @@ def _heard_anew(
     short = [track for track in tracks if track.duration_s <= LONGEST_S]
     drawn = rng.permutation(len(short))[:sample]
     try:
-        found = copy_lookups(recommender, [short[place] for place in drawn], progress=progress)
+        found = copy_lookups(recommender, [short[row] for row in drawn], progress=progress)
     except (ModelError, ModelMismatch) as error:
-        return [_unheard(str(error))]
+        return [_not_measured(str(error))]
     if not found.crops:
         longest = f"no track is shorter than {LONGEST_S / 60:.0f} minutes"
-        return [_unheard(found.failures[-1] if found.failures else longest)]
+        return [_not_measured(found.failures[-1] if found.failures else longest)]
     return [_crops(found), *_encodings(found)]
 
 
-def _unheard(reason: str) -> Finding:
-    return Finding("heard_anew", "tracks heard anew", "not measured", reason)
+def _not_measured(reason: str) -> Finding:
+    return Finding("copies", "copies of tracks", "not measured", reason)
 
 
 def _crops(found: Lookups) -> Finding:
@@ -141,13 +140,13 @@ def _crops(found: Lookups) -> Finding:
     return Finding(
         "crops",
         "a part finds its track",
-        _told(found.crops, figures)
+        _describe_lookups(found.crops, figures)
         + (f"; {len(found.failures)} could not be analysed" if found.failures else ""),
-        f"{CROP_S:.0f} s from the beginning or the middle of a track should lead back to it; where "
-        "they do not, the model hears other parts of the track as other music. In the first "
-        f"{FIRST}: usually at least {_USUAL_CROPS:.0%}.",
+        f"{CROP_S:.0f} s from the beginning or the middle of a track should be nearest to it; "
+        "where they are not, the model embeds other parts of the track as other music. In the "
+        f"first {FIRST}: typically at least {_MIN_CROPS_FOUND:.0%}.",
         figures,
-        _share_within(found.crops, FIRST) >= _USUAL_CROPS,
+        _share_within(found.crops, FIRST) >= _MIN_CROPS_FOUND,
     )
 
 
@@ -159,12 +158,12 @@ def _encodings(found: Lookups) -> list[Finding]:
             Finding(
                 kind.lower().replace(" ", "_"),
                 f"encoded as {kind}, a track finds itself",
-                _told(lookups, figures),
-                "The same sound in another file should stay the nearest; where it does not, bad "
-                "copies sound like other music to the model. First: usually at least "
-                f"{_USUAL_COPIES:.0%}.",
+                _describe_lookups(lookups, figures),
+                "The same sound in another file should stay the nearest; where it does not, "
+                "lossy copies are like other music to the model. First: typically at least "
+                f"{_MIN_COPIES_FOUND:.0%}.",
                 figures,
-                _share_within(lookups, 1) >= _USUAL_COPIES,
+                _share_within(lookups, 1) >= _MIN_COPIES_FOUND,
             )
         )
     middle = float(np.median(found.between))
@@ -173,7 +172,7 @@ def _encodings(found: Lookups) -> list[Finding]:
             "between_encodings",
             "the two encodings of a track",
             f"median cosine {middle:.3f}, least {min(found.between):.3f}",
-            "How alike two bad copies of one recording are to the model: near 1 is best.",
+            "Cosine of two lossy copies of one recording: near 1 is best.",
             {"median_cosine": round(middle, 4), "least_cosine": round(min(found.between), 4)},
         )
     )
@@ -194,12 +193,12 @@ def _figures_of(lookups: Sequence[Lookup]) -> dict[str, object]:
         "least_cosine": round(min(one.cosine for one in lookups), 4),
         "missed": [
             {"track": one.track, "rank": one.rank, "nearest": one.instead}
-            for one in missed[:_MISSES_TOLD]
+            for one in missed[:_LISTED]
         ],
     }
 
 
-def _told(lookups: Sequence[Lookup], figures: Mapping[str, object]) -> str:
+def _describe_lookups(lookups: Sequence[Lookup], figures: Mapping[str, object]) -> str:
     count = len(lookups)
     first = round(_share_within(lookups, 1) * count)
     within = round(_share_within(lookups, FIRST) * count)
@@ -210,17 +209,17 @@ def _told(lookups: Sequence[Lookup], figures: Mapping[str, object]) -> str:
 
 
 def _neighbours(
-    recommender: Recommender, ids: NDArray[np.int64], asked: NDArray[np.int64], progress: Progress
+    recommender: Recommender, ids: NDArray[np.int64], queries: NDArray[np.int64], progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Places (asked, k) of what people are answered, -1 for none, and the cosines."""
-    places, cosines = [], []
-    for start in range(0, len(asked), _BATCH):
-        batch = asked[start : start + _BATCH]
+    """Rows (queries, k) of the neighbours that `similar` gives, -1 for none, and their cosines."""
+    rows, cosines = [], []
+    for start in range(0, len(queries), _BATCH):
+        batch = queries[start : start + _BATCH]
         found, scores = recommender.neighbours(ids[batch], min(FIRST, len(ids) - 1))
-        places.append(np.where(found >= 0, np.searchsorted(ids, found), -1))
+        rows.append(np.where(found >= 0, np.searchsorted(ids, found), -1))
         cosines.append(scores)
-        progress("asking for neighbours", start + len(batch), len(asked))
-    return np.concatenate(places), np.concatenate(cosines)
+        progress("finding neighbours", start + len(batch), len(queries))
+    return np.concatenate(rows), np.concatenate(cosines)
 
 
 def _artists(tracks: Sequence[Track]) -> list[str]:
@@ -240,7 +239,7 @@ def _albums(tracks: Sequence[Track]) -> list[str]:
 def _same(
     what: str,
     labels: Sequence[str],
-    asked: NDArray[np.int64],
+    queries: NDArray[np.int64],
     neighbours: NDArray[np.int64],
     *,
     seed: int,
@@ -250,26 +249,26 @@ def _same(
         np.array(labels, dtype=str), return_inverse=True, return_counts=True
     )
     others = np.where(names == "", 0, counts - 1)[codes]
-    rows = np.flatnonzero(others[asked] > 0)
+    rows = np.flatnonzero(others[queries] > 0)
     key, title = f"same_{what}", f"neighbours of the same {what}"
     if len(rows) == 0:
         return Finding(
             key, title, "not measured", f"No {what} tag is shared by two tracks of the catalog."
         )
     found = neighbours[rows]
-    hits = (codes[found] == codes[asked[rows], np.newaxis]) & (found >= 0)
+    hits = (codes[found] == codes[queries[rows], np.newaxis]) & (found >= 0)
     there = np.maximum((found >= 0).sum(1), 1)
     values = np.stack([hits[:, :k].sum(1) / np.minimum(k, there) for k in KS], axis=1)
     low, high = interval(values, seed=seed)
     means = values.mean(0)
-    chance = float((others[asked[rows]] / (len(labels) - 1)).mean())
+    chance = float((others[queries[rows]] / (len(labels) - 1)).mean())
     return Finding(
         key,
         title,
         f"{means[0]:.0%} of the first, {means[1]:.0%} of the first {KS[1]} "
         f"(by chance {chance:.1%})",
         f"Songs of one {what} often sound alike, so their share should be far above chance: "
-        f"usually at least {_USUAL_LIFT:.0f} times it. Not all should be: other music may be as "
+        f"typically at least {_MIN_LIFT:.0f} times it. Not all should be: other music may be as "
         "near.",
         {
             "seeds": len(rows),
@@ -280,7 +279,7 @@ def _same(
                 for k, a, b in zip(KS, low, high, strict=True)
             },
         },
-        bool(means[0] >= min(_USUAL_LIFT * chance, (1 + chance) / 2)),
+        bool(means[0] >= min(_MIN_LIFT * chance, (1 + chance) / 2)),
     )
 
 
@@ -288,21 +287,21 @@ def _reach(hubs: Hubness, *, seed: int) -> Finding:
     low, high = hubs.interval(seed=seed)[:, 1]
     return Finding(
         "reach",
-        "tracks that anybody finds",
-        f"{hubs.reach:.0%} are among the first {FIRST} of some track",
-        "The rest is never recommended, whatever is played. Published systems reach two thirds.",
+        "tracks that are found",
+        f"{hubs.reach:.0%} are among the first {FIRST} of another track",
+        "The others are never recommended. Published systems reach two thirds.",
         {
             "reach": round(hubs.reach, 4),
             "interval": [round(float(low), 4), round(float(high), 4)],
             "seeds": hubs.seeds,
         },
-        hubs.reach >= _USUAL_REACH if hubs.seeds == len(hubs.occurrences) else None,
+        hubs.reach >= _MIN_REACH if hubs.seeds == len(hubs.occurrences) else None,
     )
 
 
 def _greatest_hub(hubs: Hubness, tracks: Sequence[Track], *, seed: int) -> Finding:
     low, high = hubs.interval(seed=seed)[:, 0]
-    greatest = np.argsort(-hubs.occurrences, kind="stable")[:_MISSES_TOLD]
+    greatest = np.argsort(-hubs.occurrences, kind="stable")[:_LISTED]
     share = hubs.largest / hubs.seeds
     hub = tracks[int(greatest[0])]
     return Finding(
@@ -310,8 +309,8 @@ def _greatest_hub(hubs: Hubness, tracks: Sequence[Track], *, seed: int) -> Findi
         "the greatest hub",
         f"{display_name(hub)}: among the first {FIRST} of {hubs.largest} tracks "
         f"(skewness {hubs.skewness:.2f})",
-        "A track that is near to many is answered too often; listen whether it fits them. Usually "
-        f"it is among the first {FIRST} of at most {_USUAL_HUB:.0%} of the tracks, or of "
+        "A track that is near to many is recommended too often; check that it fits them. Typically "
+        f"it is among the first {FIRST} of at most {_MAX_HUB_SHARE:.0%} of the tracks, or of "
         f"{5 * FIRST}.",
         {
             "skewness": round(hubs.skewness, 4),
@@ -319,14 +318,14 @@ def _greatest_hub(hubs: Hubness, tracks: Sequence[Track], *, seed: int) -> Findi
             "largest": hubs.largest,
             "hubs": [
                 {
-                    "id": tracks[place].id,
-                    "track": display_name(tracks[place]),
-                    "occurrences": int(hubs.occurrences[place]),
+                    "id": tracks[row].id,
+                    "track": display_name(tracks[row]),
+                    "occurrences": int(hubs.occurrences[row]),
                 }
-                for place in greatest.tolist()
+                for row in greatest.tolist()
             ],
         },
-        share <= _USUAL_HUB or hubs.largest <= 5 * FIRST,
+        share <= _MAX_HUB_SHARE or hubs.largest <= 5 * FIRST,
     )
 
 
@@ -343,8 +342,8 @@ def _cosines(vectors: NDArray[np.float32], nearest: NDArray[np.float32], *, seed
         f"random pairs {at['p50']:.2f} ({at['p1']:.2f} to {at['p99']:.2f}), "
         f"first neighbour {first:.2f}, {nearest.shape[1]}th {last:.2f}",
         "How alike two tracks drawn at random are (median, 98 % of the pairs) and how alike "
-        "neighbours are: the wider apart, the more an answer says. Random pairs usually lie "
-        f"below {_USUAL_MEDIAN}.",
+        "neighbours are: the wider apart, the more an answer says. Random pairs typically lie "
+        f"below {_MAX_MEDIAN_COSINE}.",
         {"random_pairs": at, "first_neighbour": first, f"neighbour_{nearest.shape[1]}": last},
-        at["p50"] < _USUAL_MEDIAN and first > at["p50"],
+        at["p50"] < _MAX_MEDIAN_COSINE and first > at["p50"],
     )

@@ -1,4 +1,4 @@
-"""How good an order of tracks is: measures over arrays, each with the values that it is a mean of.
+"""Metrics of rankings over arrays, each with the values that it is the mean of.
 
 What is measured is a `Similarity`, so that embeddings, a baseline by other features and an order by
 popularity are judged by the same lines. It is asked for blocks of seeds: 100,000 tracks need no
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = NDArray[np.float32]
-Places: TypeAlias = NDArray[np.int64]
-"""Places in the row of all tracks that is measured: 0 to n - 1."""
-Similarity: TypeAlias = Callable[[Places], Vectors]
-"""Of seeds, places (b,), to how near each of all n tracks is to them, (b, n); more is nearer."""
+Rows: TypeAlias = NDArray[np.int64]
+"""Numbers of tracks, 0 to n - 1, as rows of the vectors that are measured."""
+Similarity: TypeAlias = Callable[[Rows], Vectors]
+"""Similarity (b, n) of seeds, rows (b,), to all n tracks; more is nearer."""
 
 KS = (1, 5, 10)
 FIRST = 10
@@ -84,14 +84,14 @@ class Scores:
     measures : tuple of str
         Names of the columns of `values`.
     seeds : int64 (s,)
-        Their places, ascending.
+        Their rows, ascending.
     values : float64 (s, measures)
     chance : float64 (s,)
         Share of hits among all of the seed's neighbours: P@k of an order drawn at random.
     """
 
     measures: tuple[str, ...]
-    seeds: Places
+    seeds: Rows
     values: Floats
     chance: Floats
 
@@ -122,7 +122,7 @@ class Hubness:
         How many were asked.
     """
 
-    occurrences: Places
+    occurrences: Rows
     seeds: int
 
     @property
@@ -187,11 +187,11 @@ def retrieval(
     questions: Mapping[str, Question],
     *,
     ks: Sequence[int] = KS,
-    seeds: Places | None = None,
+    seeds: Rows | None = None,
 ) -> dict[str, Scores]:
     """Scores of each question, the tracks put in order once for all of them.
 
-    Equally near tracks are in the order of their places, as answers are.
+    Equally near tracks are in the order of their rows, as answers are.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def retrieval(
     questions : mapping of str to Question
         All of the same length n.
     seeds : int64, optional
-        Places to ask from, ascending; all of them if not given.
+        The queries, ascending; all rows by default.
 
     Raises
     ------
@@ -211,40 +211,40 @@ def retrieval(
     if len(lengths) != 1:
         raise ValueError(f"the questions are of the lengths {sorted(lengths)}, not of one")
     (length,) = lengths
-    asked = np.arange(length) if seeds is None else np.asarray(seeds, dtype=np.int64)
-    for block in _blocks(asked, length):
+    queries = np.arange(length) if seeds is None else np.asarray(seeds, dtype=np.int64)
+    for block in _blocks(queries, length):
         order = _in_order(similarity(block), block)
-        for place, row in zip(block.tolist(), order, strict=True):
+        for seed, row in zip(block.tolist(), order, strict=True):
             for judge in judges.values():
-                judge.look(place, row)
+                judge.add(seed, row)
     return {name: judge.scores() for name, judge in judges.items()}
 
 
 def nearest(
-    similarity: Similarity, length: int, k: int = FIRST, *, seeds: Places | None = None
-) -> Places:
-    """Places of the k nearest of each seed, (seeds, min(k, length - 1)), best first.
+    similarity: Similarity, length: int, k: int = FIRST, *, seeds: Rows | None = None
+) -> Rows:
+    """Rows of the k nearest of each seed, (seeds, min(k, length - 1)), best first.
 
     Parameters
     ----------
     length : int
         n, how many tracks there are.
     seeds : int64, optional
-        Places to ask from; all of them if not given.
+        The queries; all rows by default.
     """
-    asked = np.arange(length) if seeds is None else np.asarray(seeds, dtype=np.int64)
+    queries = np.arange(length) if seeds is None else np.asarray(seeds, dtype=np.int64)
     k = min(k, length - 1)
-    found = [_in_order(similarity(block), block, first=k) for block in _blocks(asked, length)]
+    found = [_in_order(similarity(block), block, first=k) for block in _blocks(queries, length)]
     return np.concatenate(found) if found else np.empty((0, k), dtype=np.int64)
 
 
-def hubness(neighbours: Places, length: int) -> Hubness:
+def hubness(neighbours: Rows, length: int) -> Hubness:
     """Count how often each of `length` tracks is among the nearest.
 
     Parameters
     ----------
     neighbours : int64 (seeds, k)
-        Places; -1 is none.
+        Rows; -1 is none.
     """
     there = neighbours[neighbours >= 0]
     return Hubness(np.bincount(there, minlength=length).astype(np.int64), len(neighbours))
@@ -307,7 +307,7 @@ class _Judge:
         self._seeds: list[int] = []
         self._rows: list[NDArray[np.float64]] = []
 
-    def look(self, seed: int, order: Places) -> None:
+    def add(self, seed: int, order: Rows) -> None:
         """Take in the order (n - 1,) of all other tracks from one seed."""
         code = self._codes[seed]
         if code < 0:
@@ -331,24 +331,24 @@ class _Judge:
         )
 
 
-def _codes(labels: Sequence[str]) -> Places:
+def _codes(labels: Sequence[str]) -> Rows:
     """Equal numbers for equal labels, -1 for none."""
     names, codes = np.unique(np.array(labels, dtype=str), return_inverse=True)
     return np.where(names[codes] == "", -1, codes).astype(np.int64)
 
 
-def _blocks(seeds: Places, length: int) -> Iterator[Places]:
+def _blocks(seeds: Rows, length: int) -> Iterator[Rows]:
     size = max(1, _BLOCK_VALUES // max(1, length))
     for start in range(0, len(seeds), size):
         yield seeds[start : start + size]
 
 
-def _in_order(similarity: Vectors, seeds: Places, *, first: int | None = None) -> Places:
-    """Places of the others (b, n - 1), or of the `first` of them, nearest first, then by place."""
+def _in_order(similarity: Vectors, seeds: Rows, *, first: int | None = None) -> Rows:
+    """Rows of the others (b, n - 1), or of the `first` of them, nearest first, then by row."""
     count = similarity.shape[1]
     # 0 is added because -0 equals it but has other bits.
     bits = (similarity.astype(np.float32) + np.float32(0)).view(np.uint32)
-    # Bits of floats as integers that grow as the floats fall. With the place below them they are
+    # Bits of floats as integers that grow as the floats fall. With the row below them they are
     # all different, so that any sort is a stable one: 18 times faster than a stable argsort.
     falling = np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFFFFFF))
     keys = falling.astype(np.uint64) << np.uint64(32) | np.arange(count, dtype=np.uint64)

@@ -88,33 +88,34 @@ def histogram(found: Histogram, *, caption: str, unit: str, divide: float = 1.0)
     edges = [edge / divide for edge in found.edges]
     wide, tall = _WIDTH / steps, _HEIGHT - _FOOT - _HEAD
     columns = []
-    for place, count in enumerate(found.counts):
+    for step, count in enumerate(found.counts):
         height = tall * count / largest
-        said = (
-            f"{edges[place]:g} to {edges[place + 1]:g} {unit}".rstrip()
+        label = (
+            f"{edges[step]:g} to {edges[step + 1]:g} {unit}".rstrip()
             + f": {tracks_in_words(count)}"
         )
         columns.append(
-            f'<rect x="{place * wide + 0.5:.1f}" y="{_HEAD + tall - height:.1f}" '
+            f'<rect x="{step * wide + 0.5:.1f}" y="{_HEAD + tall - height:.1f}" '
             f'width="{max(1.0, wide - 1):.1f}" height="{height:.1f}">'
-            f"<title>{text(said)}</title></rect>"
+            f"<title>{text(label)}</title></rect>"
         )
     # The most labels that do not touch.
     every = max(1, -(-steps // 7))
     ticks = "".join(
-        f'<text x="{place * wide:.1f}" y="{_HEIGHT - 6}">{edges[place]:g}</text>'
-        for place in range(0, steps + 1, every)
+        f'<text x="{step * wide:.1f}" y="{_HEIGHT - 6}">{edges[step]:g}</text>'
+        for step in range(0, steps + 1, every)
     )
-    told = [*([f"in {unit}"] if unit else []), f"median {_short((found.median or 0) / divide)}"]
+    notes = [*([f"in {unit}"] if unit else []), f"median {_short((found.median or 0) / divide)}"]
     if found.unknown:
-        told.append(f"{tracks_in_words(found.unknown)} without")
+        notes.append(f"{tracks_in_words(found.unknown)} without")
     return (
         f'<figure><figcaption>{text(caption)}</figcaption><svg class="histogram" role="img" '
         f'viewBox="-16 0 {_WIDTH + 32} {_HEIGHT}" aria-label="{text(caption)}: '
         f"{tracks_in_words(known)}, "
-        f'{text("; ".join(told))}"><text class="top" x="0" y="10">{tracks_in_words(largest)}</text>'
+        f'{text("; ".join(notes))}">'
+        f'<text class="top" x="0" y="10">{tracks_in_words(largest)}</text>'
         f'{"".join(columns)}<line x1="0" x2="{_WIDTH}" y1="{_HEAD + tall}" y2="{_HEAD + tall}"/>'
-        f'{ticks}</svg><p class="note">{text("; ".join(told))}</p></figure>'
+        f'{ticks}</svg><p class="note">{text("; ".join(notes))}</p></figure>'
     )
 
 
@@ -149,8 +150,8 @@ def legend(grouping: Grouping, letter: str) -> str:
     ]
     rest = grouping.sizes[count_coloured(grouping.names) :]
     if len(rest):
-        said = f"{len(rest):,} more {grouping.kind}s"
-        entries.append((f"{letter}x", said, int(rest.sum())))
+        label = f"{len(rest):,} more {grouping.kind}s"
+        entries.append((f"{letter}x", label, int(rest.sum())))
     none = int((grouping.group_of < 0).sum())
     if none:
         entries.append((f"{letter}n", f"no {grouping.kind}", none))

@@ -1,7 +1,7 @@
 """Two tracks side by side: where they agree, and which seconds of one are like which of the other.
 
 Every window of the first is compared with every window of the second. The best pairs are taken one
-after the other; no stretch of either track is told twice, so that one that is like everything does
+after the other, and none overlaps with an earlier one, so that a window that is similar to all does
 not hide the others.
 """
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from recommender.plots.signal_analysis import SignalAnalysis
 
 PAIRS = 5
-"""Pairs of windows told at most."""
+"""Most pairs of windows."""
 TAGS = 8
 COLOURS = ("#4e79a7", "#d9772b")
 
@@ -56,7 +56,7 @@ class Comparison:
     score : float or None
         Share of random pairs of the catalog that are less alike; None where there are none.
     tags : tuple of str
-        That both have and most tracks have not, the most telling first.
+        That both have and most tracks have not, the most distinctive first.
     tempo_bpm : float or None
         The second one's, where it is also the first one's.
     key_name : str or None
@@ -112,12 +112,12 @@ class Comparison:
                 f"key: {first.musical_key or 'none clear'} and {second.musical_key or 'none clear'}"
             )
         shared = ", ".join(self.tags)
-        sentences.append(f"tags of both: {shared}" if shared else "no telling tag in common")
+        sentences.append(f"tags of both: {shared}" if shared else "no distinctive tag in common")
         return sentences
 
 
 def compare(recommender: Recommender, first: str | int, second: str | int) -> Comparison:
-    """Hear two tracks or files and compare them; some seconds each.
+    """Comparison of two tracks or files, which takes some seconds each.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def compare(recommender: Recommender, first: str | int, second: str | int) -> Co
     one, other = read_signals(recommender, [first, second])
     cosine = float(inner_products(one.vector[np.newaxis], other.vector)[0])
     score = float(recommender.scores(cosine))
-    cosines = one.heard.vectors @ other.heard.vectors.T
+    cosines = one.analysis.vectors @ other.analysis.vectors.T
     return Comparison(
         one,
         other,
@@ -143,9 +143,9 @@ def compare(recommender: Recommender, first: str | int, second: str | int) -> Co
         shared_musical_key(one.descriptors, other.descriptors),
         matching_windows(
             cosines,
-            one.heard.windows_s,
-            other.heard.windows_s,
-            length_s=one.heard.window_s,
+            one.analysis.windows_s,
+            other.analysis.windows_s,
+            length_s=one.analysis.window_s,
             count=PAIRS,
         ),
         cosines,
@@ -161,7 +161,7 @@ def draw_comparison(found: Comparison) -> Figure:
         )
         for column, signal in enumerate((found.first, found.second)):
             top, middle, low = (figure.add_subplot(grid[row, column]) for row in range(3))
-            draw_waveform(top, signal.heard)
+            draw_waveform(top, signal.analysis)
             letter = "AB"[column]
             figure.text(
                 0.012,
@@ -182,15 +182,15 @@ def draw_comparison(found: Comparison) -> Figure:
                 ha="right",
             )
             top.set_title(f"{letter}: waveform")
-            levels = draw_spectrogram(middle, signal.heard)
-            chroma = draw_chroma(low, signal.heard)
+            levels = draw_spectrogram(middle, signal.analysis)
+            chroma = draw_chroma(low, signal.analysis)
             for axes in (top, middle, low):
-                axes.set_xlim(signal.heard.start_s, signal.heard.end_s)
+                axes.set_xlim(signal.analysis.start_s, signal.analysis.end_s)
                 if column:
                     axes.set_ylabel("")
             for axes in (top, middle):
                 axes.tick_params(labelbottom=False)
-            label_time(low, signal.heard)
+            label_time(low, signal.analysis)
         figure.colorbar(levels, cax=figure.add_subplot(grid[1, 2]), label="dB below the loudest")
         figure.colorbar(chroma, cax=figure.add_subplot(grid[2, 2]), label="of the strongest")
         _draw_tags(figure.add_subplot(grid[3, 0]), found)
@@ -220,7 +220,7 @@ def _draw_tags(axes: Axes, found: Comparison) -> None:
                 size=8,
                 color=FAINT,
             )
-    names = [one_line(found.first.tag_names[place], longest=20) for place in order]
+    names = [one_line(found.first.tag_names[row], longest=20) for row in order]
     axes.set_yticks(rows, names)
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlim(0, 1.15 * max(0.1, float(np.maximum(first, second)[order].max(initial=0))))
@@ -230,7 +230,7 @@ def _draw_tags(axes: Axes, found: Comparison) -> None:
 
 
 def _draw_matrix(figure: Figure, axes: Axes, bar: Axes, found: Comparison) -> None:
-    one, other = found.first.heard, found.second.heard
+    one, other = found.first.analysis, found.second.analysis
     values = found.cosines[np.isfinite(found.cosines)]
     image = axes.imshow(
         np.ma.masked_invalid(found.cosines),
@@ -263,31 +263,31 @@ def _draw_matrix(figure: Figure, axes: Axes, bar: Axes, found: Comparison) -> No
     axes.set_xlabel(axes.get_xlabel().replace("time", "B, time"))
     _label_first(axes, found)
     best = found.pairs[0] if found.pairs else None
-    told = (
+    best_pair = (
         ""
         if best is None
         else f"; most alike: A {format_clock(best.first_s)}, B {format_clock(best.second_s)} "
         f"({best.cosine:.2f})"
     )
-    axes.set_title(f"Which seconds are alike{told}")
+    axes.set_title(f"Which seconds are alike{best_pair}")
     figure.colorbar(image, cax=bar, label="cosine of windows")
 
 
 def _label_first(axes: Axes, found: Comparison) -> None:
     from matplotlib.ticker import FuncFormatter
 
-    heard = found.first.heard
-    if heard.end_s - heard.start_s < 90:
+    analysis = found.first.analysis
+    if analysis.end_s - analysis.start_s < 90:
         axes.set_ylabel("A, time in s")
         return
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _place: format_clock(at)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _position: format_clock(at)))
     axes.set_ylabel("A, time in min:s")
 
 
-def _middles(starts_s: NDArray[np.float64], heard: SignalAnalysis) -> tuple[float, float]:
+def _middles(starts_s: NDArray[np.float64], analysis: SignalAnalysis) -> tuple[float, float]:
     """Where the image of windows begins and ends, each drawn around its middle."""
-    first = float(starts_s[0]) + (heard.window_s - heard.window_hop_s) / 2
-    return first, first + len(starts_s) * heard.window_hop_s
+    first = float(starts_s[0]) + (analysis.window_s - analysis.window_hop_s) / 2
+    return first, first + len(starts_s) * analysis.window_hop_s
 
 
 def _among_pairs(score: float) -> str:

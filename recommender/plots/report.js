@@ -8,24 +8,24 @@
   const names = dots.map((dot) => dot.querySelector("title").textContent);
   const folded = (words) => words.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
   const searchable = names.map(folded);
-  const told = document.getElementById("told");
+  const status = document.getElementById("status");
   const search = document.getElementById("search");
   const buttons = [...plot.querySelectorAll("[data-group]")];
-  const hint = told.textContent;
+  const hint = status.textContent;
   let single = null;
 
   const show = () => {
     const words = folded(search.value).split(/\s+/).filter(Boolean);
     let found = 0;
-    dots.forEach((dot, place) => {
-      const asked = words.every((word) => searchable[place].includes(word));
-      const shown = asked && (!single || dot.classList.contains(single));
+    dots.forEach((dot, index) => {
+      const matches = words.every((word) => searchable[index].includes(word));
+      const shown = matches && (!single || dot.classList.contains(single));
       dot.classList.toggle("dim", !shown);
       found += shown;
     });
     buttons.forEach((button) =>
       button.setAttribute("aria-pressed", String(button.dataset.group === single)));
-    told.textContent = words.length || single ? `${found} of ${dots.length} tracks` : hint;
+    status.textContent = words.length || single ? `${found} of ${dots.length} tracks` : hint;
   };
   let last = null;
   const name = (event) => {
@@ -34,7 +34,7 @@
     last = dot;
     if (!dot) return;
     dot.classList.add("hit");
-    told.textContent = names[dots.indexOf(dot)];
+    status.textContent = names[dots.indexOf(dot)];
   };
   const map = document.getElementById("map");
   map.addEventListener("pointerover", name);

@@ -58,10 +58,10 @@ def write_page(found: Survey, *, title: str, today: date) -> bytes:
         ("music", "What there is", _music(found)),
         ("tags", "Tags of each genre", _tags(found)),
         ("mapped", "The map", _map(found)),
-        ("genres", "How well genres can be told", _separability(found)),
+        ("genres", "How separable genres are", _separability(found)),
         ("outliers", "Unlike all others", _outliers(found)),
         ("duplicates", "Near-duplicates", _duplicates(found)),
-        ("failures", "Files that could not be heard", _failures(found)),
+        ("failures", "Files that could not be analysed", _failures(found)),
     ]
     links = "".join(f'<li><a href="#{key}">{head}</a></li>' for key, head, _ in sections)
     body = "".join(
@@ -72,11 +72,11 @@ def write_page(found: Survey, *, title: str, today: date) -> bytes:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{text(title)}</title><style>{style}</style></head><body>"
-        f"<header><h1>{text(title)}</h1><p>{tracks_in_words(found.totals['tracks'])} as heard by "
+        f"<header><h1>{text(title)}</h1><p>{tracks_in_words(found.totals['tracks'])} analysed by "
         f"the model {text(found.model)}. Made by soundalike on {today.isoformat()}.</p>"
         f'<nav aria-label="Parts of the report"><ul>{links}</ul></nav></header>'
-        f"<main>{body}</main><footer>Sound alone was compared; names, genres and years are what "
-        "the files say of themselves. This page loads nothing from anywhere.</footer>"
+        f"<main>{body}</main><footer>Only sound was compared; names, genres and years come from "
+        "the files' tags. This page loads nothing from anywhere.</footer>"
         f"<script>{script}</script></body></html>\n"
     )
     return page.encode("utf-8", errors="replace")
@@ -97,8 +97,8 @@ def _overview(found: Survey) -> str:
         tiles.append((f"{totals['missing']:,}", "files missing"))
     listed = "".join(f"<li><b>{value}</b><span>{what}</span></li>" for value, what in tiles)
     lacking = [f"{count:,} name no {field}" for field, count in found.untagged.items() if count]
-    told = f"Of the tracks, {', '.join(lacking)}." if lacking else ""
-    return f'<ul class="tiles">{listed}</ul><p class="note">{told}</p>'
+    note = f"Of the tracks, {', '.join(lacking)}." if lacking else ""
+    return f'<ul class="tiles">{listed}</ul><p class="note">{note}</p>'
 
 
 def _music(found: Survey) -> str:
@@ -119,10 +119,10 @@ def _music(found: Survey) -> str:
         bars(found.formats, what="format", caption="Formats, tracks"),
     ]
     names = ("duration", "tempo", "year", "genre", "key", "format")
-    unsaid = [name for name, part in zip(names, drawn, strict=True) if not part]
+    missing = [name for name, part in zip(names, drawn, strict=True) if not part]
     parts = "".join(f'<div class="part">{part}</div>' for part in drawn if part)
-    told = f"Of no track the {' or '.join(unsaid)} is known." if unsaid else ""
-    return f'<div class="parts">{parts}</div><p class="note">{told}</p>'
+    note = f"Of no track the {' or '.join(missing)} is known." if missing else ""
+    return f'<div class="parts">{parts}</div><p class="note">{note}</p>'
 
 
 def _tags(found: Survey) -> str:
@@ -143,9 +143,9 @@ def _tags(found: Survey) -> str:
         for one in found.genre_tags
     ]
     return (
-        '<p class="about">What the model hears in each genre that it hears less in the rest: '
+        '<p class="about">Tags that are more probable in each genre than in the whole library: '
         "mean probability, and how many times that of the whole library.</p>"
-        + table(("genre", "tracks", "telling tags"), rows, caption="Tags of each genre")
+        + table(("genre", "tracks", "distinctive tags"), rows, caption="Tags of each genre")
     )
 
 
@@ -173,7 +173,7 @@ def _map(found: Survey) -> str:
         f"</legend>{choices}</fieldset>"
         '<label>Find <input type="search" id="search" placeholder="artist, title, genre"></label>'
         f'</div><div class="plot"><div>{map_svg(found.map, found.clusters)}'
-        '<p id="told" aria-live="polite">Point at a dot, or tap it, to see its name.</p></div>'
+        '<p id="status" aria-live="polite">Point at a dot, or tap it, to see its name.</p></div>'
         f"<div>{legend(found.map.grouping, 'g')}{legend(found.clusters, 'c')}</div></div></div>"
     )
 
@@ -190,7 +190,7 @@ def _separability(found: Survey) -> str:
         f'<p class="about">Of each track&#39;s {K} nearest neighbours by other artists, the share '
         "of the same genre (bar), and what chance would give (line). "
         f"{overall}The silhouette is 1 for a genre far from all others, 0 where it touches them, "
-        f"and negative where it lies among them. Told of {found.compared:,} tracks.</p>"
+        f"and negative where it lies among them. Computed from {found.compared:,} tracks.</p>"
         + table(
             ("genre", "tracks", "of the same genre", "", "by chance", "silhouette"),
             [_distance(one) for one in found.separability],
@@ -215,7 +215,7 @@ def _distance(one: GenreDistance) -> list[str]:
 
 def _outliers(found: Survey) -> str:
     if not found.outliers:
-        return '<p class="none">Too few tracks to tell.</p>'
+        return '<p class="none">A library needs more tracks for this.</p>'
     rows = [
         [text(one.id), text(one.name), f"{one.cosine:.2f}", text(one.nearest)]
         for one in found.outliers
@@ -245,8 +245,8 @@ def _duplicates(found: Survey) -> str:
     ]
     more = len(groups) - DUPLICATES
     return (
-        f'<p class="about">{len(groups):,} groups, told from the catalog alone: the same encoded '
-        "audio is sure; <code>soundalike duplicates</code> listens to the likely ones.</p>"
+        f'<p class="about">{len(groups):,} groups, found from the catalog alone: the same encoded '
+        "audio is sure; <code>soundalike duplicates</code> compares the sound of the others.</p>"
         + table(("kind", "tracks"), rows, caption="Near-duplicates")
         + (f'<p class="note">and {more:,} groups more</p>' if more > 0 else "")
     )
@@ -254,7 +254,7 @@ def _duplicates(found: Survey) -> str:
 
 def _failures(found: Survey) -> str:
     if not found.failures:
-        return '<p class="none">None: every file was heard.</p>'
+        return '<p class="none">None: every file was analysed.</p>'
     rows = [
         [
             text(one.reason),
@@ -264,7 +264,7 @@ def _failures(found: Survey) -> str:
         for one in found.failures[:FAILURES]
     ]
     more = len(found.failures) - FAILURES
-    return table(("reason", "file", "what is the matter"), rows, caption="Failures") + (
+    return table(("reason", "file", "message"), rows, caption="Failures") + (
         f'<p class="note">and {more:,} files more: see <code>soundalike failures</code></p>'
         if more > 0
         else ""

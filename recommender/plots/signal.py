@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 TAGS = 10
-"""Drawn over time, the strongest ones."""
+"""Tags that are drawn, the strongest."""
 RANGE_DB = 70.0
-"""Below the loudest point of a spectrogram all is drawn black."""
+"""Range of a spectrogram below its loudest point; what is fainter is black."""
 FAINT_ONSET = 0.1
-"""Where no onset is stronger none is drawn to the top: a steady tone's rounding errors reach 0.01,
-the softest pieces of the demo library 0.4."""
+"""Onset strength that fills the axis where none is stronger: rounding errors of a steady tone reach
+0.01, the faintest pieces of the demo library 0.4."""
 
 _TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 _COLUMNS = 2400
@@ -46,12 +46,12 @@ _CHROMA_S = 0.256
 
 @dataclass(frozen=True)
 class Signal:
-    """A track of the catalog, or any file, with how it sounds.
+    """A track of the catalog, or any file, with its signal, embedding and descriptors.
 
     Attributes
     ----------
     name : str
-        Artist and title, or what else it is called by.
+        Artist and title, else the file's name.
     track : Track or None
         None of a file outside the catalog.
     vector : float32 (dim,), unit length
@@ -63,7 +63,7 @@ class Signal:
 
     name: str
     track: Track | None
-    heard: SignalAnalysis
+    analysis: SignalAnalysis
     vector: NDArray[np.float32]
     activations: NDArray[np.float32]
     tag_names: tuple[str, ...]
@@ -72,35 +72,35 @@ class Signal:
     def strongest_tags(self, count: int = TAGS) -> list[tuple[str, float]]:
         """Tags and their probabilities, the strongest first."""
         order = np.argsort(-self.activations, kind="stable")[:count]
-        return [(self.tag_names[place], float(self.activations[place])) for place in order]
+        return [(self.tag_names[row], float(self.activations[row])) for row in order]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the sound itself."""
-        heard = self.heard
+        analysis = self.analysis
         return {
             "name": self.name,
             "id": None if self.track is None else self.track.id,
-            "duration_s": round(heard.facts.duration_s, 3),
-            "heard_s": [round(heard.start_s, 3), round(heard.end_s, 3)],
+            "duration_s": round(analysis.facts.duration_s, 3),
+            "analysed_s": [round(analysis.start_s, 3), round(analysis.end_s, 3)],
             "descriptors": asdict(self.descriptors),
             "tags": [[tag, round(value, 4)] for tag, value in self.strongest_tags()],
-            "window_s": heard.window_s,
+            "window_s": analysis.window_s,
             "windows": [
                 {
                     "start_s": round(float(start), 3),
                     "tags": [
-                        [self.tag_names[place], round(float(row[place]), 4)]
-                        for place in np.argsort(-row, kind="stable")[:3]
-                        if np.isfinite(row[place])
+                        [self.tag_names[tag], round(float(row[tag]), 4)]
+                        for tag in np.argsort(-row, kind="stable")[:3]
+                        if np.isfinite(row[tag])
                     ],
                 }
-                for start, row in zip(heard.windows_s, heard.activations, strict=True)
+                for start, row in zip(analysis.windows_s, analysis.activations, strict=True)
             ],
         }
 
 
 def read_signals(recommender: Recommender, queries: Sequence[str | int]) -> list[Signal]:
-    """Hear tracks of the catalog, or any files, in a worker process; some seconds each.
+    """Signals of tracks of the catalog, or of any files, analysed in a worker: seconds each.
 
     Raises
     ------
@@ -118,8 +118,8 @@ def read_signals(recommender: Recommender, queries: Sequence[str | int]) -> list
     ]
     sounds = analyse_signals(paths, model)
     return [
-        _signal(recommender, path, track, heard)
-        for path, track, heard in zip(paths, tracks, sounds, strict=True)
+        _signal(recommender, path, track, analysis)
+        for path, track, analysis in zip(paths, tracks, sounds, strict=True)
     ]
 
 
@@ -141,10 +141,10 @@ def draw_signal(signal: Signal) -> Figure:
             0.012, 0.982, one_line(signal.name, longest=70), size=15, weight="bold", va="center"
         )
         figure.text(0.012, 0.96, in_words(signal), size=10, color=FAINT, va="center")
-        draw_waveform(rows[0], signal.heard)
-        levels = draw_spectrogram(rows[1], signal.heard)
+        draw_waveform(rows[0], signal.analysis)
+        levels = draw_spectrogram(rows[1], signal.analysis)
         figure.colorbar(levels, cax=bars[1], label="dB below the loudest")
-        chroma = draw_chroma(rows[2], signal.heard)
+        chroma = draw_chroma(rows[2], signal.analysis)
         figure.colorbar(chroma, cax=bars[2], label="share of the strongest")
         _draw_onsets(rows[3], signal)
         tags = _draw_tags(rows[4], signal)
@@ -152,18 +152,18 @@ def draw_signal(signal: Signal) -> Figure:
         for axes in rows[:-1]:
             axes.tick_params(labelbottom=False)
         for axes in rows:
-            axes.set_xlim(signal.heard.start_s, signal.heard.end_s)
-        label_time(rows[-1], signal.heard)
+            axes.set_xlim(signal.analysis.start_s, signal.analysis.end_s)
+        label_time(rows[-1], signal.analysis)
         return figure
 
 
 def in_words(signal: Signal) -> str:
     """Length, format, tempo, key, loudness and brightness in one line."""
-    heard, found = signal.heard, signal.descriptors
-    facts = heard.facts
+    analysis, found = signal.analysis, signal.descriptors
+    facts = analysis.facts
     length = format_clock(facts.duration_s)
-    if facts.duration_s - (heard.end_s - heard.start_s) > 30:
-        length = f"{format_clock(heard.start_s)} to {format_clock(heard.end_s)} of {length}"
+    if facts.duration_s - (analysis.end_s - analysis.start_s) > 30:
+        length = f"{format_clock(analysis.start_s)} to {format_clock(analysis.end_s)} of {length}"
     parts = [
         length,
         f"{facts.codec}, {facts.sample_rate / 1000:g} kHz",
@@ -188,12 +188,12 @@ def onsets_title(signal: Signal) -> str:
     )
 
 
-def draw_waveform(axes: Axes, heard: SignalAnalysis) -> None:
+def draw_waveform(axes: Axes, analysis: SignalAnalysis) -> None:
     """The lowest and highest sample of each column, and the root of the mean square."""
-    samples = heard.samples
+    samples = analysis.samples
     width = max(1, len(samples) // _COLUMNS)
     used = samples[: len(samples) // width * width].reshape(-1, width)
-    times = heard.start_s + (np.arange(len(used)) + 0.5) * width / heard.sample_rate
+    times = analysis.start_s + (np.arange(len(used)) + 0.5) * width / analysis.sample_rate
     loud = np.sqrt((used**2).mean(axis=1))
     axes.fill_between(times, used.min(axis=1), used.max(axis=1), color="#a9c6dc", linewidth=0)
     axes.fill_between(times, -loud, loud, color=ACCENT, linewidth=0)
@@ -204,11 +204,11 @@ def draw_waveform(axes: Axes, heard: SignalAnalysis) -> None:
     axes.grid(axis="x")
 
 
-def draw_spectrogram(axes: Axes, heard: SignalAnalysis) -> AxesImage:
+def draw_spectrogram(axes: Axes, analysis: SignalAnalysis) -> AxesImage:
     """Mel bands over time, in dB below the loudest point."""
-    levels = heard.decibels.T.astype(np.float32)
+    levels = analysis.decibels.T.astype(np.float32)
     levels -= levels.max()
-    highest = heard.sample_rate / 2
+    highest = analysis.sample_rate / 2
     top = float(hz_to_mel(highest))
     image = axes.imshow(
         levels,
@@ -217,7 +217,7 @@ def draw_spectrogram(axes: Axes, heard: SignalAnalysis) -> AxesImage:
         cmap="magma",
         vmin=-RANGE_DB,
         vmax=0,
-        extent=(heard.start_s, heard.start_s + levels.shape[1] * HOP_S, 0, top),
+        extent=(analysis.start_s, analysis.start_s + levels.shape[1] * HOP_S, 0, top),
     )
     ticks = [hz for hz in _TICKS_HZ if hz <= highest]
     axes.set_yticks(hz_to_mel(ticks), [f"{hz / 1000:g}" for hz in ticks])
@@ -226,11 +226,11 @@ def draw_spectrogram(axes: Axes, heard: SignalAnalysis) -> AxesImage:
     return image
 
 
-def draw_chroma(axes: Axes, heard: SignalAnalysis) -> AxesImage:
+def draw_chroma(axes: Axes, analysis: SignalAnalysis) -> AxesImage:
     """How strongly each pitch class sounds, each moment's strongest being 1."""
-    frame = 2 * round(_CHROMA_S * heard.sample_rate / 2)
+    frame = 2 * round(_CHROMA_S * analysis.sample_rate / 2)
     chroma = chromagram(
-        heard.samples, sample_rate=heard.sample_rate, n_fft=frame, hop_length=frame // 2
+        analysis.samples, sample_rate=analysis.sample_rate, n_fft=frame, hop_length=frame // 2
     )
     image = axes.imshow(
         chroma,
@@ -241,8 +241,8 @@ def draw_chroma(axes: Axes, heard: SignalAnalysis) -> AxesImage:
         vmax=1,
         interpolation="nearest" if chroma.shape[1] < _COLUMNS else "auto",
         extent=(
-            heard.start_s,
-            heard.start_s + chroma.shape[1] * (frame // 2) / heard.sample_rate,
+            analysis.start_s,
+            analysis.start_s + chroma.shape[1] * (frame // 2) / analysis.sample_rate,
             -0.5,
             11.5,
         ),
@@ -254,25 +254,25 @@ def draw_chroma(axes: Axes, heard: SignalAnalysis) -> AxesImage:
     return image
 
 
-def label_time(axes: Axes, heard: SignalAnalysis) -> None:
+def label_time(axes: Axes, analysis: SignalAnalysis) -> None:
     """Name the time axis: seconds of a short sound, minutes and seconds of a long one."""
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-    length = heard.end_s - heard.start_s
+    length = analysis.end_s - analysis.start_s
     if length < 90:
         axes.set_xlabel("time in s")
         return
     step = next(step for step in (10, 15, 30, 60, 120) if length / step <= 12)
     axes.xaxis.set_major_locator(MultipleLocator(step))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _place: format_clock(at)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _position: format_clock(at)))
     axes.set_xlabel("time in min:s")
 
 
 def _draw_onsets(axes: Axes, signal: Signal) -> None:
-    heard = signal.heard
-    strongest = float(heard.onsets.max(initial=0.0))
-    strength = heard.onsets / max(strongest, FAINT_ONSET)
-    times = heard.start_s + (np.arange(len(strength)) + 1) * HOP_S
+    analysis = signal.analysis
+    strongest = float(analysis.onsets.max(initial=0.0))
+    strength = analysis.onsets / max(strongest, FAINT_ONSET)
+    times = analysis.start_s + (np.arange(len(strength)) + 1) * HOP_S
     axes.fill_between(times, strength, color=ACCENT, linewidth=0.3)
     axes.set_ylim(0, 1.05)
     scale = "strongest = 1" if strongest >= FAINT_ONSET else "all are faint"
@@ -282,10 +282,10 @@ def _draw_onsets(axes: Axes, signal: Signal) -> None:
 
 
 def _draw_tags(axes: Axes, signal: Signal) -> AxesImage:
-    heard = signal.heard
-    mean = np.nanmean(heard.activations, axis=0)
+    analysis = signal.analysis
+    mean = np.nanmean(analysis.activations, axis=0)
     order = np.argsort(-mean, kind="stable")[:TAGS]
-    active = heard.activations[:, order].T
+    active = analysis.activations[:, order].T
     image = axes.imshow(
         np.ma.masked_invalid(active),
         aspect="auto",
@@ -293,36 +293,37 @@ def _draw_tags(axes: Axes, signal: Signal) -> AxesImage:
         vmin=0,
         vmax=max(0.1, float(np.nanmax(active))),
         interpolation="nearest",
-        extent=_columns(heard),
+        extent=_columns(analysis),
     )
-    names = [one_line(signal.tag_names[place], longest=20) for place in order]
+    names = [one_line(signal.tag_names[row], longest=20) for row in order]
     axes.set_yticks(
         np.arange(len(order)) + 0.5,
-        [f"{tag}  {mean[place]:.2f}" for tag, place in zip(names, order, strict=True)],
+        [f"{tag}  {mean[row]:.2f}" for tag, row in zip(names, order, strict=True)],
     )
     axes.set_ylim(len(order), 0)
     axes.set_ylabel("tag and its mean probability")
-    axes.set_title(f"Tags over time (windows of {heard.window_s:g} s)")
+    axes.set_title(f"Tags over time (windows of {analysis.window_s:g} s)")
     return image
 
 
-def _columns(heard: SignalAnalysis) -> tuple[float, float, float, float]:
+def _columns(analysis: SignalAnalysis) -> tuple[float, float, float, float]:
     """Extent of an image of windows, each drawn around its middle; rows count downwards."""
-    count, hop = len(heard.windows_s), heard.window_hop_s
+    count, hop = len(analysis.windows_s), analysis.window_hop_s
+    rows = float(min(TAGS, analysis.activations.shape[1]))
     if count == 1:
-        return heard.start_s, heard.end_s, float(min(TAGS, heard.activations.shape[1])), 0.0
-    first = heard.windows_s[0] + (heard.window_s - hop) / 2
-    return first, first + count * hop, float(min(TAGS, heard.activations.shape[1])), 0.0
+        return analysis.start_s, analysis.end_s, rows, 0.0
+    first = analysis.windows_s[0] + (analysis.window_s - hop) / 2
+    return first, first + count * hop, rows, 0.0
 
 
 def _track(recommender: Recommender, query: str | int) -> Track | None:
-    """The track that is meant; None where it is a file outside the catalog."""
+    """The track that a query means; None for a file outside the catalog."""
     found = recommender.resolve(query)
     return None if isinstance(found, bytes) else found
 
 
 def _signal(
-    recommender: Recommender, path: bytes, track: Track | None, heard: SignalAnalysis
+    recommender: Recommender, path: bytes, track: Track | None, analysis: SignalAnalysis
 ) -> Signal:
     tag_names = recommender.model.tag_names
     if track is not None and track.id in recommender.ids():
@@ -330,19 +331,19 @@ def _signal(
         return Signal(
             display_name(track),
             track,
-            heard,
+            analysis,
             recommender.vectors([track.id])[0],
             recommender.activations([track.id])[0],
             tag_names,
-            heard.descriptors if known.brightness_hz is None else known,
+            analysis.descriptors if known.brightness_hz is None else known,
         )
-    said = [part for part in (heard.tags.artist, heard.tags.title) if part]
+    names = [part for part in (analysis.tags.artist, analysis.tags.title) if part]
     return Signal(
-        " - ".join(said) or display_path(os.path.basename(path)),
+        " - ".join(names) or display_path(os.path.basename(path)),
         track,
-        heard,
-        heard.vector,
-        cast("NDArray[np.float32]", np.nanmean(heard.activations, axis=0)),
+        analysis,
+        analysis.vector,
+        cast("NDArray[np.float32]", np.nanmean(analysis.activations, axis=0)),
         tag_names,
-        heard.descriptors,
+        analysis.descriptors,
     )

@@ -1,4 +1,4 @@
-"""How all pictures look: letters, colours, and how they become PNG files.
+"""Style of all pictures: fonts and colours; and writing them as PNG files.
 
 Colour maps are perceptually uniform (magma, viridis, cividis), so that equal steps look equal, also
 in grey and to people who see fewer colours. Groups take their colours from `GROUP_COLOURS`, which
@@ -33,9 +33,9 @@ GROUP_COLOURS = (
     "#e377a2",
     "#7a86e0",
 )
-"""One a group, the largest first."""
+"""Colours of the largest groups, in their order."""
 OTHER_COLOUR = "#9aa0a6"
-"""What belongs to no group, or to one of too many."""
+"""Colour of groups beyond those."""
 INK, FAINT, ACCENT = "#1f2933", "#6b7785", "#2f6f9f"
 
 _DPI = 150
@@ -66,12 +66,12 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def count_coloured(groups: Sequence[str]) -> int:
-    """How many groups have a colour of their own, the first ones."""
+    """Number of groups that have a colour of their own: the first ones."""
     return min(len(groups), len(GROUP_COLOURS))
 
 
 def need_matplotlib() -> None:
-    """Refuse before anything is computed.
+    """Raise if matplotlib is missing, before anything is computed.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def need_matplotlib() -> None:
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """In here figures are made, and saved, in the style of the house."""
+    """In here figures are made, and saved, in one style."""
     import warnings
 
     import matplotlib as mpl
@@ -99,7 +99,7 @@ def plot_style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float, **spaces: Any) -> Figure:
-    """A figure, in inches, that places its parts so that nothing overlaps.
+    """An empty figure, in inches, whose parts are laid out without overlap.
 
     `spaces` are those of matplotlib's constrained layout.
     """
@@ -138,7 +138,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def check_target(path: Path, suffix: str) -> None:
-    """Refuse a name that nothing can be written to, before anything is computed.
+    """Raise if a file cannot be written under a name, before anything is computed.
 
     Raises
     ------

@@ -284,7 +284,7 @@ def _pairs(found: Duplicates) -> list[Table]:
                 ("cosine", "correlation", "lag (s)", "overlap (s)"),
                 tuple(map(row, evidence)),
                 f"{len(evidence)} of {found.tracks * (found.tracks - 1) // 2:,} pairs; "
-                f"{found.candidates:,} were candidates, {found.heard} files were heard.",
+                f"{found.candidates:,} were candidates, {found.decoded} files were heard.",
             )
         )
     return tables

@@ -114,7 +114,7 @@ def test_the_copies_of_a_song_are_one_sure_group(copies: dict[str, Path], tmp_pa
     cut = next(one for one in group.evidence if (one.first, one.second) == (1, 3))
     assert cut.alignment is not None
     assert cut.alignment.lag_s == pytest.approx(8.0, abs=0.15)
-    assert (found.tracks, found.heard, found.not_heard) == (204, 4, 0)
+    assert (found.tracks, found.decoded, found.not_decoded) == (204, 4, 0)
     assert steps[-1] == (4, 4)
 
 
@@ -156,7 +156,7 @@ def test_less_correlation_is_needed_between_tracks_of_one_name(
     ) -> tuple[dict[tuple[int, int], Alignment], dict[int, str]]:
         return {(0, 1): Alignment(correlation, 0.0, 60.0)}, {}
 
-    monkeypatch.setattr("recommender.collection.duplicates._listen", heard)
+    monkeypatch.setattr("recommender.collection.duplicates._align_pairs", heard)
     tracks = [
         near(tmp_path / "a.wav", 1, duration_s=20, title=title, artist="Band"),
         near(tmp_path / "b.wav", 1, duration_s=20, cosine=0.95, title=title, artist="Band"),
@@ -177,7 +177,7 @@ def test_the_same_audio_is_sure_without_being_heard(
     (group,) = found.groups
     assert group.sure
     assert group.evidence[0].same_audio
-    assert found.heard == 0
+    assert found.decoded == 0
 
 
 def test_files_that_cannot_be_heard_are_named_and_the_rest_goes_on(
@@ -210,11 +210,11 @@ def test_the_closest_pairs_are_heard_first(copies: dict[str, Path], tmp_path: Pa
         near(copies["mp3"], 1, cosine=0.995),
     ]
     with Recommender.open(library(tmp_path, tracks)) as recommender:
-        found = find_duplicates(recommender, most_heard=2, workers=1)
-        assert (found.heard, found.not_heard) == (2, 1)
+        found = find_duplicates(recommender, most_files=2, workers=1)
+        assert (found.decoded, found.not_decoded) == (2, 1)
         assert [track.id for track in found.groups[0].tracks] == [1, 3]
-        deaf = find_duplicates(recommender, most_heard=0)
-    assert (deaf.heard, deaf.not_heard) == (0, 3)
+        deaf = find_duplicates(recommender, most_files=0)
+    assert (deaf.decoded, deaf.not_decoded) == (0, 3)
     assert [group.sure for group in deaf.groups] == [False]
 
 
@@ -264,7 +264,7 @@ def test_a_louder_copy_is_a_candidate_by_its_duration(monkeypatch: pytest.Monkey
     assert found(known([100.0, 101.1, 102.2, 130.0])) == []
     # Where there are too many, those of one key.
     monkeypatch.setattr(duplicates, "MOST_TIED", 1)
-    assert found(replace(facts, keys=np.array([2, 3, 2, 2]))) == [(0, 2)]
+    assert found(replace(facts, musical_keys=np.array([2, 3, 2, 2]))) == [(0, 2)]
     monkeypatch.setattr(duplicates, "MOST_TIES", 0)
     assert found(facts) == []
 
@@ -298,7 +298,7 @@ def soundalike(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_the_twelve_songs_of_a_catalog_are_no_duplicates(original_catalog: Path) -> None:
     done = soundalike("duplicates", "--catalog", original_catalog)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "0 sure, 0 likely groups among 12 tracks, 12 files heard\n"
+    assert done.stdout == "0 sure, 0 likely groups among 12 tracks, 12 files decoded\n"
 
 
 def test_the_command_lists_groups_with_evidence(copies: dict[str, Path], tmp_path: Path) -> None:
@@ -314,10 +314,10 @@ def test_the_command_lists_groups_with_evidence(copies: dict[str, Path], tmp_pat
     listed = soundalike("duplicates", "--catalog", catalog, "--workers", 1)
     assert listed.returncode == 0
     assert (
-        listed.stdout.splitlines()[0] == "1 sure, 1 likely groups among 204 tracks, 2 files heard"
+        listed.stdout.splitlines()[0] == "1 sure, 1 likely groups among 204 tracks, 2 files decoded"
     )
     assert "\x1b" not in listed.stdout
-    assert "track 3 was not heard" in listed.stderr
+    assert "track 3 was not decoded" in listed.stderr
     assert (
         "raise --max-files to 4"
         in soundalike("duplicates", "--catalog", catalog, "--max-files", 2).stderr

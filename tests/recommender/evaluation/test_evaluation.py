@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -269,55 +269,53 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
-def labelled_catalog(folder: Path, *, artists: int, of_each: int) -> Path:
-    """Artists whose tracks lie together, a band called twice the same album by two artists."""
-    centres = vectors(artists, dim=DIM, seed=5)
+def labelled_catalog(
+    folder: Path,
+    *,
+    artist: Callable[[int], str | None] = lambda number: f"Artist {number % 6}",
+    album: str | None = "Greatest Hits",
+) -> Path:
+    """Thirty tracks, every sixth near the others of its sound, with albums of one name."""
+    centres = vectors(6, dim=DIM, seed=5)
     tracks = [
-        Planted(f"track {n}", vector=centres[n % artists] + 0.05 * vectors(1, seed=n + 50)[0])
-        for n in range(artists * of_each)
+        Planted(
+            f"track {number}",
+            vector=centres[number % 6] + 0.05 * vectors(1, seed=number + 50)[0],
+            artist=artist(number),
+            album=album,
+        )
+        for number in range(30)
     ]
-    catalog = plant(folder, ("loud", "soft"), tracks)
-    with closing(sqlite3.connect(catalog)) as opened, opened:
-        for number in range(artists * of_each):
-            opened.execute(
-                "UPDATE tracks SET artist = ?, album = ? WHERE id = ?",
-                (f"Artist {number % artists}", "Greatest Hits", number + 1),
-            )
-    return catalog
+    return plant(folder, ("loud", "soft"), tracks)
 
 
 def test_albums_of_the_same_name_by_two_artists_are_two(tmp_path: Path) -> None:
-    found = findings_of(labelled_catalog(tmp_path, artists=6, of_each=5))
+    found = findings_of(labelled_catalog(tmp_path))
     for key in ("same_artist", "same_album"):
         figures = found[key].figures
         assert (figures["seeds"], figures["P@1"]) == (30, 1.0)
         assert figures["chance"] == pytest.approx(4 / 29, abs=1e-4)
         # Four of the five nearest can be hits, and four of the ten.
         assert (figures["P@5"], figures["P@10"]) == (0.8, 0.4)
-        assert found[key].as_usual
-    assert found["cosines"].as_usual
+        assert found[key].is_typical
+    assert found["cosines"].is_typical
     assert found["reach"].figures["reach"] == 1.0
 
 
 def test_without_tags_only_what_needs_none_is_measured(tmp_path: Path) -> None:
-    catalog = labelled_catalog(tmp_path, artists=6, of_each=5)
-    with closing(sqlite3.connect(catalog)) as opened, opened:
-        opened.execute("UPDATE tracks SET artist = NULL, album = NULL")
-    found = findings_of(catalog)
+    found = findings_of(labelled_catalog(tmp_path, artist=lambda _number: None, album=None))
     for what in ("artist", "album"):
         assert found[f"same_{what}"].value == "not measured"
         assert f"No {what} tag is shared" in found[f"same_{what}"].meaning
-        assert found[f"same_{what}"].as_usual is None
+        assert found[f"same_{what}"].is_typical is None
     assert found["hubs"].figures["largest"] >= 10
 
 
 def test_tracks_in_no_order_that_means_anything_are_said_to_be_unusual(tmp_path: Path) -> None:
-    catalog = labelled_catalog(tmp_path, artists=6, of_each=5)
-    with closing(sqlite3.connect(catalog)) as opened, opened:
-        # Neighbours in the id are of other artists, so that tags say nothing of the sound.
-        opened.execute("UPDATE tracks SET artist = 'Artist ' || ((id - 1) / 5)")
+    # Each artist has one track of each sound, so that artists say nothing about the sound.
+    catalog = labelled_catalog(tmp_path, artist=lambda number: f"Artist {number // 5}")
     found = findings_of(catalog)
-    assert found["same_artist"].as_usual is False
+    assert found["same_artist"].is_typical is False
     result = run("evaluate", "--catalog", catalog, "--sample", 0)
     assert "! neighbours of the same artist: 0% of the first" in result.stdout
     assert "unusual: " in result.stdout.splitlines()[-1]
@@ -334,9 +332,9 @@ def test_a_catalog_with_nothing_to_compare_is_refused(
 
 
 def test_a_model_that_is_not_here_costs_only_what_is_heard(tmp_path: Path) -> None:
-    catalog = labelled_catalog(tmp_path, artists=6, of_each=5)
+    catalog = labelled_catalog(tmp_path)
     found = findings_of(catalog, sample=3)
-    assert found["heard_anew"].value == "not measured"
+    assert found["copies"].value == "not measured"
     assert found["same_artist"].figures["P@1"] == 1.0
 
 
@@ -366,12 +364,10 @@ def test_a_library_is_checked_up(original_catalog: Path, musicnn_models: Path) -
     assert all(finding["meaning"].endswith(".") for finding in findings.values())
 
 
-def test_files_that_have_gone_are_said_to_be_unheard(
-    tmp_path: Path, original_catalog: Path, original_songs: Path, catalog_path: Path
-) -> None:
-    with closing(sqlite3.connect(catalog_path)) as opened, opened:
-        opened.execute("UPDATE tracks SET path = CAST('/gone/' || id AS BLOB)")
-    found = findings_of(catalog_path, sample=3)
-    assert found["heard_anew"].value == "not measured"
-    assert "/gone/" in found["heard_anew"].meaning
-    assert found["reach"].figures["seeds"] == 12
+def test_files_that_have_gone_are_not_measured(tmp_path: Path) -> None:
+    catalog = labelled_catalog(tmp_path)
+    shutil.rmtree(tmp_path / "music")
+    found = findings_of(catalog, sample=3)
+    assert found["copies"].value == "not measured"
+    assert "/music/" in found["copies"].meaning
+    assert found["reach"].figures["seeds"] == 30

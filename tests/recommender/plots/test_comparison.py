@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def compared(one: Signal, other: Signal, **told: object) -> Comparison:
-    cosines = one.heard.vectors @ other.heard.vectors.T
+    cosines = one.analysis.vectors @ other.analysis.vectors.T
     pairs = matching_windows(
         cosines,
-        one.heard.windows_s,
-        other.heard.windows_s,
-        length_s=one.heard.window_s,
+        one.analysis.windows_s,
+        other.analysis.windows_s,
+        length_s=one.analysis.window_s,
         count=PAIRS,
     )
     found = Comparison(one, other, 0.5, 0.996, ("rock", "loud"), None, None, pairs, cosines)
@@ -73,7 +73,7 @@ def test_where_they_agree_is_said(signals: tuple[Signal, Signal]) -> None:
         "cosine 0.50, closer than 99.6 % of random pairs of the library",
         "tempo: 80 BPM and no beat",
         "key: A minor and none clear",
-        "no telling tag in common",
+        "no distinctive tag in common",
     ]
     beatless = [replace(signal, descriptors=quick) for signal in (one, other)]
     assert compared(*beatless).agreement()[1:3] == [

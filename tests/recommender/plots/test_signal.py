@@ -141,9 +141,9 @@ def test_a_picture_has_five_named_parts_with_units(
 def test_noise_of_numbers_is_not_drawn_as_onsets(
     signals: tuple[Signal, Signal], strongest: float, top: float, scale: str
 ) -> None:
-    onsets = np.zeros_like(signals[0].heard.onsets)
+    onsets = np.zeros_like(signals[0].analysis.onsets)
     onsets[::10] = strongest
-    figure = draw_signal(replace(signals[0], heard=replace(signals[0].heard, onsets=onsets)))
+    figure = draw_signal(replace(signals[0], analysis=replace(signals[0].analysis, onsets=onsets)))
     axes = figure.axes[3]
     assert axes.get_ylabel() == f"onset strength\n({scale})"
     (drawn,) = axes.collections
