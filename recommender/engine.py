@@ -17,7 +17,7 @@ import numpy as np
 
 from indexer.errors import AnalysisError, InvalidOption, QueryError, UnknownTrack
 from indexer.vectors.base import checked_vectors
-from recommender.retrieval.lookup import find_track, require_present, whole_number
+from recommender.retrieval.lookup import find_track, require_present, resolve, whole_number
 from recommender.retrieval.on_demand import OnDemandPool
 from recommender.retrieval.ranking import PLAIN
 from recommender.retrieval.retriever import nearest, retrieve
@@ -27,7 +27,6 @@ from recommender.retrieval.seeds import (
     as_seed_list,
     as_vector,
     make_seed,
-    resolve,
 )
 from recommender.retrieval.snapshot import empty_catalog_message, take_snapshot
 
@@ -43,8 +42,9 @@ if TYPE_CHECKING:
     from indexer.library import Library
     from indexer.vectors.base import VectorIndex
     from recommender.retrieval.answers import Answer, Explain, MatchingWindows
+    from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.ranking import Ranking
-    from recommender.retrieval.seeds import Seed, SeedLike, SeedSource, Strategy, TrackOrFile
+    from recommender.retrieval.seeds import Seed, SeedLike, SeedSource, Strategy
     from recommender.retrieval.snapshot import Snapshot
     from recommender.retrieval.where import Where
 

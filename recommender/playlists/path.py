@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from indexer.catalog.reader import Track
     from recommender.engine import Recommender
-    from recommender.retrieval.seeds import TrackOrFile
+    from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.where import Where
 
 MAX_STEPS = 200

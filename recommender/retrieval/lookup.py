@@ -6,7 +6,7 @@ import operator
 import os
 import posixpath
 import re
-from typing import TYPE_CHECKING, Protocol, SupportsIndex
+from typing import TYPE_CHECKING, Protocol, SupportsIndex, TypeAlias
 
 from indexer.catalog.status import TrackStatus
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
@@ -16,6 +16,8 @@ from recommender.retrieval.names import fold
 if TYPE_CHECKING:
     from indexer.catalog.reader import Catalog, Track
 
+TrackOrFile: TypeAlias = "SupportsIndex | str | bytes | os.PathLike[str]"
+"""What names a track or a file: an id, key, words or path."""
 LARGEST_ID = 2**63 - 1
 """SQLite's integers end here."""
 
@@ -28,6 +30,31 @@ _NOT_PRESENT = {
     TrackStatus.FAILED: "has changed into a file that cannot be decoded: see `soundalike failures`",
     TrackStatus.REMOVED: "was removed: `soundalike add FILE` brings it back",
 }
+
+
+def resolve(catalog: Catalog, query: TrackOrFile) -> Track | bytes:
+    """The present track that a query names, or the path of another file.
+
+    A text names a track by id, key or path; else the file with this path, if there is one; else a
+    track by a part of "artist - title".
+
+    Raises
+    ------
+    UnknownTrack, AmbiguousTrack
+    InvalidOption
+        It is of another type.
+    """
+    if isinstance(query, str):
+        found = find_exactly(catalog, query)
+    elif isinstance(query, bytes | os.PathLike):
+        found = find_by_path(catalog, os.fsencode(query))
+    else:
+        return require_present(find_track(catalog, query))
+    if found is not None and found.status == TrackStatus.PRESENT:
+        return found
+    if isinstance(query, str) and not os.path.isfile(query):
+        return require_present(found or find_by_words(catalog, query))
+    return os.path.abspath(os.fsencode(query))
 
 
 def find_track(catalog: Catalog, query: SupportsIndex | str | bytes) -> Track:

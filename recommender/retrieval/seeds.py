@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, get_ar
 
 import numpy as np
 
-from indexer.catalog.status import TrackStatus
 from indexer.errors import BadVector, InvalidOption
 from indexer.features.descriptors import Descriptors
 from indexer.filesystem import display_path
@@ -27,11 +26,6 @@ from indexer.vectors.half_precision import inner_products, to_unit_float32
 from indexer.vectors.unit_vectors import unit_rows
 from recommender.retrieval.lookup import (
     display_name,
-    find_by_path,
-    find_by_words,
-    find_exactly,
-    find_track,
-    require_present,
 )
 from recommender.retrieval.names import name_key
 
@@ -41,12 +35,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from indexer.analysis.track_analysis import TrackAnalysis
-    from indexer.catalog.reader import Catalog, Track
+    from indexer.catalog.reader import Track
+    from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.snapshot import Snapshot
 
 Strategy: TypeAlias = Literal["average", "best_score"]
-TrackOrFile: TypeAlias = "SupportsIndex | str | bytes | os.PathLike[str]"
-"""What names a track or a file: an id, key, words or path."""
 SeedLike: TypeAlias = "TrackOrFile | ArrayLike"
 """What can be a seed: what names a track or a file, or a vector."""
 
@@ -106,31 +99,6 @@ class AnalysedFile:
 
 SeedSource: TypeAlias = "Track | AnalysedFile | NDArray[np.float64]"
 """What a seed is made of: a present track, an analysed file, or a vector (dim,) of any length."""
-
-
-def resolve(catalog: Catalog, query: TrackOrFile) -> Track | bytes:
-    """The present track that a query names, or the path of another file.
-
-    A text names a track by id, key or path; else the file with this path, if there is one; else a
-    track by a part of "artist - title".
-
-    Raises
-    ------
-    UnknownTrack, AmbiguousTrack
-    InvalidOption
-        It is of another type.
-    """
-    if isinstance(query, str):
-        found = find_exactly(catalog, query)
-    elif isinstance(query, bytes | os.PathLike):
-        found = find_by_path(catalog, os.fsencode(query))
-    else:
-        return require_present(find_track(catalog, query))
-    if found is not None and found.status == TrackStatus.PRESENT:
-        return found
-    if isinstance(query, str) and not os.path.isfile(query):
-        return require_present(found or find_by_words(catalog, query))
-    return os.path.abspath(os.fsencode(query))
 
 
 def as_vector(given: ArrayLike) -> NDArray[np.float64]:
