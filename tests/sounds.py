@@ -36,6 +36,7 @@ ENCODERS = {
     ".tta": ("tta", "tta"),
 }
 SUFFIXES = (*ENCODERS, ".ogg")
+RARE_ENCODERS = {".eac3": ("eac3", "eac3"), ".amr": ("amr", "libopencore_amrnb")}
 
 
 def music(
@@ -75,7 +76,7 @@ def write_audio(
     """
     if path.suffix == ".ogg":
         return _write_vorbis(path, waveform, sample_rate, tags or {})
-    format_name, encoder = ENCODERS[path.suffix]
+    format_name, encoder = (ENCODERS | RARE_ENCODERS)[path.suffix]
     codec = codec or encoder
     rate_out = 48_000 if codec == "libopus" else sample_rate
     channels = len(waveform)

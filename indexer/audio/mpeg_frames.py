@@ -28,6 +28,8 @@ _BLOCK = 1 << 20
 _LOOK_AHEAD = 1 << 14
 # That many headers in a row, all of one kind, are a stream; random bytes never show as many.
 _CHAIN = 4
+_FREE_FORMAT_LOOK_AHEAD = 1 << 16
+_FREE_SYNC = re.compile(rb"\xff[\xe2-\xff][\x00-\x0f]", re.DOTALL)
 _SYNC = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]", re.DOTALL)
 
 _KBITS_MPEG1 = {
@@ -126,7 +128,7 @@ def scan_frames(
 
     Bytes between frames (tags, damage) are stepped over, and so is a Xing, Info or VBRI frame at
     the beginning: it holds a table for players, no sound, and taggers rewrite it. A frame cut
-    short by the end is left out. Free-format streams (no bit rate) have no such frames.
+    short by the end is left out. Free-format streams (no bit rate) have no frames here.
 
     Parameters
     ----------
@@ -184,6 +186,24 @@ def first_frame(descriptor: int, *, start: int, stop: int) -> int | None:
         keep = max(0, len(buffer) - _LOOK_AHEAD)
         base, buffer = base + keep, buffer[keep:]
     return None
+
+
+def is_free_format(descriptor: int, *, start: int, stop: int) -> bool:
+    """Whether a file begins as an MPEG audio stream without bit rates in its headers."""
+    buffer = os.pread(descriptor, min(_FREE_FORMAT_LOOK_AHEAD, stop - start), start)
+    for match in _FREE_SYNC.finditer(buffer, 0, len(buffer) // 4):
+        at = match.start()
+        if _kind_of(buffer[at + 1], buffer[at + 2]) is None:
+            continue
+        # All frames are equally long, but for the byte that one bit says is added.
+        same = re.compile(re.escape(match[0][:2]) + b"[%c%c]" % (match[0][2], match[0][2] ^ 2))
+        following = [next_.start() for next_ in same.finditer(buffer, at + 24)]
+        for first in following[:8]:
+            length = first - at
+            steps = [first + n * length + extra for n in (1, 2) for extra in range(-n, n + 1)]
+            if len(set(steps) & set(following)) >= 2:
+                return True
+    return False
 
 
 def _frames(

@@ -19,8 +19,8 @@ import av.error
 from indexer.audio.error_translation import check_damage
 from indexer.audio.extent import audio_extent
 from indexer.audio.formats import CONTAINERS, is_audio_container, is_picture
-from indexer.audio.mpeg_frames import first_frame
-from indexer.errors import Corrupt, NoAudioStream, NotAudio, Unreadable
+from indexer.audio.mpeg_frames import first_frame, is_free_format
+from indexer.errors import Corrupt, NoAudioStream, NotAudio, UnknownCodec, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def find_audio(descriptor: int, name: str) -> tuple[InputContainer, FilePart]:
 
     Raises
     ------
-    NotAudio, NoAudioStream, Corrupt
+    NotAudio, NoAudioStream, UnknownCodec, Corrupt
     """
     start, stop = audio_extent(descriptor)
     part = FilePart(start, stop)
@@ -80,6 +80,9 @@ def find_audio(descriptor: int, name: str) -> tuple[InputContainer, FilePart]:
     except (NotAudio, Corrupt):
         # FFmpeg looks for MPEG frames in the first MiB only.
         frame = first_frame(descriptor, start=start, stop=stop)
+        if frame is None and is_free_format(descriptor, start=start, stop=stop):
+            message = f"{name!r} is MPEG audio of free format, which FFmpeg lacks; convert it."
+            raise UnknownCodec(message, stage="open") from None
         if frame is None:
             raise
     part = FilePart(frame, stop, "mp3")

@@ -66,9 +66,13 @@ def likeness(windows: Windows, number: int, waveform: NDArray[np.float32], rate:
     return float(products.max() / energy)
 
 
-@pytest.mark.parametrize("suffix", sounds.SUFFIXES)
+@pytest.mark.parametrize("suffix", [*sounds.SUFFIXES, *sounds.RARE_ENCODERS])
 def test_tags_in_front_and_behind_change_no_facts(tmp_path: Path, suffix: str) -> None:
-    plain = sounds.write_audio(tmp_path / f"plain{suffix}", sounds.music(3))
+    # AMR has one rate, one channel and few bit rates.
+    rate, channels, bit_rate = (8_000, 1, 12_200) if suffix == ".amr" else (44_100, 2, 128_000)
+    waveform = sounds.music(3, sample_rate=rate, channels=channels)
+    path = tmp_path / f"plain{suffix}"
+    plain = sounds.write_audio(path, waveform, sample_rate=rate, bit_rate=bit_rate)
     sound, facts = plain.read_bytes(), read_facts(plain)
     tagged = tmp_path / f"tagged{suffix}"
     for kind, tag in IN_FRONT.items():
@@ -198,6 +202,16 @@ def test_what_ffmpeg_cannot_decode_has_that_for_a_reason(tmp_path: Path) -> None
     wav.write_bytes(data)
     with pytest.raises(UnknownCodec, match="convert it"):
         read_facts(wav)
+    mp3 = sounds.write_audio(tmp_path / "a.mp3", sounds.music(2))
+    with open_file(mp3) as file:
+        assert file.frames is not None
+        offsets = list(file.frames.offsets)
+    data = bytearray(mp3.read_bytes())
+    for offset in offsets:
+        data[offset + 2] &= 0x0F
+    mp3.write_bytes(data[offsets[0] :])
+    with pytest.raises(UnknownCodec, match="free format"):
+        read_facts(mp3)
 
 
 @pytest.mark.parametrize("rate", [1, 5, 3_999, 1 << 30])
