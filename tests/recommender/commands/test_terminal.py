@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import sounds
 from tests.catalogs import Planted, plant
 
 ROOT = Path(__file__).parents[3]
@@ -94,3 +95,12 @@ def test_progress_is_drawn_on_a_terminal_alone(catalog: Path) -> None:
     )
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
+
+
+@pytest.mark.slow
+def test_indexing_draws_what_is_done_and_what_failed(tmp_path: Path) -> None:
+    sounds.text_file(tmp_path / "no sound.mp3")
+    code, screen = on_terminal("index", tmp_path, "--workers", 1, "--catalog", tmp_path / "c.db")
+    assert code == 0
+    assert re.search(r"indexing.*1 of 1, 1 failed", STYLE.sub("", screen))
+    assert screen.splitlines()[-1].endswith(" s")
