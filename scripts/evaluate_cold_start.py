@@ -1,6 +1,6 @@
 """Measure recommendations of tracks that nobody has played yet, by a simulation.
 
-The tracks, their labels and their sound are real; the listeners are made up: what they play is
+The tracks, their labels and their sound are real; the users are made up: what they play is
 drawn by chance from tastes that follow labels and the sound, as something else than the evaluated
 model hears it. So the tables compare ways with each other; they do not say what a real service
 would get.
@@ -91,7 +91,7 @@ def tracks_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
             click.option("--kinds", default="ridge,nearest", show_default=True),
             click.option("--factors", default=32, show_default=True),
-            click.option("--listeners", type=int, help="Other than those of the main world."),
+            click.option("--users", type=int, help="Other than those of the main world."),
             click.option(
                 "--first", default=100, show_default=True, help="Seed of the first world."
             ),
@@ -107,7 +107,7 @@ def tracks_options(command: Callable[..., None]) -> Callable[..., None]:
 @tracks_options
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw recall against plays (PNG).")
 def run(first: int, worlds: int, plot: Path | None, *, as_json: bool, **world: Any) -> None:
-    """Simulate listeners of the main world and print tables."""
+    """Simulate users of the main world and print tables."""
     from cold_start.experiment import Experiment
     from cold_start.handover import curves, draw
     from cold_start.report import handover_of, tables_of
@@ -116,7 +116,7 @@ def run(first: int, worlds: int, plot: Path | None, *, as_json: bool, **world: A
     measured, handed = [], []
     for seed in range(first, first + worlds):
         experiment = Experiment(tracks, habits, setting, seed=seed)
-        report(f"world {seed}: {len(tracks)} tracks, {experiment.world.said()}")
+        report(f"world {seed}: {len(tracks)} tracks, {experiment.world.describe()}")
         measured.append(list(experiment.tables()))
         report(f"world {seed}: tables")
         if plot is not None:
@@ -127,7 +127,7 @@ def run(first: int, worlds: int, plot: Path | None, *, as_json: bool, **world: A
         draw(
             np.stack(handed),
             plot,
-            title=f"Simulated listeners, {setting.collaborative}, {worlds} worlds",
+            title=f"Simulated users, {setting.collaborative}, {worlds} worlds",
         )
         shown.append(handover_of(np.stack(handed)))
     _print(shown, as_json=as_json)
@@ -152,17 +152,17 @@ def sensitivity(first: int, worlds: int, *, as_json: bool, **world: Any) -> None
 
 
 @main.command()
-@click.option("--listeners", default=1000, show_default=True)
+@click.option("--users", default=1000, show_default=True)
 @click.option("--items", default=100_000, show_default=True)
 @click.option("--factors", default=50, show_default=True)
 @click.option("--rounds", default=9, show_default=True)
-def speed(listeners: int, items: int, factors: int, rounds: int) -> None:
+def speed(users: int, items: int, factors: int, rounds: int) -> None:
     """Time a batch of recommendations and implicit's own call, in turn."""
     from cold_start.speed import compare
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, "blas"):
-        theirs, ours = compare(listeners=listeners, items=items, factors=factors, rounds=rounds)
+        theirs, ours = compare(users=users, items=items, factors=factors, rounds=rounds)
     ratios = np.array(ours) / np.array(theirs)
     click.echo(f"implicit {np.median(theirs):.3f} s, ours {np.median(ours):.3f} s (medians)")
     click.echo(f"ratio {np.median(ratios):.2f}, from {ratios.min():.2f} to {ratios.max():.2f}")
@@ -200,7 +200,7 @@ def _prepared(
     tables: tuple[Path, ...],
     taste: Path,
     features: dict[str, Path],
-    listeners: int | None,
+    users: int | None,
     collaborative: str,
     factors: int,
     kinds: str,
@@ -213,7 +213,7 @@ def _prepared(
         tracks = read_tracks(catalogs, tables, taste, features)
     except SoundalikeError as error:
         raise click.ClickException(str(error)) from error
-    habits = Habits() if listeners is None else Habits(listeners=listeners)
+    habits = Habits() if users is None else Habits(users=users)
     return tracks, habits, Setting(collaborative, factors, tuple(kinds.split(",")))
 
 
@@ -224,7 +224,7 @@ def _print(tables: list[Table], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"simulation": True, "tables": [plain(table) for table in tables]}))
         return
-    click.echo("A simulation: real tracks, made-up listeners.\n")
+    click.echo("A simulation: real tracks, simulated users.\n")
     click.echo("\n".join(as_markdown(table) for table in tables))
 
 

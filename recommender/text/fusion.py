@@ -1,4 +1,4 @@
-"""Sound and lyrics, each as a percentile, taken together by a weight."""
+"""Weighted combination of likeness by sound and by lyrics, each as a percentile."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from recommender.text.lyrics import LyricVectors
 
 POOL = 200
-"""Neighbours by sound that `blend` should be given to choose from."""
+"""Number of neighbours by sound that `blend` chooses from."""
 
 
 def percentiles(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The share of the values (n,) below each, equals counted half; NaN stays NaN."""
+    """Share of the values (n,) below each of them, equal ones counted half; NaN stays NaN."""
     known = np.sort(values[~np.isnan(values)])
     below = np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")
     shares: NDArray[np.float64] = below / max(1, 2 * len(known))
@@ -31,7 +31,7 @@ def percentiles(values: NDArray[np.floating]) -> NDArray[np.float64]:
 def blend_scores(
     sound: NDArray[np.float64], lyrics: NDArray[np.float64], weight: float
 ) -> NDArray[np.float64]:
-    """Weighted geometric mean of two percentiles (n,); lyrics that are NaN count as middling.
+    """Weighted geometric mean of two percentiles (n,); lyrics that are NaN count as 0.5.
 
     sound^(1 - weight) * lyrics^weight, so that 0 is sound alone and 1 lyrics alone.
     """
@@ -48,12 +48,12 @@ def blend(
     weight: float,
     n: int,
 ) -> Answer:
-    """The n neighbours whose sound and lyrics, taken together, are most like the seed's.
+    """The n neighbours most like the seed by sound and lyrics together.
 
     Parameters
     ----------
     answer : Answer
-        More neighbours by sound than are wanted, say `POOL`: lyrics choose among them.
+        More neighbours by sound than n, such as `POOL`.
     vector : float32 (dim,) or None
         The seed's lyrics, as `LyricVectors.vector` gives them; of several seeds, their
         mean at unit length.

@@ -1,6 +1,6 @@
-"""What tracks sing of: lyrics from files' tags or beside them, as vectors, to blend with sound.
+"""Vectors of lyrics, read from files' tags or from text files beside them.
 
-The vectors lie beside the catalog and are a cache: deleting them costs time and nothing else.
+The vectors are kept in a file beside the catalog. It is a cache: deleting it costs only time.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST_FILE = 200_000
-"""Bytes read of a file beside a track: what is longer is no song."""
+"""Most bytes read of a lyrics file."""
 LONGEST = 20_000
-"""Characters of lyrics that count."""
+"""Most characters of lyrics that are used."""
 PASSAGE = 700
-"""Characters embedded at once: a verse or two, and less than small text models see (256 tokens)."""
+"""Most characters of a passage: about two verses, less than 256 tokens, a small model's limit."""
 SAVED_AFTER = 512
-"""Tracks embedded between two writes of the cache: an interruption loses no more than these."""
+"""Tracks embedded between two writes of the cache; an interruption loses at most these."""
 MOST_STRANGE = 0.02
-"""Share of control, private and unassigned characters that a text may have."""
+"""Largest share of control, private and unassigned characters in a text."""
 FEWEST_GUESSED = 8
-"""Bytes from which on an encoding can be guessed."""
+"""Fewest bytes that an encoding is guessed from."""
 ENCODINGS = (
     *("cp1252", "cp1251", "koi8_r", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
     *("cp1250", "iso8859_2", "cp1253", "cp1254", "cp1255", "cp1256"),
 )
-"""Those that lyrics are found in: of a few dozen more, a short text reads in some as well."""
+"""Encodings that lyrics are found in; with more of them, a short text would read in several."""
 _FORMAT = "soundalike lyrics 2"
 _DIGEST_BYTES = 16
 _STAMP = re.compile(r"\[\d{1,3}:\d{1,2}(?:[:.]\d{1,3}){0,2}\]|<\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?>")
@@ -62,7 +62,7 @@ _SUFFIXES = (b".lrc", b".txt")
 
 @dataclass(frozen=True)
 class _Entry:
-    """What is known of one track's lyrics: when they were read, what they are, where they point."""
+    """Cache entry of one track's lyrics: stamp of the files, digest of the text, vector."""
 
     stamp: bytes
     text: bytes
@@ -87,7 +87,7 @@ class LyricVectors:
         self._kept = self._read() if self.path.exists() else {}
 
     def __len__(self) -> int:
-        """How many tracks have lyrics."""
+        """Number of tracks with lyrics."""
         return sum(1 for kept in self._kept.values() if len(kept.vector))
 
     def update(
@@ -97,21 +97,21 @@ class LyricVectors:
         batch: int = 64,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> int:
-        """Bring the vectors up to the files: read what has changed, embed what reads otherwise.
+        """Update the vectors to the files: read changed files, embed changed texts.
 
-        An unchanged file costs a look at its folder. An interrupted run goes on where it stopped.
+        An unchanged file costs a listing of its folder. A run continues where another stopped.
 
         Parameters
         ----------
         tracks : sequence of Track
-            All of the catalog's; what is kept of others is forgotten.
+            All tracks of the catalog; entries of others are removed.
         on_progress : callable, optional
-            Is told how many tracks are done, and of how many, whenever some were embedded.
+            Called with the numbers of tracks done and of all, whenever some were embedded.
 
         Returns
         -------
         int
-            How many were embedded.
+            Number of tracks embedded.
 
         Raises
         ------
@@ -169,7 +169,7 @@ class LyricVectors:
         return None if kept is None or not len(kept.vector) else kept.vector.astype(np.float32)
 
     def vector_of_file(self, path: bytes) -> NDArray[np.float32] | None:
-        """The same of any file, which need not be in the catalog.
+        """The unit vector (dim,) of any file's lyrics; None where it has none.
 
         Raises
         ------
@@ -184,7 +184,7 @@ class LyricVectors:
             self._kept[track_id] = replace(new, vector=vector.astype(np.float16))
 
     def _embed_texts(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Each text is the mean of its passages, of unit length."""
+        """Unit vectors (dim,) of texts, each the mean of its passages."""
         passages = [_passages(text) for text in texts]
         vectors = self._model.embed([one for several in passages for one in several])
         ends = np.cumsum([len(several) for several in passages])
@@ -241,14 +241,14 @@ class LyricVectors:
 
 
 def lyrics_path(catalog: str | os.PathLike[str]) -> Path:
-    """Where the lyric vectors of a catalog lie: `catalog.lyrics.safetensors` for `catalog.db`."""
-    place = Path(catalog).resolve()
-    name = place.stem if place.suffix == ".db" else place.name
-    return place.with_name(f"{name}.lyrics.safetensors")
+    """Path of a catalog's lyric vectors: `catalog.db` -> `catalog.lyrics.safetensors`."""
+    path = Path(catalog).resolve()
+    name = path.stem if path.suffix == ".db" else path.name
+    return path.with_name(f"{name}.lyrics.safetensors")
 
 
 def lyrics_of(path: bytes, beside: Sequence[bytes]) -> str | None:
-    """The words of a track: of the .lrc beside it, else of its tags, else of the .txt beside it.
+    """Lyrics of a track: from the .lrc beside it, else its tags, else the .txt beside it.
 
     Parameters
     ----------
@@ -260,8 +260,8 @@ def lyrics_of(path: bytes, beside: Sequence[bytes]) -> str | None:
     Returns
     -------
     str or None
-        Plain lines without times and marks such as "[Chorus]"; None where there are no words.
-        Nothing is raised for files that cannot be read.
+        Plain lines without times and marks such as "[Chorus]"; None where there are none,
+        or where the files cannot be read.
     """
     timed = [file for file in beside if file.lower().endswith(b".lrc")]
     for file in timed:
@@ -289,11 +289,11 @@ def plain_lyrics(text: str) -> str:
 
 
 def decode_text(content: bytes) -> str:
-    """Text in an encoding that nobody has named; nothing where it is no text in any.
+    """Text of bytes in an unknown encoding; "" where they are no text.
 
-    It is UTF-8, UTF-16 or UTF-32, with or without a byte order mark, if it reads as such; else
-    Windows' Western encoding if that makes Western words of it; else what charset-normalizer, of
-    the extra `lyrics`, takes it for.
+    It is UTF-8, UTF-16 or UTF-32, with or without a byte order mark, if it is valid; else
+    Windows' Western encoding if that gives Western words; else the encoding that
+    charset-normalizer, of the extra `lyrics`, detects.
     """
     whole = len(content) < LARGEST_FILE
     marks = {"utf-32": _UTF_32_MARKS, "utf-16": _UTF_16_MARKS}
@@ -329,7 +329,7 @@ def _as_text(content: bytes, encoding: str, *, whole: bool = False) -> str | Non
 
 
 def _guess_encoding(content: bytes) -> str:
-    """Text in one of `ENCODINGS`, told by its letters; nothing where it is in none of them."""
+    """Text in the one of `ENCODINGS` that its letters fit best; "" where none fits."""
     if len(content) < FEWEST_GUESSED:
         return ""
     try:

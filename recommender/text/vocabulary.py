@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 LONGEST_PHRASE = 5
-"""Words in a row that are looked up as one name."""
+"""Most words that are looked up together as one name."""
 NEAREST = 3
 """Known words suggested for an unknown one."""
 FIRST_YEAR, LAST_YEAR = 1000, 2999
@@ -86,7 +86,7 @@ class Unknown:
     wanted : bool
         False where it was to be kept away from.
     guessable : bool
-        False where the word is well understood, but nothing stands for it: a piano, to a model
+        False where the word is in the thesaurus, but nothing stands for it: a piano, to a model
         that has no tag for pianos, or a musical key. A guess by meaning would be another thing.
     """
 
@@ -107,14 +107,14 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Request:
-    """A text, read."""
+    """A text as the known and unknown words in it."""
 
     words: tuple[Word, ...]
     unknown: tuple[Unknown, ...]
 
 
 class Vocabulary:
-    """What can be asked for in a catalog.
+    """Words that can be searched for in a catalog.
 
     Parameters
     ----------
@@ -144,7 +144,6 @@ class Vocabulary:
             _key(word): row for kind in CONCEPTS for row in kind for word in row.words
         }
         self._has_tempo = "tempo_bpm" in set(measures)
-        # What is known by its own name needs no entry; the rest is what synonyms make known.
         self._words_by_key: dict[str, Word] = {}
         listed = (word for kind in CONCEPTS for row in kind for word in row.words)
         for name in (*self.tags, *self.genres, *listed):
@@ -156,17 +155,17 @@ class Vocabulary:
 
     @property
     def synonyms(self) -> dict[str, Word]:
-        """The words beyond tags and genres themselves that are understood, and as what."""
+        """Known words other than tags and genres themselves, with their meanings."""
         own = {_key(name) for name in (*self.tags, *self.genres)}
         return {word.text: word for key, word in self._words_by_key.items() if key not in own}
 
     @property
     def words_by_name(self) -> dict[str, Word]:
-        """All that is understood, by name."""
+        """All known words by name."""
         return {word.text: word for word in self._words_by_key.values()}
 
     def word(self, phrase: str) -> Word | None:
-        """What a phrase means as tag, genre, synonym or measure; None when it means nothing."""
+        """Meaning of a phrase as tag, genre, synonym or measure; None if it is not known."""
         key = _key(phrase)
         if not key:
             return None
@@ -185,11 +184,11 @@ class Vocabulary:
         return None if measured is None else replace(measured, text=phrase)
 
     def read(self, text: str) -> Request:
-        """Take a text apart into what is known and what is not."""
+        """Split a text into known and unknown words."""
         return _Reader(self, text).read()
 
     def nearest(self, text: str) -> tuple[str, ...]:
-        """Known words of the kind of a text where it is understood, else those spelled like it."""
+        """Known words of the same kind as a known text, else those spelled like it."""
         near: dict[Word, str] = {}
         for key in self._kin(_key(text)) or get_close_matches(
             _key(text), self._words_by_key, cutoff=0.7
@@ -213,11 +212,11 @@ class Vocabulary:
         return []
 
     def has_concept(self, phrase: str) -> bool:
-        """Whether a phrase is understood, be it that no tag or genre stands for it."""
+        """Whether a phrase is in the thesaurus, even if no tag or genre stands for it."""
         return _key(phrase) in self._concepts or _key(phrase) in map(_key, MEASURES)
 
     def decade_tags(self, first: int, last: int) -> tuple[str, ...]:
-        """The tags of a decade, such as "80s": the 1980s, and not the 1880s."""
+        """Tags of a decade, such as "80s" for the 1980s."""
         names = [f"{first}s", f"{first % 100:02}s"]
         return tuple(
             tag
@@ -237,7 +236,7 @@ class Vocabulary:
 
 
 class _Reader:
-    """Goes through a text from left to right and takes the longest name that is known."""
+    """Reads a text from left to right, each time taking the longest known name."""
 
     def __init__(self, vocabulary: Vocabulary, text: str) -> None:
         self._known = vocabulary
@@ -265,7 +264,7 @@ class _Reader:
         return Request(tuple(self._words), tuple(dict.fromkeys(self._unknown)))
 
     def _step(self, position: int) -> int:
-        """Deal with what begins at a place; returns how many tokens that were."""
+        """Read what begins at a position; returns how many tokens it has."""
         token = self._tokens[position]
         if token is None or position in self._minus:
             self._end_run()
@@ -293,7 +292,7 @@ class _Reader:
         return 1
 
     def _phrase(self, position: int, count: int) -> str | None:
-        """The tokens as one phrase; None where a comma or a minus sign parts them."""
+        """Tokens as one phrase; None where a comma or a minus sign separates them."""
         span = self._tokens[position : position + count]
         if None in span or self._minus & set(range(position + 1, position + count)):
             return None
@@ -336,7 +335,7 @@ class _Reader:
         self._joined = self._last_wanted and bool(self._words)
 
     def _end_run(self) -> None:
-        """What was gathered since the last known word is unknown."""
+        """Record the tokens since the last known word as unknown."""
         run, self._run = self._run, []
         while run and run[-1] in FILLERS:
             run.pop()
@@ -355,13 +354,13 @@ class _Reader:
 
 
 def tokens(text: str) -> list[str]:
-    """The words of a text, folded: "R&B, Lo-Fi" is r, and, b, lo, fi."""
+    """Words of a text without case and accents: "R&B, Lo-Fi" -> r, and, b, lo, fi."""
     plain = _APOSTROPHES.sub("", fold(text)).replace("&", " and ").replace("_", " ")
     return _WORD.findall(plain)
 
 
 def _key(text: str) -> str:
-    """What two spellings of a name have in common."""
+    """Text that spellings of a name share."""
     return "".join(_singular(token) for token in tokens(text))
 
 
@@ -377,7 +376,7 @@ def _singular(word: str) -> str:
 
 
 def _names(tag: str) -> list[str]:
-    """What a tag goes by: "Violin, fiddle" is a violin too, and "Classical music" classical."""
+    """Names of a tag: "Violin, fiddle" is a violin too, and "Classical music" classical."""
     names = [tag, *tag.split(",")]
     plain = [re.sub(r"(?i)^music of |\s+music$", "", name.strip()) for name in names]
     return [name for name in (*names, *plain) if name.strip()]
@@ -404,7 +403,7 @@ def _same(one: Word, other: Word) -> bool:
 
 
 def _years(span: Sequence[str]) -> Years | None:
-    """The years that words mean: 90s, nineties, 1994, 1990 to 1995, since 1994, before 1980."""
+    """First and last year that words mean: 90s, nineties, 1994, 1990 to 1995, before 1980."""
     if len(span) == 1:
         return _decade(span[0]) or _year(span[0])
     if len(span) == 2:

@@ -1,4 +1,4 @@
-"""Ways to score tracks for listeners, from chance to the ceiling."""
+"""Ways to score tracks for users, from chance to the ceiling."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLLABORATIVE = ("als", "bpr", "cornac-bpr")
 
 
 def train(name: str, plays: csr_matrix, *, factors: int, seed: int) -> object:
-    """A collaborative model fitted on plays (listeners, tracks): one of `COLLABORATIVE`.
+    """A collaborative model fitted on plays (users, tracks): one of `COLLABORATIVE`.
 
     Alternating least squares is regularised as is best for warm tracks in worlds 0 to 2, of 0.05,
     5 and 50: with little, 32 factors learn what chance has played, and rank worse than popularity.
@@ -80,7 +80,7 @@ def baselines(
     yield "random", rng.random(shape).astype(np.float32)
     plays = np.asarray(split.train.sum(0), np.float32)
     yield "popularity", np.repeat(plays, shape[0], 0)
-    yield "same artist", np.asarray(split.train @ same(tracks.makers).astype(np.float32))
+    yield "same artist", np.asarray(split.train @ same(tracks.artist_keys).astype(np.float32))
     yield "genre tag", np.asarray(split.train @ same(tracks.genres).astype(np.float32))
     for name, vectors in tracks.embeddings.items():
         unit = unit_rows(vectors)
@@ -88,7 +88,7 @@ def baselines(
 
 
 def _cosine(train: csr_matrix, unit: NDArray[np.float32]) -> Scores:
-    """Cosine to the mean of the listener's tracks."""
+    """Cosine to the mean of the user's tracks."""
     return unit_rows(np.asarray(train @ unit)) @ unit.T
 
 
@@ -102,7 +102,7 @@ class Mapped:
         self.model = train(name, self.plays, factors=factors, seed=seed)
         self.read = read_factors(self.model)
         self.counts = np.asarray(self.plays.sum(0)).ravel()
-        self.makers = [tracks.makers[place] for place in self.warm]
+        self.artist_keys = [tracks.artist_keys[place] for place in self.warm]
 
     def regressor(
         self, vectors: NDArray[np.float32], kind: str | Sequence[str], *, most: int | None = None
@@ -116,7 +116,7 @@ class Mapped:
             vectors[self.warm],
             self.read.items,
             sample_weight=counts,
-            groups=self.makers,
+            groups=self.artist_keys,
             user_factors=self.read.users,
         )
 
@@ -140,10 +140,10 @@ class Mapped:
             vectors[self.warm][used],
             self.read.items[used],
             self.counts[used],
-            [maker for maker, use in zip(self.makers, used, strict=True) if use],
+            [maker for maker, use in zip(self.artist_keys, used, strict=True) if use],
             user_factors=self.read.users,
         )
-        names = [self.tracks.makers[place] for place in self.cold]
+        names = [self.tracks.artist_keys[place] for place in self.cold]
         return self.scores(content.predict(vectors[self.cold], names)[0])
 
     def hybrid(self, vectors: NDArray[np.float32], kind: str) -> Scores:

@@ -1,4 +1,4 @@
-"""How tracks sound without any network: the taste of listeners, and features to evaluate.
+"""How tracks sound without any network: the taste of users, and features to evaluate.
 
 Models that learned from other models (a distilled one from its teachers) share what they know, so a
 taste drawn from a teacher would leak into the evaluation of the pupil. What is computed here was

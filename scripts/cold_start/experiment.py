@@ -1,4 +1,4 @@
-"""One world of made-up listeners, and how well each way finds what they play."""
+"""One world of simulated users, and how well each method finds what they play."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from cold_start.contenders import Mapped, baselines, ceiling
 from cold_start.measures import MEASURES, long_tail, measure
-from cold_start.simulation import listen, split
+from cold_start.simulation import simulate, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ COLD = 589 / 1289
 HELD = 0.2
 """Share of the plays of warm tracks that are held out."""
 ASKED = 800
-"""Listeners asked, drawn at random; all are trained on."""
+"""Users that measures are taken of, drawn at random; all are trained on."""
 RECALL = MEASURES.index("recall@20")
 COLD_TRACKS, WARM_TRACKS = "Cold tracks, whole artists held out", "Warm tracks"
 ALL_TRACKS, HALF = "All tracks", "Cold tracks, half of their plays asked for"
@@ -35,7 +35,11 @@ KNOWN_ARTISTS = "New tracks of known artists"
 FEWER = "Cold tracks, learned from fewer warm tracks"
 SHARES = (1, 2, 4, 8)
 """The map learns from the warm tracks divided by these."""
-TRUTH, TASTE, HEARD = "true chances", "true taste, no popularity", "true taste, its sound alone"
+TRUTH, TASTE, SOUND_TASTE = (
+    "true chances",
+    "true taste, no popularity",
+    "true taste, its sound alone",
+)
 CEILING, OTHER_PLAYS, CHOSEN = "ceiling", "ceiling, other plays", "chosen"
 
 
@@ -53,9 +57,9 @@ class Experiment:
 
     def __init__(self, tracks: Tracks, habits: Habits, setting: Setting, *, seed: int) -> None:
         self.tracks, self.setting, self.seed = tracks, setting, seed
-        self.world: World = listen(tracks, habits, seed=seed)
+        self.world: World = simulate(tracks, habits, seed=seed)
         rng = np.random.default_rng(seed)
-        self.asked = np.sort(rng.permutation(habits.listeners)[:ASKED])
+        self.asked = np.sort(rng.permutation(habits.users)[:ASKED])
         self.shuffled = rng.permutation(len(tracks))
         self.tail = long_tail(self.world.plays)
         self.first = next(iter(tracks.embeddings))
@@ -111,7 +115,7 @@ class Experiment:
     def means(
         self, scores: Scores, parts: Split, candidates: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        """Of each measure, over the listeners asked."""
+        """Of each measure, over the users asked."""
         rows = self.asked
         held, train = parts.held_out[rows], parts.train[rows]
         return measure(scores[rows], held, train, candidates, self.tail).means
@@ -123,7 +127,7 @@ class Experiment:
     def _split(self, *, whole_artists: bool) -> Split:
         return split(
             self.world.plays,
-            self.tracks.makers,
+            self.tracks.artist_keys,
             cold_share=COLD,
             held_share=HELD,
             whole_artists=whole_artists,
@@ -141,7 +145,11 @@ class Experiment:
         return ceiling(setting.collaborative, plays, factors=setting.factors, seed=self.seed)
 
     def _oracles(self) -> dict[str, Scores]:
-        return {TRUTH: self.world.chances, TASTE: self.world.taste, HEARD: self.world.heard}
+        return {
+            TRUTH: self.world.chances,
+            TASTE: self.world.taste,
+            SOUND_TASTE: self.world.sound_taste,
+        }
 
     def _half(self, parts: Split, content: Scores) -> Iterator[Row]:
         """A ceiling that has not seen the plays asked for."""

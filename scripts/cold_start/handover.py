@@ -27,7 +27,7 @@ RECALL = 2
 def curves(experiment: Experiment) -> NDArray[np.float64]:
     """Recall@20 (len(PLAYS), len(WAYS)) over tracks that are left only so many plays.
 
-    Half of the tracks that have at least 60 plays are thinned; the listeners left out are looked
+    Half of the tracks that have at least 60 plays are thinned; the users left out are looked
     for, among thinned tracks only.
     """
     plays, setting, seed = experiment.world.plays, experiment.setting, experiment.seed
@@ -48,7 +48,7 @@ def curves(experiment: Experiment) -> NDArray[np.float64]:
         return csr_matrix((pairs.data[which], where), shape=plays.shape)
 
     found = np.empty((len(PLAYS), len(WAYS)))
-    # Always the same listeners are looked for.
+    # Always the same users are looked for.
     held_out = part(thinned[pairs.col] & (place >= PLAYS[-1]))
     for row, left in enumerate(PLAYS):
         known = part(~thinned[pairs.col] | (place < left))

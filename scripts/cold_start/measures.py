@@ -1,4 +1,4 @@
-"""How well a table of scores finds what listeners have really played."""
+"""How well a table of scores finds what users have really played."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MEASURES = ("AUC", "mAP", "recall@20", "nDCG@20", "long tail")
 
 @dataclass(frozen=True)
 class Found:
-    """Measures of each listener who has something to be found.
+    """Measures of each user who has something to be found.
 
     Attributes
     ----------
-    values : float64 (listeners, len(MEASURES))
+    values : float64 (users, len(MEASURES))
         The last is the share of the first 20 that is among the least played 80 %.
     """
 
@@ -29,7 +29,7 @@ class Found:
 
     @property
     def means(self) -> NDArray[np.float64]:
-        """Over listeners."""
+        """Over users."""
         return self.values.mean(0)
 
 
@@ -40,12 +40,12 @@ def measure(
     candidates: NDArray[np.bool_],
     tail: NDArray[np.bool_],
 ) -> Found:
-    """Rank the candidates of each listener, less what the listener is known to have played.
+    """Rank the candidates of each user, less what the user is known to have played.
 
     Parameters
     ----------
-    scores : float32 (listeners, tracks)
-    relevant, known : csr (listeners, tracks)
+    scores : float32 (users, tracks)
+    relevant, known : csr (users, tracks)
     candidates, tail : bool (tracks,)
     """
     truth = relevant.toarray()[:, candidates] > 0

@@ -15,9 +15,9 @@ from cold_start.experiment import (
     CHOSEN,
     COLD_TRACKS,
     HALF,
-    HEARD,
     OTHER_PLAYS,
     RECALL,
+    SOUND_TASTE,
     TASTE,
 )
 from cold_start.handover import PLAYS, WAYS
@@ -38,19 +38,19 @@ RATIOS = (
     ("popularity", "popularity"),
     ("ceiling, other plays", OTHER_PLAYS),
     ("true taste, no popularity", TASTE),
-    ("true taste, its sound alone", HEARD),
+    ("true taste, its sound alone", SOUND_TASTE),
 )
 """What recall@20 of content is divided by: the name of the ratio, and the row of the table."""
 
 
 def tables_of(worlds: Sequence[Iterable[Row]], *, first: str) -> list[Table]:
-    """One table for each title, and that of the ratios."""
+    """Tables of all rows, one for each title, and a table of the ratios."""
     gathered: dict[str, dict[str, list[NDArray[np.float64]]]] = defaultdict(dict)
     for world in worlds:
         for title, name, means in world:
             gathered[title].setdefault(name, []).append(means)
-    notes = f"Simulated listeners, {len(worlds)} worlds; in brackets the 95 % interval over worlds."
-    shown = [
+    notes = f"Simulated users, {len(worlds)} worlds; in brackets the 95 % interval over worlds."
+    tables = [
         Table(
             title,
             MEASURES,
@@ -62,18 +62,20 @@ def tables_of(worlds: Sequence[Iterable[Row]], *, first: str) -> list[Table]:
     recalls = [
         {
             **{name: found[world][RECALL] for name, found in gathered[COLD_TRACKS].items()},
-            OTHER_PLAYS: _moved(gathered[HALF], f"{first}, {CHOSEN}", world)
+            OTHER_PLAYS: _other_plays_ratio(gathered[HALF], f"{first}, {CHOSEN}", world)
             * gathered[COLD_TRACKS][f"{first}, {CHOSEN}"][world][RECALL],
         }
         for world in range(len(worlds))
     ]
     rows = tuple((name, (figure(ratio),)) for name, ratio in ratios(recalls, first).items())
     title = f"Recall@20 of cold tracks by {first}, {CHOSEN}, divided by that of"
-    return [*shown, Table(title, ("ratio",), rows, notes)]
+    return [*tables, Table(title, ("ratio",), rows, notes)]
 
 
-def _moved(half: Mapping[str, list[NDArray[np.float64]]], content: str, world: int) -> float:
-    """Other plays' ceiling in parts of content, both asked for the same half of plays."""
+def _other_plays_ratio(
+    half: Mapping[str, list[NDArray[np.float64]]], content: str, world: int
+) -> float:
+    """Ceiling from other plays divided by content, both on the same half of plays."""
     return float(half[OTHER_PLAYS][world][RECALL] / half[content][world][RECALL])
 
 
@@ -108,13 +110,13 @@ def variations(habits: Habits) -> dict[str, Habits]:
 
 
 def sensitivity_of(found: Mapping[str, Sequence[Mapping[str, float]]], *, first: str) -> Table:
-    """The ratios in worlds with other habits."""
+    """Table of the ratios in worlds with other habits."""
     rows = tuple(
         (name, tuple(figure(ratio) for ratio in ratios(recalls, first).values()))
         for name, recalls in found.items()
     )
     number = len(next(iter(found.values())))
-    notes = f"Simulated listeners, {number} worlds each; in brackets the 95 % interval over worlds."
+    notes = f"Simulated users, {number} worlds each; in brackets the 95 % interval over worlds."
     title = f"Recall@20 of cold tracks by {first}, {CHOSEN}, divided by that of"
     return Table(title, tuple(name for name, _ in RATIOS), rows, notes)
 
@@ -125,15 +127,15 @@ def handover_of(curves: NDArray[np.float64]) -> Table:
     rows = tuple(
         (
             f"{number} plays",
-            (*(figure(curves[:, place, way]) for way in range(len(WAYS))), figure(short[:, place])),
+            (*(figure(curves[:, row, way]) for way in range(len(WAYS))), figure(short[:, row])),
         )
-        for place, number in enumerate(PLAYS)
+        for row, number in enumerate(PLAYS)
     )
     return Table(
         "Recall@20 against plays",
         (*WAYS, "both, less the better"),
         rows,
-        f"Simulated listeners, {len(curves)} worlds; in brackets the 95 % interval over worlds.",
+        f"Simulated users, {len(curves)} worlds; in brackets the 95 % interval over worlds.",
     )
 
 

@@ -1,6 +1,6 @@
-"""Made-up listeners of real tracks: who plays what is drawn by chance, not observed.
+"""Simulated users of real tracks: what they play is drawn at random, not observed.
 
-There are some hundred tastes, which listeners share; each listener has a few of them. A taste lies
+There are some hundred tastes, which users share; each user has a few of them. A taste lies
 around a track: it likes others of its artist, its group (a soundtrack, a release) and its genre,
 and those that sound near to it in the few sides of sound that it cares for, as another model than
 the evaluated one hears them. Which of the liked tracks are played also depends on how popular a
@@ -33,7 +33,7 @@ class Tracks:
     embeddings : dict of str to float32 (tracks, dim)
         By model: what is evaluated.
     taste : float32 (tracks, dims)
-        How tracks sound to a model that is not evaluated: what listeners go by.
+        How tracks sound to a model that is not evaluated: users choose by it.
     """
 
     artists: list[str]
@@ -46,27 +46,27 @@ class Tracks:
         return len(self.artists)
 
     @property
-    def makers(self) -> list[str]:
+    def artist_keys(self) -> list[str]:
         """The artist, or else the group, of each track: what is held out as a whole."""
         return [a or g for a, g in zip(self.artists, self.groups, strict=True)]
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How listeners choose. The defaults are the main world; they were set by these arguments.
+    """How users choose. The defaults are the main world; they were set by these arguments.
 
     Attributes
     ----------
-    listeners, plays : int, float
-        `plays` is the median number of tracks that a listener plays, drawn log-normally with a
+    users, plays : int, float
+        `plays` is the median number of tracks that a user plays, drawn log-normally with a
         deviation of 0.8, so that the mean is 1.38 times that. Together they give 47 tracks to a
-        listener and 126 listeners to a track, as the Echo Nest Taste Profile has (1,019,318
-        listeners, 384,546 songs, 48,373,586 pairs). A library of 1,289 tracks is then played much
+        user and 126 users to a track, as the Echo Nest Taste Profile has (1,019,318
+        users, 384,546 songs, 48,373,586 pairs). A library of 1,289 tracks is then played much
         more densely than that one (4 % of all pairs).
     tastes, own : int
-        Tastes that there are, and how many a listener has at most (the number drawn evenly, their
+        Tastes that there are, and how many a user has at most (the number drawn evenly, their
         shares from a flat Dirichlet distribution). Some hundred, each shared by a few dozen
-        listeners, rather than a few that everyone has: then no single one makes the world.
+        users, rather than a few that everyone has: then no single one makes the world.
     artist, group, genre, sound : float
         What these count for in the logarithm of a track's chance; `sound` for one standard
         deviation of the nearness to the centre. Another track of the artist is seven times as
@@ -79,7 +79,7 @@ class Habits:
         a Dirichlet distribution of parameter `sides`: people care for some sides of sound and not
         for others, so that a few count in each taste (a small parameter leaves fewer). Eight lies
         between what holds half of the variance of descriptors (3) and of a network's embedding
-        (13); the many small components after them are particular to what hears.
+        (13); the many small components after them are particular to the model.
     popularity : float
         Standard deviation of the logarithm of a track's popularity, which nothing says of a track.
         At 1 the most played fifth gets about half of the plays.
@@ -87,7 +87,7 @@ class Habits:
         Share of plays that go by popularity alone.
     """
 
-    listeners: int = 3450
+    users: int = 3450
     plays: float = 34.0
     tastes: int = 400
     own: int = 3
@@ -107,30 +107,30 @@ class World:
 
     Attributes
     ----------
-    plays : csr float32 (listeners, tracks)
+    plays : csr float32 (users, tracks)
         Ones.
-    chances, taste, heard : float32 (listeners, tracks)
-        What no recommender knows: each listener's true chances; those without what popularity adds;
-        and of these only what can be heard, without artists, groups and genres.
+    chances, taste, sound_taste : float32 (users, tracks)
+        What no recommender knows: each user's true chances; those without what popularity adds;
+        and of these only the part from sound, without artists, groups and genres.
     """
 
     plays: csr_matrix
     chances: NDArray[np.float32]
     taste: NDArray[np.float32]
-    heard: NDArray[np.float32]
+    sound_taste: NDArray[np.float32]
 
-    def said(self) -> str:
+    def describe(self) -> str:
         """Its size, in words."""
         counts = np.sort(np.asarray(self.plays.sum(0)).ravel())[::-1]
         top = counts[: len(counts) // 5].sum() / counts.sum()
         return (
-            f"{self.plays.shape[0]} listeners, {self.plays.nnz} plays, {top:.0%} of them of the "
+            f"{self.plays.shape[0]} users, {self.plays.nnz} plays, {top:.0%} of them of the "
             "most played fifth"
         )
 
 
-def listen(tracks: Tracks, habits: Habits, *, seed: int) -> World:
-    """Draw listeners and what they play."""
+def simulate(tracks: Tracks, habits: Habits, *, seed: int) -> World:
+    """World of users and what they play, drawn at random."""
     rng = np.random.default_rng(seed)
     count = len(tracks)
     popularity = habits.popularity * rng.standard_normal(count)
@@ -145,14 +145,14 @@ def listen(tracks: Tracks, habits: Habits, *, seed: int) -> World:
             (habits.genre, tracks.genres),
         )
     )
-    own = np.zeros((habits.listeners, habits.tastes))
-    for listener in range(habits.listeners):
+    own = np.zeros((habits.users, habits.tastes))
+    for user in range(habits.users):
         number = rng.integers(1, habits.own + 1)
         chosen = rng.choice(habits.tastes, number, replace=False)
-        own[listener, chosen] = rng.dirichlet(np.ones(number))
+        own[user, chosen] = rng.dirichlet(np.ones(number))
     wanted = (1 - habits.noise) * own @ _shares(near + labels + popularity)
     wanted += habits.noise * by_chance
-    numbers = np.clip(rng.lognormal(np.log(habits.plays), 0.8, habits.listeners), 5, count // 4)
+    numbers = np.clip(rng.lognormal(np.log(habits.plays), 0.8, habits.users), 5, count // 4)
     # The largest of log p + Gumbel noise are a draw without replacement (Vieira 2014).
     keys = np.log(wanted) + rng.gumbel(size=wanted.shape)
     order = np.argsort(-keys, axis=1)[:, : count // 4]
@@ -160,9 +160,9 @@ def listen(tracks: Tracks, habits: Habits, *, seed: int) -> World:
     ends = np.concatenate([[0], np.cumsum(drawn.sum(1))])
     plays = csr_matrix((np.ones(ends[-1], np.float32), order[drawn], ends), wanted.shape)
     plays.sort_indices()
-    taste, heard = own @ _shares(near + labels), own @ _shares(near)
+    taste, sound_taste = own @ _shares(near + labels), own @ _shares(near)
     return World(
-        plays, wanted.astype(np.float32), taste.astype(np.float32), heard.astype(np.float32)
+        plays, wanted.astype(np.float32), taste.astype(np.float32), sound_taste.astype(np.float32)
     )
 
 
@@ -201,9 +201,9 @@ class Split:
 
     Attributes
     ----------
-    train : csr (listeners, tracks)
+    train : csr (users, tracks)
         Plays of warm tracks, less those held out.
-    held_out : csr (listeners, tracks)
+    held_out : csr (users, tracks)
         All plays of cold tracks, and some of warm ones.
     cold : bool (tracks,)
     """
@@ -242,16 +242,16 @@ def split(
     """Hold out artists as a whole, or single tracks, and some plays of the others."""
     rng = np.random.default_rng(seed)
     count = plays.shape[1]
-    names = [name or f"alone {place}" for place, name in enumerate(owners)]
+    names = [name or f"alone {row}" for row, name in enumerate(owners)]
     if not whole_artists:
-        names = [f"alone {place}" for place in range(count)]
+        names = [f"alone {row}" for row in range(count)]
     distinct = sorted(set(names))
     cold_names: set[str] = set()
     left = cold_share * count
-    for place in rng.permutation(len(distinct)):
-        size = names.count(distinct[place])
+    for number in rng.permutation(len(distinct)):
+        size = names.count(distinct[number])
         if size <= left:
-            cold_names.add(distinct[place])
+            cold_names.add(distinct[number])
             left -= size
     cold = np.array([name in cold_names for name in names])
     pairs = plays.tocoo()

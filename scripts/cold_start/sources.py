@@ -1,4 +1,4 @@
-"""Real tracks for made-up listeners: catalogs, tables of labels, vectors by path."""
+"""Real tracks for simulated users: catalogs, tables of labels, vectors by path."""
 
 from __future__ import annotations
 

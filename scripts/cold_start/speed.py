@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def compare(
-    *, listeners: int, items: int, factors: int, rounds: int, seed: int = 0
+    *, users: int, items: int, factors: int, rounds: int, seed: int = 0
 ) -> tuple[list[float], list[float]]:
     """Seconds of implicit and of `HybridRecommender` for the same call, in turn.
 
-    Factors, embeddings and plays (20 a listener, ten times the listeners asked) are random.
+    Factors, embeddings and plays (20 a user, ten times the users asked) are random.
     """
     rng = np.random.default_rng(seed)
-    everyone = 10 * listeners
+    everyone = 10 * users
     plays = csr_matrix(
         (
             np.ones(20 * everyone, np.float32),
@@ -39,7 +39,7 @@ def compare(
     hybrid = HybridRecommender(
         model, plays, embeddings, regressor=FactorRegressor("ridge", strength=1.0), k=10.0
     )
-    asked = np.arange(listeners)
+    asked = np.arange(users)
     rows = plays[asked]
     theirs, ours = [], []
     for _ in range(rounds + 1):

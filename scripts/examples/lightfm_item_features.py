@@ -25,4 +25,4 @@ else:
     model = LightFM(no_components=16, loss="warp")
     model.fit(plays, item_features=features, epochs=5)
     scores = model.predict(0, np.arange(len(ids)), item_features=features)
-    print("listener 0:", ids[np.argsort(-scores)[:5]])
+    print("user 0:", ids[np.argsort(-scores)[:5]])

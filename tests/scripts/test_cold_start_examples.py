@@ -41,7 +41,7 @@ def test_implicit_takes_an_upload(
     song = sorted(original_songs.rglob("*.mp3"))[0]
     out = run(tmp_path, "implicit_new_upload.py", original_catalog, song)
     assert "upload-7 is served by" in out
-    assert "listener 0:" in out
+    assert "user 0:" in out
     lines = (EXAMPLES / "implicit_new_upload.py").read_text(encoding="utf-8").splitlines()
     code = [line for line in lines if line and not line.startswith(("#", '"""', "import", "from"))]
     assert len(code) <= 20
@@ -58,7 +58,7 @@ def test_cornac_runs_with_the_modality(original_catalog: Path, tmp_path: Path) -
     out = run(tmp_path, "cornac_modality.py", original_catalog)
     assert "features of (12, " in out
     assert "\nVBPR " in out
-    assert "what VBPR makes of each item's sound: (12, 8)" in out
+    assert "VBPR's factors of the items' embeddings: (12, 8)" in out
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from cold_start.descriptors import intervals, spectral_features
 from cold_start.handover import draw
 from cold_start.measures import measure
-from cold_start.simulation import Habits, Tracks, listen, split
+from cold_start.simulation import Habits, Tracks, simulate, split
 from cold_start.sources import read_tracks
 from cold_start.speed import compare, upload
 from scipy.sparse import csr_matrix
@@ -39,12 +39,12 @@ def tracks() -> Tracks:
     )
 
 
-def test_listeners_are_drawn_by_seed_and_favour_what_is_popular() -> None:
-    habits = Habits(listeners=400, plays=8, tastes=10, popularity=1.5)
-    plays = listen(tracks(), habits, seed=1).plays
+def test_users_are_drawn_by_seed_and_favour_what_is_popular() -> None:
+    habits = Habits(users=400, plays=8, tastes=10, popularity=1.5)
+    plays = simulate(tracks(), habits, seed=1).plays
     assert (plays.data == 1).all()
-    assert (listen(tracks(), habits, seed=1).plays != plays).nnz == 0
-    assert (listen(tracks(), habits, seed=2).plays != plays).nnz > 0
+    assert (simulate(tracks(), habits, seed=1).plays != plays).nnz == 0
+    assert (simulate(tracks(), habits, seed=2).plays != plays).nnz > 0
     counts = np.sort(np.asarray(plays.sum(0)).ravel())
     assert counts[-COUNT // 5 :].sum() > 0.4 * counts.sum()
 
@@ -52,34 +52,34 @@ def test_listeners_are_drawn_by_seed_and_favour_what_is_popular() -> None:
 def test_oracles_know_what_they_say_they_know() -> None:
     """The more an oracle knows of how plays were drawn, the more plays it finds."""
     everything = tracks()
-    world = listen(everything, Habits(listeners=300, plays=8), seed=0)
+    world = simulate(everything, Habits(users=300, plays=8), seed=0)
     nothing = csr_matrix(world.plays.shape, dtype=np.float32)
     tail = np.ones(COUNT, bool)
     auc = [
         measure(scores, world.plays, nothing, np.ones(COUNT, bool), tail).means[0]
-        for scores in (world.heard, world.taste, world.chances)
+        for scores in (world.sound_taste, world.taste, world.chances)
     ]
     assert 0.6 < auc[0] < auc[1] < auc[2]
-    for chances in (world.heard, world.taste, world.chances):
+    for chances in (world.sound_taste, world.taste, world.chances):
         np.testing.assert_allclose(chances.sum(1), 1.0, rtol=1e-4)
 
 
 def test_labels_do_not_reach_what_can_be_heard() -> None:
-    deaf = Habits(listeners=50, artist=0.0, group=0.0, genre=0.0)
-    fans = listen(tracks(), Habits(listeners=50), seed=3)
-    np.testing.assert_array_equal(fans.heard, listen(tracks(), deaf, seed=3).heard)
-    assert not np.allclose(fans.taste, fans.heard)
+    deaf = Habits(users=50, artist=0.0, group=0.0, genre=0.0)
+    fans = simulate(tracks(), Habits(users=50), seed=3)
+    np.testing.assert_array_equal(fans.sound_taste, simulate(tracks(), deaf, seed=3).sound_taste)
+    assert not np.allclose(fans.taste, fans.sound_taste)
 
 
 def test_whole_artists_are_held_out_and_nothing_is_lost() -> None:
     everything = tracks()
-    plays = listen(everything, Habits(listeners=100, plays=10), seed=0).plays
+    plays = simulate(everything, Habits(users=100, plays=10), seed=0).plays
     parts = split(
-        plays, everything.makers, cold_share=0.25, held_share=0.2, whole_artists=True, seed=0
+        plays, everything.artist_keys, cold_share=0.25, held_share=0.2, whole_artists=True, seed=0
     )
-    makers = np.array(everything.makers)
+    artists = np.array(everything.artist_keys)
     assert 0.15 < parts.cold.mean() <= 0.25
-    assert not set(makers[parts.cold]) & set(makers[~parts.cold])
+    assert not set(artists[parts.cold]) & set(artists[~parts.cold])
     assert parts.train[:, parts.cold].nnz == 0
     assert (parts.everything != plays).nnz == 0
     assert parts.train.multiply(parts.held_out).nnz == 0
@@ -109,7 +109,7 @@ def test_the_plot_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_descriptors_hear_intervals_not_keys() -> None:
+def test_descriptors_measure_intervals_not_keys() -> None:
     rng = np.random.default_rng(0)
     chroma = rng.random((50, 12))
     np.testing.assert_allclose(intervals(chroma), intervals(np.roll(chroma, 5, axis=1)), rtol=1e-6)
@@ -147,7 +147,7 @@ def test_an_export_that_takes_too_much_memory_fails(tmp_path: Path) -> None:
 
 
 def test_both_sides_of_the_speed_test_run() -> None:
-    theirs, ours = compare(listeners=20, items=300, factors=4, rounds=2)
+    theirs, ours = compare(users=20, items=300, factors=4, rounds=2)
     assert len(theirs) == len(ours) == 2
     assert min(theirs + ours) > 0
 
@@ -189,21 +189,21 @@ def test_a_small_world_is_simulated(tmp_path: Path) -> None:
         )
     asked = [
         "--catalog", f"own={catalog}", "--labels", tmp_path / "labels.csv",
-        "--taste", tmp_path / "taste.npz", "--factors", 8, "--listeners", 2000, "--worlds", 1,
+        "--taste", tmp_path / "taste.npz", "--factors", 8, "--users", 2000, "--worlds", 1,
     ]  # fmt: skip
     done = CliRunner().invoke(evaluate_cold_start.main, [str(w) for w in ("run", *asked, "--json")])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told["simulation"] is True
-    cold = {row["name"]: row for row in told["tables"][0]["rows"]}
+    answer = json.loads(done.stdout)
+    assert answer["simulation"] is True
+    cold = {row["name"]: row for row in answer["tables"][0]["rows"]}
     # Here taste is the sound itself, so that the map must find it.
     assert cold["own, chosen"]["AUC"] > cold["own shuffled, chosen"]["AUC"] + 0.05
     assert cold["ceiling"]["AUC"] > cold["own, chosen"]["AUC"]
-    titles = [table["title"] for table in told["tables"]]
+    titles = [table["title"] for table in answer["tables"]]
     assert titles[1:5] == [
         "Warm tracks", "All tracks", "Cold tracks, half of their plays asked for",
         "New tracks of known artists",
     ]  # fmt: skip
-    ratios = {row["name"]: row["ratio"] for row in told["tables"][-1]["rows"]}
+    ratios = {row["name"]: row["ratio"] for row in answer["tables"][-1]["rows"]}
     expected = cold["own, chosen"]["recall@20"] / cold["ceiling"]["recall@20"]
     assert ratios["ceiling"] == pytest.approx(expected, abs=1e-3)
