@@ -206,7 +206,7 @@ def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into those of `indexer.errors`, with what to do about them."""
     try:
         yield
-    except (DatabaseError, sqlite3.DatabaseError) as error:
+    except (DatabaseError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
         cause = error.orig if isinstance(error, DatabaseError) else error
         message = str(cause)
         if (
@@ -221,7 +221,8 @@ def explained(path: Path) -> Iterator[None]:
             ) from error
         if "locked" in message:
             raise CatalogLocked(f"{path} is in use by another program ({message})") from error
-        if any(sign in message for sign in _DAMAGE):
+        # SQLite's own messages are not UTF-8 where they quote damage.
+        if isinstance(error, UnicodeDecodeError) or any(sign in message for sign in _DAMAGE):
             raise NotACatalog(
                 f"{path} is damaged ({message}): `soundalike verify` lists the damage; restore a "
                 "copy, or move the file away and index again"

@@ -7,6 +7,7 @@ every time.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from sqlalchemy import (
     true,
     type_coerce,
 )
+from sqlalchemy.exc import DatabaseError
 
 from indexer.catalog.connection import (
     bring_up_to_date,
@@ -70,6 +72,12 @@ Item = TypeVar("Item")
 
 BATCH_IDS = 10_000
 """Ids per SQL statement: SQLite takes 32,766 parameters."""
+
+
+CHECKED_BYTES = 8 << 20
+"""Catalogs up to this size are checked whole whenever they are opened; it takes up to 0.1 s."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -172,7 +180,14 @@ class Catalog:
         engine = connect(file, read_only=True)
         with explained(file):
             check_revision(file, revision_of(engine))
-            return cls(file, engine, None)
+            catalog = cls(file, engine, None)
+        if file.stat().st_size <= CHECKED_BYTES and (found := catalog.damage()):
+            log.warning(
+                "%s is damaged (%s): answers may be wrong, `soundalike verify` lists the damage",
+                file,
+                found[0],
+            )
+        return catalog
 
     @classmethod
     def open_for_writing(cls, path: str | os.PathLike[str], *, create: bool = False) -> Catalog:
@@ -291,6 +306,20 @@ class Catalog:
         with explained(self.path):
             found = map(_track, self._rows_of(_tracks_by_id(), list(ids)))
             return {track.id: track for track in found}
+
+    def require_tracks(self, ids: Sequence[int]) -> list[Track]:
+        """The tracks with these ids, which are known to be there, in their order.
+
+        Raises
+        ------
+        NotACatalog
+            The catalog is damaged: one of them is not there.
+        """
+        found = self.tracks(ids)
+        with explained(self.path):
+            for track_id in ids:
+                require_intact(track_id in found, f"track {track_id} is not there")
+        return [found[track_id] for track_id in ids]
 
     def track_by_key(self, key: str) -> Track | None:
         """The track with exactly this key."""
@@ -439,19 +468,15 @@ class Catalog:
             return float(connection.execute(query).scalar_one())
 
     def damage(self) -> list[str]:
-        """Damage that SQLite's full check and the rows' digests show; empty when there is none.
-
-        Raises
-        ------
-        NotACatalog
-            It is so damaged that it cannot be read through.
-        """
+        """Damage that SQLite's full check and the rows' digests show; empty when there is none."""
+        found: list[str] = []
         with self.reading() as connection:
-            found = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
-            broken = connection.execute(text("PRAGMA foreign_key_check")).fetchall()
-            changed = list(damaged_rows(connection))
-        dangling = [f"dangling row {tuple(row)}" for row in broken]
-        return [line for line in found if line != "ok"] + dangling + changed
+            for check in (_page_damage, _dangling_rows, damaged_rows):
+                try:
+                    found += check(connection)
+                except DatabaseError as error:
+                    found.append(str(error.orig))
+        return found
 
     def _one(self, query: Select[Any]) -> Track | None:
         with self.reading() as connection:
@@ -532,6 +557,16 @@ def _require_sound(engine: Engine) -> None:
         found = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
     if found != "ok":
         raise sqlite3.DatabaseError(f"malformed: {found}")
+
+
+def _page_damage(connection: Connection) -> list[str]:
+    lines = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
+    return [line for line in lines if line != "ok"]
+
+
+def _dangling_rows(connection: Connection) -> list[str]:
+    rows = connection.execute(text("PRAGMA foreign_key_check"))
+    return [f"row {row[1]} of the table {row[0]} refers to a row that is not there" for row in rows]
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:

@@ -155,8 +155,7 @@ def _candidates(
         relevance = snapshot.local_scale.relevance(relevance, vectors)
     order = np.lexsort((ids, -relevance))
     ids, vectors, cosines = ids[order], vectors[order], cosines[order]
-    found = snapshot.catalog.tracks(ids.tolist())
-    tracks = [found[track_id] for track_id in ids.tolist()]
+    tracks = snapshot.catalog.require_tracks(ids.tolist())
     fresh = np.ones(len(tracks), dtype=np.bool_)
     for seed in seeds:
         fresh &= ~are_recording_of(
@@ -185,7 +184,7 @@ def _own_recordings(
     cosines: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
     """Which tracks (q, k) are the recording of their row's query."""
-    found = snapshot.catalog.tracks(np.unique(ids).tolist())
+    found = {track.id: track for track in snapshot.catalog.require_tracks(np.unique(ids).tolist())}
     own = [
         are_recording_of(
             query,
