@@ -10,7 +10,7 @@ import sqlite3
 import zlib
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Table, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Table, func, update
 
 from indexer.catalog.schema import Base
 
@@ -59,16 +59,12 @@ def is_intact(row_class: type[Base]) -> ColumnElement[bool]:
 
 def damaged_rows(connection: Connection) -> Iterator[str]:
     """One line for each row whose digest is not that of its columns."""
-    for row_class in _row_classes():
-        rowid: ColumnElement[int] = literal_column("rowid")
-        query = select(rowid).select_from(row_class).where(~is_intact(row_class))
-        for row in connection.execute(query).scalars():
-            yield f"row {row} of the table {row_class.__tablename__} has changed"
-
-
-def _row_classes() -> list[type[Base]]:
-    """The classes of all tables, by name."""
-    return sorted(Base.__subclasses__(), key=lambda row_class: row_class.__tablename__)
+    for table in Base.metadata.sorted_tables:
+        columns = ", ".join(_data_columns(table))
+        where = f"digest IS NOT row_digest({columns})"
+        query = f"SELECT rowid FROM {table.name} WHERE {where}"  # noqa: S608 - own names
+        for row in connection.exec_driver_sql(query).scalars():
+            yield f"row {row} of the table {table.name} has changed"
 
 
 def require_intact(intact: object, row: str) -> None:

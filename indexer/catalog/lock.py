@@ -51,10 +51,10 @@ class WriterLock:
         self._sign()
 
     def _sign(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         try:
+            self._file.seek(0)
+            self._file.truncate()
             json.dump(
                 {"pid": os.getpid(), "host": socket.gethostname(), "since": since}, self._file
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -212,7 +212,8 @@ class Catalog:
         file = file.resolve()
         lock = WriterLock(file)
         try:
-            file.with_name(file.name + ".draft").unlink(missing_ok=True)
+            with suppress(OSError):
+                file.with_name(file.name + ".draft").unlink(missing_ok=True)
             if not exists:
                 create_catalog(file)
             engine = connect(file, read_only=False)

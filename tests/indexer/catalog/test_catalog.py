@@ -18,6 +18,7 @@ from indexer.audio.container import AudioFacts
 from indexer.audio.tags import Tags
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile, embedded_hashes
+from indexer.catalog.filter_queries import TrackFilter, distinct_values, matching_ids
 from indexer.catalog.reader import Catalog
 from indexer.catalog.schema import REVISIONS, RecordingRow
 from indexer.catalog.status import TrackStatus
@@ -362,3 +363,47 @@ def test_descriptors_are_stored_once_for_a_recording_and_go_with_it(
     store(catalog, model, file("copy.mp3"), analysis(2))
     with catalog.reading() as connection:
         assert connection.execute(select(RecordingRow.tempo_bpm)).scalars().all() == [None]
+
+
+def test_several_artists_and_genres_are_kept_and_each_is_found(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    both = Tags(
+        artist="Ann; Bob",
+        artists=("Ann", "Bob"),
+        album_artist="Various",
+        genre="Jazz; Soul",
+        genres=("Jazz", "Soul"),
+    )
+    store(catalog, model, file("1.mp3"), analysis(1, tags=both))
+    store(catalog, model, file("2.mp3"), analysis(2, tags=Tags(artist="Cid", genre="Soul")))
+    first, second = catalog.tracks([1, 2]).values()
+    assert (first.artist, first.artists) == ("Ann; Bob", ("Ann", "Bob"))
+    assert (first.album_artists, first.genres) == (("Various",), ("Jazz", "Soul"))
+    assert (second.artists, second.album_artists, second.genres) == (("Cid",), (), ("Soul",))
+    assert set(distinct_values(catalog, "genre")) == {"Jazz; Soul", "Jazz", "Soul"}
+    for wanted, ids in (
+        (TrackFilter(genre=["Jazz"]), [1]),
+        (TrackFilter(genre=["Soul"]), [1, 2]),
+        (TrackFilter(artist=["Bob"]), [1]),
+        (TrackFilter(artist=["Various", "Cid"]), [1, 2]),
+        (TrackFilter(artist=["Ann; Bob"], genre=["Soul"]), [1]),
+    ):
+        assert sorted(matching_ids(catalog, wanted).tolist()) == ids
+    assert store(catalog, model, file("1.mp3"), replace(known(1), tags=both)) is Stored.TOUCHED
+    with catalog.writing() as connection:
+        seen = file("1.mp3").path
+        assert writer.store_tags(connection, seen, both) is Stored.TOUCHED
+        assert writer.store_tags(connection, seen, Tags(genre="Blues")) is Stored.RETAGGED
+    assert catalog.tracks([1])[1].genres == ("Blues",)
+
+
+def test_a_catalog_that_was_replaced_while_open_is_neither_read_nor_written(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    Catalog.open_for_writing(tmp_path / "other.db", create=True).close()
+    (tmp_path / "other.db").replace(catalog.path)
+    with pytest.raises(CatalogError, match="replaced"):
+        catalog.data_version()
+    with pytest.raises(CatalogError, match="replaced"), catalog.writing():
+        pass

@@ -1,0 +1,126 @@
+"""Operations on a catalog with a fault at each point; prints one line of JSON.
+
+Run by `test_faults.py` in a process that the library of `tests.faults` is loaded into.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sys
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.catalog import writer
+from indexer.catalog.file_queries import SeenFile
+from indexer.catalog.reader import Catalog
+from indexer.catalog.status import TrackStatus
+from indexer.errors import CatalogMissing, TooShort
+from indexer.library import Library
+from tests.catalogs import Planted, plant
+from tests.faults import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TAGS = ("loud", "soft")
+
+
+def create(path: Path) -> None:
+    Catalog.open_for_writing(path, create=True).close()
+
+
+def remove(path: Path) -> None:
+    with closing(Library.open_for_writing(path)) as library:
+        with library.catalog.writing() as connection:
+            writer.set_status(connection, [1, 2], TrackStatus.REMOVED)
+        library.refresh()
+
+
+def fail(path: Path) -> None:
+    with closing(Library.open_for_writing(path)) as library:
+        file = SeenFile(bytes(path.parent / "music" / "0001.mp3"), bytes(path.parent), 1, 1)
+        with library.catalog.writing() as connection:
+            writer.store_failure(connection, file, TooShort("0.1 s", stage="decode"))
+        library.refresh()
+
+
+def rebuild(path: Path) -> None:
+    with closing(Library.open_for_writing(path)) as library:
+        library.rebuild()
+
+
+def state(path: Path) -> tuple[int, ...]:
+    """Present, failed and removed tracks, and vectors, of a catalog that is sound."""
+    with closing(Library.open_for_writing(path)) as library:
+        counts = library.catalog.counts()
+        vectors = 0 if library.index is None else len(library.index)
+    with closing(Library.open(path)) as library:
+        report = library.verify()
+        assert report.sound, report
+    return counts["present"], counts["failed"], counts["removed"], vectors
+
+
+def walk_creation(folder: Path) -> int:
+    """Faults at every point while a catalog is made: afterwards there is none, or a whole one."""
+    path = folder / "catalog.db"
+
+    def prepare() -> None:
+        for file in folder.glob("catalog.*"):
+            file.unlink()
+
+    points = 0
+    create(path)  # imports in this process what each of the others would import again
+    for point in walk(partial(create, path), prepare):
+        with suppress(CatalogMissing):
+            Catalog.open_for_reading(path).close()
+        create(path)
+        assert state(path) == (0, 0, 0, 0), point
+        assert not list(folder.glob("*.draft")), point
+        points += 1
+    return points
+
+
+def walk_change(folder: Path, change: Callable[[Path], None]) -> int:
+    """Faults in a change, at every seventh point: the catalog is as before it, or as after it."""
+    plant(folder, TAGS, [Planted(f"Song {n}", {"loud": n / 9}) for n in range(8)])
+    path = folder / "copy.db"
+
+    def prepare() -> None:
+        for file in folder.glob("copy.*"):
+            file.unlink()
+        for file in folder.glob("catalog.*"):
+            shutil.copy(file, file.with_name(file.name.replace("catalog", "copy", 1)))
+
+    prepare()
+    allowed = {state(path)}
+    change(path)
+    allowed.add(state(path))
+    points = 0
+    for point in walk(partial(change, path), prepare, step=7):
+        assert state(path) in allowed, point
+        assert not list(folder.glob("*.draft")), point
+        points += 1
+    return points
+
+
+def main() -> None:
+    logging.disable(logging.WARNING)
+    folder = Path(sys.argv[1])
+    points = {}
+    for name, run in (
+        ("create", walk_creation),
+        ("remove", partial(walk_change, change=remove)),
+        ("fail", partial(walk_change, change=fail)),
+        ("rebuild", partial(walk_change, change=rebuild)),
+    ):
+        (folder / name).mkdir()
+        points[name] = run(folder / name)
+    sys.stdout.write(json.dumps(points))
+
+
+if __name__ == "__main__":
+    main()
