@@ -83,6 +83,14 @@ def test_a_writer_mends_the_index_file(catalog_path: Path) -> None:
         assert library.verify().sound
 
 
+def test_a_writer_removes_what_a_killed_one_left(catalog_path: Path) -> None:
+    names = ("catalog.db.draft", "catalog.faiss.draft", "catalog.faiss.stamp.draft")
+    for name in names:
+        (catalog_path.parent / name).write_bytes(b"half")
+    Library.open_for_writing(catalog_path).close()
+    assert not any((catalog_path.parent / name).exists() for name in names)
+
+
 def test_an_index_that_is_behind_catches_up(catalog_path: Path) -> None:
     old = {path: path.read_bytes() for path in catalog_path.parent.glob("catalog.faiss*")}
     with closing(Library.open_for_writing(catalog_path)) as library:

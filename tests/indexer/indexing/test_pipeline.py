@@ -6,28 +6,29 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from indexer.analysis.sandbox import Limits
+from indexer.analysis.pools import AnalysisPool, ModelWorker
+from indexer.analysis.sandbox import Job, Limits
 from indexer.catalog.writer import Stored
 from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
 from indexer.indexing.executor import Progress
 from indexer.indexing.pipeline import Options, Summary, index_paths
 from indexer.library import Library
 from indexer.models import checkpoint
-from indexer.models.registry import DEFAULT_MODEL, load_model
+from indexer.models.registry import DEFAULT_MODEL, load_model, model_info
 from recommender import Ranking, Recommender
 from tests import sounds
+from tests.workers import hang
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from indexer.analysis.pools import AnalysisPool
 
 
 def run(catalog: Path, *paths: Path, pool: AnalysisPool | None, **options: object) -> Summary:
@@ -288,6 +289,60 @@ def test_a_failure_of_a_limit_says_how_to_try_again_with_more(tmp_path: Path) ->
         (failure,) = library.catalog.failures()
     assert failure.reason == "timed out"
     assert "`soundalike index --retry-failed --timeout SECONDS`" in failure.message
+
+
+def test_tags_are_read_again_when_a_tagger_kept_size_and_time(
+    songs: Path, catalog_path: Path, pool: AnalysisPool
+) -> None:
+    run(catalog_path, songs, pool=pool)
+    before = vectors(catalog_path)
+    song = songs / "album 0" / "02.mp3"
+    status = song.stat()
+    content = song.read_bytes()
+    title = content.index(b"Song 2")
+    song.write_bytes(content[:title] + b"Tune 2" + content[title + 6 :])
+    os.utime(song, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert run(catalog_path, songs, pool=pool).unchanged == 12
+    summary = run(catalog_path, songs, pool=pool, reread_tags=True, workers=1)
+    assert (dict(summary.stored), summary.unchanged) == ({Stored.RETAGGED: 1}, 11)
+    with closing(Library.open(catalog_path)) as library:
+        track = library.catalog.track_by_path(os.fsencode(song))
+    assert track is not None
+    assert track.title == "Tune 2"
+    assert all((vectors(catalog_path)[key] == before[key]).all() for key in before)
+
+
+class HangingPool(AnalysisPool):
+    """A pool whose workers never come back from a file called hang.wav."""
+
+    def submit(self, work: Callable[[ModelWorker, bytes], Any], path: bytes) -> Job[Any, Any]:
+        return super().submit(hang if path.endswith(b"hang.wav") else work, path)
+
+
+@pytest.mark.slow
+def test_a_file_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    first = sounds.write_audio(tmp_path / "music" / "0.wav", sounds.music(1.2, seed=1))
+    for number in range(1, 100):
+        shutil.copy(first, tmp_path / "music" / f"{number}.wav")
+    (tmp_path / "music" / "hang.wav").write_bytes(b"sound")
+    seen: list[Progress] = []
+    catalog = tmp_path / "catalog.db"
+    with (
+        closing(Library.open_for_writing(catalog, create=True)) as library,
+        HangingPool(
+            DEFAULT_MODEL, model_info().fingerprint, workers=2, limits=Limits(wall_s=20)
+        ) as hanging,
+    ):
+        summary = index_paths(library, [tmp_path / "music"], pool=hanging, on_progress=seen.append)
+    assert (summary.stored[Stored.NEW], summary.failed) == (100, 1)
+    assert Progress(total=101, done=100) in seen
+    with closing(Library.open(catalog)) as library:
+        (failure,) = library.catalog.failures()
+    assert (failure.path, failure.reason) == (
+        os.fsencode(tmp_path / "music" / "hang.wav"),
+        "timed out",
+    )
 
 
 def altered(name: str, path: Path) -> None:

@@ -69,6 +69,65 @@ def test_a_path_that_does_not_exist_is_unreachable(tmp_path: Path) -> None:
     assert scan([gone]).unreachable == {gone: "No such file or directory"}
 
 
+def test_hidden_folders_trash_and_thumbnails_are_passed_over_unless_asked_for(
+    tmp_path: Path,
+) -> None:
+    kept = [write(tmp_path / "album" / "1.mp3"), write(tmp_path / "z" / ".2.mp3")]
+    folders = (".Trash-1000/files", "#recycle", "$RECYCLE.BIN", ".stversions", "a/@eaDir")
+    hidden = [write(tmp_path / name / "x.mp3") for name in (*folders, "lost+found", ".hidden")]
+    assert found(tmp_path) == kept
+    everything = scan([os.fsencode(tmp_path)], include_hidden=True)
+    assert {file.path for file in everything.files} == {*kept, *hidden}
+    assert found(tmp_path / ".hidden") == [hidden[-1]]
+
+
+def test_a_folder_with_a_marker_and_what_globs_match_are_passed_over(tmp_path: Path) -> None:
+    kept = [write(tmp_path / "a" / "1.mp3"), write(tmp_path / "b" / "drafts" / "4.mp3")]
+    write(tmp_path / "ring" / ".nomedia")
+    write(tmp_path / "ring" / "tones" / "2.mp3")
+    write(tmp_path / "a" / "drafts" / "3.mp3")
+    write(tmp_path / "a" / "take (1).wav")
+    write(tmp_path / "b" / "deep" / "x.TMP.mp3")
+    write(tmp_path / ".soundalikeignore", b"# ours\n\na/drafts/\n*.TMP.mp3\n")
+    write(tmp_path / "a" / ".soundalikeignore", b"\xef\xbb\xbftake*\r\n")
+    assert found(tmp_path) == kept
+    assert found(tmp_path / "a" / "take (1).wav") != []
+
+
+def test_a_track_that_was_moved_to_the_trash_has_vanished(tmp_path: Path) -> None:
+    song = write(tmp_path / "1.mp3")
+    write(tmp_path / "2.mp3")
+    known = known_as(song, TrackStatus.PRESENT)
+    (tmp_path / ".Trash-1000").mkdir()
+    (tmp_path / "1.mp3").rename(tmp_path / ".Trash-1000" / "1.mp3")
+    assert plan(scan([os.fsencode(tmp_path)]), known, {}).vanished == [1]
+
+
+def test_a_disk_below_a_folder_that_is_not_mounted_any_more_loses_nothing(tmp_path: Path) -> None:
+    disk = os.fsencode(tmp_path / "disk")
+    write(tmp_path / "1.mp3")
+    song = os.path.join(disk, b"2.mp3")
+    known = known_as(song, TrackStatus.PRESENT)
+    for make in (lambda: None, (tmp_path / "disk").mkdir):
+        make()
+        gone = scan([os.fsencode(tmp_path)])
+        todo = plan(gone, known, {}, mounts=[disk])
+        assert (todo.vanished, todo.left_alone, todo.mounts) == ([], {disk: 1}, [disk])
+        assert plan(gone, known, {}, mounts=[disk], empty_is_gone=True).vanished == [1]
+        assert plan(gone, known, {}).vanished == [1]
+    write(tmp_path / "disk" / "3.mp3")  # its files were moved to the disk above
+    todo = plan(scan([os.fsencode(tmp_path)]), known, {}, mounts=[disk])
+    assert (todo.vanished, todo.left_alone, todo.mounts) == ([1], {}, [])
+
+
+def test_a_mounted_disk_is_noticed(tmp_path: Path) -> None:
+    """`/proc/sys` and the like are mounts that every Linux has; nothing in them is sound."""
+    if not os.path.ismount("/dev/shm"):
+        pytest.skip("there is no mount at /dev/shm")
+    (tmp_path / "memory").symlink_to("/dev/shm")
+    assert scan([os.fsencode(tmp_path)]).mounts == [os.fsencode(tmp_path / "memory")]
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
