@@ -19,9 +19,10 @@ import numpy as np
 from indexer.errors import InvalidOption, QueryError
 from recommender.collection.clusters import find_clusters
 from recommender.collection.core_count import count_cores
-from recommender.genres.labels import artist_key, merge_spellings
+from recommender.genres.labels import merge_spellings
 from recommender.retrieval.genre_names import split_genres
 from recommender.retrieval.lookup import count_noun, display_name
+from recommender.retrieval.names import artist_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +179,7 @@ def group_tracks(
     if kind == "genre":
         genres = merge_spellings([split_genres(track.genre) for track in tracks])
         return _grouping(kind, [one[0] if one else "" for one in genres])
-    keys = [artist_key(track.artist) if track.artist else "" for track in tracks]
+    keys = [artist_key(track.artist) or "" for track in tracks]
     spelling: dict[str, str] = {}
     for key, track in zip(keys, tracks, strict=True):
         spelling.setdefault(key, track.artist or "")

@@ -23,9 +23,9 @@ from recommender.collection.library_map import (
 )
 from recommender.collection.library_map import LANDMARKS as MAPPED
 from recommender.evaluation.metrics import Question, cosines, retrieval
-from recommender.genres.labels import artist_key
 from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags
 from recommender.retrieval.lookup import display_name
+from recommender.retrieval.names import artist_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -223,7 +223,7 @@ def survey(
         totals={
             "tracks": len(ids),
             "recordings": counts["recordings"],
-            "artists": len({artist_key(track.artist) for track in tracks if track.artist}),
+            "artists": len({artist_of(track) for track in tracks} - {None}),
             "albums": len(
                 {
                     (track.album_artist or track.artist, track.album)
@@ -271,7 +271,7 @@ def _separability(
     if len(large) < 2:
         return (), None, None
     wanted = [label if label in large else "" for label in labels]
-    artists = [artist_key(track.artist) if track.artist else "" for track in tracks]
+    artists = [artist_of(track) or "" for track in tracks]
     scores = retrieval(cosines(vectors), {"genre": Question(wanted, artists)}, ks=(K,))["genre"]
     silhouettes = _silhouettes(vectors, wanted, seed=seed)
     seeds = np.array([wanted[row] for row in scores.seeds.tolist()], dtype=object)

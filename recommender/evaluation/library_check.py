@@ -18,6 +18,7 @@ from recommender.evaluation.metrics import FIRST, KS, Hubness, hubness, interval
 from recommender.evaluation.robustness import CROP_S, Lookup, Lookups, copy_lookups
 from recommender.retrieval.library_statistics import Percentiles
 from recommender.retrieval.lookup import display_name
+from recommender.retrieval.names import artist_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -223,7 +224,7 @@ def _neighbours(
 
 
 def _artists(tracks: Sequence[Track]) -> list[str]:
-    return [(track.artist or track.album_artist or "").strip().casefold() for track in tracks]
+    return [artist_of(track) or "" for track in tracks]
 
 
 def _albums(tracks: Sequence[Track]) -> list[str]:

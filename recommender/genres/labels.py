@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -19,7 +18,6 @@ from indexer.audio.formats import AUDIO_SUFFIXES
 from indexer.audio.tags import read_tags
 from indexer.errors import BadLabels
 from recommender.retrieval.genre_names import genre_key, split_genres
-from recommender.retrieval.names import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,8 +27,6 @@ PATH_COLUMNS = ("path", "file", "filename", "track", "key")
 GENRE_COLUMNS = ("genre", "genres", "style", "label", "class", "track.genre_top")
 ARTIST_COLUMNS = ("artist", "performer", "artist.name")
 """Names of a table's columns in lower case; the first that is there counts."""
-
-_FEATURING = re.compile(r"\s[(\[]?(?:feat|ft|featuring)\b.*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -142,11 +138,6 @@ def merge_spellings(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
         for key in keys
     }
     return [tuple(dict.fromkeys(names[genre_key(genre)] for genre in genres)) for genres in labels]
-
-
-def artist_key(artist: str) -> str:
-    """Text that all spellings of an artist share, without featured artists."""
-    return " ".join(fold(_FEATURING.sub("", artist)).split())
 
 
 def _merge_song_genres(songs: Sequence[Song]) -> list[Song]:

@@ -16,9 +16,10 @@ import numpy as np
 from indexer.errors import AnalysisError, BadLabels
 from recommender.genres.classifier import GenreClassifier, encode, sample_evenly
 from recommender.genres.held_out import cross_validate
-from recommender.genres.labels import artist_key, merge_spellings, read_labels
+from recommender.genres.labels import merge_spellings, read_labels
 from recommender.retrieval.genre_names import split_genres
 from recommender.retrieval.lookup import count_noun
+from recommender.retrieval.names import artist_key, artist_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -96,7 +97,7 @@ def training_set_from_tags(recommender: Recommender) -> TrainingSet:
             ids,
             recommender.vectors(ids),
             tuple(merge_spellings([genres for _, genres in labelled])),
-            *_owners(artist_of(track) for track, _ in labelled),
+            *_owners(owner_of(track) for track, _ in labelled),
             source="the library's genre tags",
         )
     )
@@ -130,7 +131,7 @@ def training_set_from_labels(
     for number, (song, track) in enumerate(zip(songs, tracks, strict=True), start=1):
         if track is not None:
             ids.append(track.id)
-            kept.append(replace(song, artist=song.artist or artist_of(track)))
+            kept.append(replace(song, artist=song.artist or owner_of(track)))
         elif song.path.is_file():
             try:
                 embedding = recommender.analyse(song.path).embedding
@@ -157,7 +158,7 @@ def training_set_from_labels(
             found,
             rows,
             tuple(song.genres for song in kept),
-            *_owners(artist_key(song.artist) for song in kept),
+            *_owners(artist_key(song.artist) or "" for song in kept),
             source=str(labels),
             unmatched=tuple(unmatched),
         )
@@ -253,9 +254,9 @@ def save(
     classifier.save(path, model=recommender.model, notes=notes, arrays=arrays)
 
 
-def artist_of(track: Track) -> str:
+def owner_of(track: Track) -> str:
     """Artist by which a track is grouped in folds, else its album; "" where it names neither."""
-    return artist_key(track.artist or track.album_artist or "") or artist_key(track.album or "")
+    return artist_of(track) or artist_key(track.album) or ""
 
 
 def _owners(artists: Iterable[str]) -> tuple[tuple[str, ...], int]:

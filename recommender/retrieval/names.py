@@ -57,7 +57,7 @@ _PLACEHOLDERS = """
 track; audiotrack; audio track; track cdda wav; title; untitled; untitled track; no title;
 unknown; unknown artist; unknown title; unknown track; unknown album; unknown album artist;
 no artist; no album; no name; none; null; nan; n a; na; not available; not specified; unspecified;
-artist; album; new artist; new recording; various; various artists; va; v a;
+new artist; new recording; various; various artists; va; v a;
 piste; piste audio; sans titre; titre; titre inconnu; inconnu; artiste inconnu; album inconnu;
 artistes divers; artistes varies; titel; spur; audiospur; ohne titel; unbenannt; unbekannt;
 unbekannter titel; unbekannter kunstler; unbekannter interpret; unbekanntes album;
@@ -87,6 +87,7 @@ bilinmeyen sanatci; трек; дорожка; аудиодорожка; без �
 """Titles and artists that taggers and rippers write for want of a name, without numbers."""
 
 _WORDS = re.compile(r"[^\W\d_]+")
+_FEATURING = re.compile(r"\s[(\[]?(?:feat|ft|featuring)\b.*", re.IGNORECASE)
 _NOTHING = re.compile(r"[-_.?~/\s]*|0\d*")
 
 
@@ -112,13 +113,16 @@ def is_placeholder(name: str | None) -> bool:
 
 
 def artist_key(*artists: str | None) -> str | None:
-    """The first of some artists that is known, folded; None where none is."""
+    """Text that all spellings of an artist share, without featured artists.
+
+    Of several artists the first that is known counts; None where none is.
+    """
     known = (artist for artist in artists if artist and not is_placeholder(artist))
-    return next((" ".join(fold(artist).split()) for artist in known), None)
+    return next((" ".join(fold(_FEATURING.sub("", artist)).split()) for artist in known), None)
 
 
 def artist_of(track: Track) -> str | None:
-    """The track's first artist, or else the album's, folded; None where neither is known."""
+    """`artist_key` of the track's first artist, or else the album's; None if neither is known."""
     return artist_key(*track.artists, track.artist, *track.album_artists, track.album_artist)
 
 

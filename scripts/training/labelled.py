@@ -12,7 +12,7 @@ from indexer.audio.reading import open_track
 from indexer.errors import AnalysisError
 from indexer.features.melspectrogram import FrontEnd, log_mel
 from recommender.genres.classifier import artist_folds, encode
-from recommender.genres.labels import artist_key
+from recommender.retrieval.names import artist_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

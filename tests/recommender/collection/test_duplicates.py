@@ -131,7 +131,7 @@ def test_neither_closeness_nor_a_name_alone_makes_a_group(
     ]
     with Recommender.open(library(tmp_path, tracks)) as recommender:
         found = find_duplicates(recommender, workers=1)
-    assert (found.groups, found.heard) == ((), 4)
+    assert (found.groups, found.decoded) == ((), 4)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 from indexer.errors import BadLabels
 from recommender.genres.labels import (
     Song,
-    artist_key,
     from_folders,
     from_table,
     from_tags,
@@ -15,6 +14,7 @@ from recommender.genres.labels import (
     read_labels,
 )
 from recommender.retrieval.genre_names import genre_key, split_genres
+from recommender.retrieval.names import artist_key
 from tests import sounds
 
 if TYPE_CHECKING:

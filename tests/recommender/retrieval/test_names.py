@@ -108,7 +108,7 @@ def test_placeholders(name: str) -> None:
     [
         *("Tracks of My Tears", "The Unknown", "Unknown Pleasures", "Untitled Love Song", "!!!"),
         *("1979", "7", "99 Luftballons", "Soundtrack", "Unknown Mortal Orchestra", "Number 1"),
-        *("Artist A", "Album Leaf", "Pista de baile", "無題の夜", "Трек на память", "4'33\""),
+        *("Artist 1", "Album Leaf", "Pista de baile", "無題の夜", "Трек на память", "4'33\""),
     ],
 )
 def test_names_that_say_something(name: str) -> None:
