@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -388,14 +388,11 @@ class Catalog:
         return rows.astype(np.float32)
 
     def _activations_by_id(self, ids: Sequence[int], model_id: int) -> dict[int, bytes]:
-        query = (
-            select(is_intact(EmbeddingRow), TrackRow.id, EmbeddingRow.activations)
-            .join(TrackRow, TrackRow.recording_id == EmbeddingRow.recording_id)
-            .where(EmbeddingRow.model_id == literal_column(str(model_id)))
-        )
         found: dict[int, bytes] = {}
         with explained(self.path):
-            for intact, track_id, activations in self._rows_of(f"{query} AND tracks.id IN ", ids):
+            for intact, track_id, activations in self._rows_of(
+                _activations_by_track(model_id), ids
+            ):
                 require_intact(intact, f"embedding of track {track_id}")
                 found[track_id] = activations
         return found
@@ -508,9 +505,23 @@ class Catalog:
             )
 
 
+_LISTS = [list(Track.__dataclass_fields__).index(f) for f in ("artists", "album_artists", "genres")]
+"""Positions of the fields of a track that are lists of texts."""
+
+
 @cache
 def _tracks_by_id() -> str:
     return f"{_track_query()} WHERE tracks.id IN "
+
+
+@cache
+def _activations_by_track(model_id: int) -> str:
+    query = (
+        select(is_intact(EmbeddingRow), TrackRow.id, EmbeddingRow.activations)
+        .join(TrackRow, TrackRow.recording_id == EmbeddingRow.recording_id)
+        .where(EmbeddingRow.model_id == literal_column(str(model_id)))
+    )
+    return f"{query} AND tracks.id IN "
 
 
 def _track_query() -> Select[Any]:
@@ -528,13 +539,10 @@ def _track_query() -> Select[Any]:
 
 def _track(row: Sequence[Any]) -> Track:
     require_intact(row[0], f"track {row[1]}")
-    track = Track(*row[1:])
-    return replace(
-        track,
-        artists=parse_text_list(track.artists),
-        album_artists=parse_text_list(track.album_artists),
-        genres=parse_text_list(track.genres),
-    )
+    values = list(row[1:])
+    for position in _LISTS:
+        values[position] = parse_text_list(values[position])
+    return Track(*values)
 
 
 def _failure_query() -> Select[Any]:
