@@ -174,24 +174,39 @@ def is_same_recording(
     return np.asarray(same, dtype=np.bool_)
 
 
-def are_recording_of(
-    query: Track | Seed,
+def own_recordings(
+    queries: Sequence[Track | Seed],
     tracks: Sequence[Track],
+    rows: NDArray[np.int64],
     cosines: NDArray[np.float32],
     *,
     median_random_cosine: float,
 ) -> NDArray[np.bool_]:
-    """Which of some tracks (c,) with these cosines (c,) to a query are its recording, (c,)."""
-    same_id = np.array([track.recording_id == query.recording_id for track in tracks], np.bool_)
-    same = np.zeros(len(tracks), dtype=np.bool_)
-    # Most are not: the facts of a track are not gathered in vain.
-    (rows,) = np.nonzero((cosines >= lowest_threshold(median_random_cosine)) | same_id)
-    if len(rows):
-        facts = TrackFacts.of([*(tracks[row] for row in rows.tolist()), query])
-        same[rows] = is_same_recording(
-            cosines[rows],
-            facts.at(slice(-1)),
-            facts.at(-1),
+    """Which neighbours of each query are its own recording.
+
+    Parameters
+    ----------
+    rows : int64 (q, k)
+        Rows in `tracks` of each query's neighbours.
+    cosines : float32 (q, k)
+
+    Returns
+    -------
+    bool (q, k)
+    """
+    recordings = np.array([track.recording_id for track in tracks], dtype=np.int64)
+    own = np.array([query.recording_id for query in queries], dtype=np.int64)
+    same = np.zeros(cosines.shape, dtype=np.bool_)
+    # Most neighbours are not: the facts of a track are not gathered in vain.
+    near = cosines >= lowest_threshold(median_random_cosine)
+    of_query, of_neighbour = np.nonzero(near | (recordings[rows] == own[:, np.newaxis]))
+    if len(of_query):
+        used, positions = np.unique(rows[of_query, of_neighbour], return_inverse=True)
+        facts = TrackFacts.of([*(tracks[row] for row in used.tolist()), *queries])
+        same[of_query, of_neighbour] = is_same_recording(
+            cosines[of_query, of_neighbour],
+            facts.at(positions),
+            facts.at(len(used) + of_query),
             median_random_cosine=median_random_cosine,
         )
     return same

@@ -12,7 +12,7 @@ import numpy as np
 from indexer.vectors.half_precision import inner_products
 from recommender.retrieval.answers import Answer, NearDuplicate, Neighbour
 from recommender.retrieval.explanations import explain
-from recommender.retrieval.near_duplicates import are_recording_of
+from recommender.retrieval.near_duplicates import own_recordings
 from recommender.retrieval.ranking import Candidates, Ranked, Ranking, rank
 from recommender.retrieval.where import EVERYTHING
 
@@ -120,8 +120,14 @@ def nearest(
         )
         keep = ~np.isin(found, selection.excluded)
         if tracks is not None:
-            keep &= ~_own_recordings(
-                snapshot, [tracks[row] for row in open_rows.tolist()], found, close
+            seen, rows = np.unique(found, return_inverse=True)
+            by_id = snapshot.catalog.tracks(seen.tolist())
+            keep &= ~own_recordings(
+                [tracks[row] for row in open_rows.tolist()],
+                [by_id[track_id] for track_id in seen.tolist()],
+                rows.reshape(found.shape),
+                close,
+                median_random_cosine=snapshot.median_random_cosine,
             )
         for row, *values, kept in zip(open_rows, found, close, keep, strict=True):
             row_ids, row_cosines = (value[kept][:m] for value in values)
@@ -155,6 +161,7 @@ def _candidates(
         relevance = snapshot.local_scale.relevance(relevance, vectors)
     order = np.lexsort((ids, -relevance))
     ids, vectors, cosines = ids[order], vectors[order], cosines[order]
+<<<<<<< HEAD
     tracks = snapshot.catalog.require_tracks(ids.tolist())
     fresh = np.ones(len(tracks), dtype=np.bool_)
     for seed in seeds:
@@ -164,6 +171,19 @@ def _candidates(
             inner_products(vectors, seed.vector),
             median_random_cosine=snapshot.median_random_cosine,
         )
+=======
+    found = snapshot.catalog.tracks(ids.tolist())
+    tracks = [found[track_id] for track_id in ids.tolist()]
+    of_seeds = np.array([inner_products(vectors, seed.vector) for seed in seeds], np.float32)
+    are_seeds = own_recordings(
+        seeds,
+        tracks,
+        np.tile(np.arange(len(tracks)), (len(seeds), 1)),
+        of_seeds.reshape(len(seeds), len(tracks)),
+        median_random_cosine=snapshot.median_random_cosine,
+    )
+    fresh: NDArray[np.bool_] = np.asarray(~are_seeds.any(axis=0), np.bool_)
+>>>>>>> 6f2f56e (Find own recordings of a batch of queries at once)
     combined = profile.combine(cosines[fresh])
     return Candidates(
         [track for track, keep in zip(tracks, fresh.tolist(), strict=True) if keep],
@@ -177,6 +197,7 @@ def _candidates(
     )
 
 
+<<<<<<< HEAD
 def _own_recordings(
     snapshot: Snapshot,
     queries: Sequence[Track],
@@ -197,6 +218,8 @@ def _own_recordings(
     return np.array(own, dtype=np.bool_).reshape(ids.shape)
 
 
+=======
+>>>>>>> 6f2f56e (Find own recordings of a batch of queries at once)
 def _neighbours(
     candidates: Candidates, ranked: Ranked, explanations: Sequence[Explanation | None]
 ) -> tuple[Neighbour, ...]:
