@@ -121,10 +121,9 @@ def nearest(
         keep = ~np.isin(found, selection.excluded)
         if tracks is not None:
             seen, rows = np.unique(found, return_inverse=True)
-            by_id = snapshot.catalog.tracks(seen.tolist())
             keep &= ~own_recordings(
                 [tracks[row] for row in open_rows.tolist()],
-                [by_id[track_id] for track_id in seen.tolist()],
+                snapshot.catalog.require_tracks(seen.tolist()),
                 rows.reshape(found.shape),
                 close,
                 median_random_cosine=snapshot.median_random_cosine,
@@ -161,19 +160,7 @@ def _candidates(
         relevance = snapshot.local_scale.relevance(relevance, vectors)
     order = np.lexsort((ids, -relevance))
     ids, vectors, cosines = ids[order], vectors[order], cosines[order]
-<<<<<<< HEAD
     tracks = snapshot.catalog.require_tracks(ids.tolist())
-    fresh = np.ones(len(tracks), dtype=np.bool_)
-    for seed in seeds:
-        fresh &= ~are_recording_of(
-            seed,
-            tracks,
-            inner_products(vectors, seed.vector),
-            median_random_cosine=snapshot.median_random_cosine,
-        )
-=======
-    found = snapshot.catalog.tracks(ids.tolist())
-    tracks = [found[track_id] for track_id in ids.tolist()]
     of_seeds = np.array([inner_products(vectors, seed.vector) for seed in seeds], np.float32)
     are_seeds = own_recordings(
         seeds,
@@ -183,7 +170,6 @@ def _candidates(
         median_random_cosine=snapshot.median_random_cosine,
     )
     fresh: NDArray[np.bool_] = np.asarray(~are_seeds.any(axis=0), np.bool_)
->>>>>>> 6f2f56e (Find own recordings of a batch of queries at once)
     combined = profile.combine(cosines[fresh])
     return Candidates(
         [track for track, keep in zip(tracks, fresh.tolist(), strict=True) if keep],
@@ -197,29 +183,6 @@ def _candidates(
     )
 
 
-<<<<<<< HEAD
-def _own_recordings(
-    snapshot: Snapshot,
-    queries: Sequence[Track],
-    ids: NDArray[np.int64],
-    cosines: NDArray[np.float32],
-) -> NDArray[np.bool_]:
-    """Which tracks (q, k) are the recording of their row's query."""
-    found = {track.id: track for track in snapshot.catalog.require_tracks(np.unique(ids).tolist())}
-    own = [
-        are_recording_of(
-            query,
-            [found[track_id] for track_id in row],
-            close,
-            median_random_cosine=snapshot.median_random_cosine,
-        )
-        for query, row, close in zip(queries, ids.tolist(), cosines, strict=True)
-    ]
-    return np.array(own, dtype=np.bool_).reshape(ids.shape)
-
-
-=======
->>>>>>> 6f2f56e (Find own recordings of a batch of queries at once)
 def _neighbours(
     candidates: Candidates, ranked: Ranked, explanations: Sequence[Explanation | None]
 ) -> tuple[Neighbour, ...]:
