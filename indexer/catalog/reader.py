@@ -8,7 +8,6 @@ every time.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -25,11 +24,9 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
-    text,
     true,
     type_coerce,
 )
-from sqlalchemy.exc import DatabaseError
 
 from indexer.catalog.connection import (
     bring_up_to_date,
@@ -42,7 +39,8 @@ from indexer.catalog.connection import (
     revision_of,
 )
 from indexer.catalog.connection import create as create_catalog
-from indexer.catalog.digests import damaged_rows, is_intact, malformed, require_intact
+from indexer.catalog.digests import is_intact, malformed, require_intact
+from indexer.catalog.integrity import damage, require_whole_pages
 from indexer.catalog.lock import WriterLock
 from indexer.catalog.schema import (
     CatalogRow,
@@ -218,7 +216,7 @@ class Catalog:
                 create_catalog(file)
             engine = connect(file, read_only=False)
             with explained(file):
-                _require_sound(engine)
+                require_whole_pages(engine)
                 bring_up_to_date(file, engine)
                 keep_digests(engine)
                 return cls(file, engine, lock)
@@ -467,14 +465,8 @@ class Catalog:
 
     def damage(self) -> list[str]:
         """Damage that SQLite's full check and the rows' digests show; empty when there is none."""
-        found: list[str] = []
         with self.reading() as connection:
-            for check in (_page_damage, _dangling_rows, damaged_rows):
-                try:
-                    found += check(connection)
-                except DatabaseError as error:
-                    found.append(str(error.orig))
-        return found
+            return damage(connection)
 
     def _one(self, query: Select[Any]) -> Track | None:
         with self.reading() as connection:
@@ -553,29 +545,6 @@ def _failure_query() -> Select[Any]:
 def _failure(row: Sequence[Any]) -> Failure:
     require_intact(row[0], f"failure of {row[1]!r}")
     return Failure(*row[1:])
-
-
-def _require_sound(engine: Engine) -> None:
-    """Refuse a file whose pages are damaged.
-
-    Raises
-    ------
-    sqlite3.DatabaseError
-    """
-    with engine.connect() as connection:
-        found = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
-    if found != "ok":
-        raise sqlite3.DatabaseError(f"malformed: {found}")
-
-
-def _page_damage(connection: Connection) -> list[str]:
-    lines = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check"))]
-    return [line for line in lines if line != "ok"]
-
-
-def _dangling_rows(connection: Connection) -> list[str]:
-    rows = connection.execute(text("PRAGMA foreign_key_check"))
-    return [f"row {row[1]} of the table {row[0]} refers to a row that is not there" for row in rows]
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:

@@ -183,7 +183,7 @@ class TrackRow(Base):
     recording_id: Mapped[int | None] = mapped_column(ForeignKey("recordings.id"))
     status: Mapped[str] = mapped_column(String(8))
     change: Mapped[int] = mapped_column(BigInteger)
-    """The catalog's change counter when this track's answerable vector last changed."""
+    """The catalog's change counter when this track's vector or presence last changed."""
     title: Mapped[str | None] = mapped_column(Text)
     artist: Mapped[str | None] = mapped_column(Text)
     """As shown; `artists` holds each by itself, and likewise for album artists and genres."""

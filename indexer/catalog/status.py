@@ -1,4 +1,4 @@
-"""Whether a track is answered."""
+"""Whether a track takes part in answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class TrackStatus(enum.StrEnum):
-    """Whether a track is answered, and why not. Only present ones are."""
+    """Whether a track takes part in answers, and why not: only present ones do."""
 
     PRESENT = "present"
     MISSING = "missing"  # its file has vanished; it comes back when the file does

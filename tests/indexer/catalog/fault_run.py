@@ -14,11 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from indexer.analysis.track_analysis import TrackAnalysis
+from indexer.audio.container import AudioFacts
+from indexer.audio.tags import Tags
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.reader import Catalog
 from indexer.catalog.status import TrackStatus
 from indexer.errors import CatalogMissing, TooShort
+from indexer.features.descriptors import Descriptors
 from indexer.library import Library
 from tests.catalogs import Planted, plant
 from tests.faults import walk
@@ -45,6 +51,26 @@ def fail(path: Path) -> None:
         file = SeenFile(bytes(path.parent / "music" / "0001.mp3"), bytes(path.parent), 1, 1)
         with library.catalog.writing() as connection:
             writer.store_failure(connection, file, TooShort("0.1 s", stage="decode"))
+        library.refresh()
+
+
+def add(path: Path) -> None:
+    with closing(Library.open_for_writing(path)) as library:
+        model = library.catalog.active_model()
+        assert model is not None
+        root = bytes(path.parent)
+        for number in (50, 51):
+            analysis = TrackAnalysis(
+                AudioFacts("mp3", "mp3", 44_100, 2, 9.5, None, bytes([number]) * 32),
+                Tags(artist="Ann; Bob", artists=("Ann", "Bob")),
+                np.eye(model.dim, dtype=np.float16)[number % model.dim],
+                np.full(len(TAGS), 0.5, np.float16),
+                12,
+                Descriptors(90.0, 0.9, None, 0.0, -12.0, 1800.0),
+            )
+            file = SeenFile(root + b"/%d.mp3" % number, root, 1, 1)
+            with library.catalog.writing() as connection:
+                writer.store(connection, model, file, analysis)
         library.refresh()
 
 
@@ -85,7 +111,7 @@ def walk_creation(folder: Path) -> int:
 
 
 def walk_change(folder: Path, change: Callable[[Path], None]) -> int:
-    """Faults in a change, at every seventh point: the catalog is as before it, or as after it."""
+    """Faults at every seventh point of a change: the catalog is as before, after, or in between."""
     plant(folder, TAGS, [Planted(f"Song {n}", {"loud": n / 9}) for n in range(8)])
     path = folder / "copy.db"
 
@@ -96,12 +122,16 @@ def walk_change(folder: Path, change: Callable[[Path], None]) -> int:
             shutil.copy(file, file.with_name(file.name.replace("catalog", "copy", 1)))
 
     prepare()
-    allowed = {state(path)}
+    before = state(path)
     change(path)
-    allowed.add(state(path))
+    after = state(path)
     points = 0
     for point in walk(partial(change, path), prepare, step=7):
-        assert state(path) in allowed, point
+        found = state(path)
+        assert all(
+            min(limits) <= count <= max(limits)
+            for count, *limits in zip(found, before, after, strict=True)
+        ), point
         assert not list(folder.glob("*.draft")), point
         points += 1
     return points
@@ -115,6 +145,7 @@ def main() -> None:
         ("create", walk_creation),
         ("remove", partial(walk_change, change=remove)),
         ("fail", partial(walk_change, change=fail)),
+        ("add", partial(walk_change, change=add)),
         ("rebuild", partial(walk_change, change=rebuild)),
     ):
         (folder / name).mkdir()

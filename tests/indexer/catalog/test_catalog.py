@@ -114,7 +114,7 @@ def store(
         return outcome
 
 
-def answerable(
+def changed_ids(
     catalog: Catalog, model: StoredModel, *, since: int = 0
 ) -> tuple[set[int], set[int]]:
     alive: set[int] = set()
@@ -154,16 +154,16 @@ def test_a_moved_file_keeps_its_id(catalog: Catalog, model: StoredModel, file: F
     store(catalog, model, file("old/1.mp3"), analysis(1))
     with catalog.writing() as connection:
         writer.set_status(connection, [1], TrackStatus.MISSING)
-    assert answerable(catalog, model) == (set(), {1})
+    assert changed_ids(catalog, model) == (set(), {1})
     (catalog.path.parent / "music" / "old" / "1.mp3").unlink()
     assert store(catalog, model, file("new/1.mp3"), known(1)) is Stored.MOVED
     track = catalog.track_by_key("new/1.mp3")
     assert track is not None
     assert (track.id, track.status) == (1, "present")
-    assert answerable(catalog, model) == ({1}, set())
+    assert changed_ids(catalog, model) == ({1}, set())
 
 
-def test_retagging_changes_tags_but_not_what_is_answerable(
+def test_retagging_changes_tags_but_not_what_is_changed_ids(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     store(catalog, model, file("1.mp3"), analysis(1))
@@ -196,10 +196,10 @@ def test_a_file_that_turns_bad_is_no_longer_answered_and_comes_back(
             writer.store_failure(connection, file("1.mp3"), TooShort("0.1 s", stage="decode"))
     (failure,) = catalog.failures()
     assert (failure.reason, failure.stage, failure.tries) == ("too short", "decode", 2)
-    assert answerable(catalog, model) == (set(), {1})
+    assert changed_ids(catalog, model) == (set(), {1})
     assert store(catalog, model, file("1.mp3"), analysis(1)) is Stored.RETURNED
     assert catalog.failures() == []
-    assert answerable(catalog, model) == ({1}, set())
+    assert changed_ids(catalog, model) == ({1}, set())
 
 
 def test_ids_are_never_used_again(catalog: Catalog, model: StoredModel, file: FileMaker) -> None:
@@ -336,7 +336,7 @@ def test_a_removed_track_stays_removed_when_its_file_is_renamed(
         writer.set_status(connection, [1], TrackStatus.REMOVED)
     os.unlink(seen.path)
     store(catalog, model, file("renamed.mp3"), known(1))
-    assert answerable(catalog, model) == (set(), {1})
+    assert changed_ids(catalog, model) == (set(), {1})
     assert catalog.counts()["removed"] == 1
 
 
