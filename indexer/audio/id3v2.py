@@ -240,7 +240,7 @@ def _texts(content: bytes) -> list[str]:
     elif encoding == 2:
         text = data[: len(data) // 2 * 2].decode("utf-16-be", "replace")
     else:
-        # Text said to be Latin-1 is UTF-8 in many files, and CP1252 in more.
+        # Text marked as Latin-1 is UTF-8 in many files, and CP1252 in more.
         text = decode_text(data)
     return [value.strip("\ufeff") for value in text.rstrip("\0").split("\0")]
 

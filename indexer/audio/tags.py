@@ -73,7 +73,7 @@ class Tags:
     Attributes
     ----------
     title, artist, album, album_artist, genre : str or None
-        As shown to people; several artists or genres are joined by "; ".
+        For display; several artists or genres are joined by "; ".
     year, track_number : int or None
     artists, album_artists, genres : tuple of str
         The single values; a tag ARTISTS has them where ARTIST is "First & Second".
@@ -241,13 +241,13 @@ def _merge(readings: Sequence[Reading]) -> Tags:
 
 
 def _names(readings: Sequence[Reading], *fields: str) -> tuple[str | None, tuple[str, ...]]:
-    """How artists are shown, and the single ones."""
+    """Artists for display, and the single ones."""
     credit, artists = _first(readings, *fields)
-    shown = _JOINT.join(credit or artists)
-    if len(artists) == 1 and artists[0] not in shown:
+    display = _JOINT.join(credit or artists)
+    if len(artists) == 1 and artists[0] not in display:
         # ID3v2.3 has no other way to list several.
         artists = tuple(name for part in artists[0].split("/") if (name := _clean(part)))
-    return shown or None, artists or credit
+    return display or None, artists or credit
 
 
 def _first(readings: Iterable[Reading], *fields: str) -> list[tuple[str, ...]]:

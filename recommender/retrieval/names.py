@@ -54,7 +54,7 @@ _STRESS = "\u0300\u0301"
 _CYRILLIC_VOWELS = frozenset("аеиоуыэюяіАЕИОУЫЭЮЯІ")
 
 _PLACEHOLDERS = """
-track; audiotrack; audio track; track cdda wav; title; untitled; untitled track; no title;
+track; audiotrack; audio track; track cdda wav; untitled; untitled track; no title;
 unknown; unknown artist; unknown title; unknown track; unknown album; unknown album artist;
 no artist; no album; no name; none; null; nan; n a; na; not available; not specified; unspecified;
 new artist; new recording; various; various artists; va; v a;
