@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -147,7 +147,7 @@ def empty_file(path: Path) -> Path:
 
 
 def random_bytes(path: Path, *, size: int = 200_000, seed: int = 0) -> Path:
-    """Noise; in 200 kB there are a hundred places that look like the start of an MP3 frame."""
+    """Noise; in 200 kB there are a hundred bytes that look like the start of an MP3 frame."""
     path.write_bytes(np.random.default_rng(seed).bytes(size))
     return path
 
@@ -169,8 +169,8 @@ def flip_bytes(path: Path, source: Path, *, share: float, seed: int = 0) -> Path
     """Another file with a share of its bytes, after the first 10 %, replaced by noise."""
     rng = np.random.default_rng(seed)
     data = np.frombuffer(source.read_bytes(), np.uint8).copy()
-    places = rng.integers(len(data) // 10, len(data), round(len(data) * share))
-    data[places] = rng.integers(0, 256, len(places))
+    changed = rng.integers(len(data) // 10, len(data), round(len(data) * share))
+    data[changed] = rng.integers(0, 256, len(changed))
     path.write_bytes(data.tobytes())
     return path
 
@@ -289,10 +289,11 @@ def concatenate(path: Path, *sources: Path) -> Path:
     return path
 
 
-def change_byte(path: Path, source: Path, at: float) -> Path:
-    """Another file with one byte changed, at that fraction of its length."""
+def change_bytes(path: Path, source: Path, fractions: Iterable[float]) -> Path:
+    """Another file with single bytes changed, at fractions of its length."""
     data = bytearray(source.read_bytes())
-    data[int(at * len(data))] ^= 0x5A
+    for at in fractions:
+        data[int(at * len(data))] ^= 0x5A
     path.write_bytes(data)
     return path
 
@@ -395,7 +396,7 @@ def odd_names() -> list[bytes]:
     ]
 
 
-def place(source: Path, folder: Path, name: bytes) -> bytes:
+def copy_as(source: Path, folder: Path, name: bytes) -> bytes:
     """Put a file's content under a name of raw bytes; returns the whole path as bytes."""
     target = os.fsencode(folder) + b"/" + name
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)

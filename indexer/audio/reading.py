@@ -9,10 +9,7 @@ from indexer.audio.container import open_file
 from indexer.audio.windows import Grid, TrackReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
 
     from indexer.audio.container import AudioFacts
     from indexer.audio.opening import AnyPath
@@ -56,9 +53,8 @@ def read_windows(
     sample_rate: int = SAMPLE_RATE,
     window_samples: int = WINDOW_SAMPLES,
     count: int = 12,
-    skip_if: Callable[[bytes], bool] | None = None,
-) -> Windows | AudioFacts:
-    """Windows spread over a track, or its facts alone if its audio is known.
+) -> Windows:
+    """At most `count` windows spread over a track; see `TrackReader.windows`.
 
     Parameters
     ----------
@@ -66,10 +62,6 @@ def read_windows(
         Any name the file system has.
     sample_rate, window_samples : int
         Of the windows: what the network's front end takes.
-    count : int
-        Windows at most; see `TrackReader.windows`.
-    skip_if : callable, optional
-        Called with the audio hash; where it returns True nothing is decoded.
 
     Raises
     ------
@@ -77,22 +69,4 @@ def read_windows(
         The subclass says why the file has no windows.
     """
     with open_track(path, sample_rate=sample_rate, window_samples=window_samples) as track:
-        if skip_if is not None and skip_if(track.facts.audio_hash):
-            return track.facts
         return track.windows(count)
-
-
-def stream_windows(
-    path: AnyPath, *, sample_rate: int = SAMPLE_RATE, window_samples: int = WINDOW_SAMPLES
-) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """All windows of a track, one after the other; see `TrackReader.stream`.
-
-    Holds a few seconds of sound at a time, however long the track is.
-
-    Raises
-    ------
-    AnalysisError
-        The subclass says why the file has no windows, some only once the stream has begun.
-    """
-    with open_track(path, sample_rate=sample_rate, window_samples=window_samples) as track:
-        yield from track.stream()

@@ -107,7 +107,7 @@ def test_unusual_files_are_indexed(tmp_path: Path, pool: AnalysisPool) -> None:
     sounds.vorbis_comment_not_utf8(folder / "tags.flac", good)
     for number, name in enumerate(sounds.odd_names()):
         source = sounds.write_audio(tmp_path / "odd.wav", sounds.music(4, seed=10 + number))
-        sounds.place(source, folder, name)
+        sounds.copy_as(source, folder, name)
     with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
         summary = index_paths(library, [folder], pool=pool)
         assert library.catalog.failures() == []

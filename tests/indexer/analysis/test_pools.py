@@ -70,7 +70,7 @@ def test_a_file_that_takes_too_long_costs_only_itself(
     pool = make_pool(wall_s=2.0)
     late = outcome(pool, endless, analyse_all)
     assert isinstance(late, TimedOut)
-    # Not every command that hears files has such an option.
+    # Not every command that decodes files has such an option.
     assert "--timeout" not in str(late)
     assert isinstance(outcome(pool, short), TrackAnalysis)
 
@@ -119,9 +119,9 @@ def test_a_file_that_asks_for_too_much_memory_is_told_so(make_pool: object, tmp_
 
 def test_what_is_wrong_with_a_file_comes_back_as_data(make_pool: object, tmp_path: Path) -> None:
     path = sounds.write_audio(tmp_path / "blip.wav", sounds.music(0.3))
-    said = outcome(make_pool(), os.fsencode(path))
-    assert isinstance(said, TooShort)
-    assert (said.reason, "blip.wav" in str(said)) == ("too short", True)
+    error = outcome(make_pool(), os.fsencode(path))
+    assert isinstance(error, TooShort)
+    assert (error.reason, "blip.wav" in str(error)) == ("too short", True)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer.audio.reading import read_facts, read_windows, stream_windows
+from indexer.audio.reading import open_track, read_facts, read_windows
 from indexer.audio.windows import MIN_SECONDS, Windows
 from indexer.errors import (
     AnalysisError,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 def read(path: Path | bytes, *, count: int = 12) -> Windows:
     windows = read_windows(path, count=count)
-    assert isinstance(windows, Windows)
     assert np.isfinite(windows.waveforms).all()
     return windows
 
@@ -42,7 +41,8 @@ def refusal(path: Path | bytes) -> AnalysisError:
     with pytest.raises(AnalysisError) as caught:
         read_windows(path)
     with pytest.raises(type(caught.value)):
-        list(stream_windows(path))
+        with open_track(path) as track:
+            list(track.stream())
     copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
     assert (type(copy), str(copy), copy.stage) == (
         type(caught.value),
@@ -206,12 +206,12 @@ def test_many_channels(tmp_path: Path, channels: int) -> None:
 @pytest.mark.parametrize("name", sounds.odd_names())
 def test_odd_names(tmp_path: Path, name: bytes) -> None:
     source = sounds.write_audio(tmp_path / "source.wav", sounds.music(4))
-    path = sounds.place(source, tmp_path, name)
+    path = sounds.copy_as(source, tmp_path, name)
     expected = read(source)
     assert read(path).waveforms.tobytes() == expected.waveforms.tobytes()
     assert read_facts(os.fsdecode(path)) == expected.facts
     sounds.empty_file(tmp_path / "empty.wav")
-    empty = sounds.place(tmp_path / "empty.wav", tmp_path, b"empty " + name)
+    empty = sounds.copy_as(tmp_path / "empty.wav", tmp_path, b"empty " + name)
     assert isinstance(refusal(empty), NotAudio)
 
 

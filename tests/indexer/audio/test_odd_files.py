@@ -37,12 +37,6 @@ BEHIND = {
 }
 
 
-def windows_of(path: Path, *, count: int = 12) -> Windows:
-    windows = read_windows(path, count=count)
-    assert isinstance(windows, Windows)
-    return windows
-
-
 def outcome(path: Path) -> str:
     """What reading a file leads to: "read", or the reason why not."""
     try:
@@ -82,7 +76,7 @@ def test_tags_in_front_and_behind_change_no_facts(tmp_path: Path, suffix: str) -
         tagged.write_bytes(sound + tag)
         assert read_facts(tagged) == facts, kind
     tagged.write_bytes(IN_FRONT["both"] + sound + BEHIND["Lyrics3"])
-    assert windows_of(tagged).waveforms.tobytes() == windows_of(plain).waveforms.tobytes()
+    assert read_windows(tagged).waveforms.tobytes() == read_windows(plain).waveforms.tobytes()
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".aac", ".ac3", ".wv", ".tta"])
@@ -95,43 +89,41 @@ def test_a_tag_behind_a_file_cut_short_is_no_sound(tmp_path: Path, suffix: str) 
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".aac", ".ac3", ".flac", ".ogg", ".opus"])
-@pytest.mark.parametrize(("rate", "channels"), [(44_100, 2), (32_000, 2), (44_100, 1)])
+@pytest.mark.parametrize(("rate", "channels"), [(44_100, 2), (32_000, 1)])
 def test_a_sound_that_goes_on_in_another_way_is_one_track(
     tmp_path: Path, suffix: str, rate: int, channels: int
 ) -> None:
     """A jingle before a song, a chained stream: nothing of it is dropped."""
-    first = sounds.write_audio(tmp_path / f"first{suffix}", sounds.music(4, seed=1))
+    first = sounds.write_audio(tmp_path / f"first{suffix}", sounds.music(3, seed=1))
     music = {
-        seed: sounds.music(8, sample_rate=rate, channels=channels, seed=seed) for seed in (2, 3)
+        seed: sounds.music(6, sample_rate=rate, channels=channels, seed=seed) for seed in (2, 3)
     }
     paths = []
     for seed, waveform in music.items():
         second = sounds.write_audio(tmp_path / f"{seed}{suffix}", waveform, sample_rate=rate)
         paths.append(sounds.concatenate(tmp_path / f"both {seed}{suffix}", first, second))
-    one, other = (windows_of(path) for path in paths)
+    one, other = (read_windows(path) for path in paths)
     assert one.facts.audio_hash != other.facts.audio_hash
-    assert one.facts.duration_s == pytest.approx(12, abs=0.2)
-    assert len(one.starts_s) >= 3
-    jingle = soxr.resample(sounds.music(4, seed=1).mean(axis=0), 44_100, rate)
+    assert one.facts.duration_s == pytest.approx(9, abs=0.2)
+    jingle = soxr.resample(sounds.music(3, seed=1).mean(axis=0), 44_100, rate)
     both = np.concatenate([jingle, music[2].mean(axis=0)])[np.newaxis]
     assert likeness(one, -1, both, rate) > 0.9
-    assert one.waveforms.tobytes() == windows_of(paths[0]).waveforms.tobytes()
+    assert one.waveforms.tobytes() == read_windows(paths[0]).waveforms.tobytes()
 
 
-@pytest.mark.parametrize("suffix", [".m4a", ".alac", ".ac3", ".wma", ".opus", ".flac"])
-def test_one_changed_byte_refuses_no_file(tmp_path: Path, suffix: str) -> None:
-    """Whatever FFmpeg says of a packet is the damage of that packet."""
+@pytest.mark.parametrize("suffix", [".m4a", ".alac", ".ac3", ".wma"])
+def test_a_few_changed_bytes_refuse_no_file(tmp_path: Path, suffix: str) -> None:
+    """Whatever FFmpeg reports for a packet is the damage of that packet."""
     name, codec = (".m4a", "alac") if suffix == ".alac" else (suffix, None)
-    whole = sounds.write_audio(tmp_path / f"whole{name}", sounds.music(8), codec=codec)
-    for at in np.linspace(0.3, 0.8, 16):
-        path = sounds.change_byte(tmp_path / f"changed{name}", whole, float(at))
-        assert len(windows_of(path).starts_s) >= 1
+    whole = sounds.write_audio(tmp_path / f"whole{name}", sounds.music(12), codec=codec)
+    path = sounds.change_bytes(tmp_path / f"changed{name}", whole, np.linspace(0.31, 0.8, 64))
+    assert len(read_windows(path).starts_s) >= 1
 
 
 def test_an_empty_packet_does_not_end_an_ogg_file(tmp_path: Path) -> None:
     whole = sounds.write_audio(tmp_path / "whole.opus", sounds.music(8))
     path = sounds.add_empty_ogg_packet(tmp_path / "empty.opus", whole)
-    windows = windows_of(path)
+    windows = read_windows(path)
     assert len(windows.starts_s) == 2
     assert likeness(windows, 1, sounds.music(8), 44_100) > 0.9
 
@@ -143,7 +135,7 @@ def test_lost_pages_leave_what_lies_between_them(tmp_path: Path) -> None:
     kept = [page for number, page in enumerate(pages) if number < 3 or number % 3]
     path = tmp_path / "lost.opus"
     path.write_bytes(b"".join(kept))
-    windows = windows_of(path)
+    windows = read_windows(path)
     assert windows.facts.duration_s == pytest.approx(24 * 2 / 3, abs=2)
     assert len(windows.starts_s) >= 4
 
@@ -155,7 +147,7 @@ def test_the_duration_of_laced_packets_is_that_of_their_samples(tmp_path: Path) 
     path = sounds.laced_matroska(
         tmp_path / "laced.mka", frames, sample_rate=44_100, codec="A_MPEG/L3"
     )
-    facts = windows_of(path).facts
+    facts = read_windows(path).facts
     assert facts.duration_s == pytest.approx(6, abs=0.1)
     assert facts.bit_rate == pytest.approx(128_000, rel=0.05)
 
@@ -174,7 +166,7 @@ def test_channels_that_cancel_out_are_not_silence(tmp_path: Path, suffix: str) -
         > 0.95
     )
     unlike = np.concatenate([sound, sounds.music(6, channels=1, seed=9)])
-    assert windows_of(sounds.write_audio(tmp_path / f"b{suffix}", unlike)).facts.channel is None
+    assert read_windows(sounds.write_audio(tmp_path / f"b{suffix}", unlike)).facts.channel is None
 
 
 def test_a_constant_is_silence(tmp_path: Path) -> None:
@@ -192,7 +184,7 @@ def test_much_that_is_no_sound_in_front_of_mp3(tmp_path: Path) -> None:
     assert read_facts(path) == read_facts(plain)
     with open_file(path) as file:
         assert file.parts[0].start >= 3 << 20
-    assert windows_of(path).waveforms.tobytes() == windows_of(plain).waveforms.tobytes()
+    assert read_windows(path).waveforms.tobytes() == read_windows(plain).waveforms.tobytes()
 
 
 def test_what_ffmpeg_cannot_decode_has_that_for_a_reason(tmp_path: Path) -> None:

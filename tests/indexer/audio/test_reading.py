@@ -11,7 +11,7 @@ import soxr
 
 from indexer.audio.container import AudioFacts, open_file
 from indexer.audio.decoding import downmix, make_reader
-from indexer.audio.reading import open_track, read_facts, read_windows, stream_windows
+from indexer.audio.reading import open_track, read_facts, read_windows
 from indexer.audio.windows import Windows
 from tests import sounds
 from tests.shared_data import CLIPS
@@ -31,10 +31,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def windows_of(path: Path | bytes, *, count: int = 12) -> Windows:
-    windows = read_windows(path, count=count)
-    assert isinstance(windows, Windows)
-    return windows
+def stream(path: Path) -> list[tuple[float, np.ndarray]]:
+    with open_track(path) as track:
+        return list(track.stream())
 
 
 def decoded_whole(path: Path) -> np.ndarray:
@@ -68,7 +67,7 @@ def largest_error(windows: Windows, whole: np.ndarray) -> float:
 def test_a_window_reached_by_seeking_is_the_same_as_in_a_whole_decode(
     library: dict[str, Path], suffix: str
 ) -> None:
-    windows = windows_of(library[suffix], count=4)
+    windows = read_windows(library[suffix], count=4)
     assert windows.waveforms.shape == (4, 48_000)
     assert windows.waveforms.dtype == np.float32
     assert largest_error(windows, decoded_whole(library[suffix])) < 1e-3
@@ -82,12 +81,12 @@ def test_decoding_is_right_by_ffmpegs_own_account(library: dict[str, Path], suff
         pieces = [downmix(frame) for frame in container.decode(audio=0)]
         rate = context.sample_rate
     expected = soxr.resample(np.concatenate(pieces), rate, 16_000, quality="HQ")
-    assert largest_error(windows_of(library[suffix], count=4), expected) < 1e-3
+    assert largest_error(read_windows(library[suffix], count=4), expected) < 1e-3
 
 
 def test_noise_of_aac_differs_only_a_little(tmp_path: Path) -> None:
     path = sounds.write_audio(tmp_path / "a.m4a", sounds.music(24))
-    assert largest_error(windows_of(path, count=4), decoded_whole(path)) < 0.1
+    assert largest_error(read_windows(path, count=4), decoded_whole(path)) < 0.1
 
 
 @pytest.mark.parametrize("bit_rate", [32_000, 320_000])
@@ -99,7 +98,7 @@ def test_mp3_of_low_and_high_rate(tmp_path: Path, bit_rate: int, sample_rate: in
         sample_rate=sample_rate,
         bit_rate=min(bit_rate, 160_000 if sample_rate == 22_050 else bit_rate),
     )
-    assert largest_error(windows_of(path), decoded_whole(path)) < 1e-3
+    assert largest_error(read_windows(path), decoded_whole(path)) < 1e-3
 
 
 def test_mp3_of_variable_bit_rate_without_a_table(tmp_path: Path) -> None:
@@ -113,12 +112,12 @@ def test_mp3_of_variable_bit_rate_without_a_table(tmp_path: Path) -> None:
     bare = tmp_path / "bare.mp3"
     bare.write_bytes(path.read_bytes()[first:])
     assert read_facts(bare).audio_hash == read_facts(path).audio_hash
-    assert largest_error(windows_of(bare), decoded_whole(path)) < 1e-3
+    assert largest_error(read_windows(bare), decoded_whole(path)) < 1e-3
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav", ".wma"])
 def test_streaming_gives_all_windows_of_the_track(library: dict[str, Path], suffix: str) -> None:
-    pairs = list(stream_windows(library[suffix]))
+    pairs = stream(library[suffix])
     assert len(pairs) in {7, 8}
     starts = np.array([start for start, _ in pairs])
     np.testing.assert_allclose(np.diff(starts), 3.0, atol=1e-9)
@@ -129,7 +128,7 @@ def test_streaming_gives_all_windows_of_the_track(library: dict[str, Path], suff
 
 @pytest.mark.parametrize("suffix", sounds.SUFFIXES)
 def test_reading_twice_gives_the_same_bits(library: dict[str, Path], suffix: str) -> None:
-    first, second = windows_of(library[suffix]), windows_of(library[suffix])
+    first, second = read_windows(library[suffix]), read_windows(library[suffix])
     assert first.waveforms.tobytes() == second.waveforms.tobytes()
     assert first.facts == second.facts
 
@@ -149,15 +148,6 @@ def test_every_format_has_its_own_hash(library: dict[str, Path]) -> None:
     opus = {".opus", ".mka", ".webm"}
     hashes = {read_facts(path).audio_hash for name, path in library.items() if name not in opus}
     assert len(hashes) == len(library) - len(opus)
-
-
-def test_known_audio_is_not_decoded(library: dict[str, Path]) -> None:
-    facts = read_facts(library[".flac"])
-    assert read_windows(library[".flac"], skip_if=lambda _: True) == facts
-    asked: list[bytes] = []
-    found = read_windows(library[".flac"], skip_if=lambda found: asked.append(found) or False)
-    assert isinstance(found, Windows)
-    assert asked == [facts.audio_hash]
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav", ".mka"])
@@ -209,7 +199,7 @@ def test_any_sample_rate_becomes_16_khz(tmp_path: Path, sample_rate: int) -> Non
     path = sounds.write_float_wav(
         tmp_path / "a.wav", tone[None].astype(np.float32), sample_rate=sample_rate
     )
-    windows = windows_of(path)
+    windows = read_windows(path)
     assert windows.facts.sample_rate == sample_rate
     spectrum = np.abs(np.fft.rfft(windows.waveforms[0] * np.hanning(48_000)))
     assert spectrum.argmax() == 3_000
@@ -222,7 +212,7 @@ def test_channels_are_averaged(tmp_path: Path, channels: int) -> None:
     waveform = np.zeros((channels, 5 * 16_000), np.float32)
     waveform[-1] = 0.8 * sounds.music(5, sample_rate=16_000, channels=1)[0]
     path = sounds.write_float_wav(tmp_path / "a.wav", waveform, sample_rate=16_000)
-    windows = windows_of(path)
+    windows = read_windows(path)
     at = round(windows.starts_s[0] * 16_000)
     expected = waveform[-1, at : at + 48_000] / channels
     np.testing.assert_allclose(windows.waveforms[0], expected, atol=1e-6)
@@ -245,7 +235,7 @@ def test_every_sample_format_has_the_same_scale(
 ) -> None:
     waveform = sounds.music(4, sample_rate=16_000)
     path = sounds.write_audio(tmp_path / "a.wav", waveform, sample_rate=16_000, codec=codec)
-    windows = windows_of(path)
+    windows = read_windows(path)
     at = round(windows.starts_s[0] * 16_000)
     expected = waveform.mean(axis=0)[at : at + 48_000]
     np.testing.assert_allclose(windows.waveforms[0], expected, atol=precision)
@@ -255,7 +245,7 @@ def test_every_sample_format_has_the_same_scale(
 def test_wav_with_a_codec_in_it(tmp_path: Path, codec: str) -> None:
     waveform = sounds.music(15, sample_rate=22_050)
     path = sounds.write_audio(tmp_path / "a.wav", waveform, sample_rate=22_050, codec=codec)
-    windows = windows_of(path)
+    windows = read_windows(path)
     assert len(windows.starts_s) >= 4
     at = round(windows.starts_s[-2] * 22_050)
     sound = waveform.mean(axis=0)[at : at + 3 * 22_050]
@@ -267,7 +257,7 @@ def test_wav_with_a_codec_in_it(tmp_path: Path, codec: str) -> None:
 def test_silence_at_both_ends_is_left_out(tmp_path: Path) -> None:
     waveform = sounds.music(20)
     padded = np.pad(waveform, ((0, 0), (70 * 44_100, 80 * 44_100)))
-    windows = windows_of(sounds.write_audio(tmp_path / "a.flac", padded))
+    windows = read_windows(sounds.write_audio(tmp_path / "a.flac", padded))
     assert len(windows.starts_s) == 6
     assert windows.starts_s.min() >= 69.9
     assert windows.starts_s.max() + 3 <= 90.1
@@ -277,7 +267,7 @@ def test_silence_inside_is_left_out(tmp_path: Path) -> None:
     part = sounds.music(12)
     pause = np.zeros((2, 90 * 44_100), np.float32)
     path = sounds.write_audio(tmp_path / "a.flac", np.concatenate([part, pause, part], axis=1))
-    windows = windows_of(path)
+    windows = read_windows(path)
     assert len(windows.starts_s) == 8
     assert np.abs(windows.waveforms).max(axis=1).min() > 0.1
     assert not ((windows.starts_s > 9.1) & (windows.starts_s < 102)).any()
@@ -285,7 +275,7 @@ def test_silence_inside_is_left_out(tmp_path: Path) -> None:
 
 def test_windows_do_not_overlap_and_lie_in_order(tmp_path: Path) -> None:
     path = sounds.write_audio(tmp_path / "a.wav", sounds.music(10))
-    windows = windows_of(path)
+    windows = read_windows(path)
     assert len(windows.starts_s) == 3
     assert (np.diff(windows.starts_s) >= 3).all()
 
@@ -293,13 +283,13 @@ def test_windows_do_not_overlap_and_lie_in_order(tmp_path: Path) -> None:
 def test_less_than_a_window_is_repeated(tmp_path: Path) -> None:
     waveform = sounds.music(2, sample_rate=16_000)
     path = sounds.write_float_wav(tmp_path / "a.wav", waveform, sample_rate=16_000)
-    windows = windows_of(path)
+    windows = read_windows(path)
     assert windows.waveforms.shape == (1, 48_000)
     length = round(2 * 16_000 - windows.starts_s[0] * 16_000)
     np.testing.assert_allclose(
         windows.waveforms[0, length:48_000], windows.waveforms[0, : 48_000 - length], atol=1e-6
     )
-    assert len(list(stream_windows(path))) == 1
+    assert len(stream(path)) == 1
 
 
 def test_a_stream_of_frames_is_entered_without_decoding_it_all(tmp_path: Path) -> None:
@@ -339,10 +329,10 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
 def _peak_megabytes(path: Path) -> float:
     program = (
         "import resource, sys\n"
-        "from indexer.audio.reading import read_windows, stream_windows\n"
-        "read_windows(sys.argv[1])\n"
-        "windows = stream_windows(sys.argv[1])\n"
-        "assert sum(1 for _, _ in zip(range(300), windows)) in (20, 300)\n"
+        "from indexer.audio.reading import open_track\n"
+        "with open_track(sys.argv[1]) as track:\n"
+        "    track.windows(12)\n"
+        "    assert sum(1 for _, _ in zip(range(300), track.stream())) in (20, 300)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
     )
     done = subprocess.run(
@@ -356,4 +346,4 @@ def test_real_music_is_entered_at_the_right_sample() -> None:
     if not clips:
         pytest.skip("no ../shared/music/clips beside this checkout")
     for clip in clips:
-        assert largest_error(windows_of(clip, count=3), decoded_whole(clip)) < 1e-3
+        assert largest_error(read_windows(clip, count=3), decoded_whole(clip)) < 1e-3

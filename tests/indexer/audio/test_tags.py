@@ -136,7 +136,7 @@ def test_id3v1(tmp_path: Path) -> None:
 def test_paths_of_any_bytes(tmp_path: Path) -> None:
     source = sounds.write_audio(tmp_path / "a.mp3", sounds.music(1), tags={"title": "Odd"})
     for name in sounds.odd_names():
-        assert read_tags(sounds.place(source, tmp_path, name)).title == "Odd"
+        assert read_tags(sounds.copy_as(source, tmp_path, name)).title == "Odd"
 
 
 def test_genre_numbers_of_several_genres(tmp_path: Path) -> None:

@@ -24,35 +24,35 @@ def cadence(chords: tuple[tuple[int, ...], ...], *, tonic: int, cents: float = 0
     return (0.05 * sound).astype(np.float32)
 
 
-def heard(windows: np.ndarray) -> tuple[str | None, float]:
+def key_of(windows: np.ndarray) -> tuple[str | None, float]:
     return estimate_key(measure(windows, sample_rate=RATE).pitches)
 
 
 @pytest.mark.parametrize("tonic", range(12))
 def test_a_cadence_is_in_its_key_wherever_it_is_moved(tonic: int) -> None:
-    major, confidence = heard(cadence(I_IV_V_I, tonic=tonic))
+    major, confidence = key_of(cadence(I_IV_V_I, tonic=tonic))
     assert major == KEYS[tonic]
     assert confidence > 0.5
-    assert heard(cadence(I_IV_V_I_MINOR, tonic=tonic))[0] == KEYS[12 + tonic]
+    assert key_of(cadence(I_IV_V_I_MINOR, tonic=tonic))[0] == KEYS[12 + tonic]
 
 
 @pytest.mark.parametrize("cents", [-40, -20, 20, 40])
 def test_the_tuning_does_not_matter(cents: float) -> None:
-    assert heard(cadence(I_IV_V_I, tonic=2, cents=cents))[0] == "D major"
+    assert key_of(cadence(I_IV_V_I, tonic=2, cents=cents))[0] == "D major"
 
 
 def test_playing_faster_raises_the_key() -> None:
     """What a turntable does: 2^(3/12) as fast is three semitones up."""
     slow = cadence(I_IV_V_I_MINOR, tonic=0).ravel()
     fast = soxr.resample(slow, RATE, RATE / 2 ** (3 / 12))[: 9 * RATE].reshape(3, -1)
-    assert (heard(slow.reshape(4, -1))[0], heard(fast)[0]) == ("C minor", "Eb minor")
+    assert (key_of(slow.reshape(4, -1))[0], key_of(fast)[0]) == ("C minor", "Eb minor")
 
 
 def test_noise_a_single_tone_and_silence_have_no_key() -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal((4, 3 * RATE)).astype(np.float32)
     tone = 0.1 * np.sin(2 * np.pi * 330 * np.arange(3 * RATE) / RATE).astype(np.float32)
     for sound in (noise, noise[:1], tone[np.newaxis], np.zeros((2, 3 * RATE), np.float32)):
-        assert heard(sound) == (None, 0.0)
+        assert key_of(sound) == (None, 0.0)
 
 
 def test_an_even_histogram_has_no_key() -> None:

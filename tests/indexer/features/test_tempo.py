@@ -18,50 +18,50 @@ def clicks(bpm: float, *, seconds: float = 36.0, tone: float = 1000.0) -> np.nda
     return sound.reshape(-1, 3 * RATE).astype(np.float32)
 
 
-def heard(windows: np.ndarray) -> tuple[float | None, float]:
+def tempo_of(windows: np.ndarray) -> tuple[float | None, float]:
     return estimate_tempo(measure(windows, sample_rate=RATE).onsets, frame_rate=1 / HOP_S)
 
 
 @pytest.mark.parametrize("tone", [200.0, 3000.0])
 def test_click_tracks_have_the_tempo_they_were_made_with(tone: float) -> None:
     for bpm in range(40, 201, 20):
-        found, confidence = heard(clicks(bpm, tone=tone))
+        found, confidence = tempo_of(clicks(bpm, tone=tone))
         assert found == pytest.approx(bpm, rel=0.01)
         assert confidence > 0.5
 
 
 def test_windows_apart_from_each_other_do_as_well() -> None:
     whole = clicks(97, seconds=240)
-    found, _ = heard(whole[::7])
+    found, _ = tempo_of(whole[::7])
     assert found == pytest.approx(97, rel=0.01)
 
 
 def test_noise_has_no_beat() -> None:
     for seed in range(20):
         noise = np.random.default_rng(seed).standard_normal((2 + seed % 11, 3 * RATE))
-        assert heard(0.1 * noise.astype(np.float32)) == (None, 0.0)
+        assert tempo_of(0.1 * noise.astype(np.float32)) == (None, 0.0)
 
 
 def test_a_steady_tone_and_digital_silence_have_no_beat() -> None:
     time = np.arange(6 * 3 * RATE) / RATE
     tone = 0.1 * np.sin(2 * np.pi * 440 * time).astype(np.float32).reshape(6, -1)
-    assert heard(tone) == (None, 0.0)
-    assert heard(np.zeros((3, 3 * RATE), np.float32)) == (None, 0.0)
+    assert tempo_of(tone) == (None, 0.0)
+    assert tempo_of(np.zeros((3, 3 * RATE), np.float32)) == (None, 0.0)
 
 
 def test_one_window_is_too_little_for_a_tempo() -> None:
     """It may be one second of sound, repeated: a beat of 60 that nobody played."""
-    assert heard(np.resize(clicks(93)[0][:RATE], (1, 3 * RATE))) == (None, 0.0)
+    assert tempo_of(np.resize(clicks(93)[0][:RATE], (1, 3 * RATE))) == (None, 0.0)
 
 
 def test_loudness_does_not_change_the_tempo() -> None:
-    loud, quiet = heard(clicks(120)), heard(0.05 * clicks(120))
+    loud, quiet = tempo_of(clicks(120)), tempo_of(0.05 * clicks(120))
     assert loud[0] == pytest.approx(quiet[0], rel=0.005)
 
 
 def test_what_is_less_clear_is_less_sure() -> None:
     noise = 0.1 * np.random.default_rng(1).standard_normal((12, 3 * RATE)).astype(np.float32)
-    assert heard(clicks(120) + noise)[1] < heard(clicks(120) + 0.1 * noise)[1]
+    assert tempo_of(clicks(120) + noise)[1] < tempo_of(clicks(120) + 0.1 * noise)[1]
 
 
 def test_a_dotted_figure_is_not_taken_for_the_beat() -> None:
@@ -74,7 +74,7 @@ def test_a_dotted_figure_is_not_taken_for_the_beat() -> None:
             for beat in beats:
                 start = int((bar + beat * 60 / 174) * RATE)
                 sound[start : start + len(hit)] += hit
-    found, _ = heard(sound.reshape(-1, 3 * RATE).astype(np.float32))
+    found, _ = tempo_of(sound.reshape(-1, 3 * RATE).astype(np.float32))
     assert found is not None
     octaves = np.log2(found / 174)
     assert abs(octaves - round(octaves)) < 0.02

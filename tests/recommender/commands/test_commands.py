@@ -87,7 +87,7 @@ def test_names_that_are_not_utf_8_are_names(
     run: Callable[..., tuple[int, str, str]], catalog_path: Path, tmp_path: Path
 ) -> None:
     sound = sounds.write_audio(tmp_path / "sound.flac", sounds.music(3.3, seed=63))
-    name = os.fsdecode(sounds.place(sound, tmp_path, b"caf\xe9.flac"))
+    name = os.fsdecode(sounds.copy_as(sound, tmp_path, b"caf\xe9.flac"))
     code, out, _err = run("similar", name, "--json")
     assert (code, json.loads(out)["seed"]) == (0, "caf\\xe9.flac")
     assert run("add", name, "-n", 1)[0] == 0
