@@ -89,7 +89,7 @@ def test_a_tag_behind_a_file_cut_short_is_no_sound(tmp_path: Path, suffix: str) 
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".aac", ".ac3", ".flac", ".ogg", ".opus"])
-@pytest.mark.parametrize(("rate", "channels"), [(44_100, 2), (32_000, 1)])
+@pytest.mark.parametrize(("rate", "channels"), [(32_000, 2), (44_100, 1)])
 def test_a_sound_that_goes_on_in_another_way_is_one_track(
     tmp_path: Path, suffix: str, rate: int, channels: int
 ) -> None:
