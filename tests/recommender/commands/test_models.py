@@ -150,3 +150,17 @@ def test_bad_files_are_one_sentence(
         assert sentence in err
         assert len(err.splitlines()) == 1
     assert list(folder.iterdir()) == []
+
+
+def test_a_published_model_is_fetched_from_a_file(
+    run: Run, folder: Path, musicnn_wheel: Path
+) -> None:
+    other = sounds.text_file(folder.parent / "other.whl")
+    code, out, err = run("model", "fetch", "musicnn", "--from", other)
+    assert (code, out) == (1, "")
+    assert str(other) in err
+    assert not list(folder.iterdir())
+    code, out, _err = run("model", "fetch", "musicnn", "--from", musicnn_wheel)
+    assert code == 0
+    assert "musicnn" in out
+    assert (folder / "musicnn.safetensors").exists()
