@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
@@ -48,6 +49,7 @@ class TextList(TypeDecorator["tuple[str, ...]"]):
         return parse_text_list(value)
 
 
+@lru_cache(maxsize=10_000)
 def parse_text_list(value: object) -> tuple[str, ...]:
     """Strings of a `TextList` as it is stored.
 
