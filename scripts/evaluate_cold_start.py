@@ -2,7 +2,7 @@
 
 The tracks, their labels and their sound are real; the users are made up: what they play is
 drawn by chance from tastes that follow labels and the sound, as something else than the evaluated
-model hears it. So the tables compare ways with each other; they do not say what a real service
+model embeds it. So the tables compare ways with each other; they do not say what a real service
 would get.
 """
 
@@ -35,9 +35,9 @@ def report(line: str) -> None:
 
 def _named(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> object:
     pairs = [value.partition("=") for value in values]
-    if any(not name or not place for name, _, place in pairs):
+    if any(not name or not path for name, _, path in pairs):
         raise click.BadParameter("write NAME=FILE")
-    return {name: Path(place) for name, _, place in pairs}
+    return {name: Path(path) for name, _, path in pairs}
 
 
 existing = click.Path(path_type=Path, exists=True, dir_okay=False)

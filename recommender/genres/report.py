@@ -46,7 +46,7 @@ class Example:
 
 @dataclass(frozen=True)
 class GenreProfile:
-    """A genre: how well it is told apart, its tags, its most and least typical tracks.
+    """A genre: recall and precision, its tags, its most and least typical tracks.
 
     Attributes
     ----------

@@ -102,7 +102,7 @@ class Mapped:
         self.model = train(name, self.plays, factors=factors, seed=seed)
         self.read = read_factors(self.model)
         self.counts = np.asarray(self.plays.sum(0)).ravel()
-        self.artist_keys = [tracks.artist_keys[place] for place in self.warm]
+        self.artist_keys = [tracks.artist_keys[row] for row in self.warm]
 
     def regressor(
         self, vectors: NDArray[np.float32], kind: str | Sequence[str], *, most: int | None = None
@@ -143,7 +143,7 @@ class Mapped:
             [maker for maker, use in zip(self.artist_keys, used, strict=True) if use],
             user_factors=self.read.users,
         )
-        names = [self.tracks.artist_keys[place] for place in self.cold]
+        names = [self.tracks.artist_keys[row] for row in self.cold]
         return self.scores(content.predict(vectors[self.cold], names)[0])
 
     def hybrid(self, vectors: NDArray[np.float32], kind: str) -> Scores:

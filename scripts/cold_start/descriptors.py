@@ -80,13 +80,13 @@ def of_catalog(track: Track) -> list[float]:
 
 def measure_descriptors(catalog: Path, out: Path, *, cache: Path | None = None) -> int:
     """Describe every track of a catalog in an npz of path, vector and MFCC; returns how many."""
-    from pathlib import Path as Place
+    from pathlib import Path
 
     from recommender.engine import Recommender
 
     with Recommender.open(catalog) as sound:
         tracks = sound.tracks(sound.ids())
-    paths = [Place(display_path(track.path)) for track in tracks]
+    paths = [Path(display_path(track.path)) for track in tracks]
     measured = embed_all("descriptors", paths, _measurer(Cache(cache)), report=print)
     rows = np.hstack([measured.vectors, np.array([of_catalog(track) for track in tracks])])
     rows = rows[measured.present]

@@ -39,9 +39,9 @@ def curves(experiment: Experiment) -> NDArray[np.float64]:
     thinned[rng.permutation(often)[: max(25, len(often) // 2)]] = True
     pairs = plays.tocoo()
     order = np.lexsort((rng.random(pairs.nnz), pairs.col))
-    place = np.empty(pairs.nnz, np.int64)
+    order_of_play = np.empty(pairs.nnz, np.int64)
     starts = np.concatenate([[0], np.cumsum(np.bincount(pairs.col, minlength=len(counts)))[:-1]])
-    place[order] = np.arange(pairs.nnz) - starts[pairs.col[order]]
+    order_of_play[order] = np.arange(pairs.nnz) - starts[pairs.col[order]]
 
     def part(which: NDArray[np.bool_]) -> csr_matrix:
         where = (pairs.row[which], pairs.col[which])
@@ -49,9 +49,9 @@ def curves(experiment: Experiment) -> NDArray[np.float64]:
 
     found = np.empty((len(PLAYS), len(WAYS)))
     # Always the same users are looked for.
-    held_out = part(thinned[pairs.col] & (place >= PLAYS[-1]))
+    held_out = part(thinned[pairs.col] & (order_of_play >= PLAYS[-1]))
     for row, left in enumerate(PLAYS):
-        known = part(~thinned[pairs.col] | (place < left))
+        known = part(~thinned[pairs.col] | (order_of_play < left))
         model = train(setting.collaborative, known, factors=setting.factors, seed=seed)
         read = read_factors(model)
         hybrid = HybridRecommender(
@@ -77,11 +77,11 @@ def draw(found: NDArray[np.float64], path: Path, *, title: str) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    places = np.arange(len(PLAYS))
+    positions = np.arange(len(PLAYS))
     for column, (way, mark) in enumerate(zip(WAYS, "so^", strict=True)):
         mean, spread = found[:, :, column].mean(0), found[:, :, column].std(0)
-        axes.errorbar(places, mean, spread, marker=mark, capsize=3, label=way)
-    axes.set_xticks(places, [str(number) for number in PLAYS])
+        axes.errorbar(positions, mean, spread, marker=mark, capsize=3, label=way)
+    axes.set_xticks(positions, [str(number) for number in PLAYS])
     axes.set_xlabel("plays that a track has")
     axes.set_ylabel("recall@20 among such tracks")
     axes.set_ylim(bottom=0)

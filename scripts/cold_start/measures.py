@@ -52,22 +52,22 @@ def measure(
     shown = np.where(known.toarray() > 0, -np.inf, scores)[:, candidates]
     asked = truth.any(1)
     truth, shown = truth[asked], shown[asked]
-    # Ties, as of a baseline that knows nothing, are broken by chance and not by place.
-    places = np.tile(np.arange(shown.shape[1]), (len(shown), 1))
-    dealt = np.random.default_rng(0).permuted(places, axis=1)
+    # Ties, as of a baseline that knows nothing, are broken at random and not by column.
+    columns = np.tile(np.arange(shown.shape[1]), (len(shown), 1))
+    dealt = np.random.default_rng(0).permuted(columns, axis=1)
     order = np.argsort(-np.take_along_axis(shown, dealt, 1), axis=1, kind="stable")
     order = np.take_along_axis(dealt, order, 1)
     hits = np.take_along_axis(truth, order, 1)
     possible = np.isfinite(shown).sum(1)
     number = hits.sum(1)
-    places = np.arange(1, hits.shape[1] + 1)
-    positions = (hits * places).sum(1)
+    ranks = np.arange(1, hits.shape[1] + 1)
+    positions = (hits * ranks).sum(1)
     negatives = np.maximum(possible - number, 1)
     auc = 1 - (positions - number * (number + 1) / 2) / (number * negatives)
-    precision = np.cumsum(hits, 1) / places
+    precision = np.cumsum(hits, 1) / ranks
     average = (precision * hits).sum(1) / number
     recall = hits[:, :K].sum(1) / np.minimum(number, K)
-    gains = 1 / np.log2(places[:K] + 1)
+    gains = 1 / np.log2(ranks[:K] + 1)
     ideal = np.cumsum(gains)[np.minimum(number, K) - 1]
     ndcg = (hits[:, :K] * gains).sum(1) / ideal
     in_tail = tail[candidates][order[:, :K]].mean(1)

@@ -3,7 +3,7 @@
 There are some hundred tastes, which users share; each user has a few of them. A taste lies
 around a track: it likes others of its artist, its group (a soundtrack, a release) and its genre,
 and those that sound near to it in the few sides of sound that it cares for, as another model than
-the evaluated one hears them. Which of the liked tracks are played also depends on how popular a
+the evaluated one embeds them. Which of the liked tracks are played also depends on how popular a
 track is, which nothing tells, and on chance.
 """
 

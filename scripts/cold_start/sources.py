@@ -41,23 +41,23 @@ def read_tracks(
     """
     from recommender.engine import Recommender
 
-    heard: dict[str, dict[str, NDArray[np.float32]]] = {}
-    for name, place in catalogs.items():
-        with Recommender.open(place) as sound:
+    vectors_by_path: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for name, path in catalogs.items():
+        with Recommender.open(path) as sound:
             ids = sound.ids()
             paths = [display_path(track.path) for track in sound.tracks(ids)]
-            heard[name] = dict(zip(paths, sound.vectors(ids), strict=True))
-    heard |= {name: _vectors(place, name) for name, place in features.items()}
+            vectors_by_path[name] = dict(zip(paths, sound.vectors(ids), strict=True))
+    vectors_by_path |= {name: _vectors(path, name) for name, path in features.items()}
     tastes = _vectors(taste)
     everywhere = [
         path
-        for path in next(iter(heard.values()))
-        if path in tastes and all(path in one for one in heard.values())
+        for path in next(iter(vectors_by_path.values()))
+        if path in tastes and all(path in one for one in vectors_by_path.values())
     ]
     if not everywhere:
         raise QueryError(f"no track of the catalogs has a vector in {taste} and all of features")
-    places, labels = from_tables([path.encode() for path in everywhere], tables)
-    paths = [everywhere[place] for place in places]
+    rows, labels = from_tables([path.encode() for path in everywhere], tables)
+    paths = [everywhere[row] for row in rows]
     nothing = [""] * len(paths)
     own = np.stack([tastes[path] for path in paths])
     # Columns have units of their own.
@@ -66,15 +66,15 @@ def read_tracks(
         labels.of.get("artist", nothing),
         labels.of.get("group", nothing),
         labels.of.get("genre", nothing),
-        {name: np.stack([one[path] for path in paths]) for name, one in heard.items()},
+        {name: np.stack([one[path] for path in paths]) for name, one in vectors_by_path.items()},
         own,
     )
 
 
-def _vectors(place: Path, name: str = "vector") -> dict[str, NDArray[np.float32]]:
+def _vectors(path: Path, name: str = "vector") -> dict[str, NDArray[np.float32]]:
     try:
-        with np.load(place) as stored:
+        with np.load(path) as stored:
             paths, vectors = stored["path"], stored[name].astype(np.float32)
     except (OSError, KeyError, ValueError) as error:
-        raise QueryError(f'{place} is no npz with "path" and "{name}": {error}') from error
+        raise QueryError(f'{path} is no npz with "path" and "{name}": {error}') from error
     return dict(zip(paths.tolist(), vectors, strict=True))

@@ -93,15 +93,15 @@ def test_the_graph_has_the_nearest_of_each_track(sound: Recommender) -> None:
 def test_a_library_survives_the_way_through_a_file(
     sound: Recommender, tmp_path: Path, kind: str
 ) -> None:
-    place = tmp_path / f"library.{kind}"
-    assert export(sound, place, block=7) == COUNT
+    path = tmp_path / f"library.{kind}"
+    assert export(sound, path, block=7) == COUNT
     if kind == "npz":
-        with np.load(place) as stored:
+        with np.load(path) as stored:
             read = dict(stored)
         vectors, ids = read["vectors"], read["ids"]
         titles, years = read["title"].tolist(), read["year"]
     else:
-        table = pd.read_parquet(place) if kind == "parquet" else pd.read_csv(place)
+        table = pd.read_parquet(path) if kind == "parquet" else pd.read_csv(path)
         ids, titles, years = table["id"].to_numpy(), table["title"].tolist(), table["year"]
         vectors = (
             np.stack(table["vector"].tolist())
@@ -113,7 +113,7 @@ def test_a_library_survives_the_way_through_a_file(
     assert titles == [f"Title {number}" for number in range(COUNT)]
     assert np.isnan(float(years[0]))
     assert years[1] == 1990
-    assert [path.name for path in tmp_path.iterdir()] == [place.name]
+    assert [path.name for path in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_frame_has_a_row_for_each_id(sound: Recommender) -> None:
@@ -165,17 +165,17 @@ def test_options_without_sense_are_refused(sound: Recommender, tmp_path: Path) -
 def test_a_broken_export_leaves_the_old_file(
     sound: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = tmp_path / "library.csv"
-    place.write_text("old")
+    path = tmp_path / "library.csv"
+    path.write_text("old")
 
     def full(*_anything: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(export_module, "_write_csv", full)
     with pytest.raises(OSError, match="No space"):
-        export(sound, place, replace=True)
+        export(sound, path, replace=True)
     assert [path.name for path in tmp_path.iterdir()] == ["library.csv"]
-    assert place.read_text() == "old"
+    assert path.read_text() == "old"
 
 
 def test_the_command_exports_some_tracks(
@@ -183,17 +183,17 @@ def test_the_command_exports_some_tracks(
 ) -> None:
     wanted = tmp_path / "wanted.txt"
     wanted.write_text("0003.mp3\nno such\n0001.mp3\n")
-    place = tmp_path / "some.csv"
-    asked = ("export", place, "--ids", wanted, "--catalog", catalog)
+    path = tmp_path / "some.csv"
+    asked = ("export", path, "--ids", wanted, "--catalog", catalog)
     code, out, err = run(*asked)
     assert (code, out) == (1, "")
     assert err == "soundalike: the catalog has no track 'no such'\n"
-    assert not place.exists()
+    assert not path.exists()
     code, out, _ = run(*asked, "--on-missing", "skip", "--json")
     answer = json.loads(out)
     assert code == 0
     assert (answer["tracks"], answer["skipped"], answer["dim"]) == (2, 1, DIM)
-    assert pd.read_csv(place)["id"].tolist() == [3, 1]
+    assert pd.read_csv(path)["id"].tolist() == [3, 1]
     code, _, err = run(*asked, "--on-missing", "skip")
     assert code == 1
     assert "there already" in err
@@ -219,13 +219,13 @@ def test_each_line_is_an_id_or_a_key(
     ids: list[int],
     skipped: int,
 ) -> None:
-    wanted, place = tmp_path / "wanted.txt", tmp_path / "some.csv"
+    wanted, path = tmp_path / "wanted.txt", tmp_path / "some.csv"
     wanted.write_bytes(text)
-    asked = ("export", place, "--ids", wanted, "--catalog", catalog, "--json")
+    asked = ("export", path, "--ids", wanted, "--catalog", catalog, "--json")
     code, out, _ = run(*asked, "--on-missing", "skip")
     answer = json.loads(out)
     assert (code, answer["tracks"], answer["skipped"]) == (0, len(ids), skipped)
-    assert pd.read_csv(place)["id"].tolist() == ids
+    assert pd.read_csv(path)["id"].tolist() == ids
     if skipped:
         code, _, err = run(*asked, "--force")
         assert code == 1
@@ -235,8 +235,8 @@ def test_each_line_is_an_id_or_a_key(
 def test_an_export_that_cannot_be_is_told_in_a_sentence(
     catalog: Path, sound: Recommender, tmp_path: Path, run: Callable[..., tuple[int, str, str]]
 ) -> None:
-    wanted, place = tmp_path / "wanted.txt", tmp_path / "some.csv"
-    asked = ("export", place, "--ids", wanted, "--catalog", catalog, "--on-missing", "skip")
+    wanted, path = tmp_path / "wanted.txt", tmp_path / "some.csv"
+    asked = ("export", path, "--ids", wanted, "--catalog", catalog, "--on-missing", "skip")
     for text, message in (
         (b"\xff\xfe\x00\x9c", "takes a text in UTF-8"),
         (b"nothing\n", "ids names no track of the catalog"),

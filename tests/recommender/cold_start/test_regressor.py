@@ -153,11 +153,11 @@ def test_a_trained_network_needs_no_torch_and_survives_pickling(
     regressor = FactorRegressor("mlp", strength=0.3, folds=2).fit(
         world.embeddings[:WARM], world.model.item_factors
     )
-    place = tmp_path_factory.mktemp("pickled") / "regressor"
-    place.write_bytes(pickle.dumps(regressor))
+    path = tmp_path_factory.mktemp("pickled") / "regressor"
+    path.write_bytes(pickle.dumps(regressor))
     code = (
         "import pickle, sys, numpy as np, recommender.cold_start\n"
-        f"regressor = pickle.loads(open({str(place)!r}, 'rb').read())\n"
+        f"regressor = pickle.loads(open({str(path)!r}, 'rb').read())\n"
         f"assert regressor.predict(np.ones((1, {world.embeddings.shape[1]}))).shape[0] == 1\n"
         "print([m for m in ('torch', 'librosa') if m in sys.modules])"
     )
@@ -253,7 +253,7 @@ def test_an_upload_starts_from_what_the_artists_other_items_say() -> None:
 def test_artists_that_say_nothing_are_not_listened_to() -> None:
     x, y, artists = planted_artists()
     shuffled = np.random.default_rng(0).permutation(300)
-    names = [artists[place] for place in shuffled]
+    names = [artists[row] for row in shuffled]
     content = ContentFactors(FactorRegressor("ridge")).fit(x, y, np.full(300, 50), names)
     effects = content.predict(x, names)[0] - content.predict(x)[0]
     assert np.linalg.norm(effects) < 0.3 * np.linalg.norm(y)

@@ -72,7 +72,7 @@ def test_a_track_of_several_genres_counts_for_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("vectors", "labels", "error", "said"),
+    ("vectors", "labels", "error", "message"),
     [
         (np.eye(3), ["a", "a", "b"], BadLabels, "the genre b has one track"),
         (np.eye(3), ["a", "a", "a"], BadLabels, "at least 2"),
@@ -84,9 +84,9 @@ def test_a_track_of_several_genres_counts_for_each() -> None:
     ],
 )
 def test_what_cannot_be_learned_is_said(
-    vectors: object, labels: list[object], error: type[Exception], said: str
+    vectors: object, labels: list[object], error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         GenreClassifier().fit(vectors, labels)  # type: ignore[arg-type]  # meant to be wrong
 
 
@@ -109,15 +109,15 @@ def test_a_classifier_that_has_learned_nothing_says_so() -> None:
 
 def test_a_file_of_another_model_or_none_is_refused(tmp_path: Path) -> None:
     vectors, genres, _ = songs(30)
-    place = tmp_path / "c.genres"
+    path = tmp_path / "c.genres"
     with pytest.raises(NoClassifier, match="there is no genre classifier"):
-        GenreClassifier.load(place, model=MODEL)
-    GenreClassifier().fit(vectors, genres).save(place, model=MODEL, notes={"a": 1})
+        GenreClassifier.load(path, model=MODEL)
+    GenreClassifier().fit(vectors, genres).save(path, model=MODEL, notes={"a": 1})
     other = StoredModel(2, "other", "e" * 64, 6, ("loud",), 12)
     with pytest.raises(ModelMismatch, match="embeddings of the model tiny, the catalog's are of"):
-        GenreClassifier.load(place, model=other)
-    assert read_file(place, model=MODEL)[1] == {"a": 1}
-    whole = place.read_bytes()
+        GenreClassifier.load(path, model=other)
+    assert read_file(path, model=MODEL)[1] == {"a": 1}
+    whole = path.read_bytes()
     for damaged in (
         b"",
         b"text",
@@ -125,9 +125,9 @@ def test_a_file_of_another_model_or_none_is_refused(tmp_path: Path) -> None:
         whole[:-9],
         whole.replace(b"temperature", b"tempxrature"),
     ):
-        place.write_bytes(damaged)
+        path.write_bytes(damaged)
         with pytest.raises(NoClassifier, match="damaged"):
-            GenreClassifier.load(place, model=MODEL)
+            GenreClassifier.load(path, model=MODEL)
 
 
 def test_no_artist_is_in_both_parts_of_a_fold() -> None:
@@ -144,7 +144,7 @@ def test_what_is_drawn_is_even_over_the_genres() -> None:
     genres = ["many"] * 80 + ["few"] * 10 + ["some"] * 30
     _, targets = encode(genres)
     drawn = sample_evenly(targets, 60, random_state=0)
-    assert [[genres[place] for place in drawn].count(g) for g in ("many", "few", "some")] == [
+    assert [[genres[row] for row in drawn].count(g) for g in ("many", "few", "some")] == [
         25,
         10,
         25,

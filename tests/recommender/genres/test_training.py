@@ -36,9 +36,9 @@ def test_a_library_teaches_the_genres_of_its_tags(recommender: Recommender, tmp_
     )
     classifier, held_out = training.train(training_set)
     assert held_out.confusion.accuracy > 0.85
-    place = tmp_path / "catalog.genres"
-    training.save(place, classifier, held_out, training_set, recommender)
-    again = GenreClassifier.load(place, model=recommender.model)
+    path = tmp_path / "catalog.genres"
+    training.save(path, classifier, held_out, training_set, recommender)
+    again = GenreClassifier.load(path, model=recommender.model)
     predictions = predict_missing_genres(recommender, again)
     assert {one.name: one.predictions[0].genre for one in predictions} == {
         "X - Nameless one": "Jazz",
@@ -82,7 +82,7 @@ def test_genres_of_too_few_are_left_out_and_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("planted", "said"),
+    ("planted", "message"),
     [
         ([Planted("a"), Planted("b", genre="other")], "no track of the catalog has a genre tag"),
         (
@@ -95,9 +95,9 @@ def test_genres_of_too_few_are_left_out_and_named(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_too_few_labels_are_said(tmp_path: Path, planted: list[Planted], said: str) -> None:
+def test_too_few_labels_are_said(tmp_path: Path, planted: list[Planted], message: str) -> None:
     with Recommender.open(plant(tmp_path, TAGS, planted)) as recommender:
-        with pytest.raises(BadLabels, match=said):
+        with pytest.raises(BadLabels, match=message):
             training.training_set_from_tags(recommender)
 
 

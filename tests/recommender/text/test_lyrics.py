@@ -422,9 +422,9 @@ def test_a_damaged_model(tmp_path: Path, model: TextModel, damage: str) -> None:
     folder.mkdir()
     for file in model.folder.rglob("*"):
         if file.is_file():
-            place = folder / file.relative_to(model.folder)
-            place.parent.mkdir(exist_ok=True)
-            place.symlink_to(file)
+            path = folder / file.relative_to(model.folder)
+            path.parent.mkdir(exist_ok=True)
+            path.symlink_to(file)
     (weights,) = folder.glob("*.safetensors")
     weights.unlink()
     if damage == "cut weights":
