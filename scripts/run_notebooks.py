@@ -1,6 +1,6 @@
-"""Run the notebooks on the demo library, and keep them with what they show.
+"""Run the notebooks on the demo library, and store them with their outputs.
 
-A notebook is written back only when it ran through and shows nothing that belongs to this machine.
+A notebook is written back only when it ran through and no output names a path of this machine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NO_TEXT = ("image/png", "image/jpeg")
 
 
 def prepare(folder: Path, demo: Path) -> Path:
-    """Lay out what notebooks look for: a link to the demo library, with its catalog beside it.
+    """Link to the demo library in a folder, and index it into a catalog beside the link.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def prepare(folder: Path, demo: Path) -> Path:
     Returns
     -------
     Path
-        What `SOUNDALIKE_DEMO` is to be.
+        The value for `SOUNDALIKE_DEMO`.
     """
     from indexer.indexing.pipeline import index_paths
     from indexer.library import Library
@@ -85,7 +85,7 @@ def run(path: Path, demo: Path) -> NotebookNode:
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    # IPython keeps a history of what was typed, which this was not.
+    # IPython's history belongs to the person whose machine this is.
     own = {"SOUNDALIKE_DEMO": str(demo), "IPYTHONDIR": str(demo.parent / "ipython")}
     asyncio.run(client.async_execute(env={**os.environ, **own}))
     notebook.metadata = nbformat.from_dict(metadata)
@@ -93,7 +93,7 @@ def run(path: Path, demo: Path) -> NotebookNode:
 
 
 def faults(notebook: NotebookNode) -> list[str]:
-    """Why a notebook should not be shown to others, a sentence each."""
+    """Reasons not to publish a notebook, a sentence each."""
     nbformat.validate(notebook)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     found = []
@@ -106,10 +106,10 @@ def faults(notebook: NotebookNode) -> list[str]:
             if output.get("name") == "stderr":
                 found.append(f"cell {number} wrote to stderr: {output.text.strip()}")
         for text in _texts(cell):
-            if said := _ABSOLUTE.search(text):
-                found.append(f"cell {number} names a place on one machine: {said.group()}")
-            if said := _WARNING.search(text):
-                found.append(f"cell {number} shows a warning: {said.group()}")
+            if match := _ABSOLUTE.search(text):
+                found.append(f"cell {number} names an absolute path: {match.group()}")
+            if match := _WARNING.search(text):
+                found.append(f"cell {number} shows a warning: {match.group()}")
     size = len(nbformat.writes(notebook).encode())
     if size > LARGEST:
         found.append(f"it has {size:,} bytes, and {LARGEST:,} are allowed: draw smaller pictures")

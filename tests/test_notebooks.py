@@ -1,4 +1,4 @@
-"""The notebooks run from beginning to end, and what is kept of them is fit to be shown."""
+"""The notebooks run from beginning to end, and their stored outputs can be published."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def test_every_notebook_runs_on_the_demo_library(tmp_path: Path, demo: Path) -> 
     # Laid out as in the repository, so that nothing a notebook writes lands there.
     copies = shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
-    place = run_notebooks.prepare(tmp_path, demo)
+    prepared = run_notebooks.prepare(tmp_path, demo)
     before = sorted(copies.iterdir())
     for path in NOTEBOOKS:
-        ran = run_notebooks.run(copies / path.name, place)
+        ran = run_notebooks.run(copies / path.name, prepared)
         assert run_notebooks.faults(ran) == [], path.name
         kept = nbformat.read(path, as_version=4)
         assert [cell.id for cell in ran.cells] == [cell.id for cell in kept.cells]
-        shown, wanted = ([_kinds(cell) for cell in one.cells] for one in (ran, kept))
-        assert shown == wanted, f"{path.name} shows other things than the copy that is kept"
+        kinds, stored = ([_kinds(cell) for cell in one.cells] for one in (ran, kept))
+        assert kinds == stored, f"{path.name} has other kinds of output than the stored copy"
     assert sorted(copies.iterdir()) == before
 
 
 def _kinds(cell: nbformat.NotebookNode) -> list[str]:
-    """What a cell shows: names of streams, and kinds of data."""
+    """Names of streams and kinds of data in the outputs of a cell."""
     return [
         kind
         for output in cell.get("outputs", ())
@@ -77,7 +77,7 @@ def test_there_are_three_notebooks() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_is_kept_is_fit_to_be_shown(path: Path) -> None:
+def test_stored_outputs_can_be_published(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert run_notebooks.faults(notebook) == []
     pictures = [kind for cell in notebook.cells for kind in _kinds(cell) if "image" in kind]
@@ -95,27 +95,37 @@ def test_a_notebook_that_ran_well_has_no_faults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "output", "said"),
+    ("count", "output", "fault"),
     [
         (None, None, "not all run"),
         (2, None, "not all run"),
         (1, new_output("stream", name="stderr", text="oh"), "stderr: oh"),
-        (1, new_output("stream", text="in /home/somebody/x"), "names a place.*/home"),
-        (1, new_output("stream", text="at '/srv/music/a.mp3'"), "names a place.*/srv/music"),
-        (1, new_output("stream", text="C:\\Users\\me"), "names a place"),
-        (1, new_output("display_data", {"text/html": "<td>/mnt/x/y</td>"}), "names a place.*/mnt"),
+        (1, new_output("stream", text="in /home/somebody/x"), "names an absolute path.*/home"),
+        (
+            1,
+            new_output("stream", text="at '/srv/music/a.mp3'"),
+            "names an absolute path.*/srv/music",
+        ),
+        (1, new_output("stream", text="C:\\Users\\me"), "names an absolute path"),
+        (
+            1,
+            new_output("display_data", {"text/html": "<td>/mnt/x/y</td>"}),
+            "names an absolute path.*/mnt",
+        ),
         (1, new_output("stream", text="FutureWarning: soon"), "shows a warning"),
         (1, new_output("error", ename="E", evalue="no"), "cell 1 failed: E: no"),
         (1, new_output("display_data", {"image/png": "A" * 1_500_000}), "smaller pictures"),
     ],
 )
-def test_faults_are_named(count: int | None, output: nbformat.NotebookNode, said: str) -> None:
+def test_faults_are_named(count: int | None, output: nbformat.NotebookNode, fault: str) -> None:
     cell = new_code_cell("x", execution_count=count, outputs=[] if output is None else [output])
-    (fault,) = run_notebooks.faults(new_notebook(cells=[cell]))
-    assert re.search(said, fault)
+    (found,) = run_notebooks.faults(new_notebook(cells=[cell]))
+    assert re.search(fault, found)
 
 
-def test_a_missing_demo_library_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_demo_library_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stop:
         run_notebooks.main(["--demo", str(tmp_path)])
     assert stop.value.code == 2

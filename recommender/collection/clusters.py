@@ -44,7 +44,6 @@ _SILHOUETTE_TRACKS = 2_000
 _CHOICE_TRACKS = 5_000
 _STARTS = 4
 _COMPONENTS = 10
-_HDBSCAN_TRACKS = 20_000
 _BLOCK = 2_000
 _STEM = 5
 
@@ -108,7 +107,11 @@ class Clusters:
 
 
 def find_clusters(
-    recommender: Recommender, *, method: str = "kmeans", count: int | None = None, seed: int = 0
+    recommender: Recommender,
+    *,
+    method: str = "kmeans",
+    count: int | None = None,
+    random_state: int = 0,
 ) -> Clusters:
     """Cluster the tracks of a library.
 
@@ -135,38 +138,52 @@ def find_clusters(
     if count is not None and not 1 <= count <= len(ids):
         raise InvalidOption(f"{count} clusters of {len(ids)} tracks: ask for 1 to {len(ids)}")
     labels = (
-        kmeans(vectors, count, seed=seed) if method == "kmeans" else hdbscan(vectors, seed=seed)
+        kmeans(vectors, count, random_state=random_state)
+        if method == "kmeans"
+        else hdbscan(vectors, random_state=random_state)
     )
     return Clusters(
         method,
         _describe_clusters(recommender, ids, vectors, labels),
         tuple(ids[labels == NOISE].tolist()),
-        silhouette(vectors, labels, seed=seed),
+        silhouette(vectors, labels, random_state=random_state),
     )
 
 
-def kmeans(vectors: Vectors, count: int | None = None, *, seed: int = 0) -> NDArray[np.int64]:
-    """Number of the cluster of each unit vector (n, dim), from 0."""
-    if count is None:
-        count = _best_count(vectors, seed=seed)
-    return _kmeans(vectors, count, seed=seed)
+def kmeans(
+    vectors: Vectors, count: int | None = None, *, random_state: int = 0
+) -> NDArray[np.int64]:
+    """Number of the cluster of each unit vector (n, dim), from 0; `count` by silhouette if None."""
+    import warnings
+
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    count_cores()
+    k = count or _best_count(vectors, random_state=random_state)
+    with warnings.catch_warnings():
+        # Fewer different tracks than clusters: some stay empty.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = KMeans(k, n_init=_STARTS, random_state=random_state).fit(vectors)
+    return np.asarray(model.labels_, dtype=np.int64)
 
 
-def hdbscan(vectors: Vectors, *, seed: int = 0) -> NDArray[np.int64]:
+def hdbscan(vectors: Vectors, *, most: int = 20_000, random_state: int = 0) -> NDArray[np.int64]:
     """Number of the cluster of each unit vector (n, dim), from 0; `NOISE` for those in none.
 
-    The smallest cluster has a third of the root of n tracks, but at least 3.
+    The smallest cluster has a third of the root of n tracks, but at least 3. Of more than `most`
+    vectors so many are clustered.
     """
     from sklearn.cluster import HDBSCAN
     from sklearn.decomposition import PCA
 
     if len(vectors) < 4:
         return np.full(len(vectors), NOISE, dtype=np.int64)
-    drawn = _draw(len(vectors), _HDBSCAN_TRACKS, seed=seed)
+    drawn = sample_rows(len(vectors), most, random_state=random_state)
     components = min(_COMPONENTS, len(drawn), vectors.shape[1])
     with np.errstate(invalid="ignore"):
         # Tracks that are all the same have no variance to divide by.
-        reduction = PCA(components, random_state=seed).fit(vectors[drawn])
+        reduction = PCA(components, random_state=random_state).fit(vectors[drawn])
     points = reduction.transform(vectors[drawn])
     smallest = max(3, int(len(drawn) ** 0.5 / 3))
     found: NDArray[np.int64] = HDBSCAN(
@@ -184,50 +201,38 @@ def hdbscan(vectors: Vectors, *, seed: int = 0) -> NDArray[np.int64]:
     return np.concatenate(labels).astype(np.int64)
 
 
-def silhouette(vectors: Vectors, labels: NDArray[np.int64], *, seed: int = 0) -> float | None:
+def silhouette(
+    vectors: Vectors, labels: NDArray[np.int64], *, random_state: int = 0
+) -> float | None:
     """Mean silhouette over the tracks in clusters; None where it is not defined."""
     from sklearn.metrics import silhouette_score
 
     inside = np.flatnonzero(labels != NOISE)
-    some = inside[_draw(len(inside), _SILHOUETTE_TRACKS, seed=seed)]
+    some = inside[sample_rows(len(inside), _SILHOUETTE_TRACKS, random_state=random_state)]
     if not 2 <= len(np.unique(labels[some])) < len(some):
         return None
     return round(float(silhouette_score(vectors[some], labels[some], metric="euclidean")), 4)
 
 
-def _best_count(vectors: Vectors, *, seed: int) -> int:
-    some = vectors[_draw(len(vectors), _CHOICE_TRACKS, seed=seed)]
+def _best_count(vectors: Vectors, *, random_state: int) -> int:
+    some = vectors[sample_rows(len(vectors), _CHOICE_TRACKS, random_state=random_state)]
     least = max(2, round(len(vectors) ** 0.25))
     most = min(MOST_CLUSTERS, len(some) // 3)
     scores = {
-        count: silhouette(some, _kmeans(some, count, seed=seed), seed=seed)
+        count: silhouette(
+            some, kmeans(some, count, random_state=random_state), random_state=random_state
+        )
         for count in range(least, most + 1)
     }
     known = {count: score for count, score in scores.items() if score is not None}
     return max(known, key=lambda count: known[count]) if known else 1
 
 
-def _kmeans(vectors: Vectors, count: int, *, seed: int) -> NDArray[np.int64]:
-    import warnings
-
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-
-    count_cores()
-    with warnings.catch_warnings():
-        # Fewer different tracks than clusters: some stay empty.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found: NDArray[np.int32] = KMeans(count, n_init=_STARTS, random_state=seed).fit_predict(
-            vectors
-        )
-    return found.astype(np.int64)
-
-
-def _draw(count: int, most: int, *, seed: int) -> NDArray[np.int64]:
+def sample_rows(count: int, most: int, *, random_state: int) -> NDArray[np.int64]:
     """At most `most` of `count` row numbers, drawn at random, ascending."""
     if count <= most:
         return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+    return np.sort(np.random.default_rng(random_state).choice(count, most, replace=False))
 
 
 def _describe_clusters(
@@ -267,7 +272,7 @@ def _describe_clusters(
 
 def _name(tags: list[GroupTag], taken: set[str]) -> str:
     """Two tags, or more where a larger cluster has the same two; at last with a number."""
-    words = _apart([tag.tag for tag in tags]) or ["average"]
+    words = _drop_shared_words([tag.tag for tag in tags]) or ["average"]
     least = min(_IN_A_NAME, len(words))
     options = [", ".join(words[:length]) for length in range(least, len(words) + 1)]
     options += [f"{', '.join(words[:_IN_A_NAME])} {number}" for number in range(1, len(taken) + 3)]
@@ -276,7 +281,7 @@ def _name(tags: list[GroupTag], taken: set[str]) -> str:
     return fresh
 
 
-def _apart(words: list[str]) -> list[str]:
+def _drop_shared_words(words: list[str]) -> list[str]:
     """Tags that share no word with an earlier one: rock, but no indie rock."""
     kept: list[str] = []
     seen: set[str] = set()

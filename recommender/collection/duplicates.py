@@ -26,7 +26,7 @@ from recommender.retrieval.near_duplicates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -42,10 +42,6 @@ TIED_S = 0.2
 """Loudness and lossy coders change embeddings, but not durations: tracks so close are a tie ..."""
 TIED_COSINE = 0.4
 """... and such a pair is a candidate from this cosine on."""
-MOST_TIED = 50_000
-"""Candidates by their durations alone at most, the likeliest: some minutes to align them."""
-MOST_TIES = 20_000_000
-"""Ties that are looked at for them: in a library of excerpts all durations are equal."""
 COMPARED_WHOLE = 50
 """Of so many tracks all pairs are candidates: the background cosine of a few tracks is unknown."""
 PARTNERS = 8
@@ -174,40 +170,18 @@ def find_duplicates(
     facts = TrackFacts.of(tracks)
     median_random_cosine = recommender.median_random_cosine
     pairs = (
-        _all_pairs(vectors)
+        every_pair(vectors)
         if len(ids) <= COMPARED_WHOLE
         else candidates(vectors, facts, median_random_cosine=median_random_cosine)
     )
     same_audio = facts.recordings[pairs.first] == facts.recordings[pairs.second]
-    looks_alike = is_near_duplicate(
-        pairs.cosines,
-        facts.at(pairs.first),
-        facts.at(pairs.second),
-        median_random_cosine=median_random_cosine,
-    )
-    audible = _within(pairs, ~same_audio, most_files)
+    chosen = _within(pairs, ~same_audio, most_files)
     alignments, failures = _align_pairs(
-        tracks, pairs.first[audible], pairs.second[audible], workers, on_progress
+        tracks, pairs.first[chosen], pairs.second[chosen], workers, on_progress
     )
-    evidence = []
-    for row in range(len(pairs)):
-        one, other = int(pairs.first[row]), int(pairs.second[row])
-        found = Evidence(
-            first=tracks[one].id,
-            second=tracks[other].id,
-            cosine=round(float(pairs.cosines[row]), 4),
-            same_audio=bool(same_audio[row]),
-            same_name=bool(facts.names[one] == facts.names[other] >= 0),
-            alignment=alignments.get((one, other)),
-            sure=bool(same_audio[row]) or _aligned(alignments.get((one, other)), SURE_CORRELATION),
-        )
-        needed = NAMED_CORRELATION if found.same_name else LIKELY_CORRELATION
-        if found.sure or (
-            looks_alike[row] if found.alignment is None else _aligned(found.alignment, needed)
-        ):
-            evidence.append(found)
+    evidence = gather_evidence(tracks, pairs, alignments, median_random_cosine=median_random_cosine)
     all_rows = np.union1d(pairs.first[~same_audio], pairs.second[~same_audio])
-    decoded = np.union1d(pairs.first[audible], pairs.second[audible])
+    decoded = np.union1d(pairs.first[chosen], pairs.second[chosen])
     return Duplicates(
         groups=_groups({track.id: track for track in tracks}, evidence),
         tracks=len(tracks),
@@ -218,13 +192,64 @@ def find_duplicates(
     )
 
 
+def gather_evidence(
+    tracks: Sequence[Track],
+    pairs: CandidatePairs,
+    alignments: Mapping[tuple[int, int], Alignment],
+    *,
+    median_random_cosine: float,
+) -> list[Evidence]:
+    """Evidence of those candidate pairs that are near-duplicates.
+
+    Parameters
+    ----------
+    pairs : CandidatePairs
+        Rows of `tracks`.
+    alignments : mapping of (int, int) to Alignment
+        By pairs of rows; pairs without one are judged by cosine, duration and name.
+    """
+    facts = TrackFacts.of(tracks)
+    first, second = facts.at(pairs.first), facts.at(pairs.second)
+    same_audio = first.recordings == second.recordings
+    same_name = (first.names == second.names) & (first.names >= 0)
+    looks_alike = is_near_duplicate(
+        pairs.cosines, first, second, median_random_cosine=median_random_cosine
+    )
+    evidence = []
+    for row, (one, other) in enumerate(
+        zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
+    ):
+        alignment = alignments.get((one, other))
+        correlation = -1.0 if alignment is None else alignment.correlation
+        sure = bool(same_audio[row]) or correlation >= SURE_CORRELATION
+        needed = NAMED_CORRELATION if same_name[row] else LIKELY_CORRELATION
+        if sure or (looks_alike[row] if alignment is None else correlation >= needed):
+            evidence.append(
+                Evidence(
+                    tracks[one].id,
+                    tracks[other].id,
+                    round(float(pairs.cosines[row]), 4),
+                    bool(same_audio[row]),
+                    bool(same_name[row]),
+                    alignment,
+                    sure,
+                )
+            )
+    return evidence
+
+
 def candidates(
-    vectors: ArrayLike, facts: TrackFacts, *, median_random_cosine: float
+    vectors: ArrayLike,
+    facts: TrackFacts,
+    *,
+    median_random_cosine: float,
+    most_ties: int = 50_000,
+    ties_compared: int = 20_000_000,
 ) -> CandidatePairs:
-    """Propose pairs that may be near-duplicates: `CANDIDATES`, the same name, ties of duration.
+    """Pairs that may be near-duplicates by `CANDIDATES`, by name, or by ties of duration.
 
     All pairs are compared, in blocks; a track keeps its `PARTNERS` closest. Ties come on top of
-    these, up to `MOST_TIED`; if there are more, those of one key first, then the closest.
+    these.
 
     Parameters
     ----------
@@ -233,6 +258,11 @@ def candidates(
     facts : Facts (n,)
     median_random_cosine : float
         The median cosine of random pairs.
+    most_ties : int
+        Pairs that are candidates by their durations alone at most, those of one key first, then the
+        closest: some minutes to align them.
+    ties_compared : int
+        Ties whose cosine is computed at most: in a library of excerpts all durations are equal.
     """
     rows = np.asarray(vectors, dtype=np.float32)
     lowest = scaled_threshold(
@@ -253,37 +283,44 @@ def candidates(
                 close >= scaled_threshold(cosine, median_random_cosine)
             )
         found.append(CandidatePairs(first[fits], second[fits], close[fits]))
-    near = _joined(found)
+    near = _concatenate(found)
     near = near.at(_closest(near))
-    tied = _tied(rows, facts, scaled_threshold(TIED_COSINE, median_random_cosine))
-    new = ~np.isin(tied.first * len(rows) + tied.second, near.first * len(rows) + near.second)
-    return _joined([near, tied.at(new)])
+    ties = _duration_ties(
+        rows, facts, scaled_threshold(TIED_COSINE, median_random_cosine), compared=ties_compared
+    )
+    if len(ties) > most_ties:
+        same_key = facts.musical_keys[ties.first] == facts.musical_keys[ties.second]
+        ties = ties.at(np.argsort(~same_key, kind="stable")[:most_ties])
+    new = ~np.isin(ties.first * len(rows) + ties.second, near.first * len(rows) + near.second)
+    return _concatenate([near, ties.at(new)])
 
 
-def _all_pairs(vectors: NDArray[np.float32]) -> CandidatePairs:
+def every_pair(vectors: NDArray[np.float32]) -> CandidatePairs:
+    """All pairs of unit vectors (n, dim)."""
     first, second = np.triu_indices(len(vectors), 1)
-    return _joined([CandidatePairs(first, second, (vectors @ vectors.T)[first, second])])
+    return _concatenate([CandidatePairs(first, second, (vectors @ vectors.T)[first, second])])
 
 
-def _joined(parts: Sequence[CandidatePairs]) -> CandidatePairs:
-    """All of them, closest first."""
+def _concatenate(parts: Sequence[CandidatePairs]) -> CandidatePairs:
+    """All the pairs, closest first."""
     first, second = (np.concatenate([getattr(p, n) for p in parts]) for n in ("first", "second"))
     close = np.concatenate([part.cosines for part in parts])
     order = np.lexsort((second, first, -close))
     return CandidatePairs(first[order], second[order], close[order])
 
 
-def _tied(rows: NDArray[np.float32], facts: TrackFacts, lowest: float) -> CandidatePairs:
+def _duration_ties(
+    rows: NDArray[np.float32], facts: TrackFacts, lowest: float, *, compared: int
+) -> CandidatePairs:
     """Pairs of about one duration that are not far from each other."""
     order = np.argsort(facts.durations_s, kind="stable")
     seconds = facts.durations_s[order]
     found = [_NONE]
-    looked_at = 0
     # Tracks next to each other by duration, then those with one between them, and so on.
     for step in range(1, len(order)):
         (near,) = np.nonzero(seconds[step:] - seconds[:-step] <= TIED_S)
-        looked_at += len(near)
-        if not len(near) or looked_at > MOST_TIES:
+        compared -= len(near)
+        if not len(near) or compared < 0:
             break
         for part in np.array_split(near, len(near) // _PART + 1):
             one, other = order[part], order[part + step]
@@ -291,11 +328,7 @@ def _tied(rows: NDArray[np.float32], facts: TrackFacts, lowest: float) -> Candid
             fits = cosines >= lowest
             first, second = np.sort([one[fits], other[fits]], axis=0)
             found.append(CandidatePairs(first, second, cosines[fits]))
-    tied = _joined(found)
-    if len(tied) > MOST_TIED:
-        same_key = facts.musical_keys[tied.first] == facts.musical_keys[tied.second]
-        tied = tied.at(np.argsort(~same_key, kind="stable")[:MOST_TIED])
-    return tied
+    return _concatenate(found)
 
 
 def _closest(pairs: CandidatePairs) -> NDArray[np.int64]:
@@ -360,10 +393,6 @@ def _align_pairs(
                         fingerprints.pop(one, None)
     on_progress(len(order), len(order))
     return alignments, failures
-
-
-def _aligned(alignment: Alignment | None, correlation: float) -> bool:
-    return alignment is not None and alignment.correlation >= correlation
 
 
 def _groups(tracks: dict[int, Track], evidence: Sequence[Evidence]) -> tuple[Group, ...]:

@@ -126,7 +126,9 @@ class LibraryMap:
         }
 
 
-def map_library(recommender: Recommender, *, by: str | None = None, seed: int = 0) -> LibraryMap:
+def map_library(
+    recommender: Recommender, *, by: str | None = None, random_state: int = 0
+) -> LibraryMap:
     """The map of a library.
 
     Parameters
@@ -134,7 +136,7 @@ def map_library(recommender: Recommender, *, by: str | None = None, seed: int = 
     by : str, optional
         One of `KINDS`; by default the genre where at least half of the tracks have one, else the
         cluster.
-    seed : int
+    random_state : int
         Of all that is random: the same library and seed give the same map.
 
     Raises
@@ -153,27 +155,27 @@ def map_library(recommender: Recommender, *, by: str | None = None, seed: int = 
             f"the catalog holds {count_noun(len(ids), 'track')}: a map needs at least {FEWEST}"
         )
     tracks = recommender.tracks(ids)
-    grouping = group_tracks(recommender, tracks, by or "genre", seed=seed)
+    grouping = group_tracks(recommender, tracks, by or "genre", random_state=random_state)
     if by is None and 2 * (grouping.group_of >= 0).sum() < len(ids):
-        grouping = group_tracks(recommender, tracks, "cluster", seed=seed)
+        grouping = group_tracks(recommender, tracks, "cluster", random_state=random_state)
     return LibraryMap(
         ids,
         tuple(display_name(track) for track in tracks),
-        lay_out(vectors, seed=seed),
+        lay_out(vectors, random_state=random_state),
         grouping,
         min(len(ids), LANDMARKS),
     )
 
 
 def group_tracks(
-    recommender: Recommender, tracks: Sequence[Track], kind: str, *, seed: int = 0
+    recommender: Recommender, tracks: Sequence[Track], kind: str, *, random_state: int = 0
 ) -> Grouping:
     """The genre, cluster or artist of each of all tracks, in ascending order of their ids.
 
     Of a track with several genres the first counts.
     """
     if kind == "cluster":
-        found = find_clusters(recommender, seed=seed)
+        found = find_clusters(recommender, random_state=random_state)
         cluster_of = {track: one.name for one in found.clusters for track in one.ids}
         return _grouping(kind, [cluster_of.get(track.id, "") for track in tracks])
     if kind == "genre":
@@ -187,7 +189,7 @@ def group_tracks(
 
 
 def lay_out(
-    vectors: NDArray[np.float32], *, landmarks: int = LANDMARKS, seed: int = 0
+    vectors: NDArray[np.float32], *, landmarks: int = LANDMARKS, random_state: int = 0
 ) -> NDArray[np.float32]:
     """Coordinates between -1 and 1 of unit vectors, in which similar vectors are near.
 
@@ -205,7 +207,7 @@ def lay_out(
     from sklearn.decomposition import PCA
 
     count = len(vectors)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_state)
     drawn = np.arange(count)
     if count > landmarks:
         drawn = np.sort(rng.choice(count, landmarks, replace=False))
@@ -215,7 +217,7 @@ def lay_out(
         reduction = PCA(components, svd_solver="full").fit(vectors[drawn])
     points = reduction.transform(vectors).astype(np.float32)
     xy = np.empty((count, 2), dtype=np.float32)
-    xy[drawn] = _tsne(points[drawn], rng, seed)
+    xy[drawn] = _tsne(points[drawn], rng, random_state)
     others = np.setdiff1d(np.arange(count), drawn, assume_unique=True)
     for start in range(0, len(others), _BLOCK):
         block = others[start : start + _BLOCK]
@@ -233,7 +235,9 @@ def _grouping(kind: str, labels: Sequence[str]) -> Grouping:
     return Grouping(kind, tuple(names), group_of)
 
 
-def _tsne(points: NDArray[np.float32], rng: np.random.Generator, seed: int) -> NDArray[np.float32]:
+def _tsne(
+    points: NDArray[np.float32], rng: np.random.Generator, random_state: int
+) -> NDArray[np.float32]:
     """Coordinates (n, 2) of landmarks (n, components)."""
     from sklearn.manifold import TSNE
 
@@ -249,7 +253,7 @@ def _tsne(points: NDArray[np.float32], rng: np.random.Generator, seed: int) -> N
         perplexity=min(_PERPLEXITY, (len(points) - 1) / 3),
         init=start.astype(np.float32),
         max_iter=_STEPS,
-        random_state=seed,
+        random_state=random_state,
     ).fit_transform(points)
     return found
 

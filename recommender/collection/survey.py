@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recommender.collection.clusters import sample_rows
 from recommender.collection.duplicates import find_duplicates
 from recommender.collection.histograms import Bars, Histogram, bars, durations, histogram, years
 from recommender.collection.library_map import (
@@ -165,7 +166,7 @@ def survey(
     recommender: Recommender,
     catalog: str,
     *,
-    seed: int = 0,
+    random_state: int = 0,
     report: Callable[[str], None] = lambda _step: None,
 ) -> Survey:
     """Survey the library that a recommender answers from.
@@ -194,27 +195,24 @@ def survey(
         opened.close()
     genre = group_tracks(recommender, tracks, "genre")
     report("comparing tracks")
-    rng = np.random.default_rng(seed)
-    drawn = np.arange(len(ids))
-    if len(ids) > SAMPLE:
-        drawn = np.sort(rng.choice(len(ids), SAMPLE, replace=False))
+    drawn = sample_rows(len(ids), SAMPLE, random_state=random_state)
     vectors = recommender.vectors(ids[drawn])
     some = [tracks[row] for row in drawn.tolist()]
     labels = _labels(genre, drawn)
-    distances, precision, chance = _separability(vectors, labels, some, seed=seed)
+    distances, precision, chance = _separability(vectors, labels, some, random_state=random_state)
     outliers = _outliers(some, vectors)
     report("grouping near-duplicates")
     duplicates = find_duplicates(recommender, most_files=0).groups if len(ids) > 1 else ()
     library_map, clusters = None, None
     if len(ids) >= FEWEST:
         report("clustering")
-        whole = group_tracks(recommender, tracks, "cluster", seed=seed)
+        whole = group_tracks(recommender, tracks, "cluster", random_state=random_state)
         clusters = Grouping("cluster", whole.names, whole.group_of[drawn])
         report("drawing the map")
         library_map = LibraryMap(
             ids[drawn],
             tuple(display_name(track) for track in some),
-            lay_out(vectors, seed=seed),
+            lay_out(vectors, random_state=random_state),
             Grouping("genre", genre.names, genre.group_of[drawn]),
             min(len(drawn), MAPPED),
         )
@@ -264,7 +262,11 @@ def _labels(genre: Grouping, rows: NDArray[np.int64]) -> list[str]:
 
 
 def _separability(
-    vectors: NDArray[np.float32], labels: Sequence[str], tracks: Sequence[Track], *, seed: int
+    vectors: NDArray[np.float32],
+    labels: Sequence[str],
+    tracks: Sequence[Track],
+    *,
+    random_state: int,
 ) -> tuple[tuple[GenreDistance, ...], float | None, float | None]:
     counts = Counter(label for label in labels if label)
     large = {label for label, count in counts.items() if count >= FEWEST_OF_A_GENRE}
@@ -273,7 +275,7 @@ def _separability(
     wanted = [label if label in large else "" for label in labels]
     artists = [artist_of(track) or "" for track in tracks]
     scores = retrieval(cosines(vectors), {"genre": Question(wanted, artists)}, ks=(K,))["genre"]
-    silhouettes = _silhouettes(vectors, wanted, seed=seed)
+    silhouettes = _silhouettes(vectors, wanted, random_state=random_state)
     seeds = np.array([wanted[row] for row in scores.seeds.tolist()], dtype=object)
     found = []
     for label in sorted(large):
@@ -299,13 +301,12 @@ def _separability(
 
 
 def _silhouettes(
-    vectors: NDArray[np.float32], labels: Sequence[str], *, seed: int
+    vectors: NDArray[np.float32], labels: Sequence[str], *, random_state: int
 ) -> dict[str, float]:
     from sklearn.metrics import silhouette_samples
 
     inside = np.flatnonzero([bool(label) for label in labels])
-    if len(inside) > _SILHOUETTE:
-        inside = np.random.default_rng(seed).choice(inside, _SILHOUETTE, replace=False)
+    inside = inside[sample_rows(len(inside), _SILHOUETTE, random_state=random_state)]
     names = np.array([labels[row] for row in inside.tolist()])
     if not 2 <= len(np.unique(names)) < len(names):
         return {}

@@ -54,7 +54,7 @@ def clusters(
     from recommender.engine import Recommender
 
     with Recommender.open(catalog) as recommender:
-        found = find_clusters(recommender, method=method, count=count, seed=random_state)
+        found = find_clusters(recommender, method=method, count=count, random_state=random_state)
         if playlists:
             from recommender.playlists.files import write_m3u8
 

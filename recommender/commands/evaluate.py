@@ -46,7 +46,9 @@ def evaluate(
     from recommender.evaluation.library_check import check_library
 
     with Recommender.open(catalog) as recommender, progress_bar() as progress:
-        findings = check_library(recommender, sample=sample, seed=random_state, progress=progress)
+        findings = check_library(
+            recommender, sample=sample, random_state=random_state, progress=progress
+        )
         model, tracks = recommender.model.name, len(recommender)
     if as_json:
         plain = {one.key: {**one.figures, **_words(one)} for one in findings}

@@ -107,7 +107,7 @@ def library_map(by: str | None, out: Path, random_state: int, catalog: str, as_j
     need_matplotlib()
     check_target(out, ".png")
     with Recommender.open(catalog) as recommender:
-        found = map_library(recommender, by=by, seed=random_state)
+        found = map_library(recommender, by=by, random_state=random_state)
     save(draw_map(found), out)
     if as_json:
         print_json({"picture": str(out), **found.to_json()})
@@ -135,7 +135,7 @@ def explore(out: Path, title: str, random_state: int, catalog: str, as_json: boo
 
     check_target(out, ".html")
     with Recommender.open(catalog) as recommender:
-        found = survey(recommender, catalog, seed=random_state, report=print_message)
+        found = survey(recommender, catalog, random_state=random_state, report=print_message)
     page = write_page(found, title=title, today=datetime.now(UTC).astimezone().date())
     replace_file(
         out,

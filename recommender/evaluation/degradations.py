@@ -1,7 +1,4 @@
-"""Altered copies of a track, written to files: encoded again, louder, softer, low-passed, cut ...
-
-Their embeddings should be near that of the track.
-"""
+"""Altered copies of a track as files, whose embeddings should be near that of the track."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from indexer.audio.opening import audio_stream
 from indexer.errors import Corrupt, TooShort
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from av.audio.frame import AudioFrame
@@ -52,28 +49,33 @@ class Sound:
     rate: int
 
 
+def keep(sound: Sound) -> Sound:
+    """The sound itself."""
+    return sound
+
+
 @dataclass(frozen=True)
 class Kind:
-    """A way to copy: what is done to the sound, and how it is written."""
+    """A kind of copy: how the sound is altered, and in which format it is written."""
 
     name: str
     suffix: str = ".wav"
     bit_rate: int | None = None
-    alter: Callable[[Sound], Sound] = lambda sound: sound
+    alter: Callable[[Sound], Sound] = keep
 
 
-def louder(sound: Sound) -> Sound:
-    """6 dB up; what is beyond full scale is clipped, as 16 bits do."""
+def amplify(sound: Sound) -> Sound:
+    """6 dB louder, clipped at full scale."""
     return Sound(np.clip(sound.samples * np.float32(_GAIN), -1.0, 1.0), sound.rate)
 
 
-def softer(sound: Sound) -> Sound:
-    """6 dB down."""
+def attenuate(sound: Sound) -> Sound:
+    """6 dB softer."""
     return Sound(sound.samples / np.float32(_GAIN), sound.rate)
 
 
-def low_passed(sound: Sound) -> Sound:
-    """Nothing above 8 kHz, at the same sample rate."""
+def low_pass(sound: Sound) -> Sound:
+    """The sound below 8 kHz, at the same sample rate."""
     import soxr
 
     if sound.rate <= 2 * LOW_PASS_HZ:
@@ -83,15 +85,15 @@ def low_passed(sound: Sound) -> Sound:
     return Sound(np.ascontiguousarray(back.T), sound.rate)
 
 
-def other_channels(sound: Sound) -> Sound:
+def change_channel_count(sound: Sound) -> Sound:
     """Stereo as mono, mono as two equal channels."""
     if len(sound.samples) == 1:
         return Sound(np.tile(sound.samples, (2, 1)), sound.rate)
     return Sound(sound.samples.mean(0, keepdims=True), sound.rate)
 
 
-def without_beginning(sound: Sound) -> Sound:
-    """The first 10 s cut off, or a third of what is shorter than 30 s."""
+def cut_beginning(sound: Sound) -> Sound:
+    """The sound without its first 10 s, or first third where it is shorter than 30 s."""
     cut = min(round(CUT_S * sound.rate), sound.samples.shape[1] // 3)
     return Sound(sound.samples[:, cut:], sound.rate)
 
@@ -103,11 +105,11 @@ ENCODINGS = (MP3, OPUS)
 KINDS = (
     MP3,
     OPUS,
-    Kind("+6 dB", alter=louder),
-    Kind("-6 dB", alter=softer),
-    Kind("8 kHz low-pass", alter=low_passed),
-    Kind("mono/stereo", alter=other_channels),
-    Kind("first 10 s cut off", alter=without_beginning),
+    Kind("+6 dB", alter=amplify),
+    Kind("-6 dB", alter=attenuate),
+    Kind("8 kHz low-pass", alter=low_pass),
+    Kind("mono/stereo", alter=change_channel_count),
+    Kind("first 10 s cut off", alter=cut_beginning),
 )
 
 _Encoder: TypeAlias = tuple[str, str]
@@ -121,7 +123,7 @@ _ENCODERS: dict[str, _Encoder] = {
 def read_sound(path: AnyPath, *, start_s: float = 0.0, seconds: float = LONGEST_S) -> Sound:
     """Decode a stretch of a file, more than two channels mixed to two.
 
-    It begins at `start_s` to within a packet; for copies no sample needs to be exact.
+    The stretch begins at `start_s` to within a packet.
 
     Raises
     ------
@@ -171,14 +173,15 @@ def _frames_from(container: InputContainer, start_s: float) -> Iterator[AudioFra
 
 
 def write_copies(
-    _worker: object, path: bytes, *, folder: Path, start_s: float, seconds: float
+    _worker: object,
+    path: bytes,
+    *,
+    folder: Path,
+    kinds: Sequence[Kind],
+    start_s: float = 0.0,
+    seconds: float = LONGEST_S,
 ) -> dict[str, Path]:
-    """Write a crop of a file as `PLAIN` and the whole file in `ENCODINGS`; a task for a worker.
-
-    Parameters
-    ----------
-    start_s, seconds : float
-        Of the crop.
+    """Write copies of a stretch of a file, one of each kind; a task for a worker.
 
     Returns
     -------
@@ -190,12 +193,10 @@ def write_copies(
     AnalysisError
         The file cannot be read; the message says why.
     """
-    whole, crop = read_sound(path), read_sound(path, start_s=start_s, seconds=seconds)
+    sound = read_sound(path, start_s=start_s, seconds=seconds)
     return {
         kind.name: write_copy(folder, f"copy {number}", sound, kind)
-        for number, (kind, sound) in enumerate(
-            ((PLAIN, crop), *((kind, whole) for kind in ENCODINGS))
-        )
+        for number, kind in enumerate(kinds)
     }
 
 

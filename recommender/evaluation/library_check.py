@@ -72,7 +72,7 @@ class Finding:
 
 
 def check_library(
-    recommender: Recommender, *, sample: int, seed: int, progress: Progress
+    recommender: Recommender, *, sample: int, random_state: int, progress: Progress
 ) -> list[Finding]:
     """Findings about a library.
 
@@ -80,7 +80,7 @@ def check_library(
     ----------
     sample : int
         How many tracks are copied and embedded anew; 0 leaves these checks out.
-    seed : int
+    random_state : int
         Of all that is random: tracks, pairs, bootstraps.
 
     Raises
@@ -95,7 +95,7 @@ def check_library(
             f"the catalog holds {held}: index at least {FEWEST_TRACKS}, so that there is "
             "something to compare"
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_state)
     tracks = recommender.tracks(ids)
     copies = _check_copies(recommender, tracks, sample, rng, progress) if sample else []
     queries = np.arange(len(ids))
@@ -105,11 +105,11 @@ def check_library(
     hubs = hubness(neighbours, len(ids))
     return [
         *copies,
-        _same("album", _albums(tracks), queries, neighbours, seed=seed),
-        _same("artist", _artists(tracks), queries, neighbours, seed=seed),
-        _reach(hubs, seed=seed),
-        _greatest_hub(hubs, tracks, seed=seed),
-        _cosines(recommender.vectors(ids[queries]), cosines, seed=seed),
+        _same("album", _albums(tracks), queries, neighbours, random_state=random_state),
+        _same("artist", _artists(tracks), queries, neighbours, random_state=random_state),
+        _reach(hubs, random_state=random_state),
+        _greatest_hub(hubs, tracks, random_state=random_state),
+        _cosines(recommender.vectors(ids[queries]), cosines, random_state=random_state),
     ]
 
 
@@ -125,14 +125,14 @@ def _check_copies(
     try:
         found = copy_lookups(recommender, [short[row] for row in drawn], progress=progress)
     except (ModelError, ModelMismatch) as error:
-        return [_not_measured(str(error))]
+        return [_skip_copies(str(error))]
     if not found.crops:
         longest = f"no track is shorter than {LONGEST_S / 60:.0f} minutes"
-        return [_not_measured(found.failures[-1] if found.failures else longest)]
+        return [_skip_copies(found.failures[-1] if found.failures else longest)]
     return [_crops(found), *_encodings(found)]
 
 
-def _not_measured(reason: str) -> Finding:
+def _skip_copies(reason: str) -> Finding:
     return Finding("copies", "copies of tracks", "not measured", reason)
 
 
@@ -243,7 +243,7 @@ def _same(
     queries: NDArray[np.int64],
     neighbours: NDArray[np.int64],
     *,
-    seed: int,
+    random_state: int,
 ) -> Finding:
     """How many of the neighbours share a tag with their seed."""
     names, codes, counts = np.unique(
@@ -260,7 +260,7 @@ def _same(
     hits = (codes[found] == codes[queries[rows], np.newaxis]) & (found >= 0)
     there = np.maximum((found >= 0).sum(1), 1)
     values = np.stack([hits[:, :k].sum(1) / np.minimum(k, there) for k in KS], axis=1)
-    low, high = interval(values, seed=seed)
+    low, high = interval(values, random_state=random_state)
     means = values.mean(0)
     chance = float((others[queries[rows]] / (len(labels) - 1)).mean())
     return Finding(
@@ -284,13 +284,13 @@ def _same(
     )
 
 
-def _reach(hubs: Hubness, *, seed: int) -> Finding:
-    low, high = hubs.interval(seed=seed)[:, 1]
+def _reach(hubs: Hubness, *, random_state: int) -> Finding:
+    low, high = hubs.interval(random_state=random_state)[:, 1]
     return Finding(
         "reach",
-        "tracks that are found",
-        f"{hubs.reach:.0%} are among the first {FIRST} of another track",
-        "The others are never recommended. Published systems reach two thirds.",
+        "reach",
+        f"{hubs.reach:.0%} of the tracks are among the first {FIRST} of another track",
+        f"The others are in no list of {FIRST} answers. In published systems these are a third.",
         {
             "reach": round(hubs.reach, 4),
             "interval": [round(float(low), 4), round(float(high), 4)],
@@ -300,8 +300,8 @@ def _reach(hubs: Hubness, *, seed: int) -> Finding:
     )
 
 
-def _greatest_hub(hubs: Hubness, tracks: Sequence[Track], *, seed: int) -> Finding:
-    low, high = hubs.interval(seed=seed)[:, 0]
+def _greatest_hub(hubs: Hubness, tracks: Sequence[Track], *, random_state: int) -> Finding:
+    low, high = hubs.interval(random_state=random_state)[:, 0]
     greatest = np.argsort(-hubs.occurrences, kind="stable")[:_LISTED]
     share = hubs.largest / hubs.seeds
     hub = tracks[int(greatest[0])]
@@ -330,8 +330,10 @@ def _greatest_hub(hubs: Hubness, tracks: Sequence[Track], *, seed: int) -> Findi
     )
 
 
-def _cosines(vectors: NDArray[np.float32], nearest: NDArray[np.float32], *, seed: int) -> Finding:
-    random = Percentiles.from_vectors(vectors, random_state=seed).cosines
+def _cosines(
+    vectors: NDArray[np.float32], nearest: NDArray[np.float32], *, random_state: int
+) -> Finding:
+    random = Percentiles.from_vectors(vectors, random_state=random_state).cosines
     at = {
         f"p{share}": round(float(np.percentile(random, share)), 4) for share in (1, 25, 50, 75, 99)
     }

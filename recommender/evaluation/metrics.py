@@ -16,11 +16,11 @@ Computed for Very Large Music Databases", Computer Music Journal 34(3), 2010). `
 takes such tracks out.
 
 *Hubs.* The k-occurrence of a track is the number of tracks that have it among their k nearest. In
-many dimensions its distribution is skewed: hubs are everybody's neighbours, others nobody's
+many dimensions its distribution is skewed: hubs are neighbours of many, orphans of none
 (Radovanovic, Nanopoulos & Ivanovic, "Hubs in Space", JMLR 11, 2010). Reach, or coverage, is the
-share of tracks that are in anybody's first k: about two thirds in published systems (Flexer &
-Stevens, "Mutual proximity graphs for improved reachability in music recommendation", Journal of
-New Music Research 47(1), 2018).
+share of tracks that are among the first k of another: about two thirds in published systems
+(Flexer & Stevens, "Mutual proximity graphs for improved reachability in music recommendation",
+Journal of New Music Research 47(1), 2018).
 
 *Intervals* are percentile bootstraps (Efron & Tibshirani 1993): seeds are drawn again. Seeds of one
 artist are alike, so that the intervals are rather too narrow where few artists have many tracks.
@@ -51,11 +51,11 @@ Similarity: TypeAlias = Callable[[Rows], Vectors]
 
 KS = (1, 5, 10)
 FIRST = 10
-"""How many neighbours count as being found by anybody."""
+"""Neighbours that hubness and reach count: the k of the k-occurrence."""
 DRAWS = 1000
 
-_BLOCK_VALUES = 1 << 23
-"""Similarities held at a time: a block of seeds is as large as they allow."""
+BLOCK_VALUES = 1 << 23
+"""Similarities held at a time."""
 _NEAR_ZERO = 1e-9
 
 
@@ -105,9 +105,9 @@ class Scores:
             return np.full(len(self.measures), np.nan)
         return np.asarray(self.values.mean(0))
 
-    def interval(self, *, seed: int = 0, draws: int = DRAWS) -> Floats:
+    def interval(self, *, random_state: int = 0, draws: int = DRAWS) -> Floats:
         """Bootstrap interval of each mean, (2, measures): see `interval`."""
-        return interval(self.values, seed=seed, draws=draws)
+        return interval(self.values, random_state=random_state, draws=draws)
 
 
 @dataclass(frozen=True)
@@ -137,16 +137,15 @@ class Hubness:
 
     @property
     def reach(self) -> float:
-        """Share of tracks in anybody's nearest; 1 less the share of orphans."""
+        """Share of tracks among the nearest of another; 1 less the share of orphans."""
         return float((self.occurrences > 0).mean())
 
-    def interval(self, *, seed: int = 0, draws: int = DRAWS) -> Floats:
+    def interval(self, *, random_state: int = 0, draws: int = DRAWS) -> Floats:
         """Bootstrap interval, (2, 2), of skewness and reach, tracks drawn again as answers.
 
-        Seeds drawn again would not do: two fifths of them are missing from each draw, and with
-        them what only they reach.
+        Seeds are not drawn again: each draw would lack a third of them, and what only they reach.
         """
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(random_state)
         found = np.empty((draws, 2))
         for row in range(draws):
             drawn = self.occurrences[
@@ -188,6 +187,7 @@ def retrieval(
     *,
     ks: Sequence[int] = KS,
     seeds: Rows | None = None,
+    block_values: int = BLOCK_VALUES,
 ) -> dict[str, Scores]:
     """Scores of each question, the tracks put in order once for all of them.
 
@@ -212,7 +212,7 @@ def retrieval(
         raise ValueError(f"the questions are of the lengths {sorted(lengths)}, not of one")
     (length,) = lengths
     queries = np.arange(length) if seeds is None else np.asarray(seeds, dtype=np.int64)
-    for block in _blocks(queries, length):
+    for block in _blocks(queries, length, block_values):
         order = _in_order(similarity(block), block)
         for seed, row in zip(block.tolist(), order, strict=True):
             for judge in judges.values():
@@ -221,7 +221,12 @@ def retrieval(
 
 
 def nearest(
-    similarity: Similarity, length: int, k: int = FIRST, *, seeds: Rows | None = None
+    similarity: Similarity,
+    length: int,
+    k: int = FIRST,
+    *,
+    seeds: Rows | None = None,
+    block_values: int = BLOCK_VALUES,
 ) -> Rows:
     """Rows of the k nearest of each seed, (seeds, min(k, length - 1)), best first.
 
@@ -234,7 +239,10 @@ def nearest(
     """
     queries = np.arange(length) if seeds is None else np.asarray(seeds, dtype=np.int64)
     k = min(k, length - 1)
-    found = [_in_order(similarity(block), block, first=k) for block in _blocks(queries, length)]
+    found = [
+        _in_order(similarity(block), block, first=k)
+        for block in _blocks(queries, length, block_values)
+    ]
     return np.concatenate(found) if found else np.empty((0, k), dtype=np.int64)
 
 
@@ -250,7 +258,7 @@ def hubness(neighbours: Rows, length: int) -> Hubness:
     return Hubness(np.bincount(there, minlength=length).astype(np.int64), len(neighbours))
 
 
-def interval(values: Floats, *, seed: int = 0, draws: int = DRAWS) -> Floats:
+def interval(values: Floats, *, random_state: int = 0, draws: int = DRAWS) -> Floats:
     """Percentile bootstrap interval (95 %) of the mean of each column.
 
     Parameters
@@ -266,7 +274,7 @@ def interval(values: Floats, *, seed: int = 0, draws: int = DRAWS) -> Floats:
     count, columns = values.shape
     if count == 0:
         return np.full((2, columns), np.nan)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_state)
     means = np.empty((draws, columns))
     for row in range(draws):
         # How often each row is drawn: the same as picking rows, without holding them.
@@ -275,8 +283,8 @@ def interval(values: Floats, *, seed: int = 0, draws: int = DRAWS) -> Floats:
     return np.asarray(np.percentile(means, [2.5, 97.5], axis=0))
 
 
-def paired(first: Scores, other: Scores) -> Scores:
-    """What `other` is better by than `first`, seed by seed, over the seeds of both.
+def paired_difference(first: Scores, other: Scores) -> Scores:
+    """Values of `other` minus those of `first`, over the seeds that both have.
 
     The interval of the difference is narrower than those of its terms suggest: both are measured
     on the same seeds, some of which are hard for any.
@@ -337,8 +345,8 @@ def _codes(labels: Sequence[str]) -> Rows:
     return np.where(names[codes] == "", -1, codes).astype(np.int64)
 
 
-def _blocks(seeds: Rows, length: int) -> Iterator[Rows]:
-    size = max(1, _BLOCK_VALUES // max(1, length))
+def _blocks(seeds: Rows, length: int, values: int) -> Iterator[Rows]:
+    size = max(1, values // max(1, length))
     for start in range(0, len(seeds), size):
         yield seeds[start : start + size]
 

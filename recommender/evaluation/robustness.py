@@ -115,10 +115,13 @@ def _embed_copies(
     """Unit embedding of each copy, by the name of its kind."""
     seconds = min(CROP_S, track.duration_s / 2)
     start_s = (track.duration_s - seconds) / 2 if middle else 0.0
-    copies = pool.run(
-        partial(write_copies, folder=folder, start_s=start_s, seconds=seconds), track.path
-    )
-    return {kind: _embed(recommender, path) for kind, path in copies.items()}
+    crop = partial(write_copies, folder=folder, kinds=(PLAIN,), start_s=start_s, seconds=seconds)
+    whole = partial(write_copies, folder=folder, kinds=ENCODINGS)
+    return {
+        kind: _embed(recommender, path)
+        for write in (crop, whole)
+        for kind, path in pool.run(write, track.path).items()
+    }
 
 
 def _embed(recommender: Recommender, path: Path) -> NDArray[np.float32]:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.tables import HUB_COLUMNS, Cell, Table, figures_of, figures_of_hubs
-from recommender.evaluation.metrics import FIRST, KS, cosines, hubness, nearest, paired, retrieval
+from recommender.evaluation.metrics import (
+    FIRST,
+    KS,
+    cosines,
+    hubness,
+    nearest,
+    paired_difference,
+    retrieval,
+)
 from recommender.retrieval.local_scaling import LocalScale
 
 if TYPE_CHECKING:
@@ -97,7 +105,7 @@ def _difference_table(title: str, scores: Mapping[str, Scores], first: str, *, s
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for name, measured in scores.items():
         if name != first:
-            better = paired(scores[first], measured)
+            better = paired_difference(scores[first], measured)
             rows.append((name, (len(better), *figures_of(better, seed=seed))))
     columns = (COLUMNS[0], *COLUMNS[2:])
     notes = "Paired bootstrap, seed by seed: an interval without 0 in it is a real difference."

@@ -11,32 +11,36 @@ import shutil
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evaluation.tables import Cell, Figure, Table
+from indexer.analysis.pools import decoding_pool
 from indexer.errors import AnalysisError
 from indexer.indexing.pipeline import Options, index_paths
 from indexer.library import Library, index_path
 from recommender.collection.duplicates import find_duplicates
 from recommender.engine import Recommender
 from recommender.evaluation.degradations import (
+    PLAIN,
     Kind,
-    louder,
+    amplify,
+    attenuate,
+    cut_beginning,
     read_sound,
-    softer,
-    without_beginning,
-    write_copy,
+    write_copies,
 )
 from recommender.evaluation.metrics import interval
 from recommender.retrieval.lookup import display_name
 from recommender.retrieval.near_duplicates import TrackFacts, group_heads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from indexer.analysis.sandbox import Sandbox
     from indexer.catalog.reader import Track
     from recommender.collection.duplicates import Duplicates, Evidence
     from recommender.evaluation.degradations import Sound
@@ -48,9 +52,9 @@ KINDS = (
     Kind("MP3 64k", ".mp3", 64_000),
     Kind(VORBIS, ".ogg"),
     Kind("Opus 48k", ".opus", 48_000),
-    Kind("first 10 s cut off", alter=without_beginning),
-    Kind("+6 dB", alter=louder),
-    Kind("-6 dB", alter=softer),
+    Kind("first 10 s cut off", alter=cut_beginning),
+    Kind("+6 dB", alter=amplify),
+    Kind("-6 dB", alter=attenuate),
 )
 SHORTEST_S = 20.0
 
@@ -122,37 +126,41 @@ def _make_copies(
     fitting = [track for track in tracks if SHORTEST_S <= track.duration_s <= longest_s]
     copies: list[Copy] = []
     copied = 0
-    for row in rng.permutation(len(fitting)).tolist():
-        if copied == count:
-            break
-        track = fitting[row]
-        paths = [
-            folder / str(number) / f"{track.id}{kind.suffix}" for number, kind in enumerate(KINDS)
-        ]
-        if not all(path.exists() for path in paths):
-            try:
-                sound = read_sound(track.path)
-            except AnalysisError as error:
-                report(f"passed over: {error}")
-                continue
-            for kind, path in zip(KINDS, paths, strict=True):
-                _write(path, sound, kind)
-        copies += [Copy(track.id, kind.name, path) for kind, path in zip(KINDS, paths, strict=True)]
-        copied += 1
-        if copied % 25 == 0:
-            report(f"{copied} of {count} tracks are copied")
+    with decoding_pool() as pool:
+        for row in rng.permutation(len(fitting)).tolist():
+            if copied == count:
+                break
+            track = fitting[row]
+            paths = [
+                folder / str(number) / f"{track.id}{kind.suffix}"
+                for number, kind in enumerate(KINDS)
+            ]
+            if not all(path.exists() for path in paths):
+                try:
+                    _write(pool, track.path, paths)
+                except AnalysisError as error:
+                    report(f"passed over: {error}")
+                    continue
+            copies += [
+                Copy(track.id, kind.name, path) for kind, path in zip(KINDS, paths, strict=True)
+            ]
+            copied += 1
+            if copied % 25 == 0:
+                report(f"{copied} of {count} tracks are copied")
     return copies
 
 
-def _write(path: Path, sound: Sound, kind: Kind) -> None:
-    """Write a copy; a half-written one bears another name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parents[1]) as folder:
-        if kind.name == VORBIS:
-            written = _write_vorbis(Path(folder) / path.name, sound)
-        else:
-            written = write_copy(Path(folder), path.stem, sound, kind)
-        written.replace(path)
+def _write(pool: Sandbox[None], original: bytes, paths: Sequence[Path]) -> None:
+    """Write a copy of each kind; half-written ones bear other names."""
+    kinds = (PLAIN, *(kind for kind in KINDS if kind.name != VORBIS))
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=paths[0].parents[1]) as folder:
+        written = pool.run(partial(write_copies, folder=Path(folder), kinds=kinds), original)
+        plain = read_sound(written[PLAIN.name])
+        written[VORBIS] = _write_vorbis(Path(folder) / "copy.ogg", plain)
+        for kind, path in zip(KINDS, paths, strict=True):
+            written[kind.name].replace(path)
 
 
 def _write_vorbis(path: Path, sound: Sound) -> Path:

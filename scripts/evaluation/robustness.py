@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,10 @@ from training.corpus import SUFFIXES
 
 from evaluation.embeddings import Cache, embed_all, embedder, load_models, one_thread
 from evaluation.tables import Cell, Figure, Table
+from indexer.analysis.pools import decoding_pool
 from indexer.audio.reading import read_facts
 from indexer.errors import QueryError
-from recommender.evaluation.degradations import KINDS, LONGEST_S, Kind, read_sound, write_copy
+from recommender.evaluation.degradations import KINDS, LONGEST_S, Kind, write_copies
 from recommender.evaluation.metrics import interval
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evaluation.embeddings import Arrays, Embeddings, Excerpts, Report
+    from indexer.analysis.sandbox import Sandbox
     from indexer.models.registry import Model
 
 COLUMNS = ("tries", "median cosine", "least", "nearest is its original")
@@ -50,11 +54,13 @@ def measure_copies(
         raise QueryError(f"{folder} has {len(paths)} sound files: at least two are compared")
     models = load_models(names)
     tables = []
-    with one_thread():
+    with one_thread(), decoding_pool() as pool:
         for name, model in models.items():
             all_of_them = embed_all(name, paths, embedder(model, excerpts, cache), report=report)
             chosen = _choose(paths, all_of_them, tracks, seed=seed)
-            rows = _rows(name, model, paths, all_of_them, chosen, excerpts, cache, seed, report)
+            rows = _rows(
+                name, model, paths, all_of_them, chosen, excerpts, cache, pool, seed, report
+            )
             tables.append(
                 Table(
                     f"{name}: copies of tracks",
@@ -87,6 +93,7 @@ def _rows(
     chosen: NDArray[np.int64],
     excerpts: Excerpts,
     cache: Cache,
+    pool: Sandbox[None],
     seed: int,
     report: Report,
 ) -> list[tuple[str, tuple[Cell, ...]]]:
@@ -97,7 +104,7 @@ def _rows(
         copies = embed_all(
             f"{name}, {kind.name}",
             [paths[row] for row in chosen],
-            _copy_embedder(model, kind, excerpts, cache),
+            _copy_embedder(model, kind, excerpts, cache, pool),
             report=report,
         )
         kept = np.flatnonzero(copies.present)
@@ -115,7 +122,7 @@ def _rows(
 def _cells(
     cosines: NDArray[np.float32], found: NDArray[np.bool_], *, seed: int
 ) -> tuple[Cell, ...]:
-    low, high = interval(found[:, np.newaxis].astype(np.float64), seed=seed)
+    low, high = interval(found[:, np.newaxis].astype(np.float64), random_state=seed)
     return (
         len(found),
         Figure(round(float(np.median(cosines)), 4)),
@@ -125,7 +132,7 @@ def _cells(
 
 
 def _copy_embedder(
-    model: Model, kind: Kind, excerpts: Excerpts, cache: Cache
+    model: Model, kind: Kind, excerpts: Excerpts, cache: Cache, pool: Sandbox[None]
 ) -> Callable[[Path], Arrays]:
     """What `embed_all` takes: the embedding of a copy of a file."""
     embed = embedder(model, excerpts, Cache(None))
@@ -133,7 +140,8 @@ def _copy_embedder(
 
     def fresh(path: Path) -> Arrays:
         with tempfile.TemporaryDirectory(prefix="soundalike-") as folder:
-            return embed(write_copy(Path(folder), "copy", read_sound(path), kind))
+            write = partial(write_copies, folder=Path(folder), kinds=(kind,))
+            return embed(pool.run(write, os.fsencode(path))[kind.name])
 
     return lambda path: cache.get(maker, path, lambda: fresh(path))
 

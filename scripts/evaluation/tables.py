@@ -43,7 +43,7 @@ class Table:
 
 def figures_of(scores: Scores, *, seed: int) -> tuple[Figure, ...]:
     """The mean of each measure with its interval."""
-    low, high = scores.interval(seed=seed)
+    low, high = scores.interval(random_state=seed)
     return tuple(
         Figure(*(round(float(number), 4) for number in column))
         for column in zip(scores.means, low, high, strict=True)
@@ -52,7 +52,7 @@ def figures_of(scores: Scores, *, seed: int) -> tuple[Figure, ...]:
 
 def figures_of_hubs(hubs: Hubness, *, seed: int) -> tuple[Cell, ...]:
     """Reach, skewness (with intervals) and the greatest hub's occurrences."""
-    low, high = hubs.interval(seed=seed)
+    low, high = hubs.interval(random_state=seed)
     return (
         Figure(round(hubs.reach, 4), round(float(low[1]), 4), round(float(high[1]), 4)),
         Figure(round(hubs.skewness, 3), round(float(low[0]), 3), round(float(high[0]), 3)),

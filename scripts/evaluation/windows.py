@@ -88,7 +88,7 @@ def _table(
         ]
         for scores in retrieval(cosines(one.vectors[kept]), asked).values():
             columns = [scores.measures.index(measure) for measure in MEASURES]
-            low, high = interval(scores.values[:, columns], seed=seed)
+            low, high = interval(scores.values[:, columns], random_state=seed)
             means = scores.means[columns]
             cells += [
                 Figure(*(round(float(x), 4) for x in column))

@@ -63,7 +63,9 @@ def test_kmeans_finds_heaps_and_their_number() -> None:
     vectors, planted = heaps(200, groups=6)
     assert same_groups(kmeans(vectors), planted)
     assert same_groups(kmeans(vectors, 6), planted)
-    np.testing.assert_array_equal(kmeans(vectors, 9, seed=2), kmeans(vectors, 9, seed=2))
+    np.testing.assert_array_equal(
+        kmeans(vectors, 9, random_state=2), kmeans(vectors, 9, random_state=2)
+    )
 
 
 def test_hdbscan_finds_heaps_and_leaves_out_what_lies_between() -> None:
@@ -75,12 +77,9 @@ def test_hdbscan_finds_heaps_and_leaves_out_what_lies_between() -> None:
     assert (found[300:] == NOISE).sum() >= 6
 
 
-def test_a_library_too_large_for_hdbscan_follows_what_was_drawn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("recommender.collection.clusters._HDBSCAN_TRACKS", 200)
+def test_a_library_too_large_for_hdbscan_follows_what_was_drawn() -> None:
     vectors, planted = heaps(600, groups=4)
-    assert same_groups(hdbscan(vectors), planted)
+    assert same_groups(hdbscan(vectors, most=200), planted)
 
 
 def test_clusters_are_named_by_their_tags_and_shown_by_their_middle(library: Path) -> None:

@@ -13,14 +13,15 @@ import pytest
 
 from indexer.features.alignment import Alignment
 from indexer.library import Library
-from recommender.collection import duplicates
 from recommender.collection.duplicates import (
     NAMED_COSINE,
     PARTNERS,
     TIED_COSINE,
     TIED_S,
     candidates,
+    every_pair,
     find_duplicates,
+    gather_evidence,
 )
 from recommender.engine import Recommender
 from recommender.retrieval.library_statistics import REFERENCE_RANDOM_COSINE
@@ -71,7 +72,7 @@ def known(
     return TrackFacts(
         np.asarray(durations_s, dtype=np.float64),
         np.full(count, -1),
-        label_ids([(names or {}).get(place) for place in range(count)]),
+        label_ids([(names or {}).get(row) for row in range(count)]),
         np.full(count, -1),
         unknown,
         unknown,
@@ -145,30 +146,23 @@ def test_neither_closeness_nor_a_name_alone_makes_a_group(
     ],
 )
 def test_less_correlation_is_needed_between_tracks_of_one_name(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    correlation: float,
-    title: str | None,
-    likely: bool,
+    tmp_path: Path, correlation: float, title: str | None, likely: bool
 ) -> None:
-    def heard(
-        *_arguments: object,
-    ) -> tuple[dict[tuple[int, int], Alignment], dict[int, str]]:
-        return {(0, 1): Alignment(correlation, 0.0, 60.0)}, {}
-
-    monkeypatch.setattr("recommender.collection.duplicates._align_pairs", heard)
     tracks = [
         near(tmp_path / "a.wav", 1, duration_s=20, title=title, artist="Band"),
         near(tmp_path / "b.wav", 1, duration_s=20, cosine=0.95, title=title, artist="Band"),
     ]
-    with Recommender.open(library(tmp_path, tracks)) as recommender:
-        found = find_duplicates(recommender)
-    assert [[track.id for track in group.tracks] for group in found.groups] == [[1, 2]] * likely
+    with Recommender.open(library(tmp_path, tracks, others=0)) as recommender:
+        found = gather_evidence(
+            recommender.tracks([1, 2]),
+            every_pair(recommender.vectors([1, 2])),
+            {(0, 1): Alignment(correlation, 0.0, 60.0)},
+            median_random_cosine=REFERENCE_RANDOM_COSINE,
+        )
+    assert [(one.first, one.second, one.sure) for one in found] == [(1, 2, False)] * likely
 
 
-def test_the_same_audio_is_sure_without_being_heard(
-    copies: dict[str, Path], tmp_path: Path
-) -> None:
+def test_the_same_audio_is_sure_without_decoding(copies: dict[str, Path], tmp_path: Path) -> None:
     twin = tmp_path / "twin.wav"
     twin.write_bytes(copies["plain"].read_bytes())
     tracks = [near(copies["plain"], 1), near(twin, 1)]
@@ -251,22 +245,20 @@ def test_a_name_makes_candidates_of_what_is_not_close_enough_alone() -> None:
     assert len(candidates(vectors, named, median_random_cosine=REFERENCE_RANDOM_COSINE)) == 1
 
 
-def test_a_louder_copy_is_a_candidate_by_its_duration(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_louder_copy_is_a_candidate_by_its_duration() -> None:
     vectors = np.stack([near_vector(1, 0.6, seed=n) for n in range(4)]).astype(np.float32)
     vectors[0] = near_vector(1, 1.0, seed=0)
     facts = known([100.0, 100.1, 100.1, 130.0])
 
-    def found(facts: TrackFacts) -> list[tuple[int, int]]:
-        pairs = candidates(vectors, facts, median_random_cosine=REFERENCE_RANDOM_COSINE)
+    def found(facts: TrackFacts, **most: int) -> list[tuple[int, int]]:
+        pairs = candidates(vectors, facts, median_random_cosine=REFERENCE_RANDOM_COSINE, **most)
         return list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
 
     assert sorted(found(facts)) == [(0, 1), (0, 2)]
     assert found(known([100.0, 101.1, 102.2, 130.0])) == []
     # Where there are too many, those of one key.
-    monkeypatch.setattr(duplicates, "MOST_TIED", 1)
-    assert found(replace(facts, musical_keys=np.array([2, 3, 2, 2]))) == [(0, 2)]
-    monkeypatch.setattr(duplicates, "MOST_TIES", 0)
-    assert found(facts) == []
+    assert found(replace(facts, musical_keys=np.array([2, 3, 2, 2])), most_ties=1) == [(0, 2)]
+    assert found(facts, ties_compared=0) == []
 
 
 @pytest.mark.parametrize("count", [0, 1])

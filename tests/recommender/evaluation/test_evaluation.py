@@ -26,7 +26,7 @@ from recommender.evaluation.metrics import (
     hubness,
     interval,
     nearest,
-    paired,
+    paired_difference,
     retrieval,
     same_for_all,
     standardise,
@@ -115,12 +115,12 @@ def test_many_questions_and_some_seeds_give_what_each_alone_gives() -> None:
         retrieval(cosines(similar), {"one": Question(labels), "short": Question(["a"])})
 
 
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_change_nothing() -> None:
     similar, labels = grouped(6, 10)
     whole, order = scores_of(similar, labels), nearest(cosines(similar), 60, 7)
-    monkeypatch.setattr("recommender.evaluation.metrics._BLOCK_VALUES", 60 * 7)
-    np.testing.assert_array_equal(scores_of(similar, labels).values, whole.values)
-    np.testing.assert_array_equal(nearest(cosines(similar), 60, 7), order)
+    blocks = scores_of(similar, labels, block_values=60 * 7)
+    np.testing.assert_array_equal(blocks.values, whole.values)
+    np.testing.assert_array_equal(nearest(cosines(similar), 60, 7, block_values=60 * 7), order)
 
 
 def test_equally_near_tracks_are_in_the_order_of_their_places() -> None:
@@ -181,9 +181,9 @@ def test_a_planted_hub_is_seen() -> None:
 
 def test_bootstrap_intervals_are_reproducible_and_as_wide_as_they_should_be() -> None:
     values = np.random.default_rng(0).standard_normal((400, 2))
-    found = interval(values, seed=3)
-    np.testing.assert_array_equal(found, interval(values, seed=3))
-    assert not np.array_equal(found, interval(values, seed=4))
+    found = interval(values, random_state=3)
+    np.testing.assert_array_equal(found, interval(values, random_state=3))
+    assert not np.array_equal(found, interval(values, random_state=4))
     # The mean of n normal values lies within 1.96 / sqrt(n) of theirs.
     width = found[1] - found[0]
     np.testing.assert_allclose(width, 2 * 1.96 / 20 * values.std(0), rtol=0.12)
@@ -194,13 +194,13 @@ def test_paired_differences_are_over_common_seeds() -> None:
     similar, labels = grouped(5, 10, spread=1.0)
     first = scores_of(similar, labels)
     better = scores_of(grouped(5, 10, spread=0.5)[0], labels)
-    difference = paired(first, better)
+    difference = paired_difference(first, better)
     np.testing.assert_allclose(difference.means, better.means - first.means)
     assert difference.interval()[0][-1] > 0
     some = scores_of(similar, labels, seeds=np.arange(10))
-    np.testing.assert_array_equal(paired(first, some).values, np.zeros((10, 4)))
+    np.testing.assert_array_equal(paired_difference(first, some).values, np.zeros((10, 4)))
     with pytest.raises(ValueError, match="compared"):
-        paired(first, scores_of(similar, labels, ks=(1,)))
+        paired_difference(first, scores_of(similar, labels, ks=(1,)))
 
 
 def test_standardised_columns_count_alike() -> None:
@@ -261,7 +261,7 @@ def test_an_odd_sample_rate_can_be_encoded(tmp_path: Path) -> None:
 
 def findings_of(catalog: Path, *, sample: int = 0) -> dict[str, Finding]:
     with Recommender.open(catalog) as recommender:
-        found = check_library(recommender, sample=sample, seed=0, progress=lambda *_: None)
+        found = check_library(recommender, sample=sample, random_state=0, progress=lambda *_: None)
     return {finding.key: finding for finding in found}
 
 

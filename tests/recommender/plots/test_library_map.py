@@ -63,7 +63,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def mapped(library: Path) -> LibraryMap:
     with Recommender.open(library) as recommender:
-        return map_library(recommender, by="genre", seed=3)
+        return map_library(recommender, by="genre", random_state=3)
 
 
 def nearest_share(xy: NDArray[np.float32], groups: int) -> float:
@@ -77,8 +77,8 @@ def test_the_same_seed_gives_the_same_map_and_near_is_alike(
     library: Path, mapped: LibraryMap
 ) -> None:
     vectors = heaps(69, 4)
-    assert np.array_equal(lay_out(vectors, seed=3), lay_out(vectors, seed=3))
-    assert not np.array_equal(lay_out(vectors, seed=3), lay_out(vectors, seed=4))
+    assert np.array_equal(lay_out(vectors, random_state=3), lay_out(vectors, random_state=3))
+    assert not np.array_equal(lay_out(vectors, random_state=3), lay_out(vectors, random_state=4))
     assert nearest_share(lay_out(vectors), 4) > 0.95
     assert mapped.xy.shape == (69, 2)
     assert float(np.abs(mapped.xy).max()) == pytest.approx(1.0)
