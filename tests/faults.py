@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +55,18 @@ static int fails(void) {
 """
 
 
+CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A fault at one point, and what became of the operation."""
+
+    fault: str
+    number: int
+    outcome: str
+
+
 def compile_library(folder: Path) -> Path | None:
     """Compile the library; None where there is no C compiler."""
     compiler = shutil.which("cc")
@@ -77,8 +90,8 @@ def compile_library(folder: Path) -> Path | None:
 
 def walk(
     operation: Callable[[], object], prepare: Callable[[], object], *, step: int = 1
-) -> Iterator[str]:
-    """Run an operation with each fault at every `step`-th point; yields a name for each, after it.
+) -> Iterator[Point]:
+    """Run an operation with each fault at every `step`-th point; yields each one after its run.
 
     Only in a process that the library is loaded into.
 
@@ -99,14 +112,13 @@ def walk(
             end = os.waitstatus_to_exitcode(status)
             if end == _PASSED_BY:
                 break
-            expected = {-signal.SIGKILL} if number == KILL else {_WHOLE, _REFUSED}
-            assert end in expected, f"{name} at {point}: it ended with {end}"
-            yield f"{name} at {point}"
+            yield Point(name, point, _OUTCOMES.get(end, CRASHED))
             point += step
 
 
 _WHOLE, _REFUSED, _CRASHED, _PASSED_BY = 0, 1, 2, 3
-"""How an operation ended: as without the fault; with an error of ours; otherwise; before it."""
+"""Exit status: as without the fault; with an error of ours; otherwise; before the fault."""
+_OUTCOMES = {_WHOLE: "done", _REFUSED: "an error", -signal.SIGKILL: "killed"}
 
 
 def _run_armed(

@@ -64,6 +64,8 @@ _FIELDS = {
 """Fields, and the keys that taggers write for them, without prefix, spaces and punctuation."""
 _LISTS = ("artist", "artists", "album_artist", "album_artists", "genre")
 _JOINT = "; "
+_RENAMED_GENRES = {"Negerpunk": "Afro-Punk"}
+"""What Winamp has renamed since FFmpeg took its list of genres."""
 
 
 @dataclass(frozen=True)
@@ -155,9 +157,10 @@ def _magic(file: BinaryIO) -> bytes:
 
 def _read_ffmpeg(path: bytes) -> dict[str, list[str]]:
     try:
-        return {key: [value] for key, value in read_metadata(path).items()}
+        found = read_metadata(path)
     except AnalysisError:
         return {}
+    return {key: [_RENAMED_GENRES.get(value, value)] for key, value in found.items()}
 
 
 def _read_tinytag(file: BinaryIO) -> dict[str, list[str]]:

@@ -287,6 +287,17 @@ def test_utf8_that_is_said_to_be_latin1(tmp_path: Path) -> None:
     assert (read_tags(path).title, read_tags(path).artist) == ("Jóga \u266b", "Björk \u2013 x")
 
 
+def test_one_damaged_byte_leaves_the_rest_of_utf8(tmp_path: Path) -> None:
+    path = raw_mp3(tmp_path, TIT2=b"\x03Gr\xfc\xdfe " + "día".encode())
+    assert read_tags(path).title == "Grüße día"
+
+
+def test_genre_of_id3v1_that_was_renamed(mp3: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    path.write_bytes(mp3 + sounds.id3v1(title=b"Caf\xe9", genre=133))
+    assert (read_tags(path).title, read_tags(path).genre) == ("Café", "Afro-Punk")
+
+
 def test_apev2_goes_before_id3v2_where_it_is_at_home(tmp_path: Path) -> None:
     path = tmp_path / "a.wv"
     front = sounds.id3v2({"TPE1": b"\0Wrong", "TIT2": b"\0Kept"})

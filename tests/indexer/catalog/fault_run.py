@@ -27,7 +27,7 @@ from indexer.errors import CatalogMissing, TooShort
 from indexer.features.descriptors import Descriptors
 from indexer.library import Library
 from tests.catalogs import Planted, plant
-from tests.faults import walk
+from tests.faults import CRASHED, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,7 @@ def walk_creation(folder: Path) -> int:
     points = 0
     create(path)  # imports in this process what each of the others would import again
     for point in walk(partial(create, path), prepare):
+        assert point.outcome != CRASHED, point
         with suppress(CatalogMissing):
             Catalog.open_for_reading(path).close()
         create(path)
@@ -127,6 +128,7 @@ def walk_change(folder: Path, change: Callable[[Path], None]) -> int:
     after = state(path)
     points = 0
     for point in walk(partial(change, path), prepare, step=7):
+        assert point.outcome != CRASHED, point
         found = state(path)
         assert all(
             min(limits) <= count <= max(limits)

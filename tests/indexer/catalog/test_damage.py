@@ -20,11 +20,11 @@ from indexer.errors import CatalogError, NotACatalog, SoundalikeError, TooShort
 from indexer.library import Library, index_path
 from recommender import Recommender
 from tests.catalogs import Planted, plant
+from tests.damage import PAGE, flip_bit, swap_pages
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGE = 4096
 Change = Callable[[np.ndarray, np.random.Generator], None]
 TRACKS = [
     Planted(
@@ -70,17 +70,6 @@ def answers_or_error(path: Path) -> list[object] | SoundalikeError:
         return answers(path)
     except SoundalikeError as error:
         return error
-
-
-def swap_pages(content: np.ndarray, rng: np.random.Generator) -> None:
-    size = PAGE if len(content) > 4 * PAGE else 64
-    pages = content[: len(content) // size * size].reshape(-1, size)
-    first, second = rng.integers(len(pages), size=2)
-    pages[[first, second]] = pages[[second, first]]
-
-
-def flip_bit(content: np.ndarray, rng: np.random.Generator) -> None:
-    content[rng.integers(len(content))] ^= 1 << rng.integers(8)
 
 
 @pytest.mark.parametrize("change", [flip_bit, swap_pages])
