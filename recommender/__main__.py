@@ -28,7 +28,22 @@ except KeyboardInterrupt:
     sys.exit(130)
 
 
+class OneSentenceErrors(click.Group):
+    """Commands whose errors are printed as one sentence, and raised with `--debug`."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command named on the command line."""
+        try:
+            return super().invoke(ctx)
+        except (SoundalikeError, OSError) as error:
+            if ctx.params["debug"]:
+                raise
+            _print_error(error)
+            ctx.exit(1)
+
+
 @click.group(
+    cls=OneSentenceErrors,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: soundalike index ~/Music && soundalike similar 'artist - title'",
 )
@@ -54,7 +69,6 @@ cli.add_command(export)
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 an error in one sentence, 2 wrong usage."""
-    debug = "--debug" in sys.argv[1:]
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.ClickException as error:
@@ -63,19 +77,16 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         print_message("interrupted")
         sys.exit(130)
-    except SoundalikeError as error:
-        if debug:
-            raise
-        print_message(str(error))
-        if isinstance(error, AmbiguousTrack):
-            for candidate in error.candidates:
-                click.echo(f"  {printable(candidate)}", err=True)
-        sys.exit(1)
-    except OSError as error:
-        if debug:
-            raise
+
+
+def _print_error(error: SoundalikeError | OSError) -> None:
+    if isinstance(error, OSError):
         print_message(f"{error.filename or 'the output'}: {error.strerror or error}")
-        sys.exit(1)
+        return
+    print_message(str(error))
+    if isinstance(error, AmbiguousTrack):
+        for candidate in error.candidates:
+            click.echo(f"  {printable(candidate)}", err=True)
 
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ class Recommender:
         ModelMissing, ModelMismatch, InvalidOption
         """
         n = _count(n)
-        source = self._analysed(path)
+        source = self._analyse_seed(path)
         return self._similar([source], n, where, ranking, include_same=include_same, why=why)
 
     def similar_to_vector(
@@ -522,9 +522,9 @@ class Recommender:
         if isinstance(given, np.ndarray | list | tuple):
             return as_vector(given)
         found = self.resolve(given)  # type: ignore[arg-type]  # what names nothing is refused there
-        return self._analysed(found) if isinstance(found, bytes) else found
+        return self._analyse_seed(found) if isinstance(found, bytes) else found
 
-    def _analysed(self, path: str | bytes | os.PathLike[str]) -> AnalysedFile:
+    def _analyse_seed(self, path: str | bytes | os.PathLike[str]) -> AnalysedFile:
         return AnalysedFile(os.path.abspath(os.fsencode(path)), self.analyse(path))
 
     def _active_model(self) -> StoredModel:

@@ -132,7 +132,7 @@ def _pool(
     """Embedding (dim,) and tag activations (tags,) of a track, from those of its windows."""
     embeddings = np.concatenate([vectors for vectors, _ in embedded])
     if not np.isfinite(embeddings).all():
-        message = f"{name!r} has an embedding that is not finite; replace it by a good copy."
+        message = f"{name!r} has an embedding that is not finite; replace it by a good copy"
         raise Corrupt(message, stage="network")
     pooled, activations = model.pool(embeddings, np.concatenate([tags for _, tags in embedded]))
     return pooled.astype(np.float16), activations.astype(np.float16)

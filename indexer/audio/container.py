@@ -200,7 +200,7 @@ def _demux(name: str, descriptor: int, part: FilePart, container: InputContainer
     if container.format.name == "mp3":
         frames = scan_frames(descriptor, digest.update, start=part.start, stop=part.stop)
         if frames is None:
-            raise NotAudio(f"{name!r} holds no MPEG audio frames; leave it out.", stage="hash")
+            raise NotAudio(f"{name!r} holds no MPEG audio frames; leave it out", stage="hash")
         rate = frames.sample_rate
         scan = _Scan(Fraction(frames.samples, rate), frames.payload_bytes, None)
     elif container.format.name == "ogg" and len(links := find_links(descriptor, part)) > 1:
@@ -208,7 +208,7 @@ def _demux(name: str, descriptor: int, part: FilePart, container: InputContainer
     else:
         scan = _scan_packets(container, rate, digest.update, descriptor)
     if not scan.payload_bytes:
-        raise TooShort(f"{name!r} has an audio stream without any sound in it.", stage="hash")
+        raise TooShort(f"{name!r} has an audio stream without any sound in it", stage="hash")
     facts = AudioFacts(
         container=container.format.name,
         codec=codec,
@@ -228,16 +228,16 @@ def _codec_of(container: InputContainer, name: str) -> tuple[str, int, int]:
     stream = cast("AudioStream", container.streams.best("audio"))
     context = stream.codec_context
     if context is None or context.codec is None:
-        message = f"{name!r} has a codec that FFmpeg cannot decode; convert it."
+        message = f"{name!r} has a codec that FFmpeg cannot decode; convert it"
         raise UnknownCodec(message, stage="open")
     rate, channels = context.sample_rate, context.channels
     if rate <= 0 or channels <= 0:
-        message = f"{name!r} has a damaged header (no sample rate or channels); replace it."
+        message = f"{name!r} has a damaged header (no sample rate or channels); replace it"
         raise Corrupt(message, stage="open")
     if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
         message = (
             f"{name!r} has a sample rate of {rate} Hz, and only {_LOWEST_RATE} to "
-            f"{_HIGHEST_RATE} Hz are supported; convert it."
+            f"{_HIGHEST_RATE} Hz are supported; convert it"
         )
         raise BadSampleRate(message, stage="open")
     return context.codec.canonical_name, rate, channels

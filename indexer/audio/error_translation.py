@@ -28,13 +28,13 @@ def translate_errors(name: str, *, stage: str) -> Iterator[None]:
     except AnalysisError:
         raise
     except MemoryError as error:
-        message = f"{name!r} asks for more memory than a worker may have; leave it out."
+        message = f"{name!r} asks for more memory than a worker may have; leave it out"
         raise OutOfMemory(message, stage=stage) from error
     except av.error.FFmpegError as error:
-        message = f"{name!r} is damaged ({error.strerror}); replace it by a good copy."
+        message = f"{name!r} is damaged ({error.strerror}); replace it by a good copy"
         raise Corrupt(message, stage=stage) from error
     except OSError as error:
-        message = f"{name!r} cannot be read ({error.strerror}); check the disk or the share."
+        message = f"{name!r} cannot be read ({error.strerror}); check the disk or the share"
         raise Unreadable(message, stage=stage) from error
     except Exception as error:
         raise Unforeseen.of(error, name, stage=stage) from error

@@ -56,13 +56,13 @@ def open_descriptor(path: AnyPath, name: str) -> int:
         # Without O_NONBLOCK the opening of a FIFO waits for a writer.
         descriptor = os.open(path, flags | os.O_NONBLOCK)
     except OSError as error:
-        message = f"{name!r} cannot be opened ({error.strerror}); check the path and its rights."
+        message = f"{name!r} cannot be opened ({error.strerror}); check the path and its rights"
         raise Unreadable(message, stage="open") from error
     except ValueError as error:
-        raise Unreadable(f"{name!r} is not a path ({error}); correct it.", stage="open") from error
+        raise Unreadable(f"{name!r} is not a path ({error}); correct it", stage="open") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Unreadable(f"{name!r} is not a regular file; give an audio file.", stage="open")
+        raise Unreadable(f"{name!r} is not a regular file; give an audio file", stage="open")
     return descriptor
 
 
@@ -81,7 +81,7 @@ def find_audio(descriptor: int, name: str) -> tuple[InputContainer, FilePart]:
         # FFmpeg looks for MPEG frames in the first MiB only.
         frame = first_frame(descriptor, start=start, stop=stop)
         if frame is None and is_free_format(descriptor, start=start, stop=stop):
-            message = f"{name!r} is MPEG audio of free format, which FFmpeg lacks; convert it."
+            message = f"{name!r} is MPEG audio of free format, which FFmpeg lacks; convert it"
             raise UnknownCodec(message, stage="open") from None
         if frame is None:
             raise
@@ -99,7 +99,7 @@ def open_container(descriptor: int, name: str, part: FilePart) -> InputContainer
     os.lseek(descriptor, 0, os.SEEK_SET)
     head = os.pread(descriptor, 16, part.start)
     if is_picture(head):
-        message = f"{name!r} is a picture and has no sound; leave it out."
+        message = f"{name!r} is a picture and has no sound; leave it out"
         raise NoAudioStream(message, stage="open")
     options = {"fd": str(descriptor), "protocol_whitelist": "fd,subfile"}
     try:
@@ -114,13 +114,13 @@ def open_container(descriptor: int, name: str, part: FilePart) -> InputContainer
     except av.error.FFmpegError as error:
         check_damage(error, descriptor)
         if part.start or is_audio_container(head):
-            message = f"{name!r} has a damaged header; replace it by a good copy."
+            message = f"{name!r} has a damaged header; replace it by a good copy"
             raise Corrupt(message, stage="open") from error
-        message = f"{name!r} is in no known audio format; leave it out."
+        message = f"{name!r} is in no known audio format; leave it out"
         raise NotAudio(message, stage="open") from error
     if container.streams.best("audio") is None:
         container.close()
-        message = f"{name!r} has no audio stream; leave it out."
+        message = f"{name!r} has no audio stream; leave it out"
         raise NoAudioStream(message, stage="open")
     return container
 

@@ -368,7 +368,7 @@ class TrackReader:
         hundredths = 100 * samples // self._grid.rate_in
         message = (
             f"{self._name!r} has only {hundredths / 100:.2f} s of sound; "
-            f"at least {MIN_SECONDS:g} s are needed."
+            f"at least {MIN_SECONDS:g} s are needed"
         )
         return TooShort(message, stage="signal")
 
@@ -385,17 +385,17 @@ class TrackReader:
             raise ForwardOnly
 
     def _silent(self) -> Silent:
-        message = f"{self._name!r} is silent (almost) all through; there is nothing to compare."
+        message = f"{self._name!r} is silent (almost) all through; there is nothing to compare"
         return Silent(message, stage="signal")
 
     def _undecodable(self) -> AnalysisError:
         if self._reader.not_finite:
             message = (
                 f"{self._name!r} holds too many samples that are NaN, infinite or far beyond full "
-                "scale; export it again."
+                "scale; export it again"
             )
             return NotFinite(message, stage="decode")
-        message = f"The sound of {self._name!r} cannot be decoded; replace it by a good copy."
+        message = f"The sound of {self._name!r} cannot be decoded; replace it by a good copy"
         return Corrupt(message, stage="decode")
 
 

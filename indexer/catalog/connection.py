@@ -202,7 +202,7 @@ _DAMAGE = ("not a database", "malformed", "decode to UTF-8", "user-defined funct
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into those of `indexer.errors`, with what to do about them."""
     try:
         yield

@@ -73,13 +73,13 @@ def require_intact(intact: object, row: str) -> None:
     Raises
     ------
     sqlite3.DatabaseError
-        See `malformed`.
+        See `malformed_row`.
     """
     if intact != 1:
-        raise malformed(row)
+        raise malformed_row(row)
 
 
-def malformed(row: str) -> sqlite3.DatabaseError:
+def malformed_row(row: str) -> sqlite3.DatabaseError:
     """The error that SQLite raises for what it finds malformed itself, naming a row."""
     return sqlite3.DatabaseError(f"malformed row: {row}")
 

@@ -33,13 +33,13 @@ from indexer.catalog.connection import (
     check_header,
     check_revision,
     connect,
-    explained,
     keep_digests,
     no_catalog,
     revision_of,
+    translate_errors,
 )
 from indexer.catalog.connection import create as create_catalog
-from indexer.catalog.digests import is_intact, malformed, require_intact
+from indexer.catalog.digests import is_intact, malformed_row, require_intact
 from indexer.catalog.integrity import damage, require_whole_pages
 from indexer.catalog.lock import WriterLock
 from indexer.catalog.schema import (
@@ -176,7 +176,7 @@ class Catalog:
         file = file.resolve()
         check_header(file)
         engine = connect(file, read_only=True)
-        with explained(file):
+        with translate_errors(file):
             check_revision(file, revision_of(engine))
             catalog = cls(file, engine, None)
         if file.stat().st_size <= CHECKED_BYTES and (found := catalog.damage()):
@@ -215,7 +215,7 @@ class Catalog:
             if not exists:
                 create_catalog(file)
             engine = connect(file, read_only=False)
-            with explained(file):
+            with translate_errors(file):
                 require_whole_pages(engine)
                 bring_up_to_date(file, engine)
                 keep_digests(engine)
@@ -239,7 +239,7 @@ class Catalog:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of the catalog."""
-        with explained(self.path), self.engine.connect() as connection:
+        with translate_errors(self.path), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -248,7 +248,7 @@ class Catalog:
         if not self.writable:
             raise CatalogError(f"{self.path} was opened for reading only")
         self._require_same_file()
-        with explained(self.path), self.engine.begin() as connection:
+        with translate_errors(self.path), self.engine.begin() as connection:
             yield connection
 
     def data_version(self) -> int:
@@ -260,7 +260,7 @@ class Catalog:
             The file was moved or replaced since it was opened.
         """
         self._require_same_file()
-        with explained(self.path):
+        with translate_errors(self.path):
             (version,) = self._watch.cursor().execute("PRAGMA data_version").fetchone()
         return int(version)
 
@@ -277,7 +277,7 @@ class Catalog:
         with self.reading() as connection:
             row = connection.execute(query).first()
             if row is None or not row[-1]:
-                raise malformed(f"model {active}")
+                raise malformed_row(f"model {active}")
         return StoredModel(row.id, row.name, row.fingerprint, row.dim, row.tag_names, row.windows)
 
     def roots(self) -> list[bytes]:
@@ -302,7 +302,7 @@ class Catalog:
 
     def tracks(self, ids: Iterable[int]) -> dict[int, Track]:
         """The tracks with these ids; unknown ids are left out."""
-        with explained(self.path):
+        with translate_errors(self.path):
             found = map(_track, self._rows_of(_tracks_by_id(), list(ids)))
             return {track.id: track for track in found}
 
@@ -315,7 +315,7 @@ class Catalog:
             The catalog is damaged: one of them is not there.
         """
         found = self.tracks(ids)
-        with explained(self.path):
+        with translate_errors(self.path):
             for track_id in ids:
                 require_intact(track_id in found, f"track {track_id} is not there")
         return [found[track_id] for track_id in ids]
@@ -387,7 +387,7 @@ class Catalog:
 
     def _activations_by_id(self, ids: Sequence[int], model_id: int) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
-        with explained(self.path):
+        with translate_errors(self.path):
             for intact, track_id, activations in self._rows_of(
                 _activations_by_track(model_id), ids
             ):
@@ -479,7 +479,7 @@ class Catalog:
         with self.reading() as connection:
             row = connection.execute(query).first()
             if row is None or not row[-1]:
-                raise malformed("catalog")
+                raise malformed_row("catalog")
         return row
 
     def _paths(self, row_class: type[RootRow | MountRow]) -> list[bytes]:

@@ -102,7 +102,7 @@ def plan(
             analyse.append(file)
     left_alone = {path: _present_below(path, known) for path in scan.unreachable}
     if not empty_is_gone:
-        left_alone |= _emptied(scan, known, mounts)
+        left_alone |= _empty_folders(scan, known, mounts)
     vanished, forgotten = _gone(scan, known, failed, roots, left_alone)
     return Plan(
         analyse=analyse,
@@ -116,7 +116,7 @@ def plan(
     )
 
 
-def _emptied(
+def _empty_folders(
     scan: Scan, known: Mapping[bytes, KnownFile], mounts: Sequence[bytes]
 ) -> dict[bytes, int]:
     """Folders without any file that held tracks: those walked from, and former mount points."""

@@ -102,7 +102,7 @@ def approximate(
         goal = 2 * int(read[stop - 1])
         start, stop = stop, int(np.searchsorted(read, goal)) + 1
         more = _best_in(lists, query, k, order[start:stop], per_list, subset)
-        wider = _ordered(
+        wider = _best_k(
             np.concatenate([answer.ids, more.ids]), np.concatenate([answer.scores, more.scores]), k
         )
         if np.array_equal(wider.ids, answer.ids):
@@ -151,7 +151,7 @@ def _best_in(
     ids, products = lists.largest(
         query, wanted, numbers, selector, all_cores=read > _ONE_CORE_UP_TO
     )
-    answer = _ordered(ids, inner_products(lists.reconstruct(ids), query), k)
+    answer = _best_k(ids, inner_products(lists.reconstruct(ids), query), k)
     if wanted == available:
         return answer
     # A vector that was not proposed can still belong here if it was within rounding of the last
@@ -159,10 +159,10 @@ def _best_in(
     least = float(answer.scores[-1]) - error_bound(lists.dim)
     if float(products.min()) >= least:
         ids = lists.above(query, least, numbers, selector)
-        answer = _ordered(ids, inner_products(lists.reconstruct(ids), query), k)
+        answer = _best_k(ids, inner_products(lists.reconstruct(ids), query), k)
     return answer
 
 
-def _ordered(ids: NDArray[np.int64], values: NDArray[np.float32], k: int) -> SearchResult:
+def _best_k(ids: NDArray[np.int64], values: NDArray[np.float32], k: int) -> SearchResult:
     order = np.lexsort((ids, -values))[:k]
     return SearchResult(ids[order], values[order])

@@ -103,7 +103,7 @@ def _rows(number: int, group: Group) -> Iterator[tuple[object, ...]]:
             track.id,
             duration(track.duration_s),
             "" if best is None else f"{best.cosine:.3f}",
-            "" if best is None else _aligned(best),
+            "" if best is None else _alignment_cell(best),
             "" if best is None or best.alignment is None else f"{best.alignment.lag_s:+.1f} s",
             track_cell(track),
         )
@@ -117,7 +117,7 @@ def _strength(one: Evidence) -> tuple[bool, float, float]:
     )
 
 
-def _aligned(one: Evidence) -> str:
+def _alignment_cell(one: Evidence) -> str:
     if one.same_audio:
         return "same audio"
     return "not decoded" if one.alignment is None else f"{one.alignment.correlation:.2f}"

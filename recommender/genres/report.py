@@ -154,8 +154,8 @@ def genre_report(recommender: Recommender, path: str | os.PathLike[str]) -> Genr
             GenreProfile(
                 genre,
                 len(own),
-                _rounded(confusion.recall[number]),
-                _rounded(confusion.precision[number]),
+                _round_or_none(confusion.recall[number]),
+                _round_or_none(confusion.precision[number]),
                 tuple(tag for tag in tags if not tag.is_mood)[:TAGS],
                 tuple(tag for tag in tags if tag.is_mood)[:TAGS],
                 examples(order),
@@ -180,5 +180,5 @@ def genre_report(recommender: Recommender, path: str | os.PathLike[str]) -> Genr
     )
 
 
-def _rounded(share: float) -> float | None:
+def _round_or_none(share: float) -> float | None:
     return None if np.isnan(share) else round(float(share), 4)

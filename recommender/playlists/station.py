@@ -120,7 +120,7 @@ class Station(Iterator[Entry]):
         self._width = POOL
 
     @property
-    def played(self) -> tuple[int, ...]:
+    def played_ids(self) -> tuple[int, ...]:
         """Ids of the tracks played so far, oldest first."""
         return tuple(self._played)
 

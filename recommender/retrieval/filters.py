@@ -61,8 +61,8 @@ class Selection:
     count: int
 
     @property
-    def searched(self) -> int:
-        """How many tracks are searched, those to leave out among them."""
+    def search_count(self) -> int:
+        """How many tracks the index searches, those to leave out among them."""
         return self.count + len(self.excluded)
 
 

@@ -111,7 +111,7 @@ def nearest(
     m = min(n, selection.count)
     ids = np.full((len(queries), m), -1, dtype=np.int64)
     cosines = np.full(ids.shape, np.nan, dtype=np.float32)
-    limit = selection.searched
+    limit = selection.search_count
     width = n + min(len(selection.excluded), MARGIN) + (0 if tracks is None else MARGIN)
     open_rows = np.arange(len(queries))
     while len(open_rows) and limit:
@@ -147,7 +147,7 @@ def _candidates(
     width: int,
 ) -> Candidates:
     """The `width` nearest to each query, without what is excluded and the seeds themselves."""
-    limit = selection.searched
+    limit = selection.search_count
     width = min(width + min(len(selection.excluded), MARGIN), limit)
     ids = np.empty(0, np.int64)
     if limit:

@@ -203,7 +203,7 @@ def find(
     known = _vocabulary(model.tag_names, tracks, genres)
     request = _read_request(known, text, text_model)
     if not request.words and not (lyrics_weight > 0 and text.strip()):
-        raise QueryError(_nothing_known(request, known))
+        raise QueryError(_unknown_words_message(request, known))
     library = _Library(recommender, ids, tracks, genres)
     levels = [library.percentile(word) for word in request.words]
     scores = np.exp(sum(map(np.log, levels), np.zeros(len(ids))) / max(1, len(levels)))
@@ -442,7 +442,7 @@ def _note(count: int, n: int, where: Where | None) -> str | None:
     return f"the catalog holds no more than {count_noun(count, 'recording')}"
 
 
-def _nothing_known(request: Request, known: Vocabulary) -> str:
+def _unknown_words_message(request: Request, known: Vocabulary) -> str:
     some = ", ".join((*known.tags, *known.genres)[:SHOWN])
     if not request.unknown:
         return f"the text names nothing to search for: known are, among others, {some}"

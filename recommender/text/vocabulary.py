@@ -173,15 +173,15 @@ class Vocabulary:
         by = "name" if tags or genres else "synonym"
         concept = self._concepts.get(key)
         if concept is not None:
-            tags = tags or _known(self._tags, concept.words)
-            genres = genres or _known(self._genres, concept.words)
+            tags = tags or _names_of(self._tags, concept.words)
+            genres = genres or _names_of(self._genres, concept.words)
             if not tags and not genres:
-                tags = _known(self._tags, concept.near)
-                genres = _known(self._genres, concept.near)
+                tags = _names_of(self._tags, concept.near)
+                genres = _names_of(self._genres, concept.near)
         if tags or genres:
             return Word(phrase, tags=tuple(tags), genres=tuple(genres), by=by)
-        measured = self._measured(key)
-        return None if measured is None else replace(measured, text=phrase)
+        word = self._measure_word(key)
+        return None if word is None else replace(word, text=phrase)
 
     def read(self, text: str) -> Request:
         """Split a text into known and unknown words."""
@@ -225,7 +225,7 @@ class Vocabulary:
             for tag in self._tags.get(name, [])
         )
 
-    def _measured(self, key: str) -> Word | None:
+    def _measure_word(self, key: str) -> Word | None:
         bpm = _BPM.fullmatch(key)
         if bpm and self._has_tempo:
             return Word(key, measure="tempo_bpm", target=float(bpm[1]))
@@ -390,7 +390,7 @@ def _endings(genre: str) -> list[str]:
     return list(dict.fromkeys(_key(" ".join(words[start:])) for start in range(len(words))))
 
 
-def _known(names: dict[str, list[str]], words: Iterable[str]) -> list[str]:
+def _names_of(names: dict[str, list[str]], words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name for word in words for name in names.get(_key(word), [])))
 
 

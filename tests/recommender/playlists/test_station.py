@@ -184,8 +184,8 @@ def test_a_stored_station_goes_on_as_it_would_have(plant: Plant) -> None:
     assert restored.to_json() == station.to_json()
     for _ in range(3):
         assert restored.take(15) == station.take(15)
-    restored.dislike(restored.played[-1])
-    station.dislike(station.played[-1])
+    restored.dislike(restored.played_ids[-1])
+    station.dislike(station.played_ids[-1])
     assert ids(restored, 10) == ids(station, 10)
 
 
