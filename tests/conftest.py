@@ -17,6 +17,7 @@ from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
 from indexer.models.musicnn_weights import REQUIREMENT
 from indexer.models.registry import DEFAULT_MODEL, fetch_model, load_model, model_folder, model_info
+from recommender import Recommender
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -144,6 +145,13 @@ def original_catalog(
         summary = index_paths(library, [original_songs], pool=pool)
     assert summary.stored[Stored.NEW] == 12
     return place
+
+
+@pytest.fixture(scope="session")
+def song_recommender(original_catalog: Path) -> Iterator[Recommender]:
+    """A recommender of the twelve songs, whose worker for other files is started once."""
+    with Recommender.open(original_catalog) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from indexer.library import Library
 from indexer.models.registry import model_info
 from recommender import Neighbour, Ranking, Recommender, Where
 from tests import sounds
+from tests.catalogs import Planted, plant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from indexer.analysis.pools import AnalysisPool
@@ -37,10 +37,9 @@ EACH = Ranking(collapse=False)
 """The twelve songs sound so much alike that they would be folded into one."""
 
 
-@pytest.fixture(scope="module")
-def recommender(original_catalog: Path) -> Iterator[Recommender]:
-    with Recommender.open(original_catalog) as opened:
-        yield opened
+@pytest.fixture
+def recommender(song_recommender: Recommender) -> Recommender:
+    return song_recommender
 
 
 def exact(recommender: Recommender, seed: int) -> list[tuple[int, float]]:
@@ -179,22 +178,21 @@ def test_the_length_of_a_vector_does_not_matter(recommender: Recommender) -> Non
     ]
 
 
-def test_a_new_file_is_heard_as_the_index_would_hear_it(
-    tmp_path: Path, original_songs: Path, original_catalog: Path
+def test_a_new_file_is_analysed_as_by_the_index(
+    tmp_path: Path, original_songs: Path, recommender: Recommender
 ) -> None:
-    with Recommender.open(original_catalog) as recommender:
-        song = original_songs / "album 0" / "02.mp3"
-        whole = recommender.similar_to_file(song, 12, include_same=True, ranking=EACH)
-        assert whole[0].id == 3
-        assert whole[0].cosine == pytest.approx(1, abs=1e-6)
-        other_encoding = sounds.write_audio(tmp_path / "upload.flac", sounds.music(6.2, seed=2))
-        answer = recommender.similar_to_file(other_encoding, 11, ranking=EACH)
-        assert 3 not in [one.id for one in answer]
-        assert len(answer) == 11
-        blip = sounds.write_audio(tmp_path / "blip.wav", sounds.music(0.2))
-        with pytest.raises(TooShort, match="blip"):
-            recommender.similar_to_file(blip)
-        assert len(recommender.similar_to_file(other_encoding, 3, ranking=EACH)) == 3
+    song = original_songs / "album 0" / "02.mp3"
+    whole = recommender.similar_to_file(song, 12, include_same=True, ranking=EACH)
+    assert whole[0].id == 3
+    assert whole[0].cosine == pytest.approx(1, abs=1e-6)
+    other_encoding = sounds.write_audio(tmp_path / "upload.flac", sounds.music(6.2, seed=2))
+    answer = recommender.similar_to_file(other_encoding, 11, ranking=EACH)
+    assert 3 not in [one.id for one in answer]
+    assert len(answer) == 11
+    blip = sounds.write_audio(tmp_path / "blip.wav", sounds.music(0.2))
+    with pytest.raises(TooShort, match="blip"):
+        recommender.similar_to_file(blip)
+    assert len(recommender.similar_to_file(other_encoding, 3, ranking=EACH)) == 3
 
 
 def test_other_encodings_of_a_recording_are_not_its_neighbours(
@@ -213,18 +211,13 @@ def test_other_encodings_of_a_recording_are_not_its_neighbours(
         assert {one.key for one in same} == {"album 0/02.mp3", "copy.mp3", "lossless.flac"}
 
 
-def test_many_copies_do_not_starve_an_answer(
-    tmp_path: Path, songs: Path, pool: AnalysisPool
-) -> None:
-    catalog = tmp_path / "catalog.db"
-    for number in range(20):
-        shutil.copy(songs / "album 0" / "00.wav", songs / f"copy {number}.wav")
-    with closing(Library.open_for_writing(catalog, create=True)) as library:
-        index_paths(library, [songs], pool=pool)
-    with Recommender.open(catalog) as recommender:
-        answer = recommender.similar_to_track("album 0/00.wav", 5, ranking=EACH)
+def test_many_copies_do_not_starve_an_answer(tmp_path: Path) -> None:
+    copies = [Planted(f"copy {number}", recording=1) for number in range(21)]
+    others = [Planted(f"other {number}") for number in range(11)]
+    with Recommender.open(plant(tmp_path, ("a",), copies + others)) as recommender:
+        answer = recommender.similar_to_track(1, 5, ranking=EACH)
         assert len(answer) == 5
-        assert not any("copy" in one.key for one in answer)
+        assert not any("copy" in (one.title or "") for one in answer)
 
 
 def test_an_open_recommender_answers_with_what_is_added_meanwhile(

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from cornac.data import ImageModality
 from cornac.eval_methods import RatioSplit
 from cornac.models import VBPR
+from threadpoolctl import threadpool_limits
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "scripts" / "examples"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# One process imports Cornac, implicit and PyTorch once for all of them.
+pytestmark = pytest.mark.xdist_group("cold start examples")
+
+EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
 
 
-def run(place: Path, name: str, *arguments: object) -> str:
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
     """Run a program in an empty folder, where it leaves nothing that was not asked for."""
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / name, *map(str, arguments)],
-        capture_output=True, text=True, cwd=place, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert {path.name for path in place.iterdir()} <= set(arguments)
-    return done.stdout
+
+    def runner(name: str, *arguments: object) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        with threadpool_limits(1, "blas"):
+            runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        assert {path.name for path in tmp_path.iterdir()} <= set(arguments)
+        return capsys.readouterr().out
+
+    return runner
 
 
 def test_there_is_a_test_for_each() -> None:
@@ -36,10 +48,10 @@ def test_there_is_a_test_for_each() -> None:
 
 @pytest.mark.slow
 def test_implicit_takes_an_upload(
-    original_catalog: Path, original_songs: Path, tmp_path: Path
+    run: Callable[..., str], original_catalog: Path, original_songs: Path
 ) -> None:
     song = sorted(original_songs.rglob("*.mp3"))[0]
-    out = run(tmp_path, "implicit_new_upload.py", original_catalog, song)
+    out = run("implicit_new_upload.py", original_catalog, song)
     assert "upload-7 is served by" in out
     assert "user 0:" in out
     lines = (EXAMPLES / "implicit_new_upload.py").read_text(encoding="utf-8").splitlines()
@@ -47,22 +59,22 @@ def test_implicit_takes_an_upload(
     assert len(code) <= 20
 
 
-def test_lightfm_features_are_made(original_catalog: Path, tmp_path: Path) -> None:
-    out = run(tmp_path, "lightfm_item_features.py", original_catalog)
+def test_lightfm_features_are_made(run: Callable[..., str], original_catalog: Path) -> None:
+    out = run("lightfm_item_features.py", original_catalog)
     assert "item features: (12, " in out
     assert "float32 csr" in out
 
 
 @pytest.mark.slow
-def test_cornac_runs_with_the_modality(original_catalog: Path, tmp_path: Path) -> None:
-    out = run(tmp_path, "cornac_modality.py", original_catalog)
+def test_cornac_runs_with_the_modality(run: Callable[..., str], original_catalog: Path) -> None:
+    out = run("cornac_modality.py", original_catalog)
     assert "features of (12, " in out
     assert "\nVBPR " in out
     assert "VBPR's factors of the items' embeddings: (12, 8)" in out
 
 
 @pytest.mark.slow
-def test_cornacs_model_hears_what_it_is_given() -> None:
+def test_cornacs_model_uses_the_features_it_is_given() -> None:
     """As the example hands it over: other features, other scores."""
     rng = np.random.default_rng(0)
     keys = [f"{number}.mp3" for number in range(12)]
@@ -74,12 +86,12 @@ def test_cornacs_model_hears_what_it_is_given() -> None:
         model = VBPR(k=4, k2=4, n_epochs=2, batch_size=50, seed=0, verbose=False)
         return np.asarray(model.fit(split.train_set).score(0))
 
-    heard = rng.standard_normal((12, 8)).astype(np.float32)
-    np.testing.assert_allclose(scores(heard), scores(heard), rtol=1e-5)
-    assert np.abs(scores(heard) - scores(heard[::-1])).max() > 1e-3
+    features = rng.standard_normal((12, 8)).astype(np.float32)
+    np.testing.assert_allclose(scores(features), scores(features), rtol=1e-5)
+    assert np.abs(scores(features) - scores(features[::-1])).max() > 1e-3
 
 
-def test_spark_gets_a_parquet_file(original_catalog: Path, tmp_path: Path) -> None:
-    out = run(tmp_path, "spark_export.py", original_catalog, "out.parquet")
+def test_spark_gets_a_parquet_file(run: Callable[..., str], original_catalog: Path) -> None:
+    out = run("spark_export.py", original_catalog, "out.parquet")
     assert out.startswith("12 tracks; id: int64")
     assert "vector: list<element: float>" in out

@@ -190,25 +190,27 @@ def test_seeds_may_be_filtered_out_of_the_answer(recommender: Recommender) -> No
     assert "keeps 15 of 60" in answer.note
 
 
-def test_files_are_seeds_too(tmp_path: Path, original_songs: Path, original_catalog: Path) -> None:
+def test_files_are_seeds_too(
+    tmp_path: Path, original_songs: Path, song_recommender: Recommender
+) -> None:
     upload = sounds.write_audio(tmp_path / "upload.flac", sounds.music(2.5, seed=70))
     known = original_songs / "album 0" / "02.mp3"
-    with Recommender.open(original_catalog) as recommender:
-        mixed = recommender.similar_to_tracks(
-            [upload, recommender.vectors([5])[0]], [known], 12, ranking=EACH
+    recommender = song_recommender
+    mixed = recommender.similar_to_tracks(
+        [upload, recommender.vectors([5])[0]], [known], 12, ranking=EACH
+    )
+    assert mixed.seed == "upload.flac + a vector - not Band 0 - Song 2"
+    assert sorted(one.id for one in mixed) == [n for n in range(1, 13) if n != 3]
+    for path in (known, str(known), bytes(known)):
+        assert recommender.similar_to_tracks(path, n=3, ranking=EACH) == (
+            recommender.similar_to_track(3, 3, ranking=EACH)
         )
-        assert mixed.seed == "upload.flac + a vector - not Band 0 - Song 2"
-        assert sorted(one.id for one in mixed) == [n for n in range(1, 13) if n != 3]
-        for path in (known, str(known), bytes(known)):
-            assert recommender.similar_to_tracks(path, n=3, ranking=EACH) == (
-                recommender.similar_to_track(3, 3, ranking=EACH)
-            )
-        assert recommender.similar_to_tracks(str(upload), n=3, ranking=EACH) == (
-            recommender.similar_to_file(upload, 3, ranking=EACH)
-        )
-        text = sounds.text_file(tmp_path / "bad.mp3")
-        with pytest.raises(NotAudio, match=r"bad\.mp3"):
-            recommender.similar_to_tracks([1, text])
+    assert recommender.similar_to_tracks(str(upload), n=3, ranking=EACH) == (
+        recommender.similar_to_file(upload, 3, ranking=EACH)
+    )
+    text = sounds.text_file(tmp_path / "bad.mp3")
+    with pytest.raises(NotAudio, match=r"bad\.mp3"):
+        recommender.similar_to_tracks([1, text])
 
 
 def test_a_seed_that_failed_to_be_indexed_says_why(
@@ -242,19 +244,6 @@ def test_an_empty_catalog_and_one_of_a_single_track(tmp_path: Path) -> None:
         assert recommender.similar_to_tracks(np.ones(DIM)).to_json()["note"]
 
 
-def test_the_windows_of_two_tracks_that_match_best_are_found(
-    original_catalog: Path, musicnn_models: Path
-) -> None:
-    with Recommender.open(original_catalog) as recommender:
-        same = recommender.matching_windows(12, 12)
-        assert same.first_s == same.second_s
-        assert same.cosine == pytest.approx(1, abs=1e-5)
-        other = recommender.matching_windows(12, "song 3")
-        assert 0 <= other.first_s <= recommender.track(12).duration_s - other.length_s
-        assert 0 <= other.second_s <= recommender.track(4).duration_s - other.length_s
-        assert -1 <= other.cosine < 1
-
-
 def test_answers_say_which_windows_match_best(
     catalog_path: Path, tmp_path: Path, pool: AnalysisPool
 ) -> None:
@@ -265,6 +254,13 @@ def test_answers_say_which_windows_match_best(
     library.close()
     gone.unlink()
     with Recommender.open(catalog_path) as recommender:
+        same = recommender.matching_windows(12, 12)
+        assert same.first_s == same.second_s
+        assert same.cosine == pytest.approx(1, abs=1e-5)
+        other = recommender.matching_windows(12, "song 3")
+        assert 0 <= other.first_s <= recommender.track(12).duration_s - other.length_s
+        assert 0 <= other.second_s <= recommender.track(4).duration_s - other.length_s
+        assert -1 <= other.cosine < 1
         for asked in (12, upload):
             few = Where(among=(3, 4, "gone.flac"))
             answer = recommender.similar_to_tracks([asked], where=few, ranking=EACH, why="windows")
@@ -277,40 +273,40 @@ def test_answers_say_which_windows_match_best(
                     continue
                 assert windows is not None
                 assert f"{format_clock(windows.second_s)} like the seed's" in str(one.why)
-                if asked == 12 and one.id == 3:
-                    assert windows == recommender.matching_windows(12, one.id)
+                if asked == 12 and one.id == 4:
+                    assert windows == other
             assert any(one.key == "gone.flac" for one in answer)
         vector = recommender.similar_to_vector(recommender.vectors([12])[0], 2, why="windows")
         assert [one.why and one.why.windows for one in vector] == [None, None]
 
 
 def test_every_kind_of_seed_is_the_same_for_answers_stations_playlists_and_paths(
-    original_catalog: Path, original_songs: Path, tmp_path: Path
+    song_recommender: Recommender, original_songs: Path, tmp_path: Path
 ) -> None:
+    recommender = song_recommender
     song = original_songs / "album 0" / "02.mp3"
     copy = shutil.copy(song, tmp_path / "copy.mp3")
-    with Recommender.open(original_catalog) as recommender:
-        (vector,) = recommender.vectors([3])
-        for given in (3, "3", "song 2", str(song), bytes(song), song, copy, str(copy), vector):
-            seed = recommender.seed(given)
-            station = Station(recommender, given)
-            answer = recommender.similar_to_tracks(given, n=12, ranking=EACH)
-            playlist = fill_playlist(recommender, [given], 30.0, per_artist=12)
-            assert seed.vector == pytest.approx(vector, abs=1e-3)
-            assert np.array_equal(station.seed.vector, seed.vector)
-            assert station.seed.label == seed.label == answer.seed
-            assert playlist.title == f"sounds like {seed.label}"
-            assert station.seed.recording_id == seed.recording_id
-            # A vector is no recording; a file's is known by its audio, wherever the file lies.
-            own = given is vector
-            assert seed.recording_id == (-1 if own else 3)
-            assert (3 in [one.id for one in answer]) == own
-            assert (3 in [entry.track.id for entry in station]) == own
-            if seed.track is not None:
-                assert path_between(recommender, given, 9, 1).tracks[0].id == 3
-        for unknown in (copy, str(copy), bytes(copy)):
-            with pytest.raises(UnknownTrack, match=r"copy\.mp3 is not in the catalog"):
-                path_between(recommender, unknown, 9, 1)
+    (vector,) = recommender.vectors([3])
+    for given in (3, "3", "song 2", str(song), bytes(song), song, copy, str(copy), vector):
+        seed = recommender.seed(given)
+        station = Station(recommender, given)
+        answer = recommender.similar_to_tracks(given, n=12, ranking=EACH)
+        playlist = fill_playlist(recommender, [given], 30.0, per_artist=12)
+        assert seed.vector == pytest.approx(vector, abs=1e-3)
+        assert np.array_equal(station.seed.vector, seed.vector)
+        assert station.seed.label == seed.label == answer.seed
+        assert playlist.title == f"sounds like {seed.label}"
+        assert station.seed.recording_id == seed.recording_id
+        # A vector is no recording; a file's is known by its audio, wherever the file lies.
+        own = given is vector
+        assert seed.recording_id == (-1 if own else 3)
+        assert (3 in [one.id for one in answer]) == own
+        assert (3 in [entry.track.id for entry in station]) == own
+        if seed.track is not None:
+            assert path_between(recommender, given, 9, 1).tracks[0].id == 3
+    for unknown in (copy, str(copy), bytes(copy)):
+        with pytest.raises(UnknownTrack, match=r"copy\.mp3 is not in the catalog"):
+            path_between(recommender, unknown, 9, 1)
 
 
 def test_a_file_beyond_the_limits_costs_only_its_windows(
