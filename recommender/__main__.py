@@ -14,15 +14,14 @@ try:
     from recommender.commands.duplicates import duplicates
     from recommender.commands.evaluate import evaluate
     from recommender.commands.export import export
-    from recommender.commands.find import find
     from recommender.commands.genres import genre, genres
     from recommender.commands.index import add, index, remove
     from recommender.commands.maintenance import failures, rebuild, status, verify
     from recommender.commands.models import model
-    from recommender.commands.output import print_message, printable
     from recommender.commands.playlists import path, playlist, station
     from recommender.commands.plots import compare, explore, library_map, picture
-    from recommender.commands.similar import show, similar
+    from recommender.commands.search import find, show, similar
+    from recommender.commands.terminal.output import print_message, printable
 except KeyboardInterrupt:
     sys.stderr.write("soundalike: interrupted\n")
     sys.exit(130)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from recommender.lazy_attributes import lazy_attributes
 
 if TYPE_CHECKING:
-    from recommender.cold_start.content import ContentFactors
     from recommender.cold_start.hybrid import HybridRecommender
-    from recommender.cold_start.ranked_items import Route
-    from recommender.cold_start.regressor import FactorRegressor
+    from recommender.cold_start.regression.content import ContentFactors
+    from recommender.cold_start.regression.regressor import FactorRegressor
+    from recommender.cold_start.top_n import Route
 
 __all__ = ["ContentFactors", "FactorRegressor", "HybridRecommender", "Route"]
 
@@ -27,9 +27,9 @@ if not TYPE_CHECKING:
     __getattr__ = lazy_attributes(
         __name__,
         {
-            "ContentFactors": "content",
-            "FactorRegressor": "regressor",
+            "ContentFactors": "regression.content",
+            "FactorRegressor": "regression.regressor",
             "HybridRecommender": "hybrid",
-            "Route": "ranked_items",
+            "Route": "top_n",
         },
     )

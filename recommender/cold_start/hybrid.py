@@ -22,12 +22,12 @@ from sklearn.base import clone
 
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
 from recommender.cold_start import handover
-from recommender.cold_start.content import ContentFactors
 from recommender.cold_start.factors import read_factors
 from recommender.cold_start.ids import Ids, check_keys, is_single, list_keys
 from recommender.cold_start.items import Items
-from recommender.cold_start.ranked_items import ROUTES, RankedItems, Route, route_codes
-from recommender.cold_start.regressor import FactorRegressor
+from recommender.cold_start.regression.content import ContentFactors
+from recommender.cold_start.regression.regressor import FactorRegressor
+from recommender.cold_start.top_n import ROUTES, RankedItems, Route, route_codes
 from recommender.cold_start.users import Users
 from recommender.cold_start.validation import (
     check_liked,

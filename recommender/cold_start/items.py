@@ -8,8 +8,7 @@ import numpy as np
 
 from indexer.errors import InvalidOption, UnknownTrack
 from indexer.vectors.unit_vectors import unit_rows
-from recommender.cold_start.ranked_items import RankedItems, rank_items
-from recommender.cold_start.top_n import largest_products
+from recommender.cold_start.top_n import RankedItems, largest_products, rank_items
 from recommender.cold_start.validation import list_some
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class Items:
     ids : Ids
     factors : float32 (items, factors)
     routes : int8 (items,)
-        Indices in `ranked_items.ROUTES`; -1 for items without factors, never recommended.
+        Indices in `top_n.ROUTES`; -1 for items without factors, never recommended.
     """
 
     def __init__(self, ids: Ids, factors: NDArray[np.float32], routes: NDArray[np.int8]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from recommender.cold_start.maps import fit_ridge
+from recommender.cold_start.regression.maps import fit_ridge
 from recommender.cold_start.validation import refuse_rows
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recommender.commands.options import catalog_option, json_option, random_state_option
-from recommender.commands.output import print_json, print_message
-from recommender.commands.tables import print_table
+from recommender.commands.options.shared import catalog_option, json_option, random_state_option
+from recommender.commands.terminal.output import print_json, print_message
+from recommender.commands.terminal.tables import print_table
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from indexer.filesystem import display_path
-from recommender.commands.options import catalog_option, json_option, workers_option
-from recommender.commands.output import duration, print_json, print_message
-from recommender.commands.progress import progress_bar
-from recommender.commands.tables import print_table, track_cell
+from recommender.commands.options.shared import catalog_option, json_option, workers_option
+from recommender.commands.terminal.output import duration, print_json, print_message
+from recommender.commands.terminal.progress import progress_bar
+from recommender.commands.terminal.tables import print_table, track_cell
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recommender.commands.options import catalog_option, json_option, random_state_option
-from recommender.commands.output import print_json, printable
-from recommender.commands.progress import progress_bar
+from recommender.commands.options.shared import catalog_option, json_option, random_state_option
+from recommender.commands.terminal.output import print_json, printable
+from recommender.commands.terminal.progress import progress_bar
 
 if TYPE_CHECKING:
     from recommender.evaluation.library_check import Finding

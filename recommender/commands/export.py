@@ -6,8 +6,8 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from recommender.commands.options import catalog_option, json_option
-from recommender.commands.output import print_json, print_message
+from recommender.commands.options.shared import catalog_option, json_option
+from recommender.commands.terminal.output import print_json, print_message
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:

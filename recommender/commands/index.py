@@ -12,7 +12,7 @@ import click
 
 from indexer.errors import UnknownTrack
 from indexer.filesystem import display_path
-from recommender.commands.options import (
+from recommender.commands.options.shared import (
     as_seconds,
     catalog_option,
     count_option,
@@ -20,9 +20,9 @@ from recommender.commands.options import (
     limit_options,
     workers_option,
 )
-from recommender.commands.output import duration, print_json, print_message
-from recommender.commands.progress import progress_bar
-from recommender.commands.tables import print_answer, track_cell
+from recommender.commands.terminal.output import duration, print_json, print_message
+from recommender.commands.terminal.progress import progress_bar
+from recommender.commands.terminal.tables import print_answer, track_cell
 from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from indexer.indexing.executor import Progress
     from indexer.indexing.pipeline import Summary
-    from recommender.commands.progress import ShowProgress
+    from recommender.commands.terminal.progress import ShowProgress
     from recommender.retrieval.answers import Answer
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict
 import click
 
 from indexer.filesystem import display_path
-from recommender.commands.options import catalog_option, json_option
-from recommender.commands.output import duration, print_json, print_message, printable
-from recommender.commands.tables import print_table
+from recommender.commands.options.shared import catalog_option, json_option
+from recommender.commands.terminal.output import duration, print_json, print_message, printable
+from recommender.commands.terminal.tables import print_table
 
 
 @click.command(epilog="Example: soundalike status --json")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recommender.commands.options import json_option
-from recommender.commands.output import print_json, print_message, printable
-from recommender.commands.tables import print_table
+from recommender.commands.options.shared import json_option
+from recommender.commands.terminal.output import print_json, print_message, printable
+from recommender.commands.terminal.tables import print_table
 
 if TYPE_CHECKING:
     from indexer.models.registry import ModelInfo

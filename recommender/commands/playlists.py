@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from indexer.errors import QueryError
-from recommender.commands.filter_options import where_options
-from recommender.commands.options import (
+from recommender.commands.options.filters import where_options
+from recommender.commands.options.shared import (
     as_seconds,
     catalog_option,
     json_option,
     playlist_options,
     random_state_option,
 )
-from recommender.commands.output import duration, print_json, print_message, printable
-from recommender.commands.tables import print_table, track_cell
+from recommender.commands.terminal.output import duration, print_json, print_message, printable
+from recommender.commands.terminal.tables import print_table, track_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable

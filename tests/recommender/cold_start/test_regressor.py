@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from indexer.errors import BadFactors, InvalidOption
 from recommender.cold_start import ContentFactors, FactorRegressor, Route
-from recommender.cold_start.folds import group_numbers
+from recommender.cold_start.regression.folds import group_numbers
 from tests.recommender.cold_start.plays import FACTORS, ITEMS, NEW, WARM, World, recall
 
 if TYPE_CHECKING:

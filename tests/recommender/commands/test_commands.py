@@ -351,7 +351,7 @@ def test_control_characters_do_not_reach_the_terminal(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["numpy", "recommender.commands.similar"])
+@pytest.mark.parametrize("module", ["numpy", "recommender.commands.search"])
 def test_an_interrupt_while_modules_are_imported_is_one_sentence(module: str) -> None:
     code = (
         "import runpy, sys\n"

@@ -7,8 +7,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from recommender.commands.filter_options import where_options
-from recommender.commands.options import in_seconds
+from recommender.commands.options.filters import where_options
+from recommender.commands.options.shared import in_seconds
 
 if TYPE_CHECKING:
     from recommender.retrieval.where import Where

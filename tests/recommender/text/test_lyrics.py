@@ -15,7 +15,7 @@ from indexer.catalog.reader import Track
 from indexer.errors import InvalidOption, ModelCorrupt, ModelMissing, QueryError
 from recommender import Recommender
 from recommender.__main__ import cli
-from recommender.commands.lyrics import with_lyrics
+from recommender.commands.options.lyrics import with_lyrics
 from recommender.retrieval.answers import Answer, Neighbour
 from recommender.text.fusion import blend, blend_scores, percentiles
 from recommender.text.lyrics import (

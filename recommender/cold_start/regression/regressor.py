@@ -18,8 +18,8 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from indexer.errors import BadFactors, InvalidOption
-from recommender.cold_start.folds import group_numbers, split_by_group
-from recommender.cold_start.maps import (
+from recommender.cold_start.regression.folds import group_numbers, split_by_group
+from recommender.cold_start.regression.maps import (
     STRENGTHS,
     Agreement,
     Standardiser,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from recommender.cold_start.maps import Floats
+    from recommender.cold_start.regression.maps import Floats
 
 LARGEST_SCALE = 3.0
 

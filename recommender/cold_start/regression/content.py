@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import clone
 
-from recommender.cold_start.folds import group_numbers, split_by_group
-from recommender.cold_start.maps import Agreement
-from recommender.cold_start.ranked_items import Route
-from recommender.cold_start.regressor import LARGEST_SCALE, FactorRegressor
+from recommender.cold_start.regression.folds import group_numbers, split_by_group
+from recommender.cold_start.regression.maps import Agreement
+from recommender.cold_start.regression.regressor import LARGEST_SCALE, FactorRegressor
+from recommender.cold_start.top_n import Route
 from recommender.cold_start.validation import float_matrix, float_per_row, names_per_row
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from recommender.cold_start.maps import Floats
+    from recommender.cold_start.regression.maps import Floats
 
 ARTIST_SHRINKAGES = (0.1, 0.3, 1.0, 3.0, 10.0, 1e9)
 """Choices for `artist_shrinkage`; the last ignores artists."""

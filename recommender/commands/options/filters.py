@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from recommender.commands.options import in_seconds
+from recommender.commands.options.shared import in_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

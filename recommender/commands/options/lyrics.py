@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recommender.commands.progress import progress_bar
+from recommender.commands.terminal.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recommender.commands.output import print_json, print_message, printable
+from recommender.commands.terminal.output import print_json, print_message, printable
 from recommender.retrieval.lookup import display_folder, display_name
 
 if TYPE_CHECKING:
