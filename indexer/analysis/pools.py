@@ -21,7 +21,7 @@ from indexer.analysis.track_analysis import (
     analyse_unless_known,
 )
 from indexer.analysis.window_embeddings import WindowEmbeddings, embed_windows
-from indexer.audio.tags import Tags, read_tags
+from indexer.audio.tags import Tags, read_lyrics, read_tags
 from indexer.errors import AnalysisError, ModelMismatch
 from indexer.features.alignment import file_fingerprint
 from indexer.models.registry import load_model, model_info
@@ -93,8 +93,8 @@ def decoding_pool(workers: int = 1, *, limits: Limits = DEFAULT_LIMITS) -> Sandb
     return Sandbox(_load_nothing, workers=workers, limits=limits)
 
 
-def tags_pool(workers: int, *, limits: Limits = DEFAULT_LIMITS) -> Sandbox[None]:
-    """Worker processes without a model, for `read_file_tags`."""
+def tags_pool(workers: int = 1, *, limits: Limits = DEFAULT_LIMITS) -> Sandbox[None]:
+    """Worker processes without a model, for `read_file_tags` and `read_file_lyrics`."""
     return Sandbox(_load_nothing, workers=workers, limits=limits)
 
 
@@ -127,6 +127,11 @@ def fingerprint_file(_worker: object, path: bytes) -> Fingerprint:
 def read_file_tags(_worker: object, path: bytes) -> Tags:
     """Tags of a file; empty ones where it has none that can be read."""
     return read_tags(path)
+
+
+def read_file_lyrics(_worker: object, path: bytes) -> str:
+    """Lyrics in the tags of a file; empty where it has none that can be read."""
+    return read_lyrics(path) or ""
 
 
 def _load_worker(

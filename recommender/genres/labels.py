@@ -15,8 +15,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from indexer.audio.formats import AUDIO_SUFFIXES
-from indexer.audio.tags import read_tags
-from indexer.errors import BadLabels
+from indexer.audio.tags import Tags
+from indexer.errors import AnalysisError, BadLabels
 from recommender.retrieval.genre_names import genre_key, split_genres
 
 if TYPE_CHECKING:
@@ -59,22 +59,23 @@ def read_labels(path: Path, *, where: Sequence[str] = ()) -> list[Song]:
 
 def from_folders(folder: Path) -> list[Song]:
     """Songs of a folder that has a subfolder for each genre; songs beside those are left out."""
-    inside = ((path, path.relative_to(folder).parts) for path in _files(folder))
+    paths = [path for path in _files(folder) if path.parent != folder]
     return [
-        Song(path, (parts[0],), read_tags(os.fsencode(path)).artist or "")
-        for path, parts in inside
-        if len(parts) > 1
+        Song(path, (path.relative_to(folder).parts[0],), tags.artist or "")
+        for path, tags in zip(paths, _read_tags(paths), strict=True)
     ]
 
 
 def from_tags(folder: Path) -> list[Song]:
     """Songs by the genre tags of the files in a folder; files without one are left out."""
-    songs = []
-    for path in _files(folder):
-        tags = read_tags(os.fsencode(path))
-        if genres := split_genres(tags.genre):
-            songs.append(Song(path, genres, tags.artist or ""))
-    return _merge_song_genres(songs)
+    paths = _files(folder)
+    return _merge_song_genres(
+        [
+            Song(path, genres, tags.artist or "")
+            for path, tags in zip(paths, _read_tags(paths), strict=True)
+            if (genres := split_genres(tags.genre))
+        ]
+    )
 
 
 def from_table(table: Path, folder: Path, *, where: Sequence[str] = ()) -> list[Song]:
@@ -143,6 +144,15 @@ def merge_spellings(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 def _merge_song_genres(songs: Sequence[Song]) -> list[Song]:
     labels = merge_spellings([song.genres for song in songs])
     return [replace(song, genres=genres) for song, genres in zip(songs, labels, strict=True)]
+
+
+def _read_tags(paths: Sequence[Path]) -> list[Tags]:
+    """Tags of files, read in a worker; empty ones where a file costs the worker its life."""
+    from indexer.analysis.pools import read_file_tags, tags_pool
+
+    with tags_pool() as pool:
+        outcomes = pool.map(read_file_tags, [os.fsencode(path) for path in paths])
+        return [Tags() if isinstance(tags, AnalysisError) else tags for tags in outcomes]
 
 
 def _files(folder: Path) -> list[Path]:

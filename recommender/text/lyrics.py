@@ -11,13 +11,15 @@ import logging
 import os
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.audio.tags import read_lyrics
+from indexer.analysis.pools import read_file_lyrics, tags_pool
+from indexer.errors import AnalysisError
 from indexer.filesystem import atomic_write
 from indexer.vectors.unit_vectors import unit_mean
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from indexer.analysis.sandbox import Sandbox
     from indexer.catalog.reader import Track
     from recommender.text.text_embedding import TextModel
 
@@ -122,32 +125,27 @@ class LyricVectors:
         self._kept = {track_id: kept for track_id, kept in before.items() if track_id in ids}
         unsaved = len(self._kept) < len(before)
         folders: dict[bytes, dict[bytes, bytes]] = {}
-        waiting: list[tuple[int, _Entry, str]] = []
+        waiting: list[tuple[int, bytes, str]] = []
         count = 0
         try:
-            for number, track in enumerate(tracks, start=1):
-                beside = _sidecar_files(track.path, folders)
-                stamp = _stamp([track.path, *beside])
-                known = self._kept.get(track.id)
-                if known is None or known.stamp != stamp:
-                    unsaved = True
-                    text = lyrics_of(track.path, beside)
-                    digest = _digest(text.encode()) if text else bytes(_DIGEST_BYTES)
-                    new = _Entry(stamp, digest, np.empty(0, np.float16))
-                    if known is not None and known.text == digest:
-                        self._kept[track.id] = replace(known, stamp=stamp)
-                    elif text:
-                        waiting.append((track.id, new, text))
-                    else:
-                        self._kept[track.id] = new
-                if len(waiting) == batch or (waiting and number == len(tracks)):
-                    self._embed(waiting)
-                    count += len(waiting)
-                    waiting.clear()
-                    if count % SAVED_AFTER == 0:
-                        self._write()
-                    if on_progress is not None:
-                        on_progress(number, len(tracks))
+            with tags_pool() as pool:
+                for number, track in enumerate(tracks, start=1):
+                    beside = _sidecar_files(track.path, folders)
+                    stamp = _stamp([track.path, *beside])
+                    known = self._kept.get(track.id)
+                    if known is None or known.stamp != stamp:
+                        unsaved = True
+                        text = lyrics_of(track.path, beside, pool) or ""
+                        if self._must_embed(track.id, stamp, text):
+                            waiting.append((track.id, stamp, text))
+                    if len(waiting) == batch or (waiting and number == len(tracks)):
+                        self._embed(waiting)
+                        count += len(waiting)
+                        waiting.clear()
+                        if count % SAVED_AFTER == 0:
+                            self._write()
+                        if on_progress is not None:
+                            on_progress(number, len(tracks))
         finally:
             if unsaved:
                 self._write()
@@ -175,13 +173,24 @@ class LyricVectors:
         ------
         ModelCorrupt
         """
-        text = lyrics_of(path, _sidecar_files(path, {}))
+        with tags_pool() as pool:
+            text = lyrics_of(path, _sidecar_files(path, {}), pool)
         return None if text is None else self._embed_texts([text])[0]
 
-    def _embed(self, waiting: Sequence[tuple[int, _Entry, str]]) -> None:
+    def _must_embed(self, track_id: int, stamp: bytes, text: str) -> bool:
+        """Whether a track needs a new vector; the entries of others are brought up to date."""
+        known = self._kept.get(track_id)
+        if known is not None and known.text == _digest_of_lyrics(text):
+            self._kept[track_id] = replace(known, stamp=stamp)
+            return False
+        if not text:
+            self._kept[track_id] = _Entry(stamp, _digest_of_lyrics(""), np.empty(0, np.float16))
+        return bool(text)
+
+    def _embed(self, waiting: Sequence[tuple[int, bytes, str]]) -> None:
         vectors = self._embed_texts([text for *_, text in waiting])
-        for (track_id, new, _), vector in zip(waiting, vectors, strict=True):
-            self._kept[track_id] = replace(new, vector=vector.astype(np.float16))
+        for (track_id, stamp, text), vector in zip(waiting, vectors, strict=True):
+            self._kept[track_id] = _Entry(stamp, _digest_of_lyrics(text), vector.astype(np.float16))
 
     def _embed_texts(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Unit vectors (dim,) of texts, each the mean of its passages."""
@@ -240,6 +249,10 @@ class LyricVectors:
             )
 
 
+def _digest_of_lyrics(text: str) -> bytes:
+    return _digest(text.encode()) if text else bytes(_DIGEST_BYTES)
+
+
 def lyrics_path(catalog: str | os.PathLike[str]) -> Path:
     """Path of a catalog's lyric vectors: `catalog.db` -> `catalog.lyrics.safetensors`."""
     path = Path(catalog).resolve()
@@ -247,7 +260,7 @@ def lyrics_path(catalog: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{name}.lyrics.safetensors")
 
 
-def lyrics_of(path: bytes, beside: Sequence[bytes]) -> str | None:
+def lyrics_of(path: bytes, beside: Sequence[bytes], pool: Sandbox[None]) -> str | None:
     """Lyrics of a track: from the .lrc beside it, else its tags, else the .txt beside it.
 
     Parameters
@@ -256,6 +269,8 @@ def lyrics_of(path: bytes, beside: Sequence[bytes]) -> str | None:
         The track's file.
     beside : sequence of bytes
         Files of its name with the suffix .lrc or .txt.
+    pool : Sandbox
+        Worker that reads the tags; made by `indexer.analysis.pools.tags_pool`.
 
     Returns
     -------
@@ -267,8 +282,9 @@ def lyrics_of(path: bytes, beside: Sequence[bytes]) -> str | None:
     for file in timed:
         if text := plain_lyrics(_content(file)):
             return text
-    if text := plain_lyrics(read_lyrics(path) or ""):
-        return text
+    with suppress(AnalysisError):
+        if text := plain_lyrics(pool.run(read_file_lyrics, path)):
+            return text
     for file in beside:
         if file not in timed and (text := plain_lyrics(_content(file))):
             return text

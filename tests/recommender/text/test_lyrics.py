@@ -5,13 +5,15 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from indexer.analysis.pools import tags_pool
+from indexer.analysis.sandbox import Sandbox
 from indexer.catalog.reader import Track
 from indexer.errors import InvalidOption, ModelCorrupt, ModelMissing, QueryError
 from recommender import Recommender
@@ -57,6 +59,13 @@ def needs_model(test: Callable[..., None]) -> Callable[..., None]:
 @pytest.fixture(scope="module")
 def model() -> TextModel:
     return TextModel()
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Sandbox[None]]:
+    """A worker that reads tags, as `LyricVectors` starts one."""
+    with tags_pool() as running:
+        yield running
 
 
 @pytest.fixture
@@ -115,9 +124,9 @@ def test_encodings(content: bytes, text: str) -> None:
         np.random.default_rng(0).bytes(1000),
     ],
 )
-def test_what_is_no_text_has_no_lyrics(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_text_has_no_lyrics(tmp_path: Path, content: bytes, pool: Sandbox[None]) -> None:
     (tmp_path / "a.lrc").write_bytes(content)
-    assert lyrics_of(b"/no/such/file.mp3", [os.fsencode(tmp_path / "a.lrc")]) is None
+    assert lyrics_of(b"/no/such/file.mp3", [os.fsencode(tmp_path / "a.lrc")], pool) is None
 
 
 def test_a_letter_cut_in_two_at_the_end_is_left_out() -> None:
@@ -153,27 +162,27 @@ def test_lyrics_are_bounded_and_clean() -> None:
     assert plain_lyrics("a\x1b[31mb\udcff\0c") == "a [31mb c"
 
 
-def test_where_lyrics_are_looked_for(tmp_path: Path) -> None:
+def test_where_lyrics_are_looked_for(tmp_path: Path, pool: Sandbox[None]) -> None:
     bare = os.fsencode(sounds.write_audio(tmp_path / "b.mp3", sounds.music(1)))
     lrc, txt = tmp_path / "x.lrc", tmp_path / "x.txt"
     lrc.write_text("[00:01.00]timed")
     txt.write_text("plain")
     beside = [os.fsencode(lrc), os.fsencode(txt)]
-    assert lyrics_of(bare, beside) == "timed"
+    assert lyrics_of(bare, beside, pool) == "timed"
     lrc.write_text("[ar:only headings]")
-    assert lyrics_of(bare, beside) == "plain"
+    assert lyrics_of(bare, beside, pool) == "plain"
     tagged = tmp_path / "t.mp3"
     tagged.write_bytes(
         sounds.id3v2({"USLT": b"\x03eng\0tagged"}) + Path(os.fsdecode(bare)).read_bytes()
     )
-    assert lyrics_of(os.fsencode(tagged), beside) == "tagged"
-    assert lyrics_of(bare, []) is None
-    assert lyrics_of(b"/no/such/file.mp3", [b"/no/such/file.lrc"]) is None
+    assert lyrics_of(os.fsencode(tagged), beside, pool) == "tagged"
+    assert lyrics_of(bare, [], pool) is None
+    assert lyrics_of(b"/no/such/file.mp3", [b"/no/such/file.lrc"], pool) is None
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_not_waited_for(tmp_path: Path, pool: Sandbox[None]) -> None:
     os.mkfifo(tmp_path / "a.lrc")
-    assert lyrics_of(b"/no/such/file.mp3", [os.fsencode(tmp_path / "a.lrc")]) is None
+    assert lyrics_of(b"/no/such/file.mp3", [os.fsencode(tmp_path / "a.lrc")], pool) is None
 
 
 # Numbers
