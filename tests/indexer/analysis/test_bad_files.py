@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -63,22 +66,68 @@ def failures_by_name(library: Library) -> dict[str, Failure]:
     return {os.path.basename(one.path).decode(): one for one in library.catalog.failures()}
 
 
-def test_every_bad_file_is_a_failure_with_a_reason(tmp_path: Path, pool: AnalysisPool) -> None:
-    folder = tmp_path / "bad"
+def make_odd_files(folder: Path) -> int:
+    """Files that something is unusual about, which are indexed all the same; returns how many."""
+    good = sounds.write_audio(folder / "good.flac", sounds.music(6))
+    sounds.cut(folder / "middle cut.flac", good, keep=0.6)
+    # The tags differ, the sound does not.
+    sounds.vorbis_comment_not_utf8(folder / "tags.flac", good)
+    sounds.write_audio(folder / "eight.wav", sounds.music(4, channels=8, seed=1))
+    for number, (rate, suffix) in enumerate([(8_000, "wav"), (192_000, "flac"), (24_000, "mp3")]):
+        waveform = sounds.music(4, sample_rate=rate, seed=2 + number)
+        sounds.write_audio(folder / f"{rate}.{suffix}", waveform, sample_rate=rate)
+    song, m4a, opus = (
+        sounds.write_audio(folder / name, sounds.music(12, seed=5 + number))
+        for number, name in enumerate(["song.mp3", "whole.m4a", "whole.opus"])
+    )
+    sounds.concatenate(folder / "jingle and song.mp3", folder / "24000.mp3", song)
+    sounds.change_bytes(folder / "changed.m4a", m4a, np.linspace(0.31, 0.8, 64))
+    sounds.add_empty_ogg_packet(folder / "empty packet.opus", opus)
+    sounds.concatenate(folder / "chained.opus", opus, opus)
+    tone = sounds.music(6, channels=1, seed=8)
+    sounds.write_audio(folder / "opposed.flac", np.concatenate([-tone, tone]))
+    tagged = sounds.write_audio(folder / "tagged.wv", sounds.music(4, seed=9))
+    tagged.write_bytes(sounds.id3v2({"TIT2": b"\0A"}) + tagged.read_bytes() + sounds.apev2({}))
+    source = sounds.write_audio(folder.parent / "odd.wav", sounds.music(4, seed=10))
+    for name in sounds.odd_names():
+        sounds.copy_as(source, folder, name)
+    return 16 + len(sounds.odd_names())
+
+
+@pytest.mark.slow
+def test_every_bad_and_every_odd_file_beside_good_ones(tmp_path: Path, pool: AnalysisPool) -> None:
+    folder, catalog = tmp_path / "music", tmp_path / "catalog.db"
     folder.mkdir()
     make_bad_files(folder)
-    with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
-        summary = index_paths(library, [folder], pool=pool)
-        assert summary.failed == len(REASONS)
+    odd = make_odd_files(folder)
+    (folder / "good").mkdir()
+    for number in range(40):
+        sounds.write_audio(folder / "good" / f"{number}.wav", sounds.music(3, seed=100 + number))
+    index = [sys.executable, "-m", "recommender", "index", "--catalog", catalog, "--json"]
+    done = subprocess.run([*index, folder], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    counts = json.loads(done.stdout)
+    assert (counts["new"], counts["failed"]) == (40 + odd, len(REASONS))
+    done = subprocess.run(index, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    counts = json.loads(done.stdout)
+    assert (counts["unchanged"], counts["failed_before"]) == (40 + odd, len(REASONS))
+    assert (counts["new"], counts["changed"], counts["failed"]) == (0, 0, 0)
+
+    with closing(Library.open_for_writing(catalog)) as library:
         found = failures_by_name(library)
         assert found.keys() == REASONS.keys()
         for name, reason in REASONS.items():
             assert reason in (None, found[name].reason), (name, found[name])
             assert name in found[name].message
             assert "\n" not in found[name].message
-        assert library.catalog.counts()["present"] == 0
-        again = index_paths(library, [folder], pool=pool)
-        assert (again.failed, again.failed_before) == (0, len(REASONS))
+        assert library.index is not None
+        assert np.isfinite(library.index.reconstruct(library.index.ids())).all()
+        assert library.verify().sound
+        for name in sounds.odd_names():
+            track = library.catalog.track_by_path(os.fsencode(folder) + b"/" + name)
+            assert track is not None
+            assert track.key.encode("utf-8", errors="strict")
         retried = index_paths(library, [folder], pool=pool, options=Options(retry_failed=True))
         assert retried.failed == len(REASONS)
         assert failures_by_name(library)["zero.mp3"].tries == 2
@@ -90,36 +139,6 @@ def test_a_picture_named_itself_gets_a_row(tmp_path: Path, pool: AnalysisPool) -
         assert index_paths(library, [tmp_path], pool=pool).other_files >= 1
         index_paths(library, [cover], pool=pool)
         assert "cover.jpg" in failures_by_name(library)
-
-
-def test_unusual_files_are_indexed(tmp_path: Path, pool: AnalysisPool) -> None:
-    folder = tmp_path / "unusual"
-    folder.mkdir()
-    good = sounds.write_audio(folder / "good.flac", sounds.music(6))
-    sounds.cut(folder / "middle cut.flac", good, keep=0.6)
-    sounds.write_audio(folder / "eight.wav", sounds.music(4, channels=8, seed=1))
-    sounds.write_audio(
-        folder / "8 kHz.wav", sounds.music(4, sample_rate=8000, seed=2), sample_rate=8000
-    )
-    sounds.write_audio(
-        folder / "192 kHz.flac", sounds.music(4, sample_rate=192_000, seed=3), sample_rate=192_000
-    )
-    sounds.vorbis_comment_not_utf8(folder / "tags.flac", good)
-    for number, name in enumerate(sounds.odd_names()):
-        source = sounds.write_audio(tmp_path / "odd.wav", sounds.music(4, seed=10 + number))
-        sounds.copy_as(source, folder, name)
-    with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as library:
-        summary = index_paths(library, [folder], pool=pool)
-        assert library.catalog.failures() == []
-        assert summary.stored[Stored.NEW] == 6 + len(sounds.odd_names())
-        # The tags differ, the sound does not.
-        assert library.catalog.counts()["recordings"] == summary.stored[Stored.NEW] - 1
-        assert library.index is not None
-        assert np.isfinite(library.index.reconstruct(library.index.ids())).all()
-        for name in sounds.odd_names():
-            track = library.catalog.track_by_path(os.fsencode(folder) + b"/" + name)
-            assert track is not None
-            assert track.key.encode("utf-8", errors="strict")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
