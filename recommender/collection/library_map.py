@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
-from recommender.collection.clusters import find_clusters
+from recommender.collection.clusters import find_clusters, sample_rows
 from recommender.collection.core_count import count_cores
 from recommender.genres.labels import merge_spellings
 from recommender.retrieval.genre_names import split_genres
@@ -48,7 +48,6 @@ _NEAREST = 3
 # halfway between landmarks that are far apart.
 _FALL = 16.0
 _TURNS = np.radians(np.arange(0.0, 180.0, 3.0))
-_BLOCK = 2_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,21 +206,17 @@ def lay_out(
     from sklearn.decomposition import PCA
 
     count = len(vectors)
-    rng = np.random.default_rng(random_state)
-    drawn = np.arange(count)
-    if count > landmarks:
-        drawn = np.sort(rng.choice(count, landmarks, replace=False))
+    drawn = sample_rows(count, landmarks, random_state=random_state)
     components = min(_COMPONENTS, len(drawn), vectors.shape[1])
     with np.errstate(invalid="ignore"):
         # Tracks that are all the same have no variance to divide by.
         reduction = PCA(components, svd_solver="full").fit(vectors[drawn])
     points = reduction.transform(vectors).astype(np.float32)
     xy = np.empty((count, 2), dtype=np.float32)
-    xy[drawn] = _tsne(points[drawn], rng, random_state)
+    xy[drawn] = _tsne(points[drawn], random_state)
     others = np.setdiff1d(np.arange(count), drawn, assume_unique=True)
-    for start in range(0, len(others), _BLOCK):
-        block = others[start : start + _BLOCK]
-        xy[block] = _interpolate(points[block], points[drawn], xy[drawn])
+    if len(others):
+        xy[others] = _interpolate(points[others], points[drawn], xy[drawn])
     xy = _turn(xy)
     xy -= (xy.max(axis=0) + xy.min(axis=0)) / 2
     return np.asarray(xy / max(float(np.abs(xy).max()), 1e-12), dtype=np.float32)
@@ -235,9 +230,7 @@ def _grouping(kind: str, labels: Sequence[str]) -> Grouping:
     return Grouping(kind, tuple(names), group_of)
 
 
-def _tsne(
-    points: NDArray[np.float32], rng: np.random.Generator, random_state: int
-) -> NDArray[np.float32]:
+def _tsne(points: NDArray[np.float32], random_state: int) -> NDArray[np.float32]:
     """Coordinates (n, 2) of landmarks (n, components)."""
     from sklearn.manifold import TSNE
 
@@ -245,7 +238,8 @@ def _tsne(
     flat = points[:, :2]
     start[:, : flat.shape[1]] = flat / max(float(flat.std()), 1e-6)
     # Tracks that are the same would never come apart.
-    start = 1e-4 * (start + 0.01 * rng.standard_normal(start.shape))
+    noise = np.random.default_rng(random_state).standard_normal(start.shape)
+    start = 1e-4 * (start + 0.01 * noise)
     if len(points) < 10:
         return start.astype(np.float32)
     count_cores()
@@ -262,14 +256,14 @@ def _interpolate(
     points: NDArray[np.float32], landmarks: NDArray[np.float32], xy: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Coordinates of points among landmarks: the weighted mean of those of the nearest."""
-    squares = (
-        (points**2).sum(axis=1)[:, None] + (landmarks**2).sum(axis=1) - 2 * points @ landmarks.T
-    )
-    nearest = np.argpartition(squares, _NEAREST - 1, axis=1)[:, :_NEAREST]
-    apart = np.maximum(np.take_along_axis(squares, nearest, axis=1), 1e-9)
-    weights = (apart.min(axis=1, keepdims=True) / apart) ** (_FALL / 2)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.asarray((xy[nearest] * weights[..., None]).sum(axis=1), dtype=np.float32)
+    from sklearn.neighbors import KNeighborsRegressor
+
+    def weigh(distances: NDArray[np.float32]) -> NDArray[np.float32]:
+        apart = np.maximum(distances, 1e-5)
+        return np.asarray((apart.min(axis=1, keepdims=True) / apart) ** _FALL)
+
+    model = KNeighborsRegressor(_NEAREST, weights=weigh, algorithm="brute").fit(landmarks, xy)
+    return np.asarray(model.predict(points), dtype=np.float32)
 
 
 def _turn(xy: NDArray[np.float32]) -> NDArray[np.float32]:

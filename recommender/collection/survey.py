@@ -23,7 +23,7 @@ from recommender.collection.library_map import (
     lay_out,
 )
 from recommender.collection.library_map import LANDMARKS as MAPPED
-from recommender.evaluation.metrics import Question, cosines, retrieval
+from recommender.evaluation.metrics import Question, cosines, nearest, retrieval
 from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags
 from recommender.retrieval.lookup import display_name
 from recommender.retrieval.names import artist_of
@@ -319,23 +319,15 @@ def _outliers(tracks: Sequence[Track], vectors: NDArray[np.float32]) -> tuple[Ou
     count = len(tracks)
     if count < 2 * FEWEST:
         return ()
-    nearest = np.empty((count, K), dtype=np.float32)
-    k = min(K, count - 1)
-    closest = np.empty(count, dtype=np.int64)
-    for start in range(0, count, 512):
-        near = vectors[start : start + 512] @ vectors.T
-        rows = np.arange(len(near))
-        near[rows, start + rows] = -2.0
-        closest[start : start + 512] = near.argmax(axis=1)
-        nearest[start : start + 512, :k] = -np.partition(-near, k - 1, axis=1)[:, :k]
-    mean = nearest[:, :k].mean(axis=1)
+    closest = nearest(cosines(vectors), count, K)
+    mean = np.einsum("nd,nkd->n", vectors, vectors[closest]) / closest.shape[1]
     order = np.argsort(mean, kind="stable")[: min(OUTLIERS, count // 4)]
     return tuple(
         Outlier(
             tracks[row].id,
             display_name(tracks[row]),
             round(float(mean[row]), 4),
-            display_name(tracks[closest[row]]),
+            display_name(tracks[closest[row, 0]]),
         )
         for row in order.tolist()
     )
@@ -357,4 +349,4 @@ def _genre_tags(
 
 
 def _format(track: Track) -> str:
-    return f"{track.codec} in {track.container}, {track.sample_rate / 1000:g} kHz"
+    return f"{track.codec}, {track.sample_rate / 1000:g} kHz"

@@ -56,7 +56,6 @@ DRAWS = 1000
 
 BLOCK_VALUES = 1 << 23
 """Similarities held at a time."""
-_NEAR_ZERO = 1e-9
 
 
 @dataclass(frozen=True)
@@ -153,12 +152,6 @@ class Hubness:
             ]
             found[row] = _skewness(drawn), (drawn > 0).mean()
         return np.asarray(np.percentile(found, [2.5, 97.5], axis=0))
-
-
-def standardise(vectors: Vectors) -> Vectors:
-    """Columns with mean 0 and deviation 1 over these rows, then rows at unit length."""
-    centred = vectors - vectors.mean(0)
-    return unit_rows(centred / np.maximum(vectors.std(0), _NEAR_ZERO))
 
 
 def cosines(vectors: Vectors) -> Similarity:

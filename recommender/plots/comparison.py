@@ -21,6 +21,7 @@ from recommender.plots.signal import (
     in_words,
     label_time,
     read_signals,
+    window_extent,
 )
 from recommender.plots.style import FAINT, new_figure, one_line, plot_style
 from recommender.retrieval.answers import MatchingWindows, format_clock
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recommender.engine import Recommender
-    from recommender.plots.signal_analysis import SignalAnalysis
 
 PAIRS = 5
 """Most pairs of windows."""
@@ -190,7 +190,7 @@ def draw_comparison(found: Comparison) -> Figure:
                     axes.set_ylabel("")
             for axes in (top, middle):
                 axes.tick_params(labelbottom=False)
-            label_time(low, signal.analysis)
+            label_time(low.xaxis, signal.analysis)
         figure.colorbar(levels, cax=figure.add_subplot(grid[1, 2]), label="dB below the loudest")
         figure.colorbar(chroma, cax=figure.add_subplot(grid[2, 2]), label="of the strongest")
         _draw_tags(figure.add_subplot(grid[3, 0]), found)
@@ -240,7 +240,7 @@ def _draw_matrix(figure: Figure, axes: Axes, bar: Axes, found: Comparison) -> No
         vmin=float(np.percentile(values, 2)) if len(values) else 0,
         vmax=max(float(values.max()), 0.01) if len(values) else 1,
         interpolation="nearest",
-        extent=(*_middles(other.windows_s, other), *_middles(one.windows_s, one)),
+        extent=(*window_extent(other), *window_extent(one)),
     )
     half = one.window_s / 2
     for number, pair in enumerate(found.pairs, start=1):
@@ -259,9 +259,8 @@ def _draw_matrix(figure: Figure, axes: Axes, bar: Axes, found: Comparison) -> No
                 "linewidth": 1,
             },
         )
-    label_time(axes, other)
-    axes.set_xlabel(axes.get_xlabel().replace("time", "B, time"))
-    _label_first(axes, found)
+    label_time(axes.xaxis, other, of="B, ")
+    label_time(axes.yaxis, one, of="A, ")
     best = found.pairs[0] if found.pairs else None
     best_pair = (
         ""
@@ -271,23 +270,6 @@ def _draw_matrix(figure: Figure, axes: Axes, bar: Axes, found: Comparison) -> No
     )
     axes.set_title(f"Which seconds are alike{best_pair}")
     figure.colorbar(image, cax=bar, label="cosine of windows")
-
-
-def _label_first(axes: Axes, found: Comparison) -> None:
-    from matplotlib.ticker import FuncFormatter
-
-    analysis = found.first.analysis
-    if analysis.end_s - analysis.start_s < 90:
-        axes.set_ylabel("A, time in s")
-        return
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _position: format_clock(at)))
-    axes.set_ylabel("A, time in min:s")
-
-
-def _middles(starts_s: NDArray[np.float64], analysis: SignalAnalysis) -> tuple[float, float]:
-    """Where the image of windows begins and ends, each drawn around its middle."""
-    first = float(starts_s[0]) + (analysis.window_s - analysis.window_hop_s) / 2
-    return first, first + len(starts_s) * analysis.window_hop_s
 
 
 def _among_pairs(score: float) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
     from numpy.typing import NDArray
@@ -42,6 +43,7 @@ FAINT_ONSET = 0.1
 _TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 _COLUMNS = 2400
 _CHROMA_S = 0.256
+_BEGINNING_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def draw_signal(signal: Signal) -> Figure:
             axes.tick_params(labelbottom=False)
         for axes in rows:
             axes.set_xlim(signal.analysis.start_s, signal.analysis.end_s)
-        label_time(rows[-1], signal.analysis)
+        label_time(rows[-1].xaxis, signal.analysis)
         return figure
 
 
@@ -254,28 +256,33 @@ def draw_chroma(axes: Axes, analysis: SignalAnalysis) -> AxesImage:
     return image
 
 
-def label_time(axes: Axes, analysis: SignalAnalysis) -> None:
-    """Name the time axis: seconds of a short sound, minutes and seconds of a long one."""
-    from matplotlib.ticker import FuncFormatter, MultipleLocator
+def label_time(axis: Axis, analysis: SignalAnalysis, *, of: str = "") -> None:
+    """Label a time axis: in seconds for a short sound, in minutes and seconds for a long one."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
     length = analysis.end_s - analysis.start_s
     if length < 90:
-        axes.set_xlabel("time in s")
+        axis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_label_text(f"{of}time in s")
         return
     step = next(step for step in (10, 15, 30, 60, 120) if length / step <= 12)
-    axes.xaxis.set_major_locator(MultipleLocator(step))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _position: format_clock(at)))
-    axes.set_xlabel("time in min:s")
+    axis.set_major_locator(MultipleLocator(step))
+    axis.set_major_formatter(FuncFormatter(lambda at, _position: format_clock(at)))
+    axis.set_label_text(f"{of}time in min:s")
 
 
 def _draw_onsets(axes: Axes, signal: Signal) -> None:
     analysis = signal.analysis
-    strongest = float(analysis.onsets.max(initial=0.0))
+    # Where the music begins at once, its first onset can be many times the others.
+    later = analysis.onsets[round(_BEGINNING_S / HOP_S) :]
+    strongest = float(later.max(initial=0.0))
     strength = analysis.onsets / max(strongest, FAINT_ONSET)
     times = analysis.start_s + (np.arange(len(strength)) + 1) * HOP_S
     axes.fill_between(times, strength, color=ACCENT, linewidth=0.3)
     axes.set_ylim(0, 1.05)
     scale = "strongest = 1" if strongest >= FAINT_ONSET else "all are faint"
+    if strength.max(initial=0.0) > 1:
+        scale = "start cut off"
     axes.set_ylabel(f"onset strength\n({scale})")
     axes.set_title(onsets_title(signal))
     axes.grid(axis="x")
@@ -293,7 +300,7 @@ def _draw_tags(axes: Axes, signal: Signal) -> AxesImage:
         vmin=0,
         vmax=max(0.1, float(np.nanmax(active))),
         interpolation="nearest",
-        extent=_columns(analysis),
+        extent=(*window_extent(analysis), len(order), 0),
     )
     names = [one_line(signal.tag_names[row], longest=20) for row in order]
     axes.set_yticks(
@@ -306,14 +313,13 @@ def _draw_tags(axes: Axes, signal: Signal) -> AxesImage:
     return image
 
 
-def _columns(analysis: SignalAnalysis) -> tuple[float, float, float, float]:
-    """Extent of an image of windows, each drawn around its middle; rows count downwards."""
+def window_extent(analysis: SignalAnalysis) -> tuple[float, float]:
+    """Where the image of windows begins and ends in s, each drawn around its middle."""
     count, hop = len(analysis.windows_s), analysis.window_hop_s
-    rows = float(min(TAGS, analysis.activations.shape[1]))
     if count == 1:
-        return analysis.start_s, analysis.end_s, rows, 0.0
-    first = analysis.windows_s[0] + (analysis.window_s - hop) / 2
-    return first, first + count * hop, rows, 0.0
+        return analysis.start_s, analysis.end_s
+    first = float(analysis.windows_s[0]) + (analysis.window_s - hop) / 2
+    return first, first + count * hop
 
 
 def _track(recommender: Recommender, query: str | int) -> Track | None:

@@ -14,7 +14,7 @@ from evaluation.music import collections_of, questions_of, read_eval
 from evaluation.tables import Cell, Figure, Table, figures_of
 from indexer.features.melspectrogram import FrontEnd
 from indexer.vectors.unit_vectors import unit_rows
-from recommender.evaluation.metrics import Question, cosines, retrieval, standardise
+from recommender.evaluation.metrics import Question, cosines, retrieval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,15 +116,22 @@ def _genre_dev(models: dict[str, Model], path: Path, *, seed: int) -> Table:
         add(f"{name}, 15 s", embed_log_mels(model, content["log_mel"].astype(np.float32)))
     given = [key for key in ("musicnn", "mn04", "fcn") if key in content]
     for key in given:
-        add(f"[given] {key}, 30 s, standardised", standardise(content[key]))
+        add(f"[given] {key}, 30 s, standardised", _standardise(content[key]))
     if len(given) > 1:
-        joined = np.concatenate([standardise(content[key]) for key in given], axis=1)
+        joined = np.concatenate([_standardise(content[key]) for key in given], axis=1)
         add(f"[given] {' + '.join(given)}, 30 s", joined)
     notes = (
         f"{len(content['genre'])} clips of {len(set(content['genre']))} genres, from their "
         "log-mels. [given]: embeddings that came with the file."
     )
     return Table("Other genres (genre_dev)", (f"P@{DEV_K}", "mAP"), tuple(rows), notes)
+
+
+def _standardise(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Columns with mean 0 and deviation 1 over these rows, then rows at unit length."""
+    from sklearn.preprocessing import StandardScaler
+
+    return unit_rows(StandardScaler().fit_transform(vectors))
 
 
 def embed_log_mels(model: Model, log_mels: NDArray[np.float32]) -> NDArray[np.float32] | None:

@@ -158,7 +158,7 @@ def _smooth(values: list[float], *, weight: float = 0.8) -> list[float]:
 def normalise_by_batch(network: ResidualNet) -> None:
     """Put a batch normalisation behind each convolution."""
     block: Any
-    for block in network.picture:
+    for block in network.convolutions:
         conv = block.conv
         plain = nn.Conv2d(
             conv.in_channels,
@@ -174,7 +174,7 @@ def normalise_by_batch(network: ResidualNet) -> None:
 def fold(network: ResidualNet) -> None:
     """Make the batch normalisations part of the convolutions, as the network at run time has it."""
     block: Any
-    for block in network.picture:
+    for block in network.convolutions:
         if isinstance(block.conv, nn.Sequential):
             conv, norm = cast("tuple[nn.Conv2d, nn.BatchNorm2d]", tuple(block.conv))
             block.conv = nn.utils.fusion.fuse_conv_bn_eval(conv.eval(), norm.eval())
