@@ -24,9 +24,9 @@ from recommender.retrieval.retriever import nearest, retrieve
 from recommender.retrieval.seeds import (
     AnalysedFile,
     QueryProfile,
-    as_seed_list,
     as_vector,
     make_seed,
+    seed_sources,
 )
 from recommender.retrieval.snapshot import empty_catalog_message, take_snapshot
 
@@ -151,11 +151,11 @@ class Recommender:
         """
         n = _count(n)
         return self._similar(
-            [self._source(one) for one in as_seed_list(liked)],
+            seed_sources(self._library.catalog, liked, self.analyse),
             n,
             where,
             ranking,
-            disliked=[self._source(one) for one in as_seed_list(disliked)],
+            disliked=seed_sources(self._library.catalog, disliked, self.analyse),
             strategy=strategy,
             include_same=include_same,
             why=why,
@@ -203,7 +203,7 @@ class Recommender:
         ModelMissing, ModelMismatch, InvalidOption
         """
         n = _count(n)
-        source = self._analyse_seed(path)
+        source = AnalysedFile(os.path.abspath(os.fsencode(path)), self.analyse(path))
         return self._similar([source], n, where, ranking, include_same=include_same, why=why)
 
     def similar_to_vector(
@@ -368,7 +368,7 @@ class Recommender:
         ------
         UnknownTrack, AmbiguousTrack, BadVector, AnalysisError, ModelMissing, ModelMismatch
         """
-        source = self._source(given)
+        (source,) = seed_sources(self._library.catalog, [given], self.analyse)
         with self._snapshot() as snapshot:
             return make_seed(snapshot, source)
 
@@ -516,16 +516,6 @@ class Recommender:
                 if not isinstance(one, AnalysisError)
             }
         )
-
-    def _source(self, given: SeedLike) -> SeedSource:
-        """What a seed is made of; a file that is no track is analysed, without the lock."""
-        if isinstance(given, np.ndarray | list | tuple):
-            return as_vector(given)
-        found = self.resolve(given)  # type: ignore[arg-type]  # what names nothing is refused there
-        return self._analyse_seed(found) if isinstance(found, bytes) else found
-
-    def _analyse_seed(self, path: str | bytes | os.PathLike[str]) -> AnalysedFile:
-        return AnalysedFile(os.path.abspath(os.fsencode(path)), self.analyse(path))
 
     def _active_model(self) -> StoredModel:
         model = self._library.catalog.active_model()

@@ -20,9 +20,8 @@ from indexer.errors import InvalidOption, QueryError
 from recommender.collection.clusters import find_clusters, sample_rows
 from recommender.collection.core_count import count_cores
 from recommender.genres.labels import merge_spellings
-from recommender.retrieval.genre_names import split_genres
 from recommender.retrieval.lookup import count_noun, display_name
-from recommender.retrieval.names import artist_key
+from recommender.retrieval.names import artist_key, split_genres
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

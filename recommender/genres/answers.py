@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.filesystem import display_path
-from recommender.retrieval.genre_names import split_genres
 from recommender.retrieval.lookup import display_name
+from recommender.retrieval.names import split_genres
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from indexer.audio.formats import AUDIO_SUFFIXES
 from indexer.audio.tags import Tags
 from indexer.errors import AnalysisError, BadLabels
-from recommender.retrieval.genre_names import genre_key, split_genres
+from recommender.retrieval.names import genre_key, split_genres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,9 +17,8 @@ from indexer.errors import AnalysisError, BadLabels
 from recommender.genres.classifier import GenreClassifier, encode, sample_evenly
 from recommender.genres.held_out import cross_validate
 from recommender.genres.labels import merge_spellings, read_labels
-from recommender.retrieval.genre_names import split_genres
 from recommender.retrieval.lookup import count_noun
-from recommender.retrieval.names import artist_key, artist_of
+from recommender.retrieval.names import artist_key, artist_of, split_genres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

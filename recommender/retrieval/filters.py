@@ -18,9 +18,8 @@ from indexer.catalog.filter_queries import (
 )
 from indexer.errors import InvalidOption
 from indexer.features.key import parse_musical_key
-from recommender.retrieval.genre_names import tags_with_genres
 from recommender.retrieval.lookup import LARGEST_ID, is_id
-from recommender.retrieval.names import fold
+from recommender.retrieval.names import fold, tags_with_genres
 from recommender.retrieval.where import EVERYTHING, Where
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ class Ranking:
         Least `Neighbour.score`.
     local_scaling : bool
         Whether hubs, tracks that are near to everything, lose their advantage (see
-        `recommender.retrieval.local_scaling`): more of the library is reached.
+        `recommender.retrieval.library_statistics`): more of the library is reached.
 
     Raises
     ------

@@ -154,12 +154,11 @@ def _candidates(
         ids = np.unique(snapshot.index.search(profile.queries, width, among=selection.subset)[0])
     ids = np.setdiff1d(ids, selection.excluded, assume_unique=True)
     vectors = snapshot.index.reconstruct(ids)
-    cosines = profile.cosines(vectors)
-    relevance = profile.relevance(vectors, cosines)
+    seed_cosines, cosines, relevance = profile.compare(vectors)
     if ranking.local_scaling:
         relevance = snapshot.local_scale.relevance(relevance, vectors)
     order = np.lexsort((ids, -relevance))
-    ids, vectors, cosines = ids[order], vectors[order], cosines[order]
+    ids, vectors = ids[order], vectors[order]
     tracks = snapshot.catalog.require_tracks(ids.tolist())
     of_seeds = np.array([inner_products(vectors, seed.vector) for seed in seeds], np.float32)
     are_seeds = own_recordings(
@@ -170,14 +169,14 @@ def _candidates(
         median_random_cosine=snapshot.median_random_cosine,
     )
     fresh: NDArray[np.bool_] = np.asarray(~are_seeds.any(axis=0), np.bool_)
-    combined = profile.combine(cosines[fresh])
+    kept = order[fresh]
     return Candidates(
         [track for track, keep in zip(tracks, fresh.tolist(), strict=True) if keep],
         vectors[fresh],
-        relevance[order][fresh],
-        cosines[fresh],
-        combined,
-        snapshot.percentiles.percentile(combined),
+        relevance[kept],
+        seed_cosines[kept],
+        cosines[kept],
+        snapshot.percentiles.percentile(cosines[kept]),
         complete=width == limit,
         median_random_cosine=snapshot.median_random_cosine,
     )

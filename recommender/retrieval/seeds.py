@@ -24,18 +24,16 @@ from indexer.features.descriptors import Descriptors
 from indexer.filesystem import display_path
 from indexer.vectors.half_precision import inner_products, to_unit_float32
 from indexer.vectors.unit_vectors import unit_rows
-from recommender.retrieval.lookup import (
-    display_name,
-)
+from recommender.retrieval.lookup import display_name, resolve
 from recommender.retrieval.names import name_key
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from numpy.typing import ArrayLike, NDArray
 
     from indexer.analysis.track_analysis import TrackAnalysis
-    from indexer.catalog.reader import Track
+    from indexer.catalog.reader import Catalog, Track
     from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.snapshot import Snapshot
 
@@ -99,6 +97,42 @@ class AnalysedFile:
 
 SeedSource: TypeAlias = "Track | AnalysedFile | NDArray[np.float64]"
 """What a seed is made of: a present track, an analysed file, or a vector (dim,) of any length."""
+
+
+def seed_sources(
+    catalog: Catalog,
+    given: SeedLike | Iterable[SeedLike],
+    analyse: Callable[[bytes], TrackAnalysis],
+) -> list[SeedSource]:
+    """What seeds are made of: one, or several in any mixture; `analyse` takes a file's path.
+
+    Raises
+    ------
+    UnknownTrack, AmbiguousTrack, BadVector, InvalidOption
+    """
+    return [_seed_source(catalog, one, analyse) for one in _as_seed_list(given)]
+
+
+def _seed_source(
+    catalog: Catalog, given: Any, analyse: Callable[[bytes], TrackAnalysis]
+) -> SeedSource:
+    if isinstance(given, np.ndarray | list | tuple):
+        return as_vector(given)
+    found = resolve(catalog, given)
+    return AnalysedFile(found, analyse(found)) if isinstance(found, bytes) else found
+
+
+def _as_seed_list(given: Any) -> list[Any]:
+    """Seeds as a list: one id, text, path or vector is a list of one."""
+    if isinstance(given, np.ndarray):
+        one = given.ndim == 0 or (given.ndim == 1 and not np.issubdtype(given.dtype, np.integer))
+        return [given] if one else list(given)
+    if isinstance(given, str | bytes | os.PathLike | SupportsIndex):
+        return [given]
+    try:
+        return list(given)
+    except TypeError as error:
+        raise InvalidOption(f"{given!r} names no tracks, files or vectors") from error
 
 
 def as_vector(given: ArrayLike) -> NDArray[np.float64]:
@@ -230,10 +264,29 @@ class QueryProfile:
         """Cosine of each of the vectors (c, dim) with each liked seed, (c, liked)."""
         return np.stack([inner_products(vectors, seed.vector) for seed in self.liked], axis=1)
 
-    def relevance(
+    def compare(
+        self, vectors: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """How near the vectors (c, dim) of candidates are.
+
+        Returns
+        -------
+        seed_cosines : float32 (c, liked)
+            As `cosines`.
+        cosines : float32 (c,)
+            One for each candidate: the mean of its own, or with `best_score` the largest.
+        relevance : float32 (c,)
+            At most 1.
+        """
+        by_seed = self.cosines(vectors)
+        combined: NDArray[np.float32] = (
+            by_seed.mean(axis=1) if self.strategy == "average" else by_seed.max(axis=1)
+        )
+        return by_seed, combined, self._relevance(vectors, by_seed)
+
+    def _relevance(
         self, vectors: NDArray[np.float32], cosines: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Relevance of vectors (c, dim) with these `cosines` (c, liked), (c,); at most 1."""
         if len(self.liked) == 1 and not self.disliked:
             return cosines[:, 0]
         if self.strategy == "average":
@@ -246,13 +299,6 @@ class QueryProfile:
             best = best - np.float32(PUSH) * worst
         return best
 
-    def combine(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One cosine a candidate (c,) of those with each liked seed (c, liked): mean or largest."""
-        combined: NDArray[np.float32] = (
-            cosines.mean(axis=1) if self.strategy == "average" else cosines.max(axis=1)
-        )
-        return combined
-
 
 def descriptors_of(track: Track) -> Descriptors:
     """The descriptors of a track; unknown ones have the confidence 0."""
@@ -264,19 +310,6 @@ def descriptors_of(track: Track) -> Descriptors:
         track.loudness_lufs,
         track.brightness_hz,
     )
-
-
-def as_seed_list(given: Any) -> list[Any]:
-    """Seeds as a list: one id, text, path or vector is a list of one."""
-    if isinstance(given, np.ndarray):
-        one = given.ndim == 0 or (given.ndim == 1 and not np.issubdtype(given.dtype, np.integer))
-        return [given] if one else list(given)
-    if isinstance(given, str | bytes | os.PathLike | SupportsIndex):
-        return [given]
-    try:
-        return list(given)
-    except TypeError as error:
-        raise InvalidOption(f"{given!r} names no tracks, files or vectors") from error
 
 
 def _each_once(seeds: Iterable[Seed]) -> dict[Hashable, Seed]:

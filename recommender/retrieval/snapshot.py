@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from indexer.errors import QueryError
-from recommender.retrieval.library_statistics import Percentiles, sample_ids
-from recommender.retrieval.local_scaling import LocalScale
+from recommender.retrieval.library_statistics import LocalScale, Percentiles, sample_ids
 
 if TYPE_CHECKING:
     import numpy as np

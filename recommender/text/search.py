@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
-from recommender.retrieval.genre_names import genre_key, genres_by_key
 from recommender.retrieval.lookup import count_noun, whole_number
+from recommender.retrieval.names import genre_key, genres_by_key
 from recommender.text.fusion import blend_scores, check_weight, percentiles
 from recommender.text.vocabulary import (
     NEAREST,

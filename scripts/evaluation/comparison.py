@@ -16,7 +16,7 @@ from recommender.evaluation.metrics import (
     paired_difference,
     retrieval,
 )
-from recommender.retrieval.local_scaling import LocalScale
+from recommender.retrieval.library_statistics import LocalScale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

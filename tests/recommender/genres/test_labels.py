@@ -13,8 +13,7 @@ from recommender.genres.labels import (
     merge_spellings,
     read_labels,
 )
-from recommender.retrieval.genre_names import genre_key, split_genres
-from recommender.retrieval.names import artist_key
+from recommender.retrieval.names import artist_key, genre_key, split_genres
 from tests import sounds
 
 if TYPE_CHECKING:

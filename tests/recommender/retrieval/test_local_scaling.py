@@ -7,7 +7,7 @@ import pytest
 
 from recommender.engine import Recommender
 from recommender.evaluation.metrics import hubness
-from recommender.retrieval.local_scaling import NEAREST, LocalScale
+from recommender.retrieval.library_statistics import NEAREST, LocalScale
 from recommender.retrieval.ranking import Ranking
 from tests.catalogs import DIM, Planted, plant
 
