@@ -10,9 +10,7 @@ try:
     import click
 
     from indexer.errors import AmbiguousTrack, SoundalikeError
-    from recommender.commands.clusters import clusters
-    from recommender.commands.duplicates import duplicates
-    from recommender.commands.evaluate import evaluate
+    from recommender.commands.collection import clusters, duplicates, evaluate
     from recommender.commands.export import export
     from recommender.commands.genres import genre, genres
     from recommender.commands.index import add, index, remove
