@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 
-_NOT_UTF_8 = re.compile("[\udc80-\udcff]+")
-"""Bytes that the error handler "surrogateescape" has left."""
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]")
+"""A byte that the error handler "surrogateescape" has left."""
 
 
 def decode_text(data: bytes) -> str:
-    """Text in UTF-8; bytes that are not valid UTF-8 are taken for CP1252, else for Latin-1.
+    """Text in UTF-8, else in CP1252, else in Latin-1.
 
-    Other tags are mostly from Windows programs, which write the system's code page.
+    Other tags are mostly from Windows programs, which write the system's code page. Where most of
+    what is not ASCII is valid UTF-8, the damaged bytes alone are taken for CP1252.
     """
-    return _NOT_UTF_8.sub(_decode_bytes, data.decode("utf-8", "surrogateescape"))
+    text = data.decode("utf-8", "surrogateescape")
+    damaged = len(_NOT_UTF_8.findall(text))
+    if damaged > sum(letter > "\x7f" for letter in text) - damaged:
+        return _decode_bytes(data)
+    return _NOT_UTF_8.sub(lambda found: _decode_bytes(bytes([ord(found[0]) - 0xDC00])), text)
 
 
-def _decode_bytes(found: re.Match[str]) -> str:
-    data = found.group().encode("utf-8", "surrogateescape")
+def _decode_bytes(data: bytes) -> str:
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError:
