@@ -263,7 +263,7 @@ def group_heads(
 
 def label_ids(names: Sequence[Hashable | None]) -> NDArray[np.int64]:
     """A number for each distinct name, -1 for None."""
-    number = {name: place for place, name in enumerate(names) if name is not None}
+    number = {name: row for row, name in enumerate(names) if name is not None}
     return np.array([-1 if name is None else number[name] for name in names], dtype=np.int64)
 
 

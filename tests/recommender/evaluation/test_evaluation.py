@@ -12,7 +12,7 @@ from scipy.stats import skew
 from sklearn.metrics import average_precision_score
 
 from indexer.audio.reading import read_facts, read_windows
-from indexer.errors import BadVector, NotAudio, QueryError
+from indexer.errors import BadVector, NotAudio
 from indexer.vectors.unit_vectors import unit_rows
 from recommender import Recommender
 from recommender.__main__ import cli
@@ -303,7 +303,7 @@ def test_without_tags_only_what_needs_none_is_measured(tmp_path: Path) -> None:
     assert found["hubs"].figures["largest"] >= 10
 
 
-def test_tracks_in_no_order_that_means_anything_are_said_to_be_unusual(tmp_path: Path) -> None:
+def test_tracks_in_no_order_that_means_anything_are_unusual(tmp_path: Path) -> None:
     # Each artist has one track of each sound, so that artists say nothing about the sound.
     catalog = labelled_catalog(tmp_path, artist=lambda number: f"Artist {number // 5}")
     found = findings_of(catalog)
@@ -313,14 +313,16 @@ def test_tracks_in_no_order_that_means_anything_are_said_to_be_unusual(tmp_path:
     assert "unusual: " in result.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("count", "said"), [(0, "no tracks"), (1, "one track"), (2, "2 tracks")])
+@pytest.mark.parametrize(
+    ("count", "message"), [(0, "no tracks"), (1, "one track"), (2, "2 tracks")]
+)
 def test_a_catalog_with_nothing_to_compare_is_refused(
-    tmp_path: Path, count: int, said: str
+    tmp_path: Path, count: int, message: str
 ) -> None:
     catalog = plant(tmp_path, ("loud",), [Planted(f"track {n}") for n in range(count)])
     result = run("evaluate", "--catalog", catalog)
-    assert isinstance(result.exception, QueryError)
-    assert said in str(result.exception)
+    assert result.exit_code == 1
+    assert message in result.stderr
 
 
 def test_a_model_that_is_not_here_costs_only_what_is_heard(tmp_path: Path) -> None:

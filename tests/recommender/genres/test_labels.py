@@ -87,7 +87,7 @@ def test_fmas_tracks_are_read_as_published(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"path,mood\na.mp3,sad\n", "has no column genre or"),
         (b"", "has no column path or"),
@@ -95,10 +95,10 @@ def test_fmas_tracks_are_read_as_published(tmp_path: Path) -> None:
         (b"path,genre\na.mp3," + b"x" * 200_000 + b"\n", "is not a CSV file"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     table = tmp_path / "t.csv"
     table.write_bytes(content)
-    with pytest.raises(BadLabels, match=rf"t\.csv {said}"):
+    with pytest.raises(BadLabels, match=rf"t\.csv {message}"):
         read_labels(table)
 
 

@@ -29,10 +29,10 @@ NASTY = (
 )
 
 
-def track(number: int, path: bytes, **said: object) -> Track:
+def track(number: int, path: bytes, **tags: object) -> Track:
     facts: dict[str, object] = dict.fromkeys(Track.__dataclass_fields__)
     facts |= {"id": number, "key": os.fsdecode(os.path.basename(path)), "path": path}
-    return Track(**(facts | {"status": "present", "duration_s": 10.4 + number} | said))
+    return Track(**(facts | {"status": "present", "duration_s": 10.4 + number} | tags))
 
 
 def read_m3u8(data: bytes, folder: bytes) -> list[tuple[int, str, bytes]]:

@@ -156,9 +156,9 @@ def test_why_names_what_both_have_and_most_have_not(recommender: Recommender) ->
 
 def test_why_names_the_nearest_of_several_seeds(recommender: Recommender) -> None:
     answer = recommender.similar_to_tracks([1, 7], n=3, strategy="best_score", why=True)
-    said = {one.id: one.why for one in answer}
-    assert said[2] is not None
-    assert said[2].seed == "Band - Seed"
+    reasons = {one.id: one.why for one in answer}
+    assert reasons[2] is not None
+    assert reasons[2].seed == "Band - Seed"
     near_seven = recommender.similar_to_tracks([2, 7], [1], 39, strategy="best_score", why=True)
     seven = recommender.vectors([7])[0] @ recommender.vectors(ids(near_seven)).T
     two = recommender.vectors([2])[0] @ recommender.vectors(ids(near_seven)).T
@@ -180,7 +180,7 @@ def test_shared_tags_come_by_what_they_tell() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"diversity": 1.5}, "diversity is 1.5"),
         ({"diversity": float("nan")}, "diversity is nan"),
@@ -191,8 +191,8 @@ def test_shared_tags_come_by_what_they_tell() -> None:
     ],
     ids=str,
 )
-def test_a_ranking_without_sense_is_refused(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidOption, match=said):
+def test_a_ranking_without_sense_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
         Ranking(**values)
 
 

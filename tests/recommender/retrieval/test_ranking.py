@@ -99,7 +99,7 @@ def test_a_cap_keeps_the_first_of_each_group_and_all_that_have_none() -> None:
         cap_groups(order, groups, 0)
 
 
-def test_percentiles_of_a_small_library_are_told_from_all_its_pairs() -> None:
+def test_percentiles_of_a_small_library_come_from_all_its_pairs() -> None:
     vectors = unit_vectors(30)
     cosines = np.sort((vectors @ vectors.T)[np.triu_indices(30, 1)])
     of = Percentiles.from_vectors(vectors)

@@ -142,13 +142,13 @@ def test_the_same_sound_counts_once(recommender: Recommender) -> None:
     )
 
 
-def test_what_was_asked_is_said(recommender: Recommender) -> None:
+def test_an_answer_labels_its_seeds(recommender: Recommender) -> None:
     answer = recommender.similar_to_tracks([1, np.eye(DIM)[2]], [20])
     assert answer.seed == "Band - 0 0 + a vector - not Band - 1 4"
 
 
 @pytest.mark.parametrize(
-    ("liked", "disliked", "error", "said"),
+    ("liked", "disliked", "error", "message"),
     [
         ([], [], InvalidOption, "nothing is liked"),
         ([], [3], InvalidOption, "nothing is liked"),
@@ -167,9 +167,9 @@ def test_what_was_asked_is_said(recommender: Recommender) -> None:
     ],
 )
 def test_seeds_without_sense_are_refused_in_one_sentence(
-    recommender: Recommender, liked: Any, disliked: Any, error: type[Exception], said: str
+    recommender: Recommender, liked: Any, disliked: Any, error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=said) as caught:
+    with pytest.raises(error, match=message) as caught:
         recommender.similar_to_tracks(liked, disliked)
     assert "\n" not in str(caught.value)
 

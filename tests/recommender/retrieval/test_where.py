@@ -156,7 +156,7 @@ def test_what_is_no_filter_is_refused(recommender: Recommender) -> None:
         recommender.similar_to_track(1, where={"genre": "jazz"})
 
 
-def test_a_tag_the_model_does_not_have_is_said_with_the_closest(recommender: Recommender) -> None:
+def test_a_tag_the_model_lacks_is_refused_with_the_closest(recommender: Recommender) -> None:
     with pytest.raises(InvalidOption, match="no tag 'pianno': did you mean piano"):
         recommender.ids(Where(tags=(("pianno", 0.5),)))
     with pytest.raises(InvalidOption, match="soundalike show"):
@@ -164,7 +164,7 @@ def test_a_tag_the_model_does_not_have_is_said_with_the_closest(recommender: Rec
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"artist": "Miles"}, "is one text"),
         ({"artist": (3,)}, "is no text"),
@@ -184,8 +184,8 @@ def test_a_tag_the_model_does_not_have_is_said_with_the_closest(recommender: Rec
     ],
     ids=str,
 )
-def test_nonsense_is_refused_in_one_sentence(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidOption, match=said):
+def test_nonsense_is_refused_in_one_sentence(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
         Where(**values)
 
 

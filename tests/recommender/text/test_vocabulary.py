@@ -148,7 +148,7 @@ def test_four_digits_name_their_century(
     assert (word.tags, word.years) == (tags, years)
 
 
-def test_a_musical_key_is_not_guessed_but_said_where_to_ask_for() -> None:
+def test_a_musical_key_leads_to_the_option_that_filters_by_it() -> None:
     (key,) = KNOWN.read("A minor").unknown
     assert not key.guessable
     assert "--musical-key" in key.hint
