@@ -31,7 +31,7 @@ NOTEBOOKS = ROOT / "notebooks"
 DEMO = ROOT / "demo"
 LARGEST = 1_500_000
 """Bytes of a notebook's file at most."""
-CELL_S = 300
+CELL_S = 600
 
 _ABSOLUTE = re.compile(r"(?<![\w.:/<*~-])/(?!/)[\w.-]+/[\w.-]+|\b[A-Z]:\\|/(?:home|root|Users)\b")
 _WARNING = re.compile(r"\b\w*Warning\b:")

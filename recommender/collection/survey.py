@@ -240,7 +240,7 @@ def survey(
         durations=durations([track.duration_s for track in tracks]),
         tempi=histogram([track.tempo_bpm for track in tracks], np.arange(40.0, 221.0, 10.0)),
         years=years([track.year for track in tracks]),
-        formats=bars([_format(track) for track in tracks], 8),
+        formats=bars([f"{one.codec}, {one.sample_rate / 1000:g} kHz" for one in tracks], 8),
         genres=bars([one for one in _labels(genre, np.arange(len(ids))) if one], 15),
         keys=bars([track.musical_key for track in tracks if track.musical_key], 24),
         genre_tags=_genre_tags(recommender, ids, genre),
@@ -346,7 +346,3 @@ def _genre_tags(
         tags = characteristic_tags(recommender.activations(own[:SAMPLE]), background, names)
         found.append(GenreTags(genre.names[number], len(own), tuple(tags[:TAGS])))
     return tuple(found)
-
-
-def _format(track: Track) -> str:
-    return f"{track.codec}, {track.sample_rate / 1000:g} kHz"

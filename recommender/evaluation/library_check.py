@@ -102,11 +102,12 @@ def check_library(
     if len(ids) > MOST_SEEDS:
         queries = np.sort(rng.choice(len(ids), MOST_SEEDS, replace=False))
     neighbours, cosines = _neighbours(recommender, ids, queries, progress)
+    artists = [artist_of(track) or "" for track in tracks]
     hubs = hubness(neighbours, len(ids))
     return [
         *copies,
         _same("album", _albums(tracks), queries, neighbours, random_state=random_state),
-        _same("artist", _artists(tracks), queries, neighbours, random_state=random_state),
+        _same("artist", artists, queries, neighbours, random_state=random_state),
         _reach(hubs, random_state=random_state),
         _greatest_hub(hubs, tracks, random_state=random_state),
         _cosines(recommender.vectors(ids[queries]), cosines, random_state=random_state),
@@ -221,10 +222,6 @@ def _neighbours(
         cosines.append(scores)
         progress("finding neighbours", start + len(batch), len(queries))
     return np.concatenate(rows), np.concatenate(cosines)
-
-
-def _artists(tracks: Sequence[Track]) -> list[str]:
-    return [artist_of(track) or "" for track in tracks]
 
 
 def _albums(tracks: Sequence[Track]) -> list[str]:

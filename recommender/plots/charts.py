@@ -10,6 +10,7 @@ import html
 from typing import TYPE_CHECKING
 
 from recommender.plots.style import count_coloured, one_line
+from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def histogram(found: Histogram, *, caption: str, unit: str, divide: float = 1.0)
         height = tall * count / largest
         label = (
             f"{edges[step]:g} to {edges[step + 1]:g} {unit}".rstrip()
-            + f": {tracks_in_words(count)}"
+            + f": {count_noun(count, 'track')}"
         )
         columns.append(
             f'<rect x="{step * wide + 0.5:.1f}" y="{_HEAD + tall - height:.1f}" '
@@ -107,13 +108,13 @@ def histogram(found: Histogram, *, caption: str, unit: str, divide: float = 1.0)
     )
     notes = [*([f"in {unit}"] if unit else []), f"median {_short((found.median or 0) / divide)}"]
     if found.unknown:
-        notes.append(f"{tracks_in_words(found.unknown)} without")
+        notes.append(f"{count_noun(found.unknown, 'track')} without")
     return (
         f'<figure><figcaption>{text(caption)}</figcaption><svg class="histogram" role="img" '
         f'viewBox="-16 0 {_WIDTH + 32} {_HEIGHT}" aria-label="{text(caption)}: '
-        f"{tracks_in_words(known)}, "
+        f"{count_noun(known, 'track')}, "
         f'{text("; ".join(notes))}">'
-        f'<text class="top" x="0" y="10">{tracks_in_words(largest)}</text>'
+        f'<text class="top" x="0" y="10">{count_noun(largest, "track")}</text>'
         f'{"".join(columns)}<line x1="0" x2="{_WIDTH}" y1="{_HEAD + tall}" y2="{_HEAD + tall}"/>'
         f'{ticks}</svg><p class="note">{text("; ".join(notes))}</p></figure>'
     )
@@ -170,11 +171,6 @@ def colour(grouping: Grouping, group: int) -> str:
     if group < 0:
         return "n"
     return str(group) if group < count_coloured(grouping.names) else "x"
-
-
-def tracks_in_words(count: int) -> str:
-    """How many tracks: "1 track", "1,291 tracks"."""
-    return f"{count:,} track{'' if count == 1 else 's'}"
 
 
 def _short(value: float) -> str:

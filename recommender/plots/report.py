@@ -22,10 +22,10 @@ from recommender.plots.charts import (
     map_svg,
     table,
     text,
-    tracks_in_words,
 )
 from recommender.plots.style import GROUP_COLOURS
 from recommender.retrieval.answers import format_clock
+from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from datetime import date
@@ -72,8 +72,9 @@ def write_page(found: Survey, *, title: str, today: date) -> bytes:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{text(title)}</title><style>{style}</style></head><body>"
-        f"<header><h1>{text(title)}</h1><p>{tracks_in_words(found.totals['tracks'])} analysed by "
-        f"the model {text(found.model)}. Made by soundalike on {today.isoformat()}.</p>"
+        f"<header><h1>{text(title)}</h1><p>"
+        f"{count_noun(found.totals['tracks'], 'track')} analysed by the model "
+        f"{text(found.model)}. Made by soundalike on {today.isoformat()}.</p>"
         f'<nav aria-label="Parts of the report"><ul>{links}</ul></nav></header>'
         f"<main>{body}</main><footer>Only sound was compared; names, genres and years come from "
         "the files' tags. This page loads nothing from anywhere.</footer>"

@@ -242,5 +242,5 @@ def find_by_words(catalog: Catalog, query: str) -> Track:
 
 
 def count_noun(number: int, thing: str) -> str:
-    """A number with its noun: "1 track", "2 tracks"."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    """A number with its noun: "1 track", "1,291 tracks"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

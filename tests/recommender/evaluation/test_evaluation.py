@@ -325,7 +325,7 @@ def test_a_catalog_with_nothing_to_compare_is_refused(
     assert message in result.stderr
 
 
-def test_a_model_that_is_not_here_costs_only_what_is_heard(tmp_path: Path) -> None:
+def test_without_the_model_only_copies_are_not_measured(tmp_path: Path) -> None:
     catalog = labelled_catalog(tmp_path)
     found = findings_of(catalog, sample=3)
     assert found["copies"].value == "not measured"

@@ -20,7 +20,6 @@ from indexer.errors import NotAudio
 from indexer.library import Library
 from recommender.collection.survey import survey
 from recommender.engine import Recommender
-from recommender.plots.charts import tracks_in_words
 from recommender.retrieval.lookup import count_noun
 from tests.catalogs import DIM, Planted, plant
 
@@ -242,6 +241,6 @@ def test_a_browser_runs_the_page_and_nothing_else(
 
 
 def test_one_track_is_no_tracks() -> None:
-    assert [tracks_in_words(count) for count in (0, 1, 1291)] == [
+    assert [count_noun(count, "track") for count in (0, 1, 1291)] == [
         *("0 tracks", "1 track", "1,291 tracks")
     ]
