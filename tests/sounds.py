@@ -314,6 +314,15 @@ def add_empty_ogg_packet(path: Path, source: Path) -> Path:
     return path
 
 
+def set_pre_skip(path: Path, source: Path, samples: int) -> Path:
+    """An Opus file whose decoder is to drop so many samples at 48 kHz first (RFC 7845)."""
+    head, *pages = ogg_pages(source)
+    at = head.index(b"OpusHead") + 10
+    head = head[:at] + struct.pack("<H", samples) + head[at + 2 :]
+    path.write_bytes(b"".join([_seal(head, 0), *pages]))
+    return path
+
+
 def _seal(page: bytes, number: int) -> bytes:
     """An Ogg page with its number and its checksum (RFC 3533, section 6)."""
     page = page[:18] + struct.pack("<II", number, 0) + page[26:]

@@ -305,7 +305,9 @@ def _scan_packets(
     # Time stamps that jump (chained streams, damage) do not say where a packet's sound belongs.
     if not (gaps > 0).all() or (gaps > longest).any():
         return _Scan(None, payload, None)
-    duration = (int(pts[-1] - pts[0]) + last) * time_base
+    # What has a negative time is there for the decoder alone, and is skipped: Opus' pre-skip.
+    start = int(pts[0]) if pts[-1] <= 0 else max(int(pts[0]), 0)
+    duration = (int(pts[-1]) - start + last) * time_base
     # Rounded ones (Matroska and ASF count milliseconds) do not say which sample it begins with,
     # unless all packets last the same whole number of ticks.
     samples_per_tick = time_base * rate

@@ -128,6 +128,13 @@ def test_an_empty_packet_does_not_end_an_ogg_file(tmp_path: Path) -> None:
     assert likeness(windows, 1, sounds.music(8), 44_100) > 0.9
 
 
+def test_samples_that_opus_skips_are_not_in_the_duration(tmp_path: Path) -> None:
+    whole = sounds.write_audio(tmp_path / "whole.opus", sounds.music(8))
+    path = sounds.set_pre_skip(tmp_path / "skip.opus", whole, 48_000)
+    assert read_facts(whole).duration_s == pytest.approx(8, abs=0.03)
+    assert read_facts(path).duration_s == pytest.approx(7, abs=0.03)
+
+
 def test_lost_pages_leave_what_lies_between_them(tmp_path: Path) -> None:
     """So many that no window is whole: it is not for that reason silent."""
     whole = sounds.write_audio(tmp_path / "whole.opus", sounds.music(24), bit_rate=24_000)
