@@ -102,7 +102,9 @@ def _state(catalog: Path) -> tuple[object, ...]:
     status = run("status", "--catalog", catalog, "--json")
     counts = json.loads(status.out) if status.status == 0 else {}
     kept = ("present", "missing", "removed", "failed", "model", "vectors")
-    return (verified.status, *(counts.get(key) for key in kept))
+    classifier = catalog.with_suffix(".genres")
+    trained = classifier.read_bytes() if classifier.exists() else b""
+    return (verified.status, trained, *(counts.get(key) for key in kept))
 
 
 def _line(result: Result, folder: Path) -> str:
