@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.catalog.reader import Catalog, StoredModel
+from indexer.catalog.reader import Catalog
 from indexer.errors import IndexFileError
 from indexer.vectors.base import Stamp, VectorIndex
 from indexer.vectors.index_file import remove_drafts
@@ -22,6 +22,8 @@ from indexer.vectors.index_file import remove_drafts
 if TYPE_CHECKING:
     import os
     from pathlib import Path
+
+    from indexer.catalog.records import StoredModel
 
 log = logging.getLogger(__name__)
 

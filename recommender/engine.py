@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from indexer.analysis.sandbox import Limits
     from indexer.analysis.track_analysis import TrackAnalysis
-    from indexer.catalog.reader import StoredModel, Track
+    from indexer.catalog.records import StoredModel, Track
     from indexer.library import Library
     from indexer.vectors.base import VectorIndex
     from recommender.retrieval.answers import Answer, Explain, MatchingWindows

@@ -15,7 +15,8 @@ from indexer.catalog.status import TrackStatus
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Catalog, StoredModel
+    from indexer.catalog.reader import Catalog
+    from indexer.catalog.records import StoredModel
 
 
 _STATUSES = frozenset(TrackStatus)

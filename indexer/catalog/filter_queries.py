@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import ColumnElement
 
-    from indexer.catalog.reader import Catalog, StoredModel
+    from indexer.catalog.reader import Catalog
+    from indexer.catalog.records import StoredModel
 
 Range: TypeAlias = tuple[float | None, float | None]
 

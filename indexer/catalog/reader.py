@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -42,6 +41,7 @@ from indexer.catalog.connection import create as create_catalog
 from indexer.catalog.digests import is_intact, malformed_row, require_intact
 from indexer.catalog.integrity import damage, require_whole_pages
 from indexer.catalog.lock import WriterLock
+from indexer.catalog.records import Changes, Failure, StoredModel, Track
 from indexer.catalog.schema import (
     CatalogRow,
     EmbeddingRow,
@@ -76,79 +76,6 @@ CHECKED_BYTES = 8 << 20
 """Catalogs up to this size are checked whole whenever they are opened; it takes up to 0.1 s."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A model as the catalog stores it."""
-
-    id: int
-    name: str
-    fingerprint: str
-    dim: int
-    tag_names: tuple[str, ...]
-    windows: int
-
-
-@dataclass(frozen=True)
-class Track:
-    """A track and its recording, without vectors.
-
-    `artist`, `album_artist` and `genre` are as shown to people; `artists`, `album_artists` and
-    `genres` hold each name by itself. The last six fields are those of
-    `indexer.features.descriptors.Descriptors`.
-    """
-
-    id: int
-    key: str
-    path: bytes
-    status: str
-    title: str | None
-    artist: str | None
-    artists: tuple[str, ...]
-    album: str | None
-    album_artist: str | None
-    album_artists: tuple[str, ...]
-    genre: str | None
-    genres: tuple[str, ...]
-    year: int | None
-    track_number: int | None
-    added_at: float
-    recording_id: int
-    duration_s: float
-    container: str
-    codec: str
-    sample_rate: int
-    channels: int
-    bit_rate: int | None
-    channel: int | None
-    tempo_bpm: float | None
-    tempo_confidence: float
-    musical_key: str | None
-    key_confidence: float
-    loudness_lufs: float | None
-    brightness_hz: float | None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A file that could not be analysed."""
-
-    path: bytes
-    stage: str
-    reason: str
-    message: str
-    tries: int
-    failed_at: float
-
-
-@dataclass(frozen=True)
-class Changes:
-    """Vectors of present tracks that were added, changed or removed since a change number."""
-
-    ids: NDArray[np.int64]
-    vectors: NDArray[np.float32]
-    gone: NDArray[np.int64]
 
 
 class Catalog:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, delete, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from indexer.catalog.reader import BATCH_IDS, StoredModel
+from indexer.catalog.reader import BATCH_IDS
+from indexer.catalog.records import StoredModel
 from indexer.catalog.schema import (
     CatalogRow,
     EmbeddingRow,

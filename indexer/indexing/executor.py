@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from indexer.analysis.pools import AnalysisPool
     from indexer.analysis.sandbox import Job, Sandbox
-    from indexer.catalog.reader import Catalog, StoredModel
+    from indexer.catalog.reader import Catalog
+    from indexer.catalog.records import StoredModel
 
 Analysed: TypeAlias = tuple[SeenFile, Outcome]
 State = TypeVar("State")

@@ -32,7 +32,7 @@ from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from indexer.catalog.reader import StoredModel
+    from indexer.catalog.records import StoredModel
     from indexer.library import Library
     from indexer.models.checkpoint import ModelInfo
 

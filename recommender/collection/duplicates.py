@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from indexer.analysis.pools import Fingerprint
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.engine import Recommender
 
 CANDIDATES = ((1.0, 0.75), (15.0, 0.85), (np.inf, 0.92))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Failure, Track
+    from indexer.catalog.records import Failure, Track
     from recommender.collection.duplicates import Group
     from recommender.engine import Recommender
 

@@ -21,7 +21,7 @@ from recommender.commands.terminal.output import duration, print_json, print_mes
 from recommender.commands.terminal.tables import print_answer, print_table, track_cell
 
 if TYPE_CHECKING:
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.retrieval.ranking import Ranking
     from recommender.retrieval.where import Where
     from recommender.text.search import SearchResult

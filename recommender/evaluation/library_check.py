@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.engine import Recommender
     from recommender.evaluation.robustness import Progress
 

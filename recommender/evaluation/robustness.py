@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.analysis.sandbox import Sandbox
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.engine import Recommender
 
 Progress: TypeAlias = Callable[[str, int, int], None]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.engine import Recommender
     from recommender.genres.classifier import GenreClassifier
 

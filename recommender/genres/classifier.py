@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from indexer.catalog.reader import StoredModel
+    from indexer.catalog.records import StoredModel
 
 Floats: TypeAlias = "NDArray[np.float64]"
 Label: TypeAlias = str | Sequence[str]

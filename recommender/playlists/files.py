@@ -22,7 +22,7 @@ from recommender.retrieval.lookup import display_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
 
 STDOUT = "-"
 """The file name that means standard output to the command line."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.engine import Recommender
     from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.where import Where

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from indexer.catalog.reader import Track
+from indexer.catalog.records import Track
 from indexer.errors import InvalidOption
 from indexer.vectors.unit_vectors import unit_rows
 from recommender.playlists.history import PlayHistory

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from indexer.features.descriptors import Descriptors
     from recommender.engine import Recommender
     from recommender.plots.signal_analysis import SignalAnalysis

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.audio.container import AudioFacts
-    from indexer.catalog.reader import StoredModel
+    from indexer.catalog.records import StoredModel
     from indexer.models.registry import Model
 
 LONGEST_S = 600.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.analysis.window_embeddings import WindowEmbeddings
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from indexer.features.descriptors import Descriptors
     from recommender.retrieval.seeds import QueryProfile, Seed
     from recommender.retrieval.snapshot import Snapshot

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Catalog, StoredModel
+    from indexer.catalog.reader import Catalog
+    from indexer.catalog.records import StoredModel
     from indexer.vectors.base import Subset, VectorIndex
 
 COMPILED = 16

@@ -14,7 +14,8 @@ from indexer.filesystem import display_path, resolve_path
 from recommender.retrieval.names import fold
 
 if TYPE_CHECKING:
-    from indexer.catalog.reader import Catalog, Track
+    from indexer.catalog.reader import Catalog
+    from indexer.catalog.records import Track
 
 TrackOrFile: TypeAlias = "SupportsIndex | str | bytes | os.PathLike[str]"
 """What names a track or a file: an id, key, words or path."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
 
 _LETTERS = str.maketrans(
     {

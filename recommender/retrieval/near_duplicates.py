@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
 
 SAME_COSINE = 0.985
 """Two tracks at least this close ..."""

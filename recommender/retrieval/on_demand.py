@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from indexer.analysis.pools import AnalysisPool
     from indexer.analysis.sandbox import Limits
     from indexer.analysis.track_analysis import TrackAnalysis
-    from indexer.catalog.reader import StoredModel
+    from indexer.catalog.records import StoredModel
     from recommender.retrieval.answers import MatchingWindows
 
 

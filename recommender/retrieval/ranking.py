@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.retrieval.seeds import Seed
 
 FOLDED_TOGETHER = 2_000

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.retrieval.answers import Explanation
     from recommender.retrieval.filters import Selection
     from recommender.retrieval.seeds import QueryProfile, Seed

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from indexer.analysis.track_analysis import TrackAnalysis
-    from indexer.catalog.reader import Catalog, Track
+    from indexer.catalog.reader import Catalog
+    from indexer.catalog.records import Track
     from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.snapshot import Snapshot
 

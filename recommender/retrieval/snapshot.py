@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Catalog, StoredModel
+    from indexer.catalog.reader import Catalog
+    from indexer.catalog.records import StoredModel
     from indexer.library import Library
     from indexer.vectors.base import VectorIndex
     from recommender.retrieval.filters import CompiledFilters, Selection

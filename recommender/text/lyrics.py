@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.analysis.sandbox import Sandbox
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.text.text_embedding import TextModel
 
 log = logging.getLogger(__name__)

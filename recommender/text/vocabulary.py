@@ -57,7 +57,7 @@ class Word:
     years : first and last year, or None
         None at either end leaves it open.
     measure : str or None
-        A field of `indexer.catalog.reader.Track`, e.g. "tempo_bpm".
+        A field of `indexer.catalog.records.Track`, e.g. "tempo_bpm".
     target : str or float
         "high", "low", or the value the measure should be near.
     by : str

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from evaluation.embeddings import Arrays
     from numpy.typing import NDArray
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
 
 RATE, WINDOW_SAMPLES = 16_000, 48_000
 N_FFT, HOP = 2048, 1024

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from indexer.analysis.sandbox import Sandbox
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.collection.duplicates import Duplicates, Evidence
     from recommender.evaluation.degradations import Sound
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evaluation.embeddings import Cache, Excerpts, Report
     from evaluation.labels import Labels
     from evaluation.tables import Table
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
     from recommender.evaluation.metrics import Similarity
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from indexer.catalog.reader import Track
+    from indexer.catalog.records import Track
 
 KINDS = ("genre", "artist", "album", "group")
 """Labels in the order of the report; `group` is any other column of what belongs together."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from indexer.analysis.pools import AnalysisPool
-    from indexer.catalog.reader import Failure
+    from indexer.catalog.records import Failure
 
 REASONS = {
     "zero.mp3": "not audio",

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from indexer.catalog.reader import StoredModel
+    from indexer.catalog.records import StoredModel
 
 FileMaker = Callable[..., SeenFile]
 DIM = 4

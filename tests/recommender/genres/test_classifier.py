@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer.catalog.reader import StoredModel
+from indexer.catalog.records import StoredModel
 from indexer.errors import BadLabels, BadVector, ModelMismatch, NoClassifier
 from recommender.genres import GenreClassifier
 from recommender.genres.classifier import artist_folds, encode, log_loss, read_file, sample_evenly

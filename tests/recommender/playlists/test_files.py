@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from indexer.catalog.reader import Track
+from indexer.catalog.records import Track
 from indexer.errors import InvalidOption
 from recommender.playlists import files
 

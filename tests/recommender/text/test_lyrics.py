@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from indexer.analysis.pools import tags_pool
 from indexer.analysis.sandbox import Sandbox
-from indexer.catalog.reader import Track
+from indexer.catalog.records import Track
 from indexer.errors import InvalidOption, ModelCorrupt, ModelMissing, QueryError
 from recommender import Recommender
 from recommender.__main__ import cli
