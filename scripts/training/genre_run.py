@@ -107,7 +107,7 @@ def run_genre(
         title=f"{len(songs)} songs of artists left out: {table.accuracy:.0%} right",
     )
     draw_curves(curves, out / "curves.png")
-    report(f"accuracy on artists not heard in training: {table.accuracy:.3f}")
+    report(f"accuracy on artists not in training: {table.accuracy:.3f}")
 
     network, _ = train_network(
         log_mels, numbers, len(names), epochs=epochs, seed=seed, device=device, report=report
