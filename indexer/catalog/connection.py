@@ -108,7 +108,7 @@ def create(path: Path) -> None:
     engine = create_engine("sqlite://", poolclass=StaticPool)
     _begin_explicitly(engine)
     with engine.connect() as connection:
-        memory: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+        memory: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # typed for any driver
         memory.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         _migrate(connection)
         add_digest_triggers(memory)
