@@ -99,16 +99,15 @@ def analyse_unless_known(
 
 def _open(path: bytes, model: Model) -> AbstractContextManager[TrackReader]:
     front_end = model.info.front_end
-    return open_track(
-        path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
-    )
+    window_s = front_end.window_samples / front_end.sample_rate
+    return open_track(path, sample_rates=(front_end.sample_rate,), window_s=window_s)
 
 
 def _analyse_track(path: bytes, track: TrackReader, model: Model, windows: int) -> TrackAnalysis:
     name, rate = display_path(path), model.info.front_end.sample_rate
     measured: list[Measures] = []
     embedded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-    for waveforms in _waveform_batches(track, windows):
+    for waveforms in _waveform_batches(track, windows, rate):
         with translate_errors(name, stage="descriptors"):
             measured.append(measure(waveforms, sample_rate=rate))
         with translate_errors(name, stage="network"):
@@ -138,10 +137,10 @@ def _pool(
     return pooled.astype(np.float16), activations.astype(np.float16)
 
 
-def _waveform_batches(track: TrackReader, windows: int) -> Iterator[NDArray[np.float32]]:
+def _waveform_batches(track: TrackReader, windows: int, rate: int) -> Iterator[NDArray[np.float32]]:
     """Waveforms to embed, (windows, samples) at a time, so that one batch is held at most."""
     if windows != ALL_WINDOWS:
-        yield track.windows(windows).waveforms
+        yield track.windows(windows).waveforms[rate]
         return
-    for _start, waveform in track.stream():
-        yield waveform[np.newaxis]
+    for _start, waveforms in track.stream():
+        yield waveforms[rate][np.newaxis]

@@ -42,15 +42,14 @@ def embed_windows(path: bytes, model: Model, *, windows: int) -> WindowEmbedding
         The file has no usable sound; its class and stage say why.
     """
     front_end = model.info.front_end
-    with open_track(
-        path, sample_rate=front_end.sample_rate, window_samples=front_end.window_samples
-    ) as track:
+    rate = front_end.sample_rate
+    length_s = front_end.window_samples / rate
+    with open_track(path, sample_rates=(rate,), window_s=length_s) as track:
         found = track.windows(windows)
-    embeddings, activations = model.embed_windows(found.waveforms)
+    embeddings, activations = model.embed_windows(found.waveforms[rate])
     # Each pooled by itself, so that it lies where the vectors of whole tracks lie.
     vectors = [
         model.pool(embeddings[row : row + 1], activations[row : row + 1])[0]
         for row in range(len(embeddings))
     ]
-    length_s = front_end.window_samples / front_end.sample_rate
     return WindowEmbeddings(found.starts_s, np.stack(vectors), length_s)

@@ -1,8 +1,9 @@
 """Windows of sound: where they lie in a track, and how each is cut from it.
 
 Windows lie between the first and the last sound of a track, where a sound is a sample above
-`SILENCE` in the mean of the channels. Each is decoded and resampled alone, with a margin on both
-sides, and equals the same stretch of the whole track decoded and resampled at once.
+`SILENCE` in the mean of the channels. Each is decoded alone, with a margin on both sides, and
+resampled once to each rate asked for; it equals the same stretch of the whole track decoded and
+resampled at once.
 
 Damage: packets that do not decode are stepped over, as players do, and leave zeros in their place;
 a window that lacks more than `MAX_MISSING` of its samples is not used. Where that leaves none, what
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
 
 from indexer.audio.decoding import ForwardOnly, ForwardReader, make_reader
 from indexer.audio.error_translation import translate_errors
@@ -26,10 +28,11 @@ from indexer.errors import AnalysisError, Corrupt, NotFinite, Silent, TooShort
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from indexer.audio.container import AudioFacts, OpenFile
     from indexer.audio.decoding import Mono
+
+Waveforms = dict[int, NDArray[np.float32]]
+"""Sound by sample rate: of one window (samples,), or of several (windows, samples)."""
 
 # Less sound than this says too little, however often it is repeated to fill a window.
 MIN_SECONDS = 1.0
@@ -52,61 +55,64 @@ class Windows:
     ----------
     facts : AudioFacts
         Of the file.
-    waveforms : ndarray, float32 (windows, window_samples)
-        Mono, in the order of the track.
+    waveforms : dict of int to ndarray, float32 (windows, samples)
+        By sample rate: mono, in the order of the track.
     starts_s : ndarray, float64 (windows,)
         Where each begins, in seconds from the first sample.
     """
 
     facts: AudioFacts
-    waveforms: NDArray[np.float32]
+    waveforms: Waveforms
     starts_s: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Times at which a sample of the file and one of the resampled sound coincide.
+    """Times at which samples of the file and of the sound at all other rates coincide.
 
     A window that begins on the grid is made of the very samples that resampling the whole track
-    would give. At 44.1 kHz the grid has a step of 441 samples (10 ms) for 160 at 16 kHz.
+    would give. At 44.1 kHz the grid has a step of 441 samples (10 ms) for 160 at 16 kHz and 320 at
+    32 kHz.
 
     Attributes
     ----------
-    rate_in, rate_out : int
-        Sample rates of the file and of the resampled sound, in Hz.
+    rate_in : int
+        Sample rate of the file, in Hz.
+    rates_out : tuple of int
+        Sample rates of the resampled sound, in Hz.
     """
 
     rate_in: int
-    rate_out: int
+    rates_out: tuple[int, ...]
 
     @property
-    def step_in(self) -> int:
+    def step(self) -> int:
         """Distance of two such times in samples of the file."""
-        return self.rate_in // math.gcd(self.rate_in, self.rate_out)
-
-    @property
-    def step_out(self) -> int:
-        """Distance of two such times in samples of the resampled sound."""
-        return self.rate_out // math.gcd(self.rate_in, self.rate_out)
+        return math.lcm(*(self.rate_in // math.gcd(self.rate_in, rate) for rate in self.rates_out))
 
     def floor(self, sample: float) -> int:
         """The last sample of the file on the grid at or before a sample of it."""
-        return int(sample // self.step_in) * self.step_in
+        return int(sample // self.step) * self.step
 
-    def inside(self, samples_out: int) -> int:
-        """Number of samples of the file that make `samples_out` resampled ones, rounded up."""
-        return -(-samples_out * self.rate_in // self.rate_out)
+    def to_out(self, samples: int, rate: int) -> int:
+        """Number of samples at a rate that so many of the file make, rounded down."""
+        return samples * rate // self.rate_in
+
+    def to_in(self, samples: int, rate: int) -> int:
+        """Number of samples of the file that make so many at a rate, rounded up."""
+        return -(-samples * self.rate_in // rate)
 
 
 class TrackReader:
     """An open track, from which windows are read; made by `open_track`."""
 
-    def __init__(self, file: OpenFile, grid: Grid, window_samples: int) -> None:
+    def __init__(self, file: OpenFile, grid: Grid, window_s: float) -> None:
         self._file = file
         self._name = file.name
         self._grid = grid
-        self._window_out = window_samples
-        self._window = grid.inside(window_samples)
+        self._window_out = {rate: round(window_s * rate) for rate in grid.rates_out}
+        # All rates' windows lie in so many samples of the file.
+        self._window = max(grid.to_in(samples, rate) for rate, samples in self._window_out.items())
         self._step = max(self._window, file.facts.sample_rate)
         self._reader = make_reader(file)
         self._decoded: int | None = None
@@ -156,14 +162,15 @@ class TrackReader:
                     if not self._leave_mean():
                         return windows
 
-    def stream(self) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    def stream(self) -> Iterator[tuple[float, Waveforms]]:
         """All windows from the first sound on, one after the other, silent ones left out.
 
         Yields
         ------
         start_s : float
             Where the window begins, in seconds.
-        waveform : ndarray, float32 (window_samples,)
+        waveforms : dict of int to ndarray, float32 (samples,)
+            The window by sample rate.
 
         Raises
         ------
@@ -176,8 +183,8 @@ class TrackReader:
             done = 0
             while True:
                 try:
-                    for start, waveform in self._all_windows(done):
-                        yield start / self._file.facts.sample_rate, waveform
+                    for start, waveforms in self._all_windows(done):
+                        yield start / self._file.facts.sample_rate, waveforms
                         done = start + self._window
                 except ForwardOnly:
                     self._decode_forward()
@@ -201,13 +208,16 @@ class TrackReader:
     def _windows(self, count: int) -> Windows:
         first, last = self._sound_range()
         if last - first < self._window:
-            starts, waveforms = [first], [self._repeat(first, last)]
+            starts, windows = [first], [self._repeat(first, last)]
         else:
-            starts, waveforms = self._choose(self._spread_starts(first, last, count))
+            starts, windows = self._choose(self._spread_starts(first, last, count))
         facts = self.facts
-        return Windows(facts, np.stack(waveforms), np.array(starts) / facts.sample_rate)
+        waveforms = {
+            rate: np.stack([window[rate] for window in windows]) for rate in self._grid.rates_out
+        }
+        return Windows(facts, waveforms, np.array(starts) / facts.sample_rate)
 
-    def _all_windows(self, after: int) -> Iterator[tuple[int, Mono]]:
+    def _all_windows(self, after: int) -> Iterator[tuple[int, Waveforms]]:
         first, last = self._sound_range()
         if last - first < self._window:
             yield first, self._repeat(first, last)
@@ -288,10 +298,10 @@ class TrackReader:
         middles = [first + (number + 0.5) * part for number in range(count)]
         return [max(first, self._grid.floor(middle - self._window / 2)) for middle in middles]
 
-    def _choose(self, wanted: Sequence[int]) -> tuple[list[int], list[Mono]]:
-        starts, waveforms = self._read_sounding(wanted)
+    def _choose(self, wanted: Sequence[int]) -> tuple[list[int], list[Waveforms]]:
+        starts, windows = self._read_sounding(wanted)
         if 2 * len(starts) >= len(wanted):
-            return starts, waveforms
+            return starts, windows
         first, last, _ = self._decode_through()
         candidates = [
             start for start, _ in self._consecutive_windows(self._grid.floor(first), last)
@@ -301,25 +311,25 @@ class TrackReader:
         count = min(len(wanted), len(candidates))
         # The middles of `count` equal parts of the list.
         middles = [(2 * part + 1) * len(candidates) // (2 * count) for part in range(count)]
-        starts, waveforms = self._read_sounding([candidates[middle] for middle in middles])
+        starts, windows = self._read_sounding([candidates[middle] for middle in middles])
         if not starts:
             raise self._no_window()
-        return starts, waveforms
+        return starts, windows
 
-    def _read_sounding(self, wanted: Sequence[int]) -> tuple[list[int], list[Mono]]:
+    def _read_sounding(self, wanted: Sequence[int]) -> tuple[list[int], list[Waveforms]]:
         found = [(start, self._window_at(start)) for start in wanted]
-        sounding = [(at, sound) for at, sound in found if sound is not None and _is_sounding(sound)]
-        return [at for at, _ in sounding], [sound for _, sound in sounding]
+        sounding = [(at, window) for at, window in found if window and _is_sounding(window)]
+        return [at for at, _ in sounding], [window for _, window in sounding]
 
-    def _window_at(self, start: int) -> Mono | None:
+    def _window_at(self, start: int) -> Waveforms | None:
         """Window that begins at a sample on the grid; None if too much of it is missing."""
         low, high = self._add_margin(start, start + self._window)
         piece, decoded = self._reader.read(low, high)
         if high - low - decoded > MAX_MISSING * self._window:
             return None
-        return self._resample(piece, start - low, self._window_out)
+        return self._resample(piece, start - low)
 
-    def _consecutive_windows(self, first: int, last: int) -> Iterator[tuple[int, Mono]]:
+    def _consecutive_windows(self, first: int, last: int) -> Iterator[tuple[int, Waveforms]]:
         """All windows that sound between two samples, the first of them on the grid."""
         margin = self._add_margin(first, first)[1] - first
         low = max(0, first - margin)
@@ -330,38 +340,49 @@ class TrackReader:
             lost, missing = missing, len(piece) - decoded
             held = np.concatenate([held, piece])
             if max(lost, missing) <= MAX_MISSING * self._window:
-                waveform = self._resample(held, start - low, self._window_out)
-                if _is_sounding(waveform):
-                    yield start, waveform
+                window = self._resample(held, start - low)
+                if _is_sounding(window):
+                    yield start, window
             keep = start + self._window - margin
             held, low = held[max(0, keep - low) :], max(low, keep)
 
     def _add_margin(self, low: int, high: int) -> tuple[int, int]:
-        steps = math.ceil(_MARGIN_S * self._grid.rate_in / self._grid.step_in)
-        margin = steps * self._grid.step_in
+        steps = math.ceil(_MARGIN_S * self._grid.rate_in / self._grid.step)
+        margin = steps * self._grid.step
         return max(0, low - margin), high + margin
 
-    def _resample(self, piece: Mono, skip: int, samples: int) -> Mono:
-        grid = self._grid
-        if grid.rate_in != grid.rate_out:
-            with translate_errors(self._name, stage="resample"):
-                piece = soxr.resample(piece, grid.rate_in, grid.rate_out, quality="HQ")
-        offset = skip // grid.step_in * grid.step_out
-        waveform = np.zeros(samples, np.float32)
-        part = piece[offset : offset + samples]
-        waveform[: len(part)] = part
-        return waveform
+    def _resample(self, piece: Mono, skip: int) -> Waveforms:
+        """The window that begins `skip` samples into a piece, where both are on the grid."""
+        waveforms = {}
+        for rate, samples in self._window_out.items():
+            resampled = self._resample_to(rate, piece)
+            offset = self._grid.to_out(skip, rate)
+            waveforms[rate] = np.zeros(samples, np.float32)
+            part = resampled[offset : offset + samples]
+            waveforms[rate][: len(part)] = part
+        return waveforms
 
-    def _repeat(self, first: int, last: int) -> Mono:
+    def _resample_to(self, rate: int, piece: Mono) -> Mono:
+        if rate == self._grid.rate_in:
+            return piece
+        with translate_errors(self._name, stage="resample"):
+            resampled: Mono = soxr.resample(piece, self._grid.rate_in, rate, quality="HQ")
+        return resampled
+
+    def _repeat(self, first: int, last: int) -> Waveforms:
         low, high = self._add_margin(first, last)
         piece, decoded = self._reader.read(low, high)
         if (last - first) - decoded > MAX_MISSING * (last - first):
             self._require_gapless()
             raise self._undecodable()
-        samples = (last - first) * self._grid.rate_out // self._grid.rate_in
-        if not _is_sounding(piece[first - low : last - low]):
+        if not _is_sound(piece[first - low : last - low]):
             raise self._silent()
-        return np.resize(self._resample(piece, first - low, samples), self._window_out)
+        waveforms = {}
+        for rate, samples in self._window_out.items():
+            offset = self._grid.to_out(first - low, rate)
+            sound = self._resample_to(rate, piece)[offset:]
+            waveforms[rate] = np.resize(sound[: self._grid.to_out(last - first, rate)], samples)
+        return waveforms
 
     def _too_short(self, samples: int) -> TooShort:
         # Rounded down, so that a sample less than a second is not shown as one.
@@ -405,8 +426,13 @@ def _loud_range(piece: Mono) -> tuple[int, int] | None:
     return (int(loud[0]), int(loud[-1])) if len(loud) else None
 
 
-def _is_sounding(waveform: Mono) -> bool:
-    """Whether a window has sound in at least a tenth of its thirty parts.
+def _is_sounding(window: Waveforms) -> bool:
+    """Whether a window sounds at its lowest rate, whatever other rates it is asked for at."""
+    return _is_sound(window[min(window)])
+
+
+def _is_sound(waveform: Mono) -> bool:
+    """Whether there is sound in at least a tenth of the thirty parts of a waveform.
 
     One sample is not enough: a resampler rings into the silence next to a sound. A constant is no
     sound, however far it lies from zero.

@@ -61,14 +61,14 @@ def file_fingerprint(path: bytes) -> NDArray[np.float16]:
     """
     pieces: list[NDArray[np.float32]] = []
     length = end = 0
-    with open_track(path, sample_rate=SAMPLE_RATE, window_samples=SAMPLE_RATE) as track:
-        for start_s, waveform in track.stream():
+    with open_track(path, sample_rates=(SAMPLE_RATE,), window_s=1.0) as track:
+        for start_s, waveforms in track.stream():
             at = round(start_s * SAMPLE_RATE)
             # The stream leaves silence out; a short one keeps its time in the fingerprint.
             gap = np.zeros(min(max(0, at - end), round(LONGEST_S * SAMPLE_RATE)), np.float32)
-            pieces += [gap, waveform]
-            length += len(waveform)
-            end = at + len(waveform)
+            pieces += [gap, waveforms[SAMPLE_RATE]]
+            length += SAMPLE_RATE
+            end = at + SAMPLE_RATE
             if length >= LONGEST_S * SAMPLE_RATE:
                 break
     return fingerprint(np.concatenate(pieces))

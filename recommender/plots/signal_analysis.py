@@ -113,12 +113,12 @@ def analyse_signal(
     rate = model.info.front_end.sample_rate
     # Pieces of one second: windows can begin at any of them, and at most one is lost at the
     # end. A second is a whole number of samples at any rate.
-    with open_track(path, sample_rate=rate, window_samples=rate) as track:
+    with open_track(path, sample_rates=(rate,), window_s=1.0) as track:
         pieces: list[tuple[float, NDArray[np.float32]]] = []
-        for start_s, piece in track.stream():
+        for start_s, waveforms in track.stream():
             if pieces and start_s - pieces[0][0] > longest_s - 0.5:
                 break
-            pieces.append((start_s, piece))
+            pieces.append((start_s, waveforms[rate]))
     return _analyse_pieces(
         path,
         track.facts,

@@ -17,7 +17,7 @@ from evaluation.embeddings import one_thread
 from evaluation.tables import Figure, Table
 from indexer.audio.container import open_file
 from indexer.audio.decoding import make_reader
-from indexer.audio.reading import SAMPLE_RATE, WINDOW_SAMPLES, read_windows
+from indexer.audio.reading import SAMPLE_RATE, WINDOW_S, read_windows
 from indexer.audio.windows import Windows
 from indexer.errors import QueryError
 from indexer.features.descriptors import Descriptors, describe, measure
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Sound = NDArray[np.float32]
 
 TOLERANCE = 0.04
+WINDOW_SAMPLES = round(WINDOW_S * SAMPLE_RATE)
 CLICKS_BPM = range(40, 221, 5)
 CLICKS_S = 36
 SEMITONES = (-3, 2, 5)
@@ -136,7 +137,7 @@ def _windows(path: bytes) -> Sound:
     found = read_windows(path)
     if not isinstance(found, Windows):
         raise TypeError(f"{path!r} was skipped")
-    return found.waveforms
+    return found.waveforms[SAMPLE_RATE]
 
 
 def _click_track(bpm: float, *, seed: int) -> Piece:

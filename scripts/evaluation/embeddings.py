@@ -62,12 +62,12 @@ class Excerpts:
         ------
         AnalysisError
         """
-        samples = window_samples if self.stretches is None else STRETCH_S * rate
-        with open_track(os.fsencode(path), sample_rate=rate, window_samples=samples) as track:
+        window_s = window_samples / rate if self.stretches is None else STRETCH_S
+        with open_track(os.fsencode(path), sample_rates=(rate,), window_s=window_s) as track:
             if self.stretches is None:
-                return track.windows(self.windows).waveforms
-            whole = track.windows(self.stretches).waveforms
-        fit = samples // window_samples
+                return track.windows(self.windows).waveforms[rate]
+            whole = track.windows(self.stretches).waveforms[rate]
+        fit = STRETCH_S * rate // window_samples
         return whole[:, : fit * window_samples].reshape(-1, window_samples)
 
 

@@ -145,10 +145,8 @@ def sound_file(folder: Path, number: int) -> Path:
 
 def _decode(track: Track, at_most: int, report: Callable[[str], None]) -> NDArray[np.float32]:
     try:
-        with open_track(
-            os.fsencode(track.path), sample_rate=RATE, window_samples=PIECE_SAMPLES
-        ) as opened:
-            return opened.windows(pieces_wanted(track, at_most=at_most)).waveforms
+        with open_track(os.fsencode(track.path), sample_rates=(RATE,), window_s=PIECE_S) as opened:
+            return opened.windows(pieces_wanted(track, at_most=at_most)).waveforms[RATE]
     except AnalysisError as error:
         report(f"{track.path.name} is left out: {error}")
         return np.empty((0, PIECE_SAMPLES), np.float32)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from indexer.audio.reading import open_track
+from indexer.audio.reading import SAMPLE_RATE, open_track
 from indexer.errors import AnalysisError
 from indexer.features.melspectrogram import FrontEnd, log_mel
 from recommender.genres.classifier import artist_folds, encode
@@ -38,7 +38,7 @@ def hear(
     for song in songs:
         try:
             with open_track(os.fsencode(song.path)) as track:
-                sound = track.windows(windows).waveforms
+                sound = track.windows(windows).waveforms[SAMPLE_RATE]
         except AnalysisError as error:
             report(f"{song.path.name} is left out: {error}")
             continue

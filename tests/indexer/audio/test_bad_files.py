@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def read(path: Path | bytes, *, count: int = 12) -> Windows:
     windows = read_windows(path, count=count)
-    assert np.isfinite(windows.waveforms).all()
+    assert np.isfinite(windows.waveforms[16_000]).all()
     return windows
 
 
@@ -151,7 +151,7 @@ def test_samples_that_are_not_finite(tmp_path: Path, value: float) -> None:
     """Some are as good as damage, many refuse the file; nothing warns of an overflow."""
     whole = read(sounds.write_float_wav(tmp_path / "whole.wav", sounds.music(3.5)))
     one = read(sounds.not_finite(tmp_path / "one.wav", value=value, seconds=3.5))
-    assert np.mean(one.waveforms != whole.waveforms) < 0.1
+    assert np.mean(one.waveforms[16_000] != whole.waveforms[16_000]) < 0.1
     path = sounds.not_finite(tmp_path / "many.wav", value=value, every=2, seconds=3.5)
     assert isinstance(refusal(path), NotFinite)
 
@@ -183,7 +183,7 @@ def test_a_decoder_that_wants_more_memory_than_there_is(tmp_path: Path) -> None:
         "read_windows(sys.argv[1], count=1)\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 26, resource.RLIM_INFINITY))\n"
         "try:\n"
-        "    read_windows(sys.argv[1], window_samples=16_000 * 600)\n"
+        "    read_windows(sys.argv[1], window_s=600)\n"
         "except AnalysisError as error:\n"
         "    print(error.reason)\n"
         "else:\n"
@@ -208,7 +208,7 @@ def test_odd_names(tmp_path: Path, name: bytes) -> None:
     source = sounds.write_audio(tmp_path / "source.wav", sounds.music(4))
     path = sounds.copy_as(source, tmp_path, name)
     expected = read(source)
-    assert read(path).waveforms.tobytes() == expected.waveforms.tobytes()
+    assert read(path).waveforms[16_000].tobytes() == expected.waveforms[16_000].tobytes()
     assert read_facts(os.fsdecode(path)) == expected.facts
     sounds.empty_file(tmp_path / "empty.wav")
     empty = sounds.copy_as(tmp_path / "empty.wav", tmp_path, b"empty " + name)

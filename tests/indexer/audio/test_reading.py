@@ -33,11 +33,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def stream(path: Path) -> list[tuple[float, np.ndarray]]:
     with open_track(path) as track:
-        return list(track.stream())
+        return [(start, waveforms[16_000]) for start, waveforms in track.stream()]
 
 
-def decoded_whole(path: Path) -> np.ndarray:
-    """All of a file at 16 kHz, decoded from its beginning and resampled at once."""
+def decoded_whole(path: Path, *, rate: int = 16_000) -> np.ndarray:
+    """All of a file at a rate, decoded from its beginning and resampled at once."""
     with open_file(path) as file:
         samples = make_reader(file)
         pieces, at = [], 0
@@ -48,16 +48,16 @@ def decoded_whole(path: Path) -> np.ndarray:
             if decoded < len(piece) and (samples.length is None or at >= samples.length):
                 break
         whole = np.concatenate(pieces)[: samples.length]
-        return soxr.resample(whole, samples.rate, 16_000, quality="HQ")
+        return soxr.resample(whole, samples.rate, rate, quality="HQ")
 
 
-def largest_error(windows: Windows, whole: np.ndarray) -> float:
+def largest_error(windows: Windows, whole: np.ndarray, *, rate: int = 16_000) -> float:
     """RMS of the difference, relative to the sound's, of the worst window."""
     worst = 0.0
-    for start, waveform in zip(windows.starts_s, windows.waveforms, strict=True):
-        at = round(start * 16_000)
-        expected = np.zeros(48_000)
-        expected[: len(whole[at : at + 48_000])] = whole[at : at + 48_000]
+    for start, waveform in zip(windows.starts_s, windows.waveforms[rate], strict=True):
+        at = round(start * rate)
+        expected = np.zeros(3 * rate)
+        expected[: len(whole[at : at + 3 * rate])] = whole[at : at + 3 * rate]
         error = np.sqrt(np.mean((waveform - expected) ** 2) / np.mean(expected**2))
         worst = max(worst, float(error))
     return worst
@@ -68,8 +68,8 @@ def test_a_window_reached_by_seeking_is_the_same_as_in_a_whole_decode(
     library: dict[str, Path], suffix: str
 ) -> None:
     windows = read_windows(library[suffix], count=4)
-    assert windows.waveforms.shape == (4, 48_000)
-    assert windows.waveforms.dtype == np.float32
+    assert windows.waveforms[16_000].shape == (4, 48_000)
+    assert windows.waveforms[16_000].dtype == np.float32
     assert largest_error(windows, decoded_whole(library[suffix])) < 1e-3
 
 
@@ -82,6 +82,37 @@ def test_decoding_is_right_by_ffmpegs_own_account(library: dict[str, Path], suff
         rate = context.sample_rate
     expected = soxr.resample(np.concatenate(pieces), rate, 16_000, quality="HQ")
     assert largest_error(read_windows(library[suffix], count=4), expected) < 1e-3
+
+
+@pytest.mark.parametrize("sample_rate", [11_025, 22_050, 32_000, 44_100, 48_000])
+def test_windows_at_two_rates_are_the_same_sound(tmp_path: Path, sample_rate: int) -> None:
+    waveform = sounds.music(20, sample_rate=sample_rate)
+    path = sounds.write_audio(tmp_path / "a.flac", waveform, sample_rate=sample_rate)
+    with open_track(path, sample_rates=(16_000, 32_000)) as track:
+        windows = track.windows(4)
+        streamed = list(track.stream())
+    assert (
+        windows.waveforms[16_000].tobytes()
+        == read_windows(path, count=4).waveforms[16_000].tobytes()
+    )
+    assert windows.waveforms[32_000].shape == (4, 96_000)
+    whole = decoded_whole(path, rate=32_000)
+    assert largest_error(windows, whole, rate=32_000) < 1e-3
+    for (start, waveforms), (single, alone) in zip(streamed, stream(path), strict=True):
+        assert start == single
+        np.testing.assert_array_equal(waveforms[16_000], alone)
+        at = round(start * 32_000)
+        np.testing.assert_allclose(waveforms[32_000], whole[at : at + 96_000], atol=1e-3)
+
+
+def test_less_than_a_window_is_repeated_at_each_rate(tmp_path: Path) -> None:
+    path = sounds.write_audio(tmp_path / "a.flac", sounds.music(2))
+    windows = read_windows(path, sample_rates=(16_000, 32_000))
+    one, other = (windows.waveforms[rate][0] for rate in (16_000, 32_000))
+    assert (len(one), len(other)) == (48_000, 96_000)
+    assert one.tobytes() == read_windows(path).waveforms[16_000].tobytes()
+    halved = soxr.resample(other, 32_000, 16_000, quality="HQ")[1_000:20_000]
+    assert np.corrcoef(one[1_000:20_000], halved)[0, 1] > 0.999
 
 
 def test_noise_of_aac_differs_only_a_little(tmp_path: Path) -> None:
@@ -122,14 +153,14 @@ def test_streaming_gives_all_windows_of_the_track(library: dict[str, Path], suff
     starts = np.array([start for start, _ in pairs])
     np.testing.assert_allclose(np.diff(starts), 3.0, atol=1e-9)
     facts = read_facts(library[suffix])
-    streamed = Windows(facts, np.stack([waveform for _, waveform in pairs]), starts)
+    streamed = Windows(facts, {16_000: np.stack([waveform for _, waveform in pairs])}, starts)
     assert largest_error(streamed, decoded_whole(library[suffix])) < 1e-3
 
 
 @pytest.mark.parametrize("suffix", sounds.SUFFIXES)
 def test_reading_twice_gives_the_same_bits(library: dict[str, Path], suffix: str) -> None:
     first, second = read_windows(library[suffix]), read_windows(library[suffix])
-    assert first.waveforms.tobytes() == second.waveforms.tobytes()
+    assert first.waveforms[16_000].tobytes() == second.waveforms[16_000].tobytes()
     assert first.facts == second.facts
 
 
@@ -201,9 +232,9 @@ def test_any_sample_rate_becomes_16_khz(tmp_path: Path, sample_rate: int) -> Non
     )
     windows = read_windows(path)
     assert windows.facts.sample_rate == sample_rate
-    spectrum = np.abs(np.fft.rfft(windows.waveforms[0] * np.hanning(48_000)))
+    spectrum = np.abs(np.fft.rfft(windows.waveforms[16_000][0] * np.hanning(48_000)))
     assert spectrum.argmax() == 3_000
-    assert np.abs(windows.waveforms[0]).max() == pytest.approx(0.5, abs=0.01)
+    assert np.abs(windows.waveforms[16_000][0]).max() == pytest.approx(0.5, abs=0.01)
     assert largest_error(windows, decoded_whole(path)) < 1e-3
 
 
@@ -215,7 +246,7 @@ def test_channels_are_averaged(tmp_path: Path, channels: int) -> None:
     windows = read_windows(path)
     at = round(windows.starts_s[0] * 16_000)
     expected = waveform[-1, at : at + 48_000] / channels
-    np.testing.assert_allclose(windows.waveforms[0], expected, atol=1e-6)
+    np.testing.assert_allclose(windows.waveforms[16_000][0], expected, atol=1e-6)
     assert windows.facts.channels == channels
 
 
@@ -238,7 +269,7 @@ def test_every_sample_format_has_the_same_scale(
     windows = read_windows(path)
     at = round(windows.starts_s[0] * 16_000)
     expected = waveform.mean(axis=0)[at : at + 48_000]
-    np.testing.assert_allclose(windows.waveforms[0], expected, atol=precision)
+    np.testing.assert_allclose(windows.waveforms[16_000][0], expected, atol=precision)
 
 
 @pytest.mark.parametrize("codec", ["adpcm_ms", "adpcm_ima_wav", "pcm_mulaw"])
@@ -250,7 +281,7 @@ def test_wav_with_a_codec_in_it(tmp_path: Path, codec: str) -> None:
     at = round(windows.starts_s[-2] * 22_050)
     sound = waveform.mean(axis=0)[at : at + 3 * 22_050]
     expected = soxr.resample(sound, 22_050, 16_000, quality="HQ")
-    assert np.corrcoef(windows.waveforms[-2], expected)[0, 1] > 0.97
+    assert np.corrcoef(windows.waveforms[16_000][-2], expected)[0, 1] > 0.97
     assert largest_error(windows, decoded_whole(path)) < 1e-3
 
 
@@ -269,7 +300,7 @@ def test_silence_inside_is_left_out(tmp_path: Path) -> None:
     path = sounds.write_audio(tmp_path / "a.flac", np.concatenate([part, pause, part], axis=1))
     windows = read_windows(path)
     assert len(windows.starts_s) == 8
-    assert np.abs(windows.waveforms).max(axis=1).min() > 0.1
+    assert np.abs(windows.waveforms[16_000]).max(axis=1).min() > 0.1
     assert not ((windows.starts_s > 9.1) & (windows.starts_s < 102)).any()
 
 
@@ -284,10 +315,12 @@ def test_less_than_a_window_is_repeated(tmp_path: Path) -> None:
     waveform = sounds.music(2, sample_rate=16_000)
     path = sounds.write_float_wav(tmp_path / "a.wav", waveform, sample_rate=16_000)
     windows = read_windows(path)
-    assert windows.waveforms.shape == (1, 48_000)
+    assert windows.waveforms[16_000].shape == (1, 48_000)
     length = round(2 * 16_000 - windows.starts_s[0] * 16_000)
     np.testing.assert_allclose(
-        windows.waveforms[0, length:48_000], windows.waveforms[0, : 48_000 - length], atol=1e-6
+        windows.waveforms[16_000][0, length:48_000],
+        windows.waveforms[16_000][0, : 48_000 - length],
+        atol=1e-6,
     )
     assert len(stream(path)) == 1
 

@@ -217,7 +217,7 @@ def test_a_copy_is_the_same_music_altered(song: Path, tmp_path: Path, kind: obje
     assert facts.duration_s == pytest.approx(expected_s, abs=0.15)
     name = kind.name  # type: ignore[attr-defined] # parametrised
     assert facts.channels == (1 if name == "mono/stereo" else 2)
-    heard, original = (read_windows(path, count=1).waveforms[0] for path in (copy, song))
+    heard, original = (read_windows(path, count=1).waveforms[16_000][0] for path in (copy, song))
     gain = 20 * np.log10(np.sqrt((heard**2).mean() / (original**2).mean()))
     assert gain == pytest.approx({"+6 dB": 6, "-6 dB": -6}.get(name, 0), abs=1)
 
