@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 Waveforms = dict[int, NDArray[np.float32]]
 """Sound by sample rate: of one window (samples,), or of several (windows, samples)."""
 
-# Less sound than this says too little, however often it is repeated to fill a window.
+# A shorter track says too little, however often it is repeated to fill a window.
 MIN_SECONDS = 1.0
+# How much of that has to lie between the first and the last sound: edges fade.
+_MIN_SOUND = 0.9
 # -70 dB below full scale: above the dither of 16 bits (-84) and what lossy coders leave of silence,
 # below the quietest passages that recordings have (about -60).
 SILENCE = 10 ** (-70 / 20)
@@ -253,7 +255,7 @@ class TrackReader:
                 raise self._undecodable() if is_damaged else self._too_short(decoded)
             if last <= first:
                 raise self._silent()
-        if last - first < MIN_SECONDS * self._grid.rate_in:
+        if last - first < _MIN_SOUND * MIN_SECONDS * self._grid.rate_in:
             raise self._too_short(last - first)
         return self._grid.floor(first), last
 

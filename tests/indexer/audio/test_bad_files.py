@@ -129,10 +129,13 @@ def test_too_short(tmp_path: Path, seconds: float, suffix: str) -> None:
     assert isinstance(refusal(path), TooShort)
 
 
-def test_a_sample_less_than_enough_is_not_said_to_be_enough(tmp_path: Path) -> None:
+def test_a_second_is_enough_and_a_sample_less_is_not_said_to_be_one(tmp_path: Path) -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(44_100, dtype=np.float32) / 44_100)
-    assert tone[0] == 0
-    error = refusal(sounds.write_audio(tmp_path / "a.wav", tone[np.newaxis]))
+    fades = np.interp(np.arange(44_100), [0, 4_410, 39_690, 44_100], [0, 1, 1, 0])
+    for number, sound in enumerate((tone, tone * fades)):
+        path = sounds.write_audio(tmp_path / f"{number}.wav", sound[np.newaxis].astype("f4"))
+        assert len(read(path).starts_s) == 1
+    error = refusal(sounds.write_audio(tmp_path / "a.wav", tone[np.newaxis, 1:]))
     assert "only 0.99 s of sound; at least 1 s" in str(error)
 
 
