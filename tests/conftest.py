@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,21 +91,29 @@ def musicnn_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that stay in one process: at the end the other would wait for it."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """Begin with the files of most slow tests: the last ones begun should be short.
+
+    A file's tests stay in one process (`--dist loadfile`), which makes its fixtures once.
+    """
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow") is not None)
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
 def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `library`, three pieces of each style, `upload.mp3` and `truth.csv`.
 
-    Composing takes 40 s: tests that use it are marked as `xdist_group("demo library")`.
+    Not to be changed: the first process of a run that asks for it composes it for all.
     """
-    folder = tmp_path_factory.mktemp("demo")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
+    folder.mkdir(exist_ok=True)
     script = Path(__file__).parents[1] / "scripts" / "make_demo_library.py"
     command = [sys.executable, script, folder / "library", "--pieces-per-style", "3", "--jobs", "2"]
     command += ["--upload", folder / "upload.mp3", "--truth", folder / "truth.csv"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     return folder
 

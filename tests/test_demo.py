@@ -22,7 +22,6 @@ PIECES = 3
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("demo library")
 def test_neighbours_in_the_demo_library_are_mostly_of_the_seeds_style(
     tmp_path: Path, demo_library: Path, pool: AnalysisPool
 ) -> None:

@@ -45,7 +45,6 @@ def demo(tmp_path: Path, demo_library: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("demo library")
 def test_every_notebook_runs_on_the_demo_library(tmp_path: Path, demo: Path) -> None:
     # Laid out as in the repository, so that nothing a notebook writes lands there.
     copies = shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")

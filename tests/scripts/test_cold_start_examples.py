@@ -17,9 +17,6 @@ from threadpoolctl import threadpool_limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# One process imports Cornac, implicit and PyTorch once for all of them.
-pytestmark = pytest.mark.xdist_group("cold start examples")
-
 EXAMPLES = Path(__file__).parents[2] / "scripts" / "examples"
 
 

@@ -43,14 +43,13 @@ HEART = "You broke my heart, I cry alone\nSince you have left me, tears are all 
 
 
 def needs_model(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test of the real text model; all run in one process, as loading it takes seconds."""
+    """Mark a test of the real text model."""
     for mark in (
         pytest.mark.skipif(
             not is_available(),
             reason="needs sentence-transformers and a text model: the extra `test` brings both",
         ),
         pytest.mark.slow,
-        pytest.mark.xdist_group("text model"),
     ):
         test = mark(test)
     return test
