@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from indexer.errors import AnalysisError, InvalidOption, QueryError, UnknownTrack
+from indexer.errors import AnalysisError, QueryError
 from indexer.vectors.base import checked_vectors
-from recommender.retrieval.lookup import find_track, require_present, resolve, whole_number
+from recommender.retrieval.lookup import find_track, require_present, resolve, result_count
 from recommender.retrieval.on_demand import OnDemandPool
 from recommender.retrieval.ranking import PLAIN
 from recommender.retrieval.retriever import nearest, retrieve
@@ -29,6 +29,7 @@ from recommender.retrieval.seeds import (
     seed_sources,
 )
 from recommender.retrieval.snapshot import empty_catalog_message, take_snapshot
+from recommender.retrieval.track_ids import as_ids, indexed_ids, refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.records import StoredModel, Track
     from indexer.library import Library
-    from indexer.vectors.base import VectorIndex
     from recommender.retrieval.answers import Answer, Explain, MatchingWindows
     from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.ranking import Ranking
@@ -56,7 +56,7 @@ class Recommender:
 
     Every question takes a `where`, the tracks that may be answers, and those that make an `Answer`
     take a `ranking`, how it is made of the candidates. A filter that keeps nothing gives an empty
-    answer whose note says so.
+    answer whose note says so. A catalog that holds no tracks yet raises `QueryError`.
     """
 
     def __init__(self, library: Library, *, limits: Limits | None = None) -> None:
@@ -149,7 +149,7 @@ class Recommender:
         InvalidOption
             Nothing is liked, something is liked and disliked, or an option makes no sense.
         """
-        n = _count(n)
+        n = result_count(n)
         return self._similar(
             seed_sources(self._library.catalog, liked, self.analyse),
             n,
@@ -177,7 +177,7 @@ class Recommender:
         ------
         UnknownTrack, AmbiguousTrack, InvalidOption
         """
-        n = _count(n)
+        n = result_count(n)
         source = require_present(self.track(track))
         return self._similar([source], n, where, ranking, include_same=include_same, why=why)
 
@@ -202,7 +202,7 @@ class Recommender:
             The file has no usable sound; the message says why.
         ModelMissing, ModelMismatch, InvalidOption
         """
-        n = _count(n)
+        n = result_count(n)
         source = AnalysedFile(os.path.abspath(os.fsencode(path)), self.analyse(path))
         return self._similar([source], n, where, ranking, include_same=include_same, why=why)
 
@@ -223,7 +223,7 @@ class Recommender:
             It has another shape, no length, or NaN or infinity in it.
         InvalidOption
         """
-        n = _count(n)
+        n = result_count(n)
         source = as_vector(vector)
         return self._similar([source], n, where, ranking, include_same=False, why=why)
 
@@ -255,9 +255,9 @@ class Recommender:
             Some ids are not in the catalog; the message lists up to five.
         InvalidOption
         """
-        n = _count(n)
+        n = result_count(n)
         with self._snapshot() as snapshot:
-            vectors = _reconstruct(snapshot.index, _as_ids(ids))
+            vectors = snapshot.index.reconstruct(indexed_ids(snapshot.index, ids))
             tracks = None if include_same else self.tracks(ids)
             return nearest(snapshot, vectors, n, where, tracks=tracks)
 
@@ -282,7 +282,7 @@ class Recommender:
             A vector has another shape, is not finite or not of unit length.
         InvalidOption
         """
-        k = _count(k)
+        k = result_count(k)
         with self._snapshot() as snapshot:
             return nearest(snapshot, checked_vectors(vectors, snapshot.index.dim), k, where)
 
@@ -310,7 +310,7 @@ class Recommender:
         UnknownTrack
         """
         with self._snapshot() as snapshot:
-            return _reconstruct(snapshot.index, _as_ids(ids))
+            return snapshot.index.reconstruct(indexed_ids(snapshot.index, ids))
 
     def activations(self, ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """Probability of each of `model.tag_names` for tracks, (len(ids), tags).
@@ -320,8 +320,7 @@ class Recommender:
         UnknownTrack
         """
         with self._snapshot() as snapshot:
-            wanted = _as_ids(ids)
-            _refuse(wanted[~np.isin(wanted, snapshot.index.ids())])
+            wanted = indexed_ids(snapshot.index, ids)
             return snapshot.catalog.activations_of(wanted.tolist(), snapshot.model)
 
     def tracks(self, ids: Sequence[int] | NDArray[np.integer]) -> list[Track]:
@@ -331,9 +330,9 @@ class Recommender:
         ------
         UnknownTrack
         """
-        wanted = _as_ids(ids)
+        wanted = as_ids(ids)
         found = self._library.catalog.tracks(wanted.tolist())
-        _refuse(wanted[[track_id not in found for track_id in wanted.tolist()]])
+        refuse_unknown(wanted[[track_id not in found for track_id in wanted.tolist()]])
         return [found[track_id] for track_id in wanted.tolist()]
 
     def track(self, query: SupportsIndex | str | bytes) -> Track:
@@ -391,37 +390,19 @@ class Recommender:
 
     @property
     def model(self) -> StoredModel:
-        """The model that answers come from: its name, sizes and tag names.
-
-        Raises
-        ------
-        QueryError
-            The catalog holds no tracks yet.
-        """
+        """The model that answers come from: its name, sizes and tag names."""
         with self._snapshot() as snapshot:
             return snapshot.model
 
     @property
     def median_random_cosine(self) -> float:
-        """The median cosine of random pairs of tracks: the background of this library.
-
-        Raises
-        ------
-        QueryError
-            The catalog holds no tracks yet.
-        """
+        """The median cosine of random pairs of tracks: the background of this library."""
         with self._snapshot() as snapshot:
             return snapshot.median_random_cosine
 
     @property
     def mean_activations(self) -> NDArray[np.float32]:
-        """The mean probability of each of `model.tag_names` over the library, (tags,), sampled.
-
-        Raises
-        ------
-        QueryError
-            The catalog holds no tracks yet.
-        """
+        """The mean probability of each of `model.tag_names` over the library, (tags,), sampled."""
         with self._snapshot() as snapshot:
             return snapshot.mean_activations
 
@@ -429,11 +410,6 @@ class Recommender:
         """The share of random pairs of the library that are less alike, of the shape given.
 
         As in `Neighbour.score`; NaN where the library has too few pairs.
-
-        Raises
-        ------
-        QueryError
-            The catalog holds no tracks yet.
         """
         with self._snapshot() as snapshot:
             return snapshot.percentiles.percentile(cosines)
@@ -444,8 +420,6 @@ class Recommender:
         Raises
         ------
         AnalysisError, ModelMissing, ModelMismatch
-        QueryError
-            The catalog holds no tracks yet.
         """
         return self._on_demand.analyse(self._active_model(), path)
 
@@ -499,22 +473,16 @@ class Recommender:
         A file that cannot be decoded costs its neighbour this reason only.
         """
         ids = [one.id for one in answer]
-        nearest_seed = profile.cosines(self.vectors(ids)).argmax(axis=1).tolist()
+        seeds = profile.nearest_liked(self.vectors(ids))
         pairs = {
             track.id: (seed.path, track.path)
-            for seed, track in zip(
-                (profile.liked[row] for row in nearest_seed), self.tracks(ids), strict=True
-            )
+            for seed, track in zip(seeds, self.tracks(ids), strict=True)
             if seed.path is not None
         }
         found = self._on_demand.matching_windows(self._active_model(), list(pairs.values()))
         windows = dict(zip(pairs, found, strict=True))
         return answer.with_windows(
-            {
-                track_id: one
-                for track_id, one in windows.items()
-                if not isinstance(one, AnalysisError)
-            }
+            {key: one for key, one in windows.items() if not isinstance(one, AnalysisError)}
         )
 
     def _active_model(self) -> StoredModel:
@@ -529,31 +497,3 @@ class Recommender:
         with self._library.lock:
             self._last = take_snapshot(self._library, self._last)
             yield self._last
-
-
-def _count(n: SupportsIndex) -> int:
-    number = whole_number(n, "n")
-    if number < 1:
-        raise InvalidOption(f"n is {number}: ask for at least one neighbour")
-    return number
-
-
-def _as_ids(ids: Iterable[int] | NDArray[np.integer]) -> NDArray[np.int64]:
-    array = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
-    if array.size == 0:
-        return np.empty(0, dtype=np.int64)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise InvalidOption(f"ids must be one row of integers, not {array.dtype} {array.shape}")
-    return array.astype(np.int64)
-
-
-def _reconstruct(index: VectorIndex, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    _refuse(ids[~np.isin(ids, index.ids())])
-    return index.reconstruct(ids)
-
-
-def _refuse(unknown: NDArray[np.int64]) -> None:
-    if len(unknown):
-        some = ", ".join(str(track_id) for track_id in unknown[:5])
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise UnknownTrack(f"no present track has the id {some}{more}")

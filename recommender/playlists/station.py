@@ -34,7 +34,12 @@ from recommender.playlists.playlist import (
     filter_label,
 )
 from recommender.playlists.sampling import sample_from_best
-from recommender.retrieval.lookup import count_noun, require_present, whole_number
+from recommender.retrieval.lookup import (
+    count_noun,
+    require_present,
+    result_count,
+    whole_number,
+)
 from recommender.retrieval.where import Where
 
 if TYPE_CHECKING:
@@ -163,9 +168,7 @@ class Station(Iterator[Entry]):
         ------
         InvalidOption
         """
-        number = whole_number(count, "n")
-        if number < 1:
-            raise InvalidOption(f"n is {number}: ask for at least one track")
+        number = result_count(count)
         entries = tuple(islice(self, number))
         note = None
         if len(entries) < number:

@@ -161,6 +161,19 @@ def whole_number(value: SupportsIndex, what: str) -> int:
         raise InvalidOption(f"{what} is a whole number, not {value!r}") from error
 
 
+def result_count(n: SupportsIndex) -> int:
+    """How many tracks are asked for: a whole number, 1 or more.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    number = whole_number(n, "n")
+    if number < 1:
+        raise InvalidOption(f"n is {number}: ask for at least one track")
+    return number
+
+
 def describe(track: Track) -> str:
     """Id, name and key of a track in one line."""
     return f"{track.id}  {display_name(track)}  [{track.key}]"

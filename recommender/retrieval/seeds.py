@@ -265,6 +265,10 @@ class QueryProfile:
         """Cosine of each of the vectors (c, dim) with each liked seed, (c, liked)."""
         return np.stack([inner_products(vectors, seed.vector) for seed in self.liked], axis=1)
 
+    def nearest_liked(self, vectors: NDArray[np.float32]) -> list[Seed]:
+        """The liked seed that each of the vectors (c, dim) is nearest to."""
+        return [self.liked[row] for row in self.cosines(vectors).argmax(axis=1).tolist()]
+
     def compare(
         self, vectors: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
-from recommender.retrieval.lookup import count_noun, whole_number
+from recommender.retrieval.lookup import count_noun, result_count
 from recommender.retrieval.names import genre_key, genres_by_key
 from recommender.text.fusion import blend_scores, check_weight, percentiles
 from recommender.text.vocabulary import (
@@ -186,9 +186,7 @@ def find(
         No word is known and lyrics are not asked; the message lists known words.
     InvalidOption
     """
-    n = whole_number(n, "n")
-    if n < 1:
-        raise InvalidOption(f"n is {n}: ask for at least one track")
+    n = result_count(n)
     check_weight(lyrics_weight)
     if lyrics_weight > 0 and (lyrics is None or text_model is None):
         raise InvalidOption("a weight for lyrics needs lyrics and a text model: give both")
