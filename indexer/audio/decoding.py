@@ -5,6 +5,9 @@ beginning of the file. Decoders carry state from packet to packet (MP3's bit res
 of every transform codec, Opus's prediction: RFC 7845, section 4.6, asks for 80 ms), so decoding
 begins `PRE_ROLL_S` earlier and what comes before the stretch is thrown away.
 
+Where windows lie so close that entering at each costs more than decoding what lies between them,
+the stream is decoded once from its beginning and kept; an entry costs what it decodes in vain.
+
 A packet that FFmpeg cannot decode, for whatever reason, is damaged and leaves zeros. So does a
 sample that is no number. Where the sample rate changes inside a file, that part is resampled.
 """
@@ -17,14 +20,14 @@ from abc import ABC, abstractmethod
 from fractions import Fraction
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import av
 import av.error
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
+from indexer.audio.downmix import channel_rows, mean_of
 from indexer.audio.error_translation import check_damage
 from indexer.audio.opening import audio_stream, read_packets
 
@@ -34,11 +37,11 @@ if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.packet import Packet
+    from numpy.typing import NDArray
 
     from indexer.audio.container import OpenFile, PacketTable
+    from indexer.audio.downmix import Mono
     from indexer.audio.mpeg_frames import MpegFrames
-
-Mono = NDArray[np.float32]
 
 # Longer than any codec needs to forget how it was entered: SBR of HE-AAC waits longest, for its
 # next header, usually half a second.
@@ -46,6 +49,8 @@ PRE_ROLL_S = 1.0
 _PRE_ROLL_FRAMES = 16
 # Samples this far above full scale (1.0) are no sound at any scale and overflow later.
 _LARGEST = 1e10
+# Marks what is not decoded.
+_MISSING = np.finfo(np.float32).min
 _PADDING = 64
 _WEIGHED = 4
 # Channels that cancel out in their mean by more than 40 dB are taken for no wider.
@@ -58,7 +63,6 @@ _CHECKED_PACKETS = 8
 _STAMP_TOLERANCE = 0.25
 # A quarter of the difference between the longest and the shortest block of Vorbis.
 _LATEST_STAMP = 2048
-_SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 
 
 class ForwardOnly(Exception):
@@ -93,6 +97,8 @@ class Reader(ABC):
         self._near = self.rate
         self._chunks: Iterator[tuple[int, Mono]] = iter(())
         self._left: tuple[int, Mono] | None = None
+        self._kept = np.zeros(0, np.float32)
+        self._is_all_kept = False
         self._frames_decoded = 0
         self._channel_powers = np.zeros(0)
         self._mix_power = 0.0
@@ -122,6 +128,11 @@ class Reader(ABC):
     def length(self) -> int | None:
         """Samples in the whole stream; None if only decoding it all would tell."""
 
+    @property
+    @abstractmethod
+    def entry_samples(self) -> int:
+        """Samples that are decoded in vain where the stream is entered in its middle."""
+
     @abstractmethod
     def _frames_from(self, start: int) -> Iterator[tuple[int | None, AudioFrame]]:
         """Decoded frames, from sample `start` or before it, and the sample each begins with.
@@ -130,7 +141,7 @@ class Reader(ABC):
         """
 
     def read(self, start: int, stop: int) -> tuple[Mono, int]:
-        """Decode the stretch from sample `start` up to `stop`.
+        """The stretch from sample `start` up to `stop`, decoded unless it was kept.
 
         Reading on where the last stretch ended costs no new entry.
 
@@ -146,11 +157,45 @@ class Reader(ABC):
         ForwardOnly
             Times and decoded samples disagree; a `ForwardReader` does not need them.
         """
+        samples = np.full(stop - start, _MISSING, np.float32)
+        kept = self._kept[start:stop]
+        samples[: len(kept)] = kept
+        if self._is_all_kept:
+            self.is_ended = stop >= len(self._kept)
+        elif len(kept) < len(samples):
+            self._decode_into(samples[len(kept) :], start + len(kept))
+        missing = samples == _MISSING
+        samples[missing] = 0.0
+        return samples, len(samples) - int(missing.sum())
+
+    def keep(self, samples: int) -> None:
+        """Decode so many samples from the beginning, or all there are, and keep them for `read`.
+
+        Raises
+        ------
+        ForwardOnly
+            As `read`.
+        """
+        kept = np.empty(samples, np.float32)
+        at, self._position, self.is_ended = 0, -1, False
+        while at < samples and not self.is_ended:
+            stop = min(at + self.rate, samples)
+            kept[at:stop] = _MISSING
+            self._decode_into(kept[at:stop], at)
+            at = stop
+        self._kept, self._is_all_kept = kept[:at], self.is_ended
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether `keep` was called."""
+        return len(self._kept) > 0
+
+    def _decode_into(self, samples: Mono, start: int) -> None:
+        """Fill in what decodes of the stretch that begins at sample `start`."""
+        stop = start + len(samples)
         if not 0 <= self._position <= start <= self._position + self._near:
             self._chunks, self._left = self._mono_from(start), None
             self.is_ended = False
-        samples = np.zeros(stop - start, np.float32)
-        decoded = 0
         # Samples beyond all bounds overflow here, and are left out below.
         with np.errstate(over="ignore", invalid="ignore"):
             while True:
@@ -163,21 +208,19 @@ class Reader(ABC):
                 low, high = max(at, start), min(at + len(piece), stop)
                 if high > low:
                     samples[low - start : high - start] = piece[low - at : high - at]
-                    decoded += high - low
                 if at + len(piece) >= stop:
                     self._left = chunk
                     break
         self._position = stop
-        return samples, decoded - self._remove_not_finite(samples)
+        self._leave_out_not_finite(samples)
 
-    def _remove_not_finite(self, samples: Mono) -> int:
+    def _leave_out_not_finite(self, samples: Mono) -> None:
+        # A maximum that is NaN is not below anything either.
         if np.abs(samples).max(initial=0.0) <= _LARGEST:
-            return 0
-        bad = ~(np.abs(samples) <= _LARGEST)
-        samples[bad] = 0.0
-        count = int(bad.sum())
-        self.not_finite += count
-        return count
+            return
+        bad = ~(np.abs(samples) <= _LARGEST) & (samples != _MISSING)
+        samples[bad] = _MISSING
+        self.not_finite += int(bad.sum())
 
     def _mono_from(self, start: int) -> Iterator[tuple[int, Mono]]:
         """Mono pieces at the reader's rate, and the sample each begins with."""
@@ -202,22 +245,23 @@ class Reader(ABC):
             at += len(piece)
 
     def _mix(self, frame: AudioFrame) -> Mono:
-        rows, full_scale = _channels(frame)
+        rows, full_scale = channel_rows(frame)
         if self.channel is None:
-            mono = _mean(rows, full_scale)
+            mono = mean_of(rows, full_scale)
         else:
-            mono = _mean([rows[min(self.channel, len(rows) - 1)]], full_scale)
+            mono = mean_of([rows[min(self.channel, len(rows) - 1)]], full_scale)
         self._frames_decoded += 1
         if len(rows) > 1 and self._frames_decoded % _WEIGHED == 0:
-            powers = [_power(_mean([row], full_scale)) for row in rows]
+            powers = [_power(mean_of([row], full_scale)) for row in rows]
             mix_power = _power(mono)
             if np.isfinite(mix_power + sum(powers)):
                 self._add_powers(np.array(powers), mix_power)
         return mono
 
     def _add_powers(self, powers: NDArray[np.float64], mix_power: float) -> None:
-        if len(powers) > len(self._channel_powers):
-            self._channel_powers.resize(len(powers))
+        more = len(powers) - len(self._channel_powers)
+        if more > 0:
+            self._channel_powers = np.pad(self._channel_powers, (0, more))
         self._channel_powers[: len(powers)] += powers
         self._mix_power += mix_power
 
@@ -237,50 +281,6 @@ class Reader(ABC):
         return read_packets(self._file.container, self._file.descriptor)
 
 
-def downmix(frame: AudioFrame) -> Mono:
-    """Mean of a frame's channels.
-
-    Returns
-    -------
-    ndarray, float32 (frame.samples,)
-        Full scale is 1.0 whatever the frame's sample format and layout.
-    """
-    return _mean(*_channels(frame))
-
-
-def _channels(frame: AudioFrame) -> tuple[list[NDArray[Any]], float]:
-    """The channels of a frame as they are stored, and what full scale is in them."""
-    channels = frame.layout.nb_channels
-    kind = np.dtype(_SAMPLE_TYPES[frame.format.packed.name])
-    planes = frame.planes
-    # The planes themselves: a third of the time of `to_ndarray`, felt with small frames, which
-    # knows no 64 bits; and for 8 channels PyAV counts a ninth plane that is none.
-    if not frame.format.is_planar:
-        packed = np.frombuffer(memoryview(planes[0]), kind, frame.samples * channels)
-        rows = list(packed.reshape(-1, channels).T)
-    elif len(planes) >= channels:
-        rows = [
-            np.frombuffer(memoryview(plane), kind, frame.samples) for plane in planes[:channels]
-        ]
-    else:
-        rows = list(frame.to_ndarray())
-    return rows, 1.0 if kind.kind == "f" else 2.0 ** (8 * kind.itemsize - 1)
-
-
-def _mean(rows: Sequence[NDArray[Any]], full_scale: float) -> Mono:
-    """The mean of channels as `_channels` gives them: unsigned ones lie around `full_scale`."""
-    kind = rows[0].dtype
-    # 16 bits of 256 channels add up exactly in float32, 32 bits do not.
-    wide = np.float64 if kind.itemsize > 2 and kind.kind != "f" else np.float32
-    total: NDArray[np.floating] = rows[0].astype(wide)
-    for row in rows[1:]:
-        total += row
-    if kind.kind == "u":
-        total -= len(rows) * full_scale
-    total *= 1 / (len(rows) * full_scale)
-    return total.astype(np.float32, copy=False)
-
-
 def _power(samples: Mono) -> float:
     return float(np.vdot(samples, samples))
 
@@ -296,6 +296,11 @@ class FrameReader(Reader):
     def length(self) -> int:
         """Samples in all frames."""
         return self._frames.samples
+
+    @property
+    def entry_samples(self) -> int:
+        """The pre-roll."""
+        return _PRE_ROLL_FRAMES * self.length // len(self._frames.offsets)
 
     def _frames_from(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
         first = max(0, self._frames.frame_at(start) - _PRE_ROLL_FRAMES)
@@ -335,6 +340,11 @@ class SeekingReader(Reader):
     def length(self) -> int:
         """Samples in all packets."""
         return self._table.samples
+
+    @property
+    def entry_samples(self) -> int:
+        """The pre-roll, and the packet in which it begins."""
+        return int(PRE_ROLL_S * self.rate) + self.length // len(self._table.pts)
 
     def _frames_from(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
         frames = self._stamped_frames(start)
@@ -434,6 +444,11 @@ class ForwardReader(Reader):
     def length(self) -> None:
         """Not known before all is decoded."""
         return
+
+    @property
+    def entry_samples(self) -> int:
+        """None: no stream is entered."""
+        return 0
 
     def _frames_from(self, start: int) -> Iterator[tuple[None, AudioFrame]]:  # noqa: ARG002
         for part in range(len(self._file.parts)):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from indexer.audio.container import AudioFacts, OpenFile
-    from indexer.audio.decoding import Mono
+    from indexer.audio.downmix import Mono
 
 Waveforms = dict[int, NDArray[np.float32]]
 """Sound by sample rate: of one window (samples,), or of several (windows, samples)."""
@@ -45,6 +45,8 @@ MAX_MISSING = 0.1
 # Where the first and the last sound are looked for before all of the track is decoded for them.
 _EDGE_S = 60.0
 _PROBES = 4
+# 64 MiB: more than six minutes at 44.1 kHz.
+_MOST_KEPT = 1 << 24
 # soxr's HQ filter is 40 ms long at most when it halves and thirds the rate.
 _MARGIN_S = 0.1
 
@@ -116,6 +118,7 @@ class TrackReader:
         # All rates' windows lie in so many samples of the file.
         self._window = max(grid.to_in(samples, rate) for rate, samples in self._window_out.items())
         self._step = max(self._window, file.facts.sample_rate)
+        self._edge = int(_EDGE_S * file.facts.sample_rate)
         self._reader = make_reader(file)
         self._decoded: int | None = None
         self._range: tuple[int, int] | None = None
@@ -151,9 +154,13 @@ class TrackReader:
         """
         if count < 1:
             raise ValueError("count must be at least 1")
+        return self._read_windows(count, longest_kept=self._seeking_samples(count))
+
+    def _read_windows(self, count: int, *, longest_kept: int) -> Windows:
         with translate_errors(self._name, stage="decode"):
             while True:
                 try:
+                    self._keep(longest_kept)
                     windows = self._windows(count)
                 except ForwardOnly:
                     self._decode_forward()
@@ -180,11 +187,13 @@ class TrackReader:
             As `windows`, some only once the stream has begun.
         """
         if self._file.facts.channels > 1:
-            self.windows(_PROBES)  # A few windows tell whether channels cancel out.
+            # A few windows tell whether channels cancel out.
+            self._read_windows(_PROBES, longest_kept=self._edge)
         with translate_errors(self._name, stage="decode"):
             done = 0
             while True:
                 try:
+                    self._keep(self._edge)
                     for start, waveforms in self._all_windows(done):
                         yield start / self._file.facts.sample_rate, waveforms
                         done = start + self._window
@@ -192,6 +201,24 @@ class TrackReader:
                     self._decode_forward()
                 else:
                     return
+
+    def _seeking_samples(self, count: int) -> int:
+        """Samples that are decoded where each window and both edges are reached by seeking."""
+        low, high = self._add_margin(self._window, 2 * self._window)
+        fitting = min(count, (self._reader.length or 0) // self._window)
+        entry = self._reader.entry_samples
+        return fitting * (high - low + entry) + 2 * (self._step + entry)
+
+    def _keep(self, longest: int) -> None:
+        """Decode a track straight through and keep it, if it is so short or cannot be entered."""
+        if self._reader.is_keeping:
+            return
+        length = self._reader.length
+        if length is None:
+            self._reader.keep(_MOST_KEPT)
+        elif length <= min(longest, _MOST_KEPT):
+            # What decodes beyond the stated end serves as the last window's margin.
+            self._reader.keep(length + self._reader.rate)
 
     def _decode_forward(self) -> None:
         self._reader = make_reader(self._file, channel=self._reader.channel, forward=True)
@@ -236,12 +263,13 @@ class TrackReader:
         length = self._reader.length
         if length is not None and length < MIN_SECONDS * self._grid.rate_in:
             raise self._too_short(length)
-        edge = int(_EDGE_S * self._grid.rate_in)
         first = last = None
         if length is not None:
-            first = self._find_first_sound(min(length, edge))
+            first = self._find_first_sound(min(length, self._edge))
             last = (
-                None if first is None else self._find_last_sound(length, max(first, length - edge))
+                None
+                if first is None
+                else self._find_last_sound(length, max(first, length - self._edge))
             )
         if first is None or last is None:
             first, last, decoded = self._decode_through()

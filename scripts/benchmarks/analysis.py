@@ -16,7 +16,7 @@ from benchmarks import sounds
 from benchmarks.stages import DECODE, DEMUX, RESAMPLE, STAGES, timed_stages
 from benchmarks.table import Cell, Table
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS, analyse
-from indexer.audio.decoding import downmix
+from indexer.audio.downmix import downmix
 from indexer.models.registry import load_model
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import soxr
 
+from indexer.audio import decoding
 from indexer.audio.container import AudioFacts, open_file
-from indexer.audio.decoding import downmix, make_reader
+from indexer.audio.decoding import make_reader
+from indexer.audio.downmix import channel_rows, downmix
 from indexer.audio.reading import open_track, read_facts, read_windows
 from indexer.audio.windows import Windows
 from tests import sounds
@@ -64,13 +66,53 @@ def largest_error(windows: Windows, whole: np.ndarray, *, rate: int = 16_000) ->
 
 
 @pytest.mark.parametrize("suffix", sounds.SUFFIXES)
-def test_a_window_reached_by_seeking_is_the_same_as_in_a_whole_decode(
+def test_windows_are_the_same_as_in_a_whole_decode(library: dict[str, Path], suffix: str) -> None:
+    """Two are reached by seeking, seven are cut from one straight decode."""
+    whole = decoded_whole(library[suffix])
+    for count in (2, 7):
+        windows = read_windows(library[suffix], count=count)
+        assert windows.waveforms[16_000].shape == (count, 48_000)
+        assert windows.waveforms[16_000].dtype == np.float32
+        assert largest_error(windows, whole) < 1e-3
+
+
+@pytest.mark.parametrize("suffix", sounds.SUFFIXES)
+def test_a_stretch_has_the_same_bits_whether_entered_or_kept(
     library: dict[str, Path], suffix: str
 ) -> None:
-    windows = read_windows(library[suffix], count=4)
-    assert windows.waveforms[16_000].shape == (4, 48_000)
-    assert windows.waveforms[16_000].dtype == np.float32
-    assert largest_error(windows, decoded_whole(library[suffix])) < 1e-3
+    with open_file(library[suffix]) as file:
+        entered, kept = make_reader(file), make_reader(file)
+        rate = kept.rate
+        kept.keep(25 * rate)
+        stretches = [kept.read(second * rate, (second + 3) * rate) for second in (14, 0, 22, 7)]
+        for second, (samples, decoded) in zip((14, 0, 22, 7), stretches, strict=True):
+            again, as_many = entered.read(second * rate, (second + 3) * rate)
+            assert decoded == as_many
+            # The decoder of MP2 rounds to 16 bits and carries the error over from sample to sample.
+            np.testing.assert_allclose(samples, again, rtol=0, atol=2**-15 * (suffix == ".mp2"))
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wma"])
+def test_no_more_is_decoded_than_the_track_or_what_the_windows_need(
+    library: dict[str, Path], suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = 0
+
+    def count_frame(frame: av.AudioFrame) -> object:
+        nonlocal decoded
+        decoded += frame.samples
+        return channel_rows(frame)
+
+    monkeypatch.setattr(decoding, "channel_rows", count_frame)
+    facts = read_windows(library[suffix], count=7).facts
+    assert decoded / facts.sample_rate == pytest.approx(24, abs=0.2)
+    decoded = 0
+    stream(library[suffix])
+    assert decoded / facts.sample_rate == pytest.approx(24, abs=0.2)
+    if suffix != ".wma":
+        decoded = 0
+        read_windows(library[suffix], count=1)
+        assert decoded / facts.sample_rate < 14
 
 
 @pytest.mark.parametrize("suffix", sounds.SUFFIXES)
