@@ -101,17 +101,17 @@ def test_every_bad_and_every_odd_file_beside_good_ones(tmp_path: Path, pool: Ana
     make_bad_files(folder)
     odd = make_odd_files(folder)
     (folder / "good").mkdir()
-    for number in range(40):
+    for number in range(10):
         sounds.write_audio(folder / "good" / f"{number}.wav", sounds.music(3, seed=100 + number))
     index = [sys.executable, "-m", "recommender", "index", "--catalog", catalog, "--json"]
     done = subprocess.run([*index, folder], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     counts = json.loads(done.stdout)
-    assert (counts["new"], counts["failed"]) == (40 + odd, len(REASONS))
+    assert (counts["new"], counts["failed"]) == (10 + odd, len(REASONS))
     done = subprocess.run(index, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     counts = json.loads(done.stdout)
-    assert (counts["unchanged"], counts["failed_before"]) == (40 + odd, len(REASONS))
+    assert (counts["unchanged"], counts["failed_before"]) == (10 + odd, len(REASONS))
     assert (counts["new"], counts["changed"], counts["failed"]) == (0, 0, 0)
 
     with closing(Library.open_for_writing(catalog)) as library:

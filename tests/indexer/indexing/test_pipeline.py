@@ -6,26 +6,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from indexer.analysis.pools import AnalysisPool, ModelWorker
-from indexer.analysis.sandbox import Job, Limits
+from indexer.analysis.pools import AnalysisPool, analyse_file
+from indexer.analysis.sandbox import Limits
 from indexer.catalog.writer import Stored
 from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
 from indexer.indexing.executor import Progress
 from indexer.indexing.pipeline import Options, Summary, index_paths
 from indexer.library import Library
 from indexer.models import checkpoint
-from indexer.models.registry import DEFAULT_MODEL, load_model, model_info
+from indexer.models.registry import DEFAULT_MODEL, load_model
 from recommender import Ranking, Recommender
 from tests import sounds
-from tests.workers import hang
+from tests.workers import ReplayPool, save_analyses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -312,27 +311,21 @@ def test_tags_are_read_again_when_a_tagger_kept_size_and_time(
     assert all((vectors(catalog_path)[key] == before[key]).all() for key in before)
 
 
-class HangingPool(AnalysisPool):
-    """A pool whose workers never come back from a file called hang.wav."""
-
-    def submit(self, work: Callable[[ModelWorker, bytes], Any], path: bytes) -> Job[Any, Any]:
-        return super().submit(hang if path.endswith(b"hang.wav") else work, path)
-
-
 @pytest.mark.slow
-def test_a_file_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
+def test_a_file_that_hangs_holds_up_no_other(tmp_path: Path, pool: AnalysisPool) -> None:
     (tmp_path / "music").mkdir()
     first = sounds.write_audio(tmp_path / "music" / "0.wav", sounds.music(1.2, seed=1))
-    for number in range(1, 100):
-        shutil.copy(first, tmp_path / "music" / f"{number}.wav")
+    files = [first, *(tmp_path / "music" / f"{number}.wav" for number in range(1, 100))]
+    for file in files[1:]:
+        shutil.copy(first, file)
     (tmp_path / "music" / "hang.wav").write_bytes(b"sound")
+    analysis = pool.run(analyse_file, os.fsencode(first))
+    analyses = save_analyses(tmp_path / "analyses", {os.fsencode(one): analysis for one in files})
     seen: list[Progress] = []
     catalog = tmp_path / "catalog.db"
     with (
         closing(Library.open_for_writing(catalog, create=True)) as library,
-        HangingPool(
-            DEFAULT_MODEL, model_info().fingerprint, workers=2, limits=Limits(wall_s=20)
-        ) as hanging,
+        ReplayPool(analyses, workers=2, limits=Limits(wall_s=4)) as hanging,
     ):
         summary = index_paths(library, [tmp_path / "music"], pool=hanging, on_progress=seen.append)
     assert (summary.stored[Stored.NEW], summary.failed) == (100, 1)
@@ -419,32 +412,40 @@ def test_a_model_of_the_same_name_that_is_another_is_refused(
 
 @pytest.mark.slow
 def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
-    tmp_path: Path, original_songs: Path, original_catalog: Path
+    tmp_path: Path, original_songs: Path, original_catalog: Path, pool: AnalysisPool
 ) -> None:
-    """Twenty runs killed at random moments of their life, then one that ends."""
+    """Runs killed at random moments after a random number of batches, then one that ends."""
     catalog = tmp_path / "catalog.db"
+    files = [os.fsencode(path) for path in original_songs.rglob("*.*")]
+    analyses = save_analyses(
+        tmp_path / "analyses", {path: pool.run(analyse_file, path) for path in files}
+    )
     code = (
         "import sys\n"
+        "from pathlib import Path\n"
         "from indexer.indexing.executor import Batching\n"
         "from indexer.indexing.pipeline import Options, index_paths\n"
         "from indexer.library import Library\n"
+        "from tests.workers import ReplayPool\n"
         "library = Library.open_for_writing(sys.argv[1], create=True)\n"
         "print('begun', flush=True)\n"
-        "index_paths(library, [sys.argv[2]],\n"
-        "    options=Options(workers=1, retry_failed=True, batching=Batching(2, 0.0)),\n"
-        "    on_progress=lambda p: print('done', p.done, flush=True))\n"
+        "with ReplayPool(Path(sys.argv[3])) as pool:\n"
+        "    index_paths(library, [sys.argv[2]], pool=pool,\n"
+        "        options=Options(workers=1, retry_failed=True, batching=Batching(2, 0.0)),\n"
+        "        on_progress=lambda p: print('done', p.done, flush=True))\n"
         "library.close()\n"
     )
-    command = [sys.executable, "-c", code, str(catalog), str(original_songs)]
+    command = [sys.executable, "-c", code, str(catalog), str(original_songs), str(analyses)]
     rng = np.random.default_rng(7)
     stored_before = 0
-    for _ in range(20):
+    for _ in range(12):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "begun\n"
-            time.sleep(float(rng.uniform(0, 4.0)))
+            lines = [process.stdout.readline() for _ in range(int(rng.integers(0, 8)))]
+            time.sleep(float(rng.uniform(0, 0.1)))
             process.send_signal(signal.SIGKILL)
-            printed = [line.split() for line in process.stdout.read().splitlines()]
+            printed = [line.split() for line in [*lines, *process.stdout]]
         reported = max((int(words[1]) for words in printed if len(words) == 2), default=0)
         with closing(Library.open(catalog)) as library:
             stored = library.catalog.counts()["present"]
