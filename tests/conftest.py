@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `library`, three pieces of each style, `upload.mp3` and `truth.csv`.
+    """A folder with `library`, two pieces of each style, `upload.mp3` and `truth.csv`.
 
     Not to be changed: the first process of a run that asks for it composes it for all.
     """
@@ -109,7 +109,7 @@ def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
     folder.mkdir(exist_ok=True)
     script = Path(__file__).parents[1] / "scripts" / "make_demo_library.py"
-    command = [sys.executable, script, folder / "library", "--pieces-per-style", "3", "--jobs", "2"]
+    command = [sys.executable, script, folder / "library", "--pieces-per-style", "2", "--jobs", "2"]
     command += ["--upload", folder / "upload.mp3", "--truth", folder / "truth.csv"]
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

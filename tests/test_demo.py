@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from indexer.analysis.pools import AnalysisPool
 
-PIECES = 3
+PIECES = 2
 """Of each style in `demo_library`."""
 
 

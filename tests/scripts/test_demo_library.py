@@ -17,7 +17,7 @@ from composer.mixing import LOUDNESS, loudness
 from composer.piece import Timeline
 from tinytag import TinyTag
 
-PIECES = 3
+PIECES = 2
 """Of each style in `demo_library`."""
 SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a"}
 
