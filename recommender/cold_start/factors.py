@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.errors import BadFactors
-from recommender.cold_start.validation import float_matrix
+from recommender.cold_start.validation import LONGEST_FACTOR, float_matrix, refuse_long
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
 NAMES = (
     ("user_factors", "item_factors", None),  # implicit; Spark's, collected
@@ -19,6 +20,10 @@ NAMES = (
     ("U", "V", None),  # Cornac: WMF
 )
 """Attributes of models: factors of users, factors of items, biases of items."""
+
+CHECKED_USERS, CHECKED_ITEMS, LEAST_AUC = 300, 20, 0.6
+"""Users and items of each that tell whether plays belong to a model; on public plays, implicit's
+models rank 95 % of the pairs right, and half of them where rows or columns are out of order."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +36,11 @@ class CollaborativeModel:
     items : float32 (items, factors)
     bias_column : int or None
         The column that is 1 for every user and holds the bias of each item.
-    alpha, regularization : float
-        Of implicit's alternating least squares; 1 and 0.01 where the model has none.
     """
 
     users: NDArray[np.float32]
     items: NDArray[np.float32]
     bias_column: int | None = None
-    alpha: float = 1.0
-    regularization: float = 0.01
 
 
 def read_factors(model: Any) -> CollaborativeModel:
@@ -56,6 +57,8 @@ def read_factors(model: Any) -> CollaborativeModel:
     model = _behind_index(model)
     users, items, biases = _parts(model)
     users, items = float_matrix("user_factors", users), float_matrix("item_factors", items)
+    refuse_long("user_factors", users, LONGEST_FACTOR)
+    refuse_long("item_factors", items, LONGEST_FACTOR)
     bias_column = None
     if biases is not None:
         column = float_matrix("item_biases", np.reshape(biases, (-1, 1)))
@@ -83,8 +86,6 @@ def read_factors(model: Any) -> CollaborativeModel:
         np.array(users, order="C"),
         np.array(items, order="C"),
         bias_column,
-        _number(model, "alpha", 1.0),
-        _number(model, "regularization", 0.01),
     )
 
 
@@ -120,7 +121,29 @@ def _on_host(factors: Any) -> Any:
     return factors.to_numpy() if hasattr(factors, "to_numpy") else factors
 
 
-def _number(model: Any, name: str, otherwise: float) -> float:
-    value = getattr(model, name, otherwise)
-    usable = isinstance(value, (int, float)) and np.isfinite(value) and value >= 0
-    return float(value) if usable else otherwise
+def check_fit(model: CollaborativeModel, plays: csr_matrix, *, seed: int) -> None:
+    """Refuse plays that a model was not fitted on, such as rows or columns in another order.
+
+    For some users, an item that was played is compared with one that was not.
+
+    Raises
+    ------
+    BadFactors
+        The model ranks the item that was played higher in less than 60 % of the pairs.
+    """
+    rng = np.random.default_rng(seed)
+    people = rng.permutation(np.flatnonzero(np.diff(plays.indptr)))[:CHECKED_USERS]
+    found = []
+    for user in people:
+        played = plays.indices[plays.indptr[user] : plays.indptr[user + 1]]
+        others = np.setdiff1d(rng.integers(0, plays.shape[1], CHECKED_ITEMS), played)
+        if len(others):
+            own = model.items[rng.permutation(played)[:CHECKED_ITEMS]] @ model.users[user]
+            theirs = model.items[others] @ model.users[user]
+            found.append(float((own[:, None] > theirs).mean()))
+    if found and np.mean(found) < LEAST_AUC:
+        raise BadFactors(
+            f"the model ranks what its users have played above other items in only "
+            f"{np.mean(found):.0%} of pairs: give user_items as it was fitted on, rows and columns "
+            "in the order of its factors"
+        )

@@ -18,23 +18,25 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 
 import numpy as np
-from sklearn.base import clone
 
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
-from recommender.cold_start import handover
-from recommender.cold_start.factors import read_factors
+from recommender.cold_start.augmented_factors import AugmentedFactors, augment
+from recommender.cold_start.content_route import RouteSettings
+from recommender.cold_start.factors import check_fit, read_factors
 from recommender.cold_start.ids import Ids, check_keys, is_single, list_keys
 from recommender.cold_start.items import Items
-from recommender.cold_start.regression.content import ContentFactors
-from recommender.cold_start.regression.regressor import FactorRegressor
+from recommender.cold_start.regression.folds import group_numbers
 from recommender.cold_start.top_n import ROUTES, RankedItems, Route, route_codes
 from recommender.cold_start.users import Users
 from recommender.cold_start.validation import (
+    LONGEST,
     check_liked,
     check_plays,
     float_matrix,
+    float_per_row,
     known_embeddings,
     list_some,
+    median_length,
     names_per_row,
     one_user_row,
     positive_count,
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
-    from scipy.sparse import csr_matrix
 
     from recommender.cold_start.ids import Key
     from recommender.engine import Recommender
@@ -67,19 +68,20 @@ class HybridRecommender:
         The caller's names of the columns and rows of `user_items`; without them, their numbers.
     artists : names, optional
         One for each item, None or "" where it is not known.
-    regressor : FactorRegressor, optional
-        How to learn the map; by default ridge or nearest, by cross-validation. A network, which
-        takes torch and minutes for a large library, is for those who ask: `FactorRegressor()`.
-    k : float, optional
-        Shrinkage constant: number of users at which an item's plays count as much as its embedding;
-        chosen by `handover.choose_k` where not given.
+    exposure : (items,), optional
+        Share of the time that the plays cover during which each item could be played: 0 for an
+        upload of yesterday, 1 for an old item, which all are where it is not given. That people
+        have not played an item lowers it by as much.
+    route : RouteSettings, optional
+        Settings of the content route; chosen by `route_choice.choose_route` where not given.
+    content_weight : float, optional
+        Spread of content scores in spreads of the model's, for items with plays: at 0 they are
+        ranked as the model ranks them; chosen by `blend.choose_blend` where not given.
 
     Attributes
     ----------
-    content : ContentFactors
-    k : float
-    handovers : dict of float to float
-        Gain of every value of k, where it was chosen; see `handover.choose_k`.
+    learned : AugmentedFactors
+        Settings and weights, and what they were chosen by.
 
     Raises
     ------
@@ -97,25 +99,38 @@ class HybridRecommender:
         item_keys: Sequence[Key] | NDArray[Any] | None = None,
         user_keys: Sequence[Key] | NDArray[Any] | None = None,
         artists: Sequence[str | None] | None = None,
-        regressor: FactorRegressor | None = None,
-        k: float | None = None,
+        exposure: ArrayLike | None = None,
+        route: RouteSettings | None = None,
+        content_weight: float | None = None,
         random_state: int = 0,
     ) -> None:
-        _refuse_options(regressor, k)
-        self._model = read_factors(model)
-        plays = check_plays(user_items, self._model.users, self._model.items)
-        count = len(self._model.items)
+        _refuse_options(route, content_weight)
+        own = read_factors(model)
+        plays = check_plays(user_items, own.users, own.items)
+        count = len(own.items)
         ids = Ids("item", item_keys, count, argument="item_keys")
         self._user_ids = Ids("user", user_keys, plays.shape[0], argument="user_keys")
         sound, known = known_embeddings(embeddings, count)
         artists_of_items = names_per_row("artists", artists, count)
-        lengths = np.linalg.norm(sound[known], axis=1)
-        self._dim, self._length = sound.shape[1], float(np.median(lengths)) if known.any() else 0.0
-        refuse_long(sound, self._length)
-        user_counts = np.bincount(plays.indices, minlength=count).astype(np.float32)
-        self._items = Items(ids, self._model.items.copy(), np.full(count, -1, np.int8))
-        self._learn(sound, known, artists_of_items, user_counts, plays, regressor, k, random_state)
-        self._users = Users(self._model, plays, self._items.factors)
+        self._dim, self._length = sound.shape[1], median_length(sound)
+        refuse_long("embeddings", sound, LONGEST, self._length)
+        check_fit(own, plays, seed=random_state)
+        exposed = np.ones(count, np.float32)
+        if exposure is not None:
+            exposed = np.minimum(float_per_row("exposure", exposure, count), 1)
+        self.learned: AugmentedFactors = augment(
+            own,
+            plays,
+            sound,
+            known,
+            group_numbers(artists_of_items, count),
+            exposed,
+            route=route,
+            content_weight=None if content_weight is None else float(content_weight),
+            seed=random_state,
+        )
+        self._items = Items(ids, self.learned.model.items, self.learned.sources.copy())
+        self._users = Users(self.learned.model, plays, self.learned.model.items)
         self._lock = threading.RLock()
         self._sound: Recommender | None = None
 
@@ -128,8 +143,10 @@ class HybridRecommender:
         *,
         item_keys: Sequence[Key] | NDArray[Any],
         user_keys: Sequence[Key] | NDArray[Any] | None = None,
-        regressor: FactorRegressor | None = None,
-        k: float | None = None,
+        exposure: ArrayLike | None = None,
+        route: RouteSettings | None = None,
+        content_weight: float | None = None,
+        random_state: int = 0,
     ) -> HybridRecommender:
         """Take embeddings and artists from a catalog, whose tracks the item keys name.
 
@@ -167,8 +184,10 @@ class HybridRecommender:
             item_keys=item_keys,
             user_keys=user_keys,
             artists=artists,
-            regressor=regressor,
-            k=k,
+            exposure=exposure,
+            route=route,
+            content_weight=content_weight,
+            random_state=random_state,
         )
         made._sound = sound
         return made
@@ -241,13 +260,15 @@ class HybridRecommender:
                 f"embeddings has the shape {sound.shape}: {len(keys)} keys of dimension "
                 f"{self._dim} were to be added"
             )
-        refuse_long(sound, self._length)
+        refuse_long("embeddings", sound, LONGEST, self._length)
         if not keys:
             return []
-        factors, routes = self.content.predict(sound, artists)
+        names_per_row("artists", artists, len(keys))
+        factors = self.learned.new_items(sound)
+        routes = [Route.SOUND] * len(keys)
         with self._lock:
-            self._items.add(keys, factors.astype(np.float32), route_codes(routes))
-        return list(routes)
+            self._items.add(keys, factors, route_codes(routes))
+        return routes
 
     def recommend(
         self,
@@ -302,7 +323,7 @@ class HybridRecommender:
             liked = check_liked(
                 user_items,
                 len(rows),
-                model_items=len(self._model.items),
+                model_items=len(self.learned.sources),
                 items=len(self._items.ids),
             )
         with self._lock:
@@ -410,66 +431,28 @@ class HybridRecommender:
         with self._lock:
             return self._items.factors[self._items.servable_rows(ids, argument="ids")]
 
+    def user_factors(self, ids: Sequence[Key] | NDArray[Any]) -> NDArray[np.float32]:
+        """The factors (n, factors) of users; their products with `item_factors` are the scores.
+
+        Raises
+        ------
+        UnknownUser
+        """
+        return self.learned.model.users[self._user_ids.rows(ids, argument="ids")]
+
     def all_factors(self) -> NDArray[np.float32]:
         """A copy of the factors of all items (items, factors), in the order they were added."""
         with self._lock:
             return self._items.factors.copy()
 
-    def _learn(
-        self,
-        sound: NDArray[np.float32],
-        known: NDArray[np.bool_],
-        artists_of_items: Sequence[Any],
-        user_counts: NDArray[np.float32],
-        plays: csr_matrix,
-        regressor: FactorRegressor | None,
-        k: float | None,
-        seed: int,
-    ) -> None:
-        """Set the map, k, and the factors and routes of the model's own items."""
-        if regressor is None:
-            regressor = FactorRegressor(("ridge", "nearest"), random_state=seed)
-        regressor = clone(regressor).set_params(bias_column=self._model.bias_column)
-        learned = known & (user_counts > 0)
-        if not learned.any():
-            raise BadFactors("no item has both plays in user_items and a row in embeddings")
-        artists = [name for name, use in zip(artists_of_items, learned, strict=True) if use]
-        x, y = sound[learned], self._model.items[learned]
-        self.content = ContentFactors(regressor).fit(
-            x, y, user_counts[learned], artists, user_factors=self._model.users
-        )
-        self.k_gains: dict[float, float] = {}
-        if k is None:
-            predicted = self.content.predict_held_out(x, y, user_counts[learned], artists)
-            k, self.k_gains = handover.choose_k(
-                self._model, plays, np.flatnonzero(learned), predicted, seed=seed
-            )
-        self.k = float(k)
-        self._items.factors[learned] = handover.blend_factors(
-            y,
-            self.content.regressor.mean_,
-            self.content.regressor.differences(x),
-            user_counts[learned],
-            self.k,
-            self.content.regressor.spread(self.content.regressor.scale_),
-            bias_column=self._model.bias_column,
-        )
-        unplayed = known & (user_counts == 0)
-        self._items.routes[user_counts > 0] = route_codes([Route.PLAYS])[0]
-        self._items.routes[learned] = route_codes([Route.BLEND])[0]
-        if unplayed.any():
-            unknown = [name for name, use in zip(artists_of_items, unplayed, strict=True) if use]
-            self._items.factors[unplayed], routes = self.content.predict(sound[unplayed], unknown)
-            self._items.routes[unplayed] = route_codes(routes)
 
-
-def _refuse_options(regressor: Any, k: Any) -> None:
-    if regressor is not None and not isinstance(regressor, FactorRegressor):
-        raise InvalidOption(f"regressor is a FactorRegressor, not {regressor!r}")
-    if k is None:
+def _refuse_options(route: Any, weight: Any) -> None:
+    if route is not None and not isinstance(route, RouteSettings):
+        raise InvalidOption(f"route is a RouteSettings, not {route!r}")
+    if weight is None:
         return
-    if isinstance(k, bool) or not isinstance(k, Real) or not 0 <= float(k) < float("inf"):
-        raise InvalidOption(f"k is {k!r}: a number of users, at least 0")
+    if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= float(weight) < np.inf:
+        raise InvalidOption(f"content_weight is {weight!r}: a number, at least 0")
 
 
 def _refuse_users(asked: list[Any], there: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:

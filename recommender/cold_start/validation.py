@@ -14,8 +14,9 @@ from recommender.retrieval.lookup import whole_number
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-LARGEST, LONGEST = 1e9, 10
-"""Largest number whose squares float32 can add up; longest embedding, in median lengths."""
+LARGEST, LONGEST, LONGEST_FACTOR = 1e9, 10, 1000
+"""Largest number whose squares float32 can add up; longest embedding and longest factor, in median
+lengths."""
 SHOWN = 5
 """Rows or ids that a message lists at most."""
 
@@ -54,16 +55,24 @@ def refuse_numbers(name: str, array: NDArray[Any]) -> None:
     refuse_rows(name, f"a number beyond {LARGEST:g}", (np.abs(array) > LARGEST).any(axis=1))
 
 
-def refuse_long(embeddings: NDArray[np.float32], median_length: float) -> None:
-    """Refuse rows that are no embeddings of the same model: scores grow with their length.
+def median_length(rows: NDArray[np.float32]) -> float:
+    """Median length of the rows that are not all zeros; 0 where all are."""
+    lengths = np.linalg.norm(rows, axis=1)
+    return float(np.median(lengths[lengths > 0])) if lengths.any() else 0.0
+
+
+def refuse_long(
+    name: str, rows: NDArray[np.float32], times: float, median: float | None = None
+) -> None:
+    """Refuse rows many times longer than the median, which is that of the rows if not given.
 
     Raises
     ------
     BadFactors
     """
-    lengths = np.linalg.norm(embeddings, axis=1)
-    what = f"a length of more than {LONGEST} times the median {median_length:.3g}"
-    refuse_rows("embeddings", what, (lengths > LONGEST * median_length) & (median_length > 0))
+    median = median_length(rows) if median is None else median
+    what = f"a length of more than {times:g} times the median {median:.3g}"
+    refuse_rows(name, what, (np.linalg.norm(rows, axis=1) > times * median) & (median > 0))
 
 
 def float_per_row(name: str, values: ArrayLike, rows: int) -> NDArray[np.float32]:
@@ -181,12 +190,15 @@ def check_plays(
     Raises
     ------
     BadFactors
-        No sparse matrix, not of the size of the model, NaN or infinity, or no plays at all.
+        No sparse matrix, not of the size of the model, complex, NaN, infinity or below 0, or no
+        plays at all.
     """
     if not issparse(user_items):
         raise BadFactors(
             f"user_items must be a sparse matrix of plays, not {type(user_items).__name__}"
         )
+    if np.iscomplexobj(user_items):
+        raise BadFactors("user_items holds complex numbers")
     expected = (len(users), len(items))
     if user_items.shape != expected:
         raise BadFactors(
@@ -196,9 +208,13 @@ def check_plays(
     _refuse_broken(user_items)
     plays = csr_matrix(user_items, dtype=np.float32, copy=True)
     user = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
-    bad = np.zeros(plays.shape[0], bool)
-    bad[user[~np.isfinite(plays.data)]] = True
-    refuse_rows("user_items", "NaN or infinity", bad)
+    for what, wrong in (
+        ("NaN or infinity", ~np.isfinite(plays.data)),
+        ("a number below 0, which is no play,", plays.data < 0),
+    ):
+        bad = np.zeros(plays.shape[0], bool)
+        bad[user[wrong]] = True
+        refuse_rows("user_items", what, bad)
     plays.sum_duplicates()
     plays.eliminate_zeros()
     if plays.nnz == 0:

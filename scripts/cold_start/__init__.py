@@ -1,1 +1,1 @@
-"""What `scripts/evaluate_cold_start.py` stands on: simulated users of real tracks."""
+"""What `scripts/evaluate_cold_start.py` stands on."""

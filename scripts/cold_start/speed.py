@@ -9,11 +9,14 @@ import numpy as np
 from implicit.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 
-from recommender.cold_start import FactorRegressor, HybridRecommender
+from recommender.cold_start import HybridRecommender, RouteSettings
 from recommender.engine import Recommender
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+ROUTE = RouteSettings("linear")
+"""Random embeddings leave nothing to choose by."""
 
 
 def compare(
@@ -21,7 +24,8 @@ def compare(
 ) -> tuple[list[float], list[float]]:
     """Seconds of implicit and of `HybridRecommender` for the same call, in turn.
 
-    Factors, embeddings and plays (20 a user, ten times the users asked) are random.
+    Factors of items, embeddings and plays (20 a user, ten times the users asked) are random; the
+    factors of a user are the sum of those of what it has played.
     """
     rng = np.random.default_rng(seed)
     everyone = 10 * users
@@ -33,12 +37,10 @@ def compare(
         shape=(everyone, items),
     )
     model = AlternatingLeastSquares(factors=factors)
-    model.user_factors = rng.standard_normal((everyone, factors), np.float32)
     model.item_factors = rng.standard_normal((items, factors), np.float32)
+    model.user_factors = np.asarray(plays @ model.item_factors, np.float32)
     embeddings = rng.standard_normal((items, 64), np.float32)
-    hybrid = HybridRecommender(
-        model, plays, embeddings, regressor=FactorRegressor("ridge", strength=1.0), k=10.0
-    )
+    hybrid = HybridRecommender(model, plays, embeddings, route=ROUTE)
     asked = np.arange(users)
     rows = plays[asked]
     theirs, ours = [], []
@@ -63,9 +65,9 @@ def upload(catalog: Path, file: Path, *, rounds: int, factors: int = 8) -> list[
     with Recommender.open(catalog) as sound:
         keys = [track.key for track in sound.tracks(sound.ids())]
         plays = csr_matrix((rng.random((100, len(keys))) < 0.3).astype(np.float32))
-        model = rng.standard_normal((100, factors)), rng.standard_normal((len(keys), factors))
+        learned = rng.standard_normal((len(keys), factors))
         hybrid = HybridRecommender.from_catalog(
-            model, plays, sound, item_keys=keys, regressor=FactorRegressor("ridge"), k=10.0
+            (plays @ learned, learned), plays, sound, item_keys=keys, route=ROUTE
         )
         for number in range(rounds + 1):
             key = f"upload {number}"

@@ -1,4 +1,4 @@
-"""Maps from embeddings to factors, of three kinds, each over a range of strengths.
+"""Maps from embeddings to factors, of two kinds, each over a range of strengths.
 
 Embeddings and factors come standardised (`Standardiser`); a map says how a factor differs from the
 mean factor. The least-squares fit of all strengths of a ridge costs one eigendecomposition.
@@ -22,16 +22,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating[Any]]
     """float32, or float64 where float64 came in."""
 
-RIDGE, NEAREST, MLP = "ridge", "nearest", "mlp"
+RIDGE, NEAREST = "ridge", "nearest"
 STRENGTHS: Mapping[str, tuple[float, ...]] = {
     RIDGE: (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
     NEAREST: (5, 10, 20, 40, 80),
-    MLP: (0.03, 0.3, 3.0),
 }
-"""By kind: the penalty as a share of the items' weight; the number of neighbours; the weight decay
-of AdamW."""
-
-HIDDEN, BATCH, RATE, DROPOUT = 256, 256, 2e-3, 0.2
+"""By kind: the penalty as a share of the items' weight; the number of neighbours."""
 
 
 class Map(Protocol):
@@ -165,21 +161,6 @@ class Nearest:
         return found
 
 
-@dataclass(frozen=True)
-class Perceptron:
-    """One hidden layer of rectified units; trained with torch, kept and used as plain arrays."""
-
-    first: Floats
-    first_bias: Floats
-    second: Floats
-    second_bias: Floats
-
-    def __call__(self, x: Floats, /) -> Floats:
-        """Predicted differences (n, factors) for embeddings (n, dim)."""
-        hidden = np.maximum(x @ self.first + self.first_bias, 0.0)
-        return np.asarray(hidden @ self.second + self.second_bias)
-
-
 def fit_ridge(
     x: Floats,
     y: Floats,
@@ -206,75 +187,17 @@ def fit_nearest(x: Floats, y: Floats, weights: Floats, count: float) -> Nearest:
     return Nearest(unit_rows(x[kept]), y[kept], weights[kept], int(count))
 
 
-def fit_mlp(
-    x: Floats,
-    y: Floats,
-    weights: Floats,
-    decay: float,
-    *,
-    epochs: int,
-    seed: int,
-) -> Perceptron:
-    """Perceptron of least weighted squares, by AdamW, dropout on inputs, rate falling to 0."""
-    import torch
-
-    torch_x, torch_y, w = (
-        torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
-        for part in (x, y, weights / weights.mean())
-    )
-    spread = float(np.sqrt(np.average((y**2).mean(1), weights=weights))) or 1.0
-    torch_y = torch_y / spread
-    chance = torch.Generator().manual_seed(seed)
-
-    def layer(inputs: int, outputs: int, gain: float) -> torch.Tensor:
-        start: torch.Tensor = torch.randn(inputs, outputs, generator=chance) * (gain / inputs**0.5)
-        return start.requires_grad_()
-
-    first, second = layer(x.shape[1], HIDDEN, 2**0.5), layer(HIDDEN, y.shape[1], 0.1)
-    first_bias = torch.zeros(HIDDEN, requires_grad=True)
-    second_bias = torch.zeros(y.shape[1], requires_grad=True)
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": [first, second], "weight_decay": decay},
-            {"params": [first_bias, second_bias], "weight_decay": 0.0},
-        ],
-        lr=RATE,
-    )
-    for epoch in range(epochs):
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * (1 - epoch / epochs)
-        order = torch.randperm(len(x), generator=chance)
-        for rows in torch.split(order, BATCH):
-            batch = torch_x[rows]
-            kept = torch.rand(batch.shape, generator=chance) >= DROPOUT
-            hidden = torch.relu(batch * kept / (1 - DROPOUT) @ first + first_bias)
-            error = hidden @ second + second_bias - torch_y[rows]
-            loss = (w[rows] * error.square().mean(1)).mean()
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call] # torch's own
-            optimiser.step()
-    with torch.no_grad():
-        arrays = [part.numpy() for part in (first, first_bias, second, second_bias)]
-    arrays[2], arrays[3] = arrays[2] * np.float32(spread), arrays[3] * np.float32(spread)
-    return Perceptron(*arrays)
-
-
 def fit_map(
     kind: str,
     strength: float,
     x: Floats,
     y: Floats,
     weights: Floats,
-    *,
-    epochs: int,
-    seed: int,
 ) -> Map:
     """Fit a map of one kind and strength to embeddings and factors, both standardised."""
     if kind == RIDGE:
         return fit_ridge(x, y, weights, (strength,))[0]
-    if kind == NEAREST:
-        return fit_nearest(x, y, weights, strength)
-    return fit_mlp(x, y, weights, strength, epochs=epochs, seed=seed)
+    return fit_nearest(x, y, weights, strength)
 
 
 def fit_strengths(
@@ -283,31 +206,22 @@ def fit_strengths(
     x: Floats,
     y: Floats,
     weights: Floats,
-    *,
-    epochs: int,
-    seed: int,
 ) -> Callable[[Floats], list[Floats]]:
     """Fit a kind of map with several strengths; returns the predictions of each for embeddings."""
     if kind == NEAREST:
         nearest = fit_nearest(x, y, weights, max(strengths))
         return lambda new: nearest.at(strengths, new)
-    if kind == RIDGE:
-        linear = fit_ridge(x, y, weights, strengths)
-        return lambda new: [one(new) for one in linear]
-    trained = [fit_mlp(x, y, weights, decay, epochs=epochs, seed=seed) for decay in strengths]
-    return lambda new: [one(new) for one in trained]
+    linear = fit_ridge(x, y, weights, strengths)
+    return lambda new: [one(new) for one in linear]
 
 
-def check_kinds(kinds: str | Sequence[str]) -> tuple[str, ...]:
-    """The kinds to choose from: "auto" means all of them.
+def check_kinds(kind: str) -> tuple[str, ...]:
+    """The kinds to choose from: "auto" means both.
 
     Raises
     ------
     InvalidOption
     """
-    if isinstance(kinds, str):
-        kinds = tuple(STRENGTHS) if kinds == "auto" else (kinds,)
-    unknown = [kind for kind in kinds if kind not in STRENGTHS]
-    if unknown or not kinds:
-        raise InvalidOption(f"kind is {kinds!r}: choose of auto, {', '.join(STRENGTHS)}")
-    return tuple(kinds)
+    if kind != "auto" and kind not in STRENGTHS:
+        raise InvalidOption(f"kind is {kind!r}: choose of auto, {', '.join(STRENGTHS)}")
+    return tuple(STRENGTHS) if kind == "auto" else (kind,)

@@ -10,7 +10,6 @@ recommendation", NIPS 2013).
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,12 @@ from recommender.cold_start.regression.maps import (
     fit_map,
     fit_strengths,
 )
-from recommender.cold_start.validation import float_per_row, refuse_numbers
+from recommender.cold_start.validation import (
+    LONGEST_FACTOR,
+    float_per_row,
+    refuse_long,
+    refuse_numbers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +40,8 @@ if TYPE_CHECKING:
 
     from recommender.cold_start.regression.maps import Floats
 
-LARGEST_SCALE = 3.0
+LARGEST_SCALE, LEAST_CORRELATION = 3.0, 0.1
+"""Most that predictions are spread; below that correlation they are noise and are not."""
 
 
 class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc] # sklearn has no types
@@ -44,14 +49,11 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
 
     Parameters
     ----------
-    kind : {"auto", "ridge", "nearest", "mlp"} or a sequence of these
+    kind : {"auto", "ridge", "nearest"}
         Which maps to choose from. `ridge` is linear; `nearest` averages the factors of the nearest
-        known items, weighted by cosine; `mlp` has one hidden layer and loads torch.
+        known items, weighted by cosine.
     strength : float, optional
-        Fixes the penalty (ridge), the number of neighbours (nearest) or the weight decay (mlp) of
-        one kind; otherwise it is chosen.
-    epochs : int
-        Passes over the items in training an `mlp`.
+        Fixes the penalty (ridge) or the number of neighbours (nearest); otherwise it is chosen.
     folds : int
         Of the cross-validation over items that chooses kind and strength. Items of one group stay
         together, so that an artist's sound does not pass for the users' taste.
@@ -88,10 +90,9 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
 
     def __init__(
         self,
-        kind: str | Sequence[str] = "auto",
+        kind: str = "auto",
         *,
         strength: float | None = None,
-        epochs: int = 60,
         folds: int = 5,
         calibrate: bool = True,
         bias_column: int | None = None,
@@ -99,7 +100,6 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
     ) -> None:
         self.kind = kind
         self.strength = strength
-        self.epochs = epochs
         self.folds = folds
         self.calibrate = calibrate
         self.bias_column = bias_column
@@ -142,6 +142,7 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         labels = group_numbers(groups, len(x))
         used = weights > 0
         x, y, weights, labels = x[used], y[used], weights[used], labels[used]
+        refuse_long("item_factors", y.astype(np.float32), LONGEST_FACTOR)
         if len(x) < max(y.shape[1], 2):
             raise BadFactors(
                 f"{len(x)} item(s) are too few to predict {y.shape[1]} factors: "
@@ -152,15 +153,6 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         self._choose(kinds, x, y, weights, labels, directions, by_scores=by_scores)
         self._fit_map(x, y, weights)
         return self
-
-    def refit(self, x: Floats, y: Floats, sample_weight: Floats) -> FactorRegressor:
-        """A copy of the chosen kind and strength, fitted to other items."""
-        check_is_fitted(self)
-        other = copy(self)
-        weights = self._weights(sample_weight, len(x))
-        used = weights > 0
-        other._fit_map(x[used], y[used], weights[used])  # noqa: SLF001 - a copy of itself
-        return other
 
     def predict(self, X: ArrayLike) -> Floats:  # noqa: N803 - scikit-learn's own name
         """Predicted factors (n, factors) of embeddings (n, dim); (n,) if it was fitted to (items,).
@@ -235,8 +227,6 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
             self._standardise(x),
             y - self.mean_,
             weights,
-            epochs=self.epochs,
-            seed=self.random_state,
         )
 
     def _directions(self, user_factors: ArrayLike | None, y: Floats) -> Floats:
@@ -291,8 +281,6 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
                     inside,
                     y[train] - mean,
                     weights[train],
-                    epochs=self.epochs,
-                    seed=self.random_state,
                 )
                 for strength, found in zip(strengths, predict(outside), strict=True):
                     one = Agreement.of(truth, found @ directions, weights[test])
@@ -306,7 +294,8 @@ class FactorRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type:
         self.kind_, self.strength_ = max(self.correlations_, key=self.correlations_.__getitem__)
         best = believed[self.kind_, self.strength_]
         self.correlation_ = best.correlation
-        self.scale_ = best.spread_ratio(LARGEST_SCALE) if self.calibrate else 1.0
+        widened = self.calibrate and self.correlation_ >= LEAST_CORRELATION
+        self.scale_ = best.spread_ratio(LARGEST_SCALE) if widened else 1.0
         if by_scores and self.correlation_ > 0:
             shrinkage = agreement[self.kind_, self.strength_].shrinkage
             back = np.linalg.pinv(directions)

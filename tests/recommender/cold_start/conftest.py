@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from recommender.cold_start import FactorRegressor, HybridRecommender
+from recommender.cold_start import HybridRecommender
 
 if TYPE_CHECKING:
     from tests.recommender.cold_start.plays import World
@@ -20,8 +20,6 @@ def world() -> World:
 @pytest.fixture(scope="session")
 def plain(world: World) -> HybridRecommender:
     """The old items only, called by number."""
-    from tests.recommender.cold_start.plays import WARM
+    from tests.recommender.cold_start.plays import ROUTE, WARM
 
-    return HybridRecommender(
-        world.model, world.train, world.embeddings[:WARM], regressor=FactorRegressor("ridge")
-    )
+    return HybridRecommender(world.model, world.train, world.embeddings[:WARM], route=ROUTE)

@@ -10,11 +10,15 @@ from implicit.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
+from recommender.cold_start import RouteSettings
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ITEMS, USERS, DIM, FACTORS, NEW = 240, 400, 12, 8, 40
 WARM = ITEMS - NEW
+ROUTE = RouteSettings("linear", rank=FACTORS, map_penalty=30.0)
+"""Settings that need no cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,14 @@ def fitted(train: csr_matrix) -> AlternatingLeastSquares:
         )
         model.fit(train, show_progress=False)
     return model
+
+
+def factors_of(
+    plays: csr_matrix, factors: int, *, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Random factors of items, and for each user the mean of those it has played."""
+    items = np.random.default_rng(seed).standard_normal((plays.shape[1], factors))
+    return plays @ items / np.maximum(np.asarray(plays.sum(1)), 1), items
 
 
 def recall(scores: NDArray[np.float32], plays: NDArray[np.bool_], k: int = 10) -> float:

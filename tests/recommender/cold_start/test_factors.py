@@ -7,9 +7,9 @@ from implicit.lmf import LogisticMatrixFactorization
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recommender.cold_start import FactorRegressor, HybridRecommender
+from recommender.cold_start import HybridRecommender
 from recommender.cold_start.factors import read_factors
-from tests.recommender.cold_start.plays import ITEMS, NEW, World
+from tests.recommender.cold_start.plays import ITEMS, NEW, ROUTE, World
 
 WARM = ITEMS - NEW
 
@@ -34,7 +34,7 @@ def test_a_hybrid_stands_on_cornac_by_its_own_names(world: World) -> None:
     sound = world.embeddings[np.array(data.item_ids)]
     hybrid = HybridRecommender(
         model, plays, sound, item_keys=data.item_ids, user_keys=data.user_ids,
-        regressor=FactorRegressor("ridge"),
+        route=ROUTE,
     )  # fmt: skip
     hybrid.add_items([WARM], world.embeddings[WARM : WARM + 1])
     user = list(data.user_ids)[3]
@@ -74,7 +74,7 @@ def test_implicits_logistic_factors_keep_the_bias_of_items(world: World) -> None
     assert read.bias_column == 4
     assert (read.users[:, 4] == 1).all()
     plain = HybridRecommender(
-        model, world.train, world.embeddings[:WARM], regressor=FactorRegressor("ridge"), k=0.0
+        model, world.train, world.embeddings[:WARM], route=ROUTE, content_weight=0.0
     )
     theirs, their_scores = model.recommend(3, world.train[3])
     ids, scores = plain.recommend(3, world.train[3])

@@ -22,17 +22,18 @@ from indexer.errors import (
     QueryError,
     UnknownTrack,
 )
-from recommender.cold_start import FactorRegressor, HybridRecommender, Route
-from recommender.cold_start.handover import blend_factors
+from recommender.cold_start import HybridRecommender, Route
 from recommender.engine import Recommender
 from tests.catalogs import Planted, plant
 from tests.recommender.cold_start.plays import (
     FACTORS,
     ITEMS,
     NEW,
+    ROUTE,
     USERS,
     WARM,
     World,
+    factors_of,
     keys,
     recall,
 )
@@ -41,15 +42,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-RIDGE = FactorRegressor("ridge")
-
 
 @pytest.fixture(scope="module")
 def hybrid(world: World) -> HybridRecommender:
     """Old items and new ones, called by number."""
     made = HybridRecommender(
         world.model, world.train, world.embeddings[:WARM], artists=world.artists[:WARM],
-        regressor=RIDGE,
+        route=ROUTE,
     )  # fmt: skip
     made.add_items(range(WARM, ITEMS), world.embeddings[WARM:], artists=world.artists[WARM:])
     return made
@@ -80,14 +79,14 @@ def test_one_user_and_several_get_the_same(world: World, hybrid: HybridRecommend
 
 def test_scores_are_those_of_the_factors(world: World, hybrid: HybridRecommender) -> None:
     ids, scores = hybrid.recommend(7, world.train[7], N=ITEMS, filter_already_liked_items=False)
-    expected = hybrid.item_factors(range(ITEMS)) @ world.model.user_factors[7]
+    expected = hybrid.item_factors(range(ITEMS)) @ hybrid.user_factors([7])[0]
     np.testing.assert_array_equal(ids, np.argsort(-expected, kind="stable"))
     np.testing.assert_allclose(scores, expected[ids], rtol=1e-4, atol=1e-6)
 
 
 def test_items_with_all_the_plays_in_the_world_are_as_implicit_has_them(world: World) -> None:
     made = HybridRecommender(
-        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=0.0
+        world.model, world.train, world.embeddings[:WARM], route=ROUTE, content_weight=0.0
     )
     ours = made.recommend([1, 2, 3], world.train[1:4], N=10)
     theirs = world.model.recommend(np.array([1, 2, 3]), world.train[1:4], N=10)
@@ -136,7 +135,7 @@ def test_rare_items_are_recommended_more_often_at_no_loss(world: World) -> None:
             factors=FACTORS, alpha=5.0, iterations=10, random_state=0, num_threads=1
         )
         model.fit(train, show_progress=False)
-    made = HybridRecommender(model, train, world.embeddings[:WARM], regressor=RIDGE)
+    made = HybridRecommender(model, train, world.embeddings[:WARM], route=ROUTE)
     plays = np.asarray(train.sum(0)).ravel()
     tail = np.zeros(WARM, bool)
     tail[np.argsort(plays, kind="stable")[: int(0.8 * WARM)]] = True
@@ -164,9 +163,9 @@ def test_routes_come_with_every_answer(world: World, hybrid: HybridRecommender) 
 def test_an_item_is_served_from_plays_where_nothing_was_heard(world: World) -> None:
     sound = world.embeddings[:WARM].copy()
     sound[5] = np.nan
-    made = HybridRecommender(world.model, world.train, sound, regressor=RIDGE)
+    made = HybridRecommender(world.model, world.train, sound, route=ROUTE)
     assert made.routes([5, 6]) == [Route.PLAYS, Route.BLEND]
-    np.testing.assert_array_equal(made.item_factors([5])[0], world.model.item_factors[5])
+    np.testing.assert_array_equal(made.item_factors([5])[0, :FACTORS], world.model.item_factors[5])
 
 
 def test_a_new_user_gets_what_goes_with_a_few_liked_items(
@@ -188,13 +187,11 @@ def test_a_new_user_gets_what_goes_with_a_few_liked_items(
 
 def test_the_callers_names_go_in_and_come_out(world: World) -> None:
     made = HybridRecommender(
-        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE,
+        world.model, world.train, world.embeddings[:WARM], route=ROUTE,
         item_keys=keys(0, WARM), user_keys=np.arange(1000, 1000 + USERS),
     )  # fmt: skip
     assert made.add_items(keys(WARM, ITEMS), world.embeddings[WARM:]) == [Route.SOUND] * NEW
-    by_number = HybridRecommender(
-        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE
-    )
+    by_number = HybridRecommender(world.model, world.train, world.embeddings[:WARM], route=ROUTE)
     by_number.add_items(range(WARM, ITEMS), world.embeddings[WARM:])
     named, _ = made.recommend(1003, world.train[3], filter_items=["item 9", "item 201"])
     numbers, _ = by_number.recommend(3, world.train[3], filter_items=[9, 201])
@@ -215,38 +212,16 @@ def test_a_matrix_may_be_as_wide_as_the_model_or_as_all_items(
     assert new[0] not in hybrid.recommend(3, wide, N=ITEMS)[0]
 
 
-def test_plays_take_over_sooner_where_the_sound_says_nothing(world: World) -> None:
-    noise = np.random.default_rng(0).standard_normal((WARM, 12)).astype(np.float32)
-    told = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
-    deaf = HybridRecommender(world.model, world.train, noise, regressor=RIDGE)
-    assert deaf.k < told.k
-    assert set(told.k_gains) == set(deaf.k_gains)
-
-
-def test_the_map_is_chosen_without_a_network_unless_one_is_asked_for(world: World) -> None:
-    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM])
-    tried = {kind for kind, _ in made.content.regressor.correlations_}
-    assert tried == {"ridge", "nearest"}
-
-
-def test_a_bias_goes_over_to_the_plays_sooner_than_factors() -> None:
-    one = np.ones((1, 3), np.float32)
-    mixed = blend_factors(
-        10 * one, one[0], 0 * one, np.array([9.0], np.float32), 81.0, one[0], bias_column=2
-    )
-    np.testing.assert_allclose(mixed[0], [1.9, 1.9, 9.1], rtol=1e-5)
-
-
 def test_bpr_keeps_its_bias(world: World) -> None:
     with threadpool_limits(1, "blas"):
         model = BayesianPersonalizedRanking(
             factors=FACTORS, iterations=60, random_state=0, num_threads=1
         )
         model.fit(world.train, show_progress=False)
-    made = HybridRecommender(model, world.train, world.embeddings[:WARM], regressor=RIDGE)
+    made = HybridRecommender(model, world.train, world.embeddings[:WARM], route=ROUTE)
     made.add_items(range(WARM, ITEMS), world.embeddings[WARM:])
     truth = world.plays[:, WARM:].toarray() > 0
-    scores = model.user_factors @ made.item_factors(range(WARM, ITEMS)).T
+    scores = made.user_factors(range(USERS)) @ made.item_factors(range(WARM, ITEMS)).T
     assert recall(scores, truth) > 1.3 * recall(np.random.default_rng(0).random(truth.shape), truth)
 
 
@@ -266,10 +241,8 @@ def test_an_upload_is_servable_when_add_item_returns(
         names = [track.key for track in sound.tracks(sound.ids())]
         plays = csr_matrix((rng.random((30, 12)) < 0.4).astype(np.float32))
         plays = csr_matrix(np.where(plays.sum(1) == 0, 1.0, plays.toarray()))
-        model = rng.standard_normal((30, 3)), rng.standard_normal((12, 3))
-        made = HybridRecommender.from_catalog(
-            model, plays, sound, item_keys=names, regressor=FactorRegressor("ridge")
-        )
+        model = factors_of(plays, 3)
+        made = HybridRecommender.from_catalog(model, plays, sound, item_keys=names, route=ROUTE)
         song = sorted(original_songs.rglob("*.mp3"))[0]
         route = made.add_item("upload-7", song)
         assert route in (Route.SOUND, Route.ARTIST)
@@ -300,22 +273,18 @@ def test_an_item_whose_file_failed_is_served_from_its_plays(tmp_path: Path) -> N
         [Planted(f"T {n}", vector=rng.standard_normal(8).tolist()) for n in range(12)],
     )  # fmt: skip
     plays = csr_matrix((rng.random((30, 13)) < 0.4).astype(np.float32))
-    model = rng.standard_normal((30, 3)), rng.standard_normal((13, 3))
+    model = factors_of(plays, 3)
     with Recommender.open(catalog) as sound:
         names = [*(track.key for track in sound.tracks(sound.ids())), "failed.mp3"]
-        made = HybridRecommender.from_catalog(
-            model, plays, sound, item_keys=names, regressor=FactorRegressor("ridge")
-        )
+        made = HybridRecommender.from_catalog(model, plays, sound, item_keys=names, route=ROUTE)
     assert made.routes(["failed.mp3"]) == [Route.PLAYS]
-    np.testing.assert_allclose(made.item_factors(["failed.mp3"])[0], model[1][12], rtol=1e-6)
+    np.testing.assert_allclose(made.item_factors(["failed.mp3"])[0, :3], model[1][12], rtol=1e-6)
     assert made.routes(names[:1]) == [Route.BLEND]
 
 
 def test_a_model_fitted_anew_changes_nothing(world: World) -> None:
     users, items = world.model.user_factors.copy(), world.model.item_factors.copy()
-    made = HybridRecommender(
-        (users, items), world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
-    )
+    made = HybridRecommender((users, items), world.train, world.embeddings[:WARM], route=ROUTE)
     before = made.recommend([3, 4], world.train[3:5])
     users[:], items[:] = 1.0, 1.0
     after = made.recommend([3, 4], world.train[3:5])
@@ -332,9 +301,7 @@ def pickled(made: HybridRecommender) -> HybridRecommender:
 def test_a_copy_answers_as_the_original_and_takes_new_items(
     world: World, copied: Callable[[HybridRecommender], HybridRecommender]
 ) -> None:
-    made = HybridRecommender(
-        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
-    )
+    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], route=ROUTE)
     other = copied(made)
     np.testing.assert_array_equal(
         other.recommend(3, world.train[3])[1], made.recommend(3, world.train[3])[1]
@@ -346,9 +313,7 @@ def test_a_copy_answers_as_the_original_and_takes_new_items(
 
 
 def test_an_item_comes_first_among_those_that_sound_the_same(world: World) -> None:
-    made = HybridRecommender(
-        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
-    )
+    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], route=ROUTE)
     made.add_items(range(WARM, WARM + 5), np.repeat(world.embeddings[WARM : WARM + 1], 5, axis=0))
     asked = np.arange(WARM, WARM + 5)
     for count in (1, 3, 8):
@@ -363,9 +328,7 @@ def test_an_item_comes_first_among_those_that_sound_the_same(world: World) -> No
 
 
 def test_questions_while_another_thread_adds(world: World) -> None:
-    made = HybridRecommender(
-        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
-    )
+    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], route=ROUTE)
     done = threading.Event()
 
     def add() -> None:

@@ -7,13 +7,10 @@ import pytest
 from cornac.models import BPR
 from implicit.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
-from sklearn.linear_model import Ridge
 
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
-from recommender.cold_start import FactorRegressor, HybridRecommender
-from tests.recommender.cold_start.plays import WARM, World, keys
-
-RIDGE = FactorRegressor("ridge")
+from recommender.cold_start import HybridRecommender
+from tests.recommender.cold_start.plays import FACTORS, ROUTE, USERS, WARM, World, keys
 
 
 def refused(world: World, message: str, **changed: object) -> None:
@@ -21,7 +18,7 @@ def refused(world: World, message: str, **changed: object) -> None:
         "model": world.model,
         "user_items": world.train,
         "embeddings": world.embeddings[:WARM],
-        "regressor": RIDGE,
+        "route": ROUTE,
     }
     with pytest.raises(BadFactors, match=message):
         HybridRecommender(**{**arguments, **changed})  # type: ignore[arg-type] # as meant
@@ -40,6 +37,11 @@ def test_what_cannot_be_built_on_is_refused_by_name(world: World) -> None:
     refused(world, "user_items has the shape", user_items=world.train[:10])
     refused(world, "user_items must be a sparse matrix", user_items=world.train.toarray())
     refused(world, "user_items holds no plays", user_items=csr_matrix(world.train.shape))
+    refused(world, "user_items holds complex numbers", user_items=world.train * 1j)
+    disliked = world.train.copy()
+    disliked.data[disliked.indptr[4]] = -1.0
+    refused(world, "user_items has a number below 0.* in row 4", user_items=disliked)
+    refused(world, "exposure has a number below 0 in rows 0, 1, 2", exposure=[-1.0] * WARM)
     nan = world.train.copy()
     nan.data[nan.indptr[4]] = np.nan
     refused(world, "user_items has NaN or infinity in row 4", user_items=nan)
@@ -72,27 +74,48 @@ def test_what_is_absurdly_long_is_refused(world: World) -> None:
     users, items = world.model.user_factors.copy(), world.model.item_factors.copy()
     items[7] = 1e30
     refused(world, r"item_factors has a number beyond 1e\+09 in row 7", model=(users, items))
+    for factors, name in ((users.copy(), "user"), (world.model.item_factors.copy(), "item")):
+        factors[7] *= 1e6
+        model = (factors, world.model.item_factors) if name == "user" else (users, factors)
+        refused(world, f"{name}_factors has a length of more than 1000 times", model=model)
     sound = world.embeddings[:WARM].copy()
     sound[3] *= 1e4
     refused(world, "embeddings has a length of more than 10 times .* in row 3", embeddings=sound)
     sound[3] = 1e30
     refused(world, "embeddings has a number beyond", embeddings=sound)
     refused(world, "embeddings has NaN or infinity", embeddings=np.full((WARM, 2), 1e300))
-    made = HybridRecommender(
-        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0
-    )
+    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], route=ROUTE)
     with pytest.raises(BadFactors, match="more than 10 times the median"):
         made.add_items([WARM], 1e4 * world.embeddings[:1])
     assert made.add_items([], world.embeddings[:0]) == []
     assert len(made) == WARM
 
 
+def test_plays_in_another_order_than_the_factors_are_refused(world: World) -> None:
+    rng = np.random.default_rng(0)
+    shuffled = world.train[rng.permutation(USERS)], world.train[:, rng.permutation(WARM)]
+    for plays in shuffled:
+        refused(world, "in only .* of pairs: give user_items as it was fitted on", user_items=plays)
+
+
+def test_embeddings_in_another_order_are_told_of_and_spread_no_noise(world: World) -> None:
+    rng = np.random.default_rng(0)
+    with pytest.warns(RuntimeWarning, match="are their rows in the order of the columns"):
+        made = HybridRecommender(
+            world.model, world.train, rng.permutation(world.embeddings[:WARM]), content_weight=0.0
+        )
+    made.add_items([WARM], world.embeddings[WARM : WARM + 1])
+    mean = world.model.item_factors.mean(0)
+    np.testing.assert_allclose(made.item_factors([WARM])[0, :FACTORS], mean, rtol=1e-5)
+    assert (made.item_factors([WARM])[0, FACTORS:] == 0).all()
+
+
 def test_options_of_a_hybrid_that_make_no_sense_are_refused(world: World) -> None:
     for message, options in (
-        ("k is '5'", {"k": "5"}),
-        ("k is nan", {"k": float("nan")}),
-        ("k is True", {"k": True}),
-        ("regressor is a FactorRegressor, not Ridge", {"regressor": Ridge()}),
+        ("content_weight is '5'", {"content_weight": "5"}),
+        ("content_weight is nan", {"content_weight": float("nan")}),
+        ("content_weight is True", {"content_weight": True}),
+        ("route is a RouteSettings, not 'linear'", {"route": "linear"}),
     ):
         with pytest.raises(InvalidOption, match=message):
             HybridRecommender(world.model, world.train, world.embeddings[:WARM], **options)  # type: ignore[arg-type] # as meant
@@ -100,7 +123,7 @@ def test_options_of_a_hybrid_that_make_no_sense_are_refused(world: World) -> Non
 
 def test_one_id_is_as_good_as_a_list_of_one(world: World) -> None:
     made = HybridRecommender(
-        world.model, world.train, world.embeddings[:WARM], regressor=RIDGE, k=1.0,
+        world.model, world.train, world.embeddings[:WARM], route=ROUTE,
         item_keys=(name for name in keys(0, WARM)),  # type: ignore[arg-type] # any iterable is taken
     )  # fmt: skip
     row = world.train[3]
@@ -134,7 +157,7 @@ def test_who_does_not_exist_and_who_played_nothing_are_told_apart(world: World) 
     train = world.train.tolil()
     train[0] = 0
     train = csr_matrix(train)
-    made = HybridRecommender(world.model, train, world.embeddings[:WARM], regressor=RIDGE, k=1.0)
+    made = HybridRecommender(world.model, train, world.embeddings[:WARM], route=ROUTE)
     message = "names no user that exists: 9999; the users 0 have played no item"
     with pytest.raises(UnknownUser, match=message):
         made.recommend([3, 9999, 0], train[[3, 0, 0]])
@@ -165,7 +188,7 @@ def test_questions_that_make_no_sense_are_refused(world: World, plain: HybridRec
 
 
 def test_a_bad_upload_leaves_everything_as_it_was(world: World) -> None:
-    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
+    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], route=ROUTE)
     before = made.recommend(3, world.train[3])[0]
     bad = world.embeddings[WARM : WARM + 2].copy()
     bad[1, 0] = np.nan

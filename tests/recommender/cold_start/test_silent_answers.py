@@ -10,10 +10,8 @@ from scipy.sparse import csr_matrix, vstack
 from threadpoolctl import threadpool_limits
 
 from indexer.errors import BadFactors, InvalidOption, UnknownTrack, UnknownUser
-from recommender.cold_start import FactorRegressor, HybridRecommender, Route
-from tests.recommender.cold_start.plays import FACTORS, USERS, WARM, World
-
-RIDGE = FactorRegressor("ridge")
+from recommender.cold_start import HybridRecommender, Route
+from tests.recommender.cold_start.plays import FACTORS, ROUTE, USERS, WARM, World
 
 
 def lonely(world: World) -> tuple[csr_matrix, AlternatingLeastSquares]:
@@ -34,7 +32,7 @@ def test_a_user_without_history_is_an_error_not_the_last_items(world: World) -> 
     ids, scores = model.recommend(0, train[0], N=10)
     assert ids.tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
     assert (scores == 0).all()
-    made = HybridRecommender(model, train, world.embeddings[:WARM], regressor=RIDGE)
+    made = HybridRecommender(model, train, world.embeddings[:WARM], route=ROUTE)
     with pytest.raises(UnknownUser, match="the users 0 have played no item"):
         made.recommend(0, train[0])
     ids, scores = made.recommend([0, 1], train[:2], on_missing="skip")
@@ -50,13 +48,13 @@ def test_an_item_without_plays_is_heard_or_refused(world: World) -> None:
     ids, scores = model.similar_items(0, N=10)
     assert (scores == 0).all()
     sound = world.embeddings[:WARM].copy()
-    made = HybridRecommender(model, train, sound, regressor=RIDGE)
+    made = HybridRecommender(model, train, sound, route=ROUTE)
     assert made.routes([0]) == [Route.SOUND]
     ids, scores = made.similar_items(0, N=3)
     assert ids[0] == 0
     assert scores[0] == pytest.approx(1.0)
     sound[0] = np.nan
-    deaf = HybridRecommender(model, train, sound, regressor=RIDGE)
+    deaf = HybridRecommender(model, train, sound, route=ROUTE)
     assert 0 not in deaf.recommend(1, train[1], N=WARM)[0]
     with pytest.raises(UnknownTrack, match="items without plays and without an embedding: 0"):
         deaf.similar_items(0)
@@ -98,7 +96,7 @@ def test_nothing_is_added_past_the_end(world: World) -> None:
     users = csr_matrix(np.ones((1, USERS), np.float32))
     model.partial_fit_items([WARM + 5], users)
     assert (model.item_factors[WARM : WARM + 5] == 0).all()
-    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], regressor=RIDGE)
+    made = HybridRecommender(world.model, world.train, world.embeddings[:WARM], route=ROUTE)
     with pytest.raises(BadFactors, match=f"keys must continue with {WARM}"):
         made.add_items([WARM + 5], world.embeddings[:1])
     assert len(made) == WARM
@@ -120,10 +118,10 @@ def test_a_user_is_recalculated_where_the_ann_wrapper_fails(world: World) -> Non
     with pytest.raises(NotImplementedError, match="recalculate_user isn't supported"):
         wrapped.recommend(3, world.train[8], recalculate_user=True)
     sound = world.embeddings[:WARM]
-    made = HybridRecommender(wrapped, world.train, sound, regressor=RIDGE, k=1.0)
+    made = HybridRecommender(wrapped, world.train, sound, route=ROUTE)
     ids, scores = made.recommend(3, world.train[8], recalculate_user=True)
     assert len(ids) == 10
-    bare = HybridRecommender(model, world.train, sound, regressor=RIDGE, k=1.0)
+    bare = HybridRecommender(model, world.train, sound, route=ROUTE)
     np.testing.assert_array_equal(
         bare.recommend(3, world.train[8], recalculate_user=True)[1], scores
     )
@@ -136,7 +134,7 @@ def test_plays_of_an_item_that_nothing_is_known_of_say_nothing(world: World) -> 
     assert (scores == 0).all()
     sound = world.embeddings[:WARM].copy()
     sound[0] = np.nan
-    made = HybridRecommender(model, train, sound, regressor=RIDGE)
+    made = HybridRecommender(model, train, sound, route=ROUTE)
     for user, recalculate in ((0, False), (3, True), (9999, True)):
         with pytest.raises(UnknownUser, match=f"users? .*{user}"):
             made.recommend(user, played, recalculate_user=recalculate)

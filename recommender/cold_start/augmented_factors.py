@@ -1,0 +1,149 @@
+"""Factors of a collaborative-filtering model with content vectors beside them; see `blend`."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.errors import BadFactors
+from recommender.cold_start.blend import Blend, Scales, balance, choose_blend
+from recommender.cold_start.content_route import ContentRoute, RouteSettings, fit_route
+from recommender.cold_start.item_step import step_items
+from recommender.cold_start.least_squares import confidence_matrix
+from recommender.cold_start.route_choice import RouteChoice, choose_route
+from recommender.cold_start.top_n import Route, route_codes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+    from recommender.cold_start.factors import CollaborativeModel
+
+    Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AugmentedFactors:
+    """What a model and the content of its items were found to say together.
+
+    Attributes
+    ----------
+    model : CollaborativeModel
+        Factors of users with their content vectors, and of items with theirs.
+    sources : int8 (items,)
+        Where the factors of each item come from; indices in `top_n.ROUTES`, -1 for nothing.
+    content : ContentRoute
+    choice : RouteChoice
+    blend : Blend
+    scales : Scales
+    mean : float32 (factors,)
+        The model's mean item, which an item without plays starts from.
+    """
+
+    model: CollaborativeModel
+    sources: NDArray[np.int8]
+    content: ContentRoute
+    choice: RouteChoice
+    blend: Blend
+    scales: Scales
+    mean: Array
+
+    def new_items(self, embeddings: Array) -> Array:
+        """Factors (n, factors) of items without plays, by their embeddings."""
+        return _new_items(self.mean, self.scales, self.content.item_vectors(embeddings))
+
+
+def augment(
+    model: CollaborativeModel,
+    plays: csr_matrix,
+    embeddings: Array,
+    known: NDArray[np.bool_],
+    labels: NDArray[np.int64],
+    exposure: Array,
+    *,
+    route: RouteSettings | None,
+    content_weight: float | None,
+    seed: int,
+) -> AugmentedFactors:
+    """Learn a content route beside a model, and give all of the model's items their factors.
+
+    Parameters
+    ----------
+    model : CollaborativeModel
+    plays : csr (users, items)
+    embeddings : float32 (items, dim)
+    known : bool (items,)
+        Which items have an embedding.
+    labels : int64 (items,)
+        A number for each item's artist.
+    exposure : float32 (items,)
+        From 0 to 1; see `HybridRecommender`.
+    route, content_weight : optional
+        Fixed rather than chosen.
+
+    Raises
+    ------
+    BadFactors
+        No item has both plays and an embedding.
+    """
+    counts = np.bincount(plays.indices, minlength=len(known))
+    learned = known & (counts > 0)
+    if not learned.any():
+        raise BadFactors("no item has both plays in user_items and a row in embeddings")
+    inside, some = plays[:, learned].tocsr(), embeddings[learned]
+    choice = RouteChoice(route) if route else choose_route(inside, some, labels[learned], seed=seed)
+    if not choice.personal:
+        warnings.warn(
+            "embeddings do not tell what a user plays from what others play, so new items rank as "
+            "average items: are their rows in the order of the columns of user_items?",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    blend = choose_blend(choice.settings, inside, some, labels[learned], seed=seed)
+    if content_weight is not None:
+        blend = replace(blend, content_weight=content_weight)
+    content, users = fit_route(choice.settings, inside, some, seed=seed)
+    users *= balance(model.users, users)
+    vectors = content.item_vectors(embeddings)
+    scales = Scales.of(
+        model.users,
+        model.items[learned],
+        users,
+        vectors[learned],
+        inside,
+        blend.content_weight,
+        personal=choice.personal,
+    )
+    mean = model.items[counts > 0].mean(0)
+    items = np.hstack([model.items, np.where(known[:, None], np.float32(scales.old) * vectors, 0)])
+    unplayed = known & (counts == 0)
+    items[unplayed] = _new_items(mean, scales, vectors[unplayed])
+    both = replace(model, users=np.hstack([model.users, users]), items=items.astype(np.float32))
+    recent = np.flatnonzero(learned & (exposure < 1))
+    if len(recent):
+        stepped = step_items(
+            _new_items(mean, scales, vectors[recent]),
+            confidence_matrix(plays, choice.settings.confidence)[:, recent].T.tocsr(),
+            both.users,
+            model.users @ mean + np.float32(scales.play),
+            blend.step_penalty * float((model.users**2).sum(1).mean()),
+            seed=seed,
+        )
+        share = exposure[recent, None]
+        both.items[recent] = share * both.items[recent] + (1 - share) * stepped
+    sources = np.full(len(known), -1, np.int8)
+    for which, source in (
+        (counts > 0, Route.PLAYS),
+        (learned, Route.BLEND),
+        (unplayed, Route.SOUND),
+    ):
+        sources[which] = route_codes([source])[0]
+    return AugmentedFactors(both, sources, content, choice, blend, scales, mean)
+
+
+def _new_items(mean: Array, scales: Scales, vectors: Array) -> Array:
+    """[m, n b] for each content vector b."""
+    return np.hstack([np.tile(mean, (len(vectors), 1)), np.float32(scales.new) * vectors])
