@@ -9,16 +9,20 @@ import hashlib
 import math
 import os
 from array import array
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
+import av.error
 import numpy as np
 
 from indexer.audio.error_translation import translate_errors
+from indexer.audio.mp4_samples import read_samples
 from indexer.audio.mpeg_frames import MpegFrames, scan_frames
 from indexer.audio.ogg_links import find_links
+from indexer.audio.ogg_pages import scan_pages
 from indexer.audio.opening import (
     FilePart,
     audio_stream,
@@ -27,6 +31,7 @@ from indexer.audio.opening import (
     open_descriptor,
     read_packets,
 )
+from indexer.audio.seek_tables import PacketTable, PageTable, SeekTable
 from indexer.audio.text_encoding import decode_text
 from indexer.errors import (
     AnalysisError,
@@ -45,6 +50,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from numpy.typing import NDArray
 
+    from indexer.audio.mp4_samples import Mp4Samples
+    from indexer.audio.ogg_pages import OggPages
     from indexer.audio.opening import AnyPath
 
 # Monkey's Audio has the longest packets, up to 7 s.
@@ -90,31 +97,6 @@ class AudioFacts:
     channel: int | None = None
 
 
-@dataclass(frozen=True)
-class PacketTable:
-    """Time stamps and sizes of FFmpeg's packets, by which a seek is checked.
-
-    Attributes
-    ----------
-    pts : ndarray, int64 (packets,)
-        Time stamps in the stream's time base, strictly increasing.
-    sizes : ndarray, int32 (packets,)
-        In bytes.
-    origin : int
-        The time stamp of the stream's first sample.
-    samples_per_tick : Fraction
-        How many samples of the file's rate one unit of the time base is.
-    samples : int
-        Samples of one channel in the whole stream, as the packets say.
-    """
-
-    pts: NDArray[np.int64]
-    sizes: NDArray[np.int32]
-    origin: int
-    samples_per_tick: Fraction
-    samples: int
-
-
 @dataclass
 class OpenFile:
     """A file between opening and closing; made by `open_file`.
@@ -130,7 +112,7 @@ class OpenFile:
     container: InputContainer
     facts: AudioFacts
     frames: MpegFrames | None
-    packets: PacketTable | None
+    packets: SeekTable | None
     payload_bytes: int
 
     def reopen(self, part: int = 0) -> None:
@@ -203,10 +185,18 @@ def _demux(name: str, descriptor: int, part: FilePart, container: InputContainer
             raise NotAudio(f"{name!r} holds no MPEG audio frames; leave it out", stage="hash")
         rate = frames.sample_rate
         scan = _Scan(Fraction(frames.samples, rate), frames.payload_bytes, None)
-    elif container.format.name == "ogg" and len(links := find_links(descriptor, part)) > 1:
-        parts, scan = _scan_links(links, rate, digest.update, descriptor, name)
     else:
-        scan = _scan_packets(container, rate, digest.update, descriptor)
+        try:
+            whole = _scan_whole(container, rate, digest, descriptor, part)
+        except (_Contradiction, av.error.FFmpegError):
+            container.close()
+            container, whole = open_container(descriptor, name, part), None
+        if whole is not None:
+            scan, digest = whole
+        elif container.format.name == "ogg" and len(links := find_links(descriptor, part)) > 1:
+            parts, scan = _scan_links(links, rate, digest.update, descriptor, name)
+        else:
+            scan = _scan_packets(container, rate, digest.update, descriptor)
     if not scan.payload_bytes:
         raise TooShort(f"{name!r} has an audio stream without any sound in it", stage="hash")
     facts = AudioFacts(
@@ -249,7 +239,7 @@ class _Scan:
 
     duration_s: Fraction | None
     payload_bytes: int
-    packets: PacketTable | None
+    packets: SeekTable | None
 
 
 def _scan_links(
@@ -300,7 +290,16 @@ def _scan_packets(
     payload = sum(sizes) + payload_untimed
     if payload_untimed or not times:
         return _Scan(None, payload, None)
-    pts = np.frombuffer(times, np.int64)
+    stamps, bytes_ = np.frombuffer(times, np.int64), np.frombuffer(sizes, np.int32)
+    return _scan_of(stamps, bytes_, last, time_base, rate)
+
+
+def _scan_of(
+    pts: NDArray[np.int64], sizes: NDArray[np.int32], last: int, time_base: Fraction, rate: int
+) -> _Scan:
+    """The scan of packets by their times, their sizes and the duration of the last."""
+    payload = int(sizes.sum(dtype=np.int64))
+    longest = int(_LONGEST_PACKET_S / time_base)
     gaps = np.diff(pts)
     # Time stamps that jump (chained streams, damage) do not say where a packet's sound belongs.
     if not (gaps > 0).all() or (gaps > longest).any():
@@ -320,5 +319,70 @@ def _scan_packets(
     # Where stamps are rounded the first one alone can be off: encoder delay is no whole tick.
     origin = int(pts[0] if samples_per_tick == 1 or not len(inner) else pts[1] - inner[0])
     samples = int((int(pts[-1]) - origin + last) * samples_per_tick)
-    table = PacketTable(pts, np.frombuffer(sizes, np.int32), origin, samples_per_tick, samples)
-    return _Scan(duration, payload, table)
+    return _Scan(duration, payload, PacketTable(origin, samples_per_tick, samples, pts, sizes))
+
+
+class _Contradiction(Exception):
+    """A file's tables and what FFmpeg makes of the file are not the same."""
+
+
+def _scan_whole(
+    container: InputContainer, rate: int, digest: hashlib.blake2b, descriptor: int, part: FilePart
+) -> tuple[_Scan, hashlib.blake2b] | None:
+    """The scan of an MP4 or Ogg file by its own tables, and the digest of its sound.
+
+    None, and nothing read from the container, where there are no such tables.
+
+    Raises
+    ------
+    _Contradiction
+    """
+    digest = digest.copy()
+    if container.format.name == "ogg":
+        codec = audio_stream(container).codec_context.name
+        pages = scan_pages(descriptor, part, codec, digest.update)
+        return None if pages is None else (_scan_pages(container, pages, rate, descriptor), digest)
+    if "mp4" not in container.format.name.split(","):
+        return None
+    samples = read_samples(descriptor, part, audio_stream(container).id)
+    if samples is None:
+        return None
+    scan = _scan_samples(container, samples, rate, descriptor)
+    samples.feed(descriptor, part, digest.update)
+    return scan, digest
+
+
+def _scan_pages(container: InputContainer, pages: OggPages, rate: int, descriptor: int) -> _Scan:
+    offsets, ends = np.frombuffer(pages.offsets, np.int64), np.frombuffer(pages.ends, np.int64)
+    time_base = audio_stream(container).time_base
+    first = next(read_packets(container, descriptor), None)
+    if (
+        first is None
+        or first.pts is None
+        or first.pos != offsets[0]
+        or time_base != Fraction(1, rate)
+    ):
+        raise _Contradiction
+    origin, end = first.pts, int(ends[-1])
+    if not origin < ends[0] or end <= 0:
+        raise _Contradiction
+    table = PageTable(origin, Fraction(1), end - origin, offsets, ends)
+    return _Scan(Fraction(end - max(origin, 0), rate), pages.payload_bytes, table)
+
+
+def _scan_samples(
+    container: InputContainer, samples: Mp4Samples, rate: int, descriptor: int
+) -> _Scan:
+    stream = audio_stream(container)
+    first = next(read_packets(container, descriptor), None)
+    if first is None or first.pts is None:
+        raise _Contradiction
+    pts = samples.times + first.pts
+    container.seek(int(pts[-1]), stream=stream)
+    last = next(iter(deque(read_packets(container, descriptor), maxlen=1)), first)
+    for row, packet in ((0, first), (-1, last)):
+        expected = (pts[row], samples.offsets[row], samples.sizes[row])
+        if (packet.pts, packet.pos, packet.size) != expected:
+            raise _Contradiction
+    time_base = stream.time_base or Fraction(1, rate)
+    return _scan_of(pts, samples.sizes, last.duration or 0, time_base, rate)

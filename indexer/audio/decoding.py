@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import sys
 from abc import ABC, abstractmethod
-from fractions import Fraction
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, cast
@@ -39,9 +38,10 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from numpy.typing import NDArray
 
-    from indexer.audio.container import OpenFile, PacketTable
+    from indexer.audio.container import OpenFile
     from indexer.audio.downmix import Mono
     from indexer.audio.mpeg_frames import MpegFrames
+    from indexer.audio.seek_tables import SeekTable
 
 # Longer than any codec needs to forget how it was entered: SBR of HE-AAC waits longest, for its
 # next header, usually half a second.
@@ -327,11 +327,11 @@ class FrameReader(Reader):
 class SeekingReader(Reader):
     """Samples of a container whose time stamps are sample numbers.
 
-    Each seek is checked: most of the packets it lands on have to be in the table, by time stamp and
-    by size, and early enough. After one that is not, the stream is only decoded forward.
+    Each seek is checked: most of the packets it lands on have to be in the table, and early
+    enough. After one that is not, the stream is only decoded forward.
     """
 
-    def __init__(self, file: OpenFile, packets: PacketTable, *, channel: int | None = None) -> None:
+    def __init__(self, file: OpenFile, packets: SeekTable, *, channel: int | None = None) -> None:
         super().__init__(file, channel=channel)
         self._table = packets
         self._near = int(2 * PRE_ROLL_S * self.rate)
@@ -343,8 +343,8 @@ class SeekingReader(Reader):
 
     @property
     def entry_samples(self) -> int:
-        """The pre-roll, and the packet in which it begins."""
-        return int(PRE_ROLL_S * self.rate) + self.length // len(self._table.pts)
+        """The pre-roll, and the packet or page in which it begins."""
+        return int(PRE_ROLL_S * self.rate) + self._table.step
 
     def _frames_from(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
         frames = self._stamped_frames(start)
@@ -408,29 +408,19 @@ class SeekingReader(Reader):
         yield from self._packets()
 
     def _seek(self, sample: int) -> Iterator[Packet[AudioStream]] | None:
-        table = self._table
-        target = int(table.origin + Fraction(sample) / table.samples_per_tick)
-        row = int(np.searchsorted(table.pts, target, side="right")) - 1
+        target = self._table.stamp_before(sample)
         stream = audio_stream(self._file.container)
         try:
-            self._file.container.seek(int(table.pts[row]), stream=stream)
+            self._file.container.seek(target, stream=stream)
         except av.error.FFmpegError:
             return None
         packets = self._packets()
         head = list(islice(packets, _CHECKED_PACKETS))
-        if not head or head[0].pts is None or head[0].pts > table.pts[row]:
+        if not head or head[0].pts is None or head[0].pts > target:
             return None
         # The first packet's stamp is a guess where its length hangs on the packet before it.
-        known = sum(self._is_known(packet) for packet in head[1:])
+        known = sum(self._table.holds(packet) for packet in head[1:])
         return chain(head, packets) if known >= len(head) // 2 else None
-
-    def _is_known(self, packet: Packet[AudioStream]) -> bool:
-        if packet.pts is None:
-            return False
-        row = int(np.searchsorted(self._table.pts, packet.pts))
-        return row < len(self._table.pts) and (
-            (self._table.pts[row], self._table.sizes[row]) == (packet.pts, packet.size)
-        )
 
 
 class ForwardReader(Reader):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,11 @@ from indexer.audio import decoding
 from indexer.audio.container import AudioFacts, open_file
 from indexer.audio.decoding import make_reader
 from indexer.audio.downmix import channel_rows, downmix
+from indexer.audio.mp4_samples import read_samples
+from indexer.audio.ogg_pages import scan_pages
+from indexer.audio.opening import read_packets
 from indexer.audio.reading import open_track, read_facts, read_windows
+from indexer.audio.seek_tables import PageTable
 from indexer.audio.windows import Windows
 from tests import sounds
 from tests.shared_data import CLIPS
@@ -263,6 +268,56 @@ def test_frames_of_mp3_are_the_packets_of_ffmpeg(library: dict[str, Path]) -> No
             data = library[suffix].read_bytes()
             first = file.frames.offsets[0]
             assert data[first : first + len(packets[0])] == packets[0]
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".opus"])
+def test_pages_of_ogg_hold_the_packets_of_ffmpeg(library: dict[str, Path], suffix: str) -> None:
+    digest = hashlib.sha256()
+    with open_file(library[suffix]) as file:
+        assert isinstance(file.packets, PageTable)
+        pages = scan_pages(file.descriptor, file.parts[0], file.facts.codec, digest.update)
+        file.reopen()
+        packets = list(read_packets(file.container, file.descriptor))
+    assert pages is not None
+    assert digest.digest() == hashlib.sha256(b"".join(map(bytes, packets))).digest()
+    assert pages.payload_bytes == sum(packet.size for packet in packets)
+    assert {packet.pos for packet in packets} == set(pages.offsets)
+    assert all(file.packets.holds(packet) for packet in packets)
+    last = packets[-1]
+    assert pages.ends[-1] == last.pts + last.duration
+    assert file.packets.origin == packets[0].pts
+
+
+@pytest.mark.parametrize("codec", ["aac", "alac"])
+def test_samples_of_mp4_are_the_packets_of_ffmpeg(tmp_path: Path, codec: str) -> None:
+    path = sounds.write_audio(tmp_path / "a.m4a", sounds.music(8), codec=codec)
+    fed = bytearray()
+    with open_file(path) as file:
+        stream = file.container.streams.audio[0]
+        samples = read_samples(file.descriptor, file.parts[0], stream.id)
+        assert samples is not None
+        samples.feed(file.descriptor, file.parts[0], fed.extend)
+        file.reopen()
+        packets = list(read_packets(file.container, file.descriptor))
+    assert fed == b"".join(map(bytes, packets))
+    assert samples.offsets.tolist() == [packet.pos for packet in packets]
+    assert samples.sizes.tolist() == [packet.size for packet in packets]
+    assert (samples.times + packets[0].pts).tolist() == [packet.pts for packet in packets]
+
+
+def test_a_fragmented_mp4_is_the_same_track(library: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "fragments.m4a"
+    with (
+        av.open(str(library[".m4a"])) as whole,
+        av.open(str(path), "w", format="mp4", options={"movflags": "empty_moov"}) as fragments,
+    ):
+        stream = fragments.add_stream_from_template(whole.streams.audio[0])
+        for packet in whole.demux(audio=0):
+            if packet.size:
+                packet.stream = stream
+                fragments.mux(packet)
+    assert read_facts(path).audio_hash == read_facts(library[".m4a"]).audio_hash
+    assert largest_error(read_windows(path), decoded_whole(path)) < 1e-3
 
 
 @pytest.mark.parametrize("sample_rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000, 192_000])
