@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from indexer.errors import BadFactors
+from recommender.cold_start.artist_effects import ArtistEffects
 from recommender.cold_start.blend import Blend, Scales, balance, choose_blend
 from recommender.cold_start.content_route import ContentRoute, RouteSettings, fit_route
 from recommender.cold_start.item_step import step_items
 from recommender.cold_start.least_squares import confidence_matrix
+from recommender.cold_start.regression.folds import group_numbers
 from recommender.cold_start.route_choice import RouteChoice, choose_route
 from recommender.cold_start.top_n import Route, route_codes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
@@ -41,6 +45,7 @@ class AugmentedFactors:
     scales : Scales
     mean : float32 (factors,)
         The model's mean item, which an item without plays starts from.
+    artists : ArtistEffects
     """
 
     model: CollaborativeModel
@@ -50,10 +55,26 @@ class AugmentedFactors:
     blend: Blend
     scales: Scales
     mean: Array
+    artists: ArtistEffects
 
-    def new_items(self, embeddings: Array) -> Array:
-        """Factors (n, factors) of items without plays, by their embeddings."""
-        return _new_items(self.mean, self.scales, self.content.item_vectors(embeddings))
+    def new_items(
+        self, embeddings: Array, artists: Sequence[str | None] | None = None
+    ) -> tuple[Array, NDArray[np.int8]]:
+        """Factors (n, factors) of items without plays, and where they come from.
+
+        Parameters
+        ----------
+        embeddings : float32 (n, dim)
+        artists : names, optional
+            As `artist_keys` gives them.
+        """
+        vectors = self.content.item_vectors(embeddings)
+        return _new_items(self.mean, self.scales, self.artists, vectors, artists)
+
+
+def artist_keys(names: Sequence[Any]) -> list[str | None]:
+    """Names of artists without what they may be spelt differently by; None where not known."""
+    return [None if name is None else str(name).strip().casefold() for name in names]
 
 
 def augment(
@@ -61,7 +82,7 @@ def augment(
     plays: csr_matrix,
     embeddings: Array,
     known: NDArray[np.bool_],
-    labels: NDArray[np.int64],
+    artists: Sequence[str | None],
     exposure: Array,
     *,
     route: RouteSettings | None,
@@ -77,8 +98,8 @@ def augment(
     embeddings : float32 (items, dim)
     known : bool (items,)
         Which items have an embedding.
-    labels : int64 (items,)
-        A number for each item's artist.
+    artists : names (items,)
+        As `artist_keys` gives them.
     exposure : float32 (items,)
         From 0 to 1; see `HybridRecommender`.
     route, content_weight : optional
@@ -93,6 +114,7 @@ def augment(
     learned = known & (counts > 0)
     if not learned.any():
         raise BadFactors("no item has both plays in user_items and a row in embeddings")
+    labels = group_numbers(artists, len(known))
     inside, some = plays[:, learned].tocsr(), embeddings[learned]
     choice = RouteChoice(route) if route else choose_route(inside, some, labels[learned], seed=seed)
     if not choice.personal:
@@ -120,12 +142,22 @@ def augment(
     mean = model.items[counts > 0].mean(0)
     items = np.hstack([model.items, np.where(known[:, None], np.float32(scales.old) * vectors, 0)])
     unplayed = known & (counts == 0)
-    items[unplayed] = _new_items(mean, scales, vectors[unplayed])
+    effects = ArtistEffects.of(
+        [name if use else None for name, use in zip(artists, learned, strict=True)],
+        model.items,
+        counts,
+        blend.artist_shrinkage,
+    )
+
+    def new(rows: NDArray[np.int64]) -> tuple[Array, NDArray[np.int8]]:
+        return _new_items(mean, scales, effects, vectors[rows], [artists[row] for row in rows])
+
+    items[unplayed], new_sources = new(np.flatnonzero(unplayed))
     both = replace(model, users=np.hstack([model.users, users]), items=items.astype(np.float32))
     recent = np.flatnonzero(learned & (exposure < 1))
     if len(recent):
         stepped = step_items(
-            _new_items(mean, scales, vectors[recent]),
+            new(recent)[0],
             confidence_matrix(plays, choice.settings.confidence)[:, recent].T.tocsr(),
             both.users,
             model.users @ mean + np.float32(scales.play),
@@ -138,12 +170,22 @@ def augment(
     for which, source in (
         (counts > 0, Route.PLAYS),
         (learned, Route.BLEND),
-        (unplayed, Route.SOUND),
     ):
         sources[which] = route_codes([source])[0]
-    return AugmentedFactors(both, sources, content, choice, blend, scales, mean)
+    sources[unplayed] = new_sources
+    return AugmentedFactors(both, sources, content, choice, blend, scales, mean, effects)
 
 
-def _new_items(mean: Array, scales: Scales, vectors: Array) -> Array:
-    """[m, n b] for each content vector b."""
-    return np.hstack([np.tile(mean, (len(vectors), 1)), np.float32(scales.new) * vectors])
+def _new_items(
+    mean: Array,
+    scales: Scales,
+    effects: ArtistEffects,
+    vectors: Array,
+    artists: Sequence[str | None] | None,
+) -> tuple[Array, NDArray[np.int8]]:
+    """[m, n b] for each content vector b, moved towards the artist's other items."""
+    alone = np.hstack([np.tile(mean, (len(vectors), 1)), np.float32(scales.new) * vectors])
+    names = [None] * len(vectors) if artists is None else artists
+    found, moved = effects.apply(alone, np.float32(scales.old) * vectors, names)
+    codes = route_codes([Route.SOUND, Route.ARTIST])
+    return found, codes[moved.astype(np.int64)]

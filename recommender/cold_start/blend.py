@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from recommender.cold_start.artist_effects import SHRINKAGES, ArtistEffects
 from recommender.cold_start.content_route import PENALTY, RouteSettings, fit_route
 from recommender.cold_start.item_step import step_items
 from recommender.cold_start.least_squares import alternate, confidence_matrix
@@ -53,7 +54,8 @@ class Blend:
     ----------
     content_weight : float
         Spread of content scores in spreads of the model's, for items with plays.
-    step_penalty : float
+    step_penalty, artist_shrinkage : float
+        Of the item step, and of `artist_effects`.
     by_weight : dict of float to float
         nDCG@20 of hidden plays of old items, for each content weight.
     by_penalty : dict of float to (float, float)
@@ -63,6 +65,7 @@ class Blend:
 
     content_weight: float = 1.0
     step_penalty: float = 300.0
+    artist_shrinkage: float = float("inf")
     by_weight: dict[float, float] | None = None
     by_penalty: dict[float, tuple[float, float]] | None = None
 
@@ -142,7 +145,8 @@ def choose_blend(
     alternating least squares and a content route learn from the rest. The content weight is the one
     that ranks the hidden plays best. The penalty is the one that ranks held-out items with 1 to 20
     plays best among each other, of those that at no number of plays rank them lower among all items
-    than content alone does.
+    than content alone does. The shrinkage of artists is the one that ranks single held-out items
+    best whose artists have others.
 
     Parameters
     ----------
@@ -154,6 +158,7 @@ def choose_blend(
     folds = split_by_group(labels, 3, seed)
     if not folds or len(folds[0][1]) < FEWEST:
         return Blend()
+    shrinkage = _choose_artist_shrinkage(settings, plays, embeddings, labels, seed)
     rng = np.random.default_rng(seed)
     people = np.sort(rng.permutation(np.flatnonzero(np.diff(plays.indptr)))[:USERS])
     trial = _Trial(settings, plays[people], embeddings, folds[0], rng, seed)
@@ -164,12 +169,30 @@ def choose_blend(
     content = trial.quality_of_thinned(weight, float("inf"))
     found = {one: trial.quality_of_thinned(weight, one) for one in STEP_PENALTIES}
     if not len(content):
-        return Blend(weight, by_weight=by_weight)
+        return Blend(weight, artist_shrinkage=shrinkage, by_weight=by_weight)
     safe = [one for one in STEP_PENALTIES if (found[one][:, 1] >= content[:, 1]).all()]
     best = max(safe or STEP_PENALTIES[-1:], key=lambda one: found[one][:, 0].mean())
     found[float("inf")] = content
     means = {one: (float(q[:, 0].mean()), float(q[:, 1].mean())) for one, q in found.items()}
-    return Blend(weight, best, by_weight, means)
+    return Blend(weight, best, shrinkage, by_weight, means)
+
+
+def _choose_artist_shrinkage(
+    settings: RouteSettings,
+    plays: csr_matrix,
+    embeddings: Array,
+    labels: NDArray[np.int64],
+    seed: int,
+) -> float:
+    sizes = np.bincount(labels)[labels]
+    if (sizes > 1).sum() < 3 * FEWEST:
+        return float("inf")
+    rng = np.random.default_rng(seed)
+    people = np.sort(rng.permutation(np.flatnonzero(np.diff(plays.indptr)))[:USERS])
+    fold = split_by_group(np.arange(len(labels)), 3, seed)[0]
+    trial = _Trial(settings, plays[people], embeddings, fold, rng, seed)
+    quality = {one: trial.quality_of_artists(labels, one) for one in SHRINKAGES}
+    return max(quality, key=quality.__getitem__) if np.isfinite(quality[SHRINKAGES[0]]) else np.inf
 
 
 class _Trial:
@@ -194,6 +217,7 @@ class _Trial:
         rank = max(1, min(RANK, *confidence.shape))
         self.users, self.items = alternate(confidence, rank, PENALTY, seed=seed)
         rows = train[kept]
+        self.rows, self.test = rows, test
         self.route, self.content_users = fit_route(
             settings, self.known, embeddings[rows], seed=seed
         )
@@ -220,6 +244,23 @@ class _Trial:
         """Mean nDCG@20 of hidden plays."""
         quality = ndcg(self.old_scores(weight), self.hidden[self.asked])
         return float(np.nanmean(quality)) if np.isfinite(quality).any() else float("nan")
+
+    def quality_of_artists(self, labels: NDArray[np.int64], shrinkage: float) -> float:
+        """Mean nDCG@20 of held-out items whose artists have others, among each other."""
+        inside = np.flatnonzero(np.isin(labels[self.test], labels[self.rows]))
+        if len(inside) < FEWEST:
+            return float("nan")
+        counts = np.bincount(self.known.indices, minlength=len(self.rows))
+        names = labels[self.rows].tolist()
+        effects = ArtistEffects.of(names, self.items, counts, shrinkage)
+        scales, content = self.scales(1.0), self.new[inside]
+        mean = np.tile(self.items.mean(0), (len(inside), 1))
+        new = np.hstack([mean, np.float32(scales.new) * content])
+        old = np.float32(scales.old) * content
+        found, _ = effects.apply(new, old, labels[self.test][inside].tolist())
+        users = np.hstack([self.users, self.content_users])[self.asked]
+        relevant = self.cold[self.asked][:, inside].tocsr()
+        return float(np.nanmean(ndcg(users @ found.T, relevant)))
 
     def quality_of_thinned(self, weight: float, penalty: float) -> NDArray[Any]:
         """Mean nDCG@20 (numbers of plays, 2) of held-out items, among each other and among all."""

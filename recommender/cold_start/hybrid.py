@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 import numpy as np
 
 from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
-from recommender.cold_start.augmented_factors import AugmentedFactors, augment
+from recommender.cold_start.augmented_factors import AugmentedFactors, artist_keys, augment
 from recommender.cold_start.content_route import RouteSettings
 from recommender.cold_start.factors import check_fit, read_factors
 from recommender.cold_start.ids import Ids, check_keys, is_single, list_keys
 from recommender.cold_start.items import Items
-from recommender.cold_start.regression.folds import group_numbers
-from recommender.cold_start.top_n import ROUTES, RankedItems, Route, route_codes
+from recommender.cold_start.top_n import ROUTES, RankedItems, Route
 from recommender.cold_start.users import Users
 from recommender.cold_start.validation import (
     LONGEST,
@@ -111,7 +110,6 @@ class HybridRecommender:
         ids = Ids("item", item_keys, count, argument="item_keys")
         self._user_ids = Ids("user", user_keys, plays.shape[0], argument="user_keys")
         sound, known = known_embeddings(embeddings, count)
-        artists_of_items = names_per_row("artists", artists, count)
         self._dim, self._length = sound.shape[1], median_length(sound)
         refuse_long("embeddings", sound, LONGEST, self._length)
         check_fit(own, plays, seed=random_state)
@@ -123,7 +121,7 @@ class HybridRecommender:
             plays,
             sound,
             known,
-            group_numbers(artists_of_items, count),
+            artist_keys(names_per_row("artists", artists, count)),
             exposed,
             route=route,
             content_weight=None if content_weight is None else float(content_weight),
@@ -263,12 +261,11 @@ class HybridRecommender:
         refuse_long("embeddings", sound, LONGEST, self._length)
         if not keys:
             return []
-        names_per_row("artists", artists, len(keys))
-        factors = self.learned.new_items(sound)
-        routes = [Route.SOUND] * len(keys)
+        names = artist_keys(names_per_row("artists", artists, len(keys)))
+        factors, sources = self.learned.new_items(sound, names)
         with self._lock:
-            self._items.add(keys, factors, route_codes(routes))
-        return routes
+            self._items.add(keys, factors, sources)
+        return list(ROUTES[sources])
 
     def recommend(
         self,

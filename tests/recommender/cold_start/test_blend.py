@@ -6,9 +6,12 @@ from implicit.bpr import BayesianPersonalizedRanking
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recommender.cold_start import HybridRecommender
+from recommender.cold_start import HybridRecommender, Route
+from recommender.cold_start.augmented_factors import artist_keys
 from recommender.cold_start.blend import choose_blend
 from recommender.cold_start.item_step import step_items
+from recommender.cold_start.regression.folds import group_numbers
+from recommender.cold_start.top_n import ROUTES
 from tests.recommender.cold_start.plays import (
     FACTORS,
     ROUTE,
@@ -83,7 +86,7 @@ def test_an_upload_that_gets_plays_is_not_recommended_less(world: World, kind: s
         users = made.user_factors(range(USERS))
         factors = made.all_factors()
         content = factors.copy()
-        content[thin] = made.learned.new_items(world.embeddings[thin])
+        content[thin], _ = made.learned.new_items(world.embeddings[thin])
         cf = np.zeros_like(factors)
         cf[:, : model.item_factors.shape[1]] = model.item_factors
         asked = truth & (plays.toarray() == 0)
@@ -128,3 +131,39 @@ def test_items_with_plays_are_ranked_at_least_as_well_as_by_the_model(world: Wor
         scores[train.nonzero()] = -np.inf
         quality.append(recall(scores, truth.toarray() > 0))
     assert quality[1] > quality[0]
+
+
+def test_an_upload_starts_from_what_the_artists_other_items_say() -> None:
+    """Users like artists, who sound like nothing in particular."""
+    rng = np.random.default_rng(0)
+    artist = np.repeat(np.arange(50), 5)
+    liked = rng.random((300, 50)) < 0.12
+    plays = csr_matrix((liked[:, artist] & (rng.random((300, 250)) < 0.6)).astype(np.float32))
+    old = np.arange(250) % 5 != 0
+    sound = rng.standard_normal((250, 6)).astype(np.float32)
+    names = [f"Artist {number}" for number in artist]
+    train = plays[:, old].tocsr()
+    made = HybridRecommender(
+        fitted(train), train, sound[old], route=ROUTE,
+        artists=[name for name, use in zip(names, old, strict=True) if use],
+    )  # fmt: skip
+    new = [name.upper() for name, use in zip(names, old, strict=True) if not use]
+    known, sources = made.learned.new_items(sound[~old], artist_keys(new))
+    alone, lone_sources = made.learned.new_items(sound[~old])
+    assert set(ROUTES[sources]) == {Route.ARTIST}
+    assert set(ROUTES[lone_sources]) == {Route.SOUND}
+    truth = plays[:, ~old].toarray() > 0
+    users = made.user_factors(range(300))
+    assert recall(users @ known.T, truth) > 1.5 * recall(users @ alone.T, truth)
+
+
+def test_artists_that_say_nothing_do_not_count(world: World) -> None:
+    shuffled = np.random.default_rng(0).permutation(world.artists[:WARM]).tolist()
+    told, deaf = (
+        choose_blend(
+            ROUTE, world.train, world.embeddings[:WARM], group_numbers(names, WARM), seed=0
+        ).artist_shrinkage
+        for names in (None, shuffled)
+    )
+    assert told == float("inf")
+    assert deaf >= 3.0
