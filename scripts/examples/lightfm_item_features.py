@@ -1,6 +1,6 @@
 """Item features for LightFM: python scripts/examples/lightfm_item_features.py catalog.db
 
-LightFM 1.17 does not build under pip on Python 3.11 (lyst/lightfm#687); where it is not installed,
+`pip install rectools-lightfm` brings LightFM to Python 3.11 and later; where it is not installed,
 the matrix is made and described.
 """
 

@@ -44,7 +44,7 @@ def test_a_hybrid_stands_on_cornac_by_its_own_names(world: World) -> None:
 
 
 class LikeLightFM:
-    """LightFM's own names; the package itself does not build under pip on Python 3.11."""
+    """LightFM's own names."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.item_embeddings = rng.standard_normal((9, 4)).astype(np.float32)
