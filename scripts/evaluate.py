@@ -1,4 +1,4 @@
-"""Measure models on tracks: labelled | models | windows | copies | duplicates | descriptors.
+"""Measure models: models | candidates | labelled | windows | copies | duplicates | descriptors.
 
 All of them print Markdown tables, or JSON with --json; bootstrap intervals are in brackets.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +79,10 @@ windows_option = click.option(
 )
 
 
-def _excerpts(windows: int | None, stretches: int | None = None) -> Excerpts:
+def _excerpts(windows: int | None) -> Excerpts:
     from evaluation.embeddings import Excerpts
 
-    excerpts = Excerpts(stretches=stretches)
-    return excerpts if windows is None else replace(excerpts, windows=windows)
+    return Excerpts() if windows is None else Excerpts(windows)
 
 
 def _models(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -153,18 +151,7 @@ def labelled(
 @click.argument("music", type=folder)
 @click.option("--corpus", type=folder, help="Where the tracks of debian_tracks.csv are.")
 @model_option
-@click.option(
-    "--windows",
-    type=click.IntRange(min=0),
-    help="Windows of a track; 0 takes all. [default: as many as `soundalike index` takes]",
-)
-@click.option(
-    "--stretches",
-    type=click.IntRange(min=1),
-    help="Instead take so many stretches of 30 s: the same sound for windows of any length.",
-)
-@click.option("--without-mfcc", is_flag=True, help="Leave the baseline out.")
-@click.option("--differences", is_flag=True, help="Also compare with the first model in pairs.")
+@windows_option
 @_shared
 def models(
     music: Path,
@@ -172,23 +159,21 @@ def models(
     corpus: Path | None,
     models: tuple[str, ...],
     windows: int | None,
-    stretches: int | None,
-    without_mfcc: bool,
-    differences: bool,
     cache: Path | None,
     seed: int,
     as_json: bool,
 ) -> None:
-    """Compare models on the eval splits of MUSIC, a folder with clips.csv.
+    """Compare models on the development sets in MUSIC, by the rule of choice.
 
-    Beside them: 20 MFCCs from the same windows, and the first model's embeddings shuffled.
+    Beside them: bliss (if bliss-audio is installed), 20 MFCCs from the same windows, and the first
+    model's embeddings shuffled.
 
-    Example: evaluate.py models ../shared/music --corpus corpus --model musicnn --cache cache
+    Example: evaluate.py models ../shared/music --corpus corpus --model soundalike --model musicnn
     """
     from evaluation.embeddings import Cache
     from evaluation.models import measure_models
 
-    excerpts = _excerpts(windows, stretches)
+    excerpts = _excerpts(windows)
     tables = measure_models(
         music,
         corpus,
@@ -196,11 +181,29 @@ def models(
         excerpts=excerpts,
         cache=Cache(cache),
         seed=seed,
-        with_mfcc=not without_mfcc,
-        differences=differences,
         report=report,
     )
     _tell(tables, as_json=as_json, excerpts=str(excerpts), seed=seed)
+
+
+@main.command()
+@click.argument("music", type=folder)
+@click.option("--corpus", type=folder, help="Where the tracks of debian_tracks.csv are.")
+@_shared
+def candidates(
+    music: Path, *, corpus: Path | None, cache: Path | None, seed: int, as_json: bool
+) -> None:
+    """Apply the rule of choice to the candidates for the default model, stage by stage.
+
+    MUSIC is the folder with the development sets and the split `train`.
+
+    Example: evaluate.py candidates ../shared/music --cache cache
+    """
+    from evaluation.embeddings import Cache
+    from evaluation.models import measure_candidates
+
+    tables = measure_candidates(music, corpus, cache=Cache(cache), seed=seed, report=report)
+    _tell(tables, as_json=as_json, seed=seed)
 
 
 @main.command()
@@ -274,7 +277,7 @@ def windows(
 
     (name,) = _models((model,) if model else ())
     tables = measure_windows(
-        music, corpus, name, counts=counts or COUNTS, cache=Cache(cache), seed=seed, report=report
+        music, corpus, name, counts=counts or COUNTS, cache=Cache(cache), report=report
     )
     _tell(tables, as_json=as_json, model=name, seed=seed)
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from indexer.models.musicnn_weights import REQUIREMENT
 
 from indexer.analysis.pools import AnalysisPool
 from indexer.catalog.writer import Stored
 from indexer.errors import ModelError
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
-from indexer.models.musicnn_weights import REQUIREMENT
 from indexer.models.registry import DEFAULT_MODEL, fetch_model, load_model, model_folder, model_info
 from recommender import Recommender
 from tests import sounds

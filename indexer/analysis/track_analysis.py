@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from indexer.audio.error_translation import translate_errors
-from indexer.audio.reading import open_track
+from indexer.audio.reading import SAMPLE_RATE, open_track
 from indexer.audio.tags import Tags, read_tags
 from indexer.errors import Corrupt
 from indexer.features.descriptors import Descriptors, Measures, describe, measure
 from indexer.filesystem import display_path
+from indexer.models.model import BATCH_WINDOWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.audio.container import AudioFacts
-    from indexer.audio.windows import TrackReader
-    from indexer.models.registry import Model
+    from indexer.audio.windows import TrackReader, Waveforms
+    from indexer.models.model import Features, Model
 
 DEFAULT_WINDOWS = 12
 """Windows of 3 s that are embedded of a track."""
@@ -98,25 +100,23 @@ def analyse_unless_known(
 
 
 def _open(path: bytes, model: Model) -> AbstractContextManager[TrackReader]:
-    front_end = model.info.front_end
-    window_s = front_end.window_samples / front_end.sample_rate
-    return open_track(path, sample_rates=(front_end.sample_rate,), window_s=window_s)
+    return open_track(path, sample_rates=sorted({SAMPLE_RATE, *model.sample_rates}))
 
 
 def _analyse_track(path: bytes, track: TrackReader, model: Model, windows: int) -> TrackAnalysis:
-    name, rate = display_path(path), model.info.front_end.sample_rate
+    name = display_path(path)
     measured: list[Measures] = []
-    embedded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-    for waveforms in _waveform_batches(track, windows, rate):
+    embedded: list[Features] = []
+    for waveforms in _waveform_batches(track, windows):
         with translate_errors(name, stage="descriptors"):
-            measured.append(measure(waveforms, sample_rate=rate))
+            measured.append(measure(waveforms[SAMPLE_RATE], sample_rate=SAMPLE_RATE))
         with translate_errors(name, stage="network"):
-            embedded.append(model.embed_windows(waveforms))
+            embedded.append(model.embed(waveforms))
     with translate_errors(name, stage="descriptors"):
         descriptors = describe(measured, channel_power_ratio=track.channel_power_ratio)
     with translate_errors(name, stage="network"):
         embedding, activations = _pool(model, embedded, name)
-    count = sum(len(vectors) for vectors, _ in embedded)
+    count = sum(batch.windows for batch in embedded)
     return TrackAnalysis(track.facts, _tags(path), embedding, activations, count, descriptors)
 
 
@@ -126,21 +126,40 @@ def _tags(path: bytes) -> Tags:
 
 
 def _pool(
-    model: Model, embedded: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], name: str
+    model: Model, embedded: Sequence[Features], name: str
 ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
     """Embedding (dim,) and tag activations (tags,) of a track, from those of its windows."""
-    embeddings = np.concatenate([vectors for vectors, _ in embedded])
-    if not np.isfinite(embeddings).all():
+    if not all(np.isfinite(batch.vector).all() for batch in embedded):
         message = f"{name!r} has an embedding that is not finite; replace it by a good copy"
         raise Corrupt(message, stage="network")
-    pooled, activations = model.pool(embeddings, np.concatenate([tags for _, tags in embedded]))
+    pooled, activations = model.pool(embedded)
     return pooled.astype(np.float16), activations.astype(np.float16)
 
 
-def _waveform_batches(track: TrackReader, windows: int, rate: int) -> Iterator[NDArray[np.float32]]:
-    """Waveforms to embed, (windows, samples) at a time, so that one batch is held at most."""
-    if windows != ALL_WINDOWS:
-        yield track.windows(windows).waveforms[rate]
+def _waveform_batches(track: TrackReader, windows: int) -> Iterator[Waveforms]:
+    """Waveforms to embed by sample rate, at most `BATCH_WINDOWS` windows at a time."""
+    if windows == ALL_WINDOWS:
+        yield from _streamed_batches(track)
         return
+    whole = track.windows(windows).waveforms
+    count = len(whole[SAMPLE_RATE])
+    batches = -(-count // BATCH_WINDOWS)
+    ends = [count * batch // batches for batch in range(batches + 1)]
+    for begin, end in pairwise(ends):
+        yield {rate: samples[begin:end] for rate, samples in whole.items()}
+
+
+def _streamed_batches(track: TrackReader) -> Iterator[Waveforms]:
+    """All windows of a track, so that one batch of them is held at most."""
+    waiting: list[Waveforms] = []
     for _start, waveforms in track.stream():
-        yield waveforms[rate][np.newaxis]
+        waiting.append(waveforms)
+        if len(waiting) == BATCH_WINDOWS:
+            yield _stacked(waiting)
+            waiting = []
+    if waiting:
+        yield _stacked(waiting)
+
+
+def _stacked(windows: Sequence[Waveforms]) -> Waveforms:
+    return {rate: np.stack([one[rate] for one in windows]) for rate in windows[0]}

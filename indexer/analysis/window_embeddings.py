@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.audio.reading import open_track
+from indexer.audio.reading import WINDOW_S, open_track
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,15 +41,13 @@ def embed_windows(path: bytes, model: Model, *, windows: int) -> WindowEmbedding
     AnalysisError
         The file has no usable sound; its class and stage say why.
     """
-    front_end = model.info.front_end
-    rate = front_end.sample_rate
-    length_s = front_end.window_samples / rate
-    with open_track(path, sample_rates=(rate,), window_s=length_s) as track:
+    with open_track(path, sample_rates=model.sample_rates) as track:
         found = track.windows(windows)
-    embeddings, activations = model.embed_windows(found.waveforms[rate])
     # Each pooled by itself, so that it lies where the vectors of whole tracks lie.
     vectors = [
-        model.pool(embeddings[row : row + 1], activations[row : row + 1])[0]
-        for row in range(len(embeddings))
+        model.pool([model.embed({rate: w[row : row + 1] for rate, w in found.waveforms.items()})])[
+            0
+        ]
+        for row in range(len(found.starts_s))
     ]
-    return WindowEmbeddings(found.starts_s, np.stack(vectors), length_s)
+    return WindowEmbeddings(found.starts_s, np.stack(vectors), WINDOW_S)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.audio.reading import open_track
-from indexer.features.melspectrogram import mel_basis
+from indexer.features.melspectrogram import FrontEnd, mel_basis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +92,9 @@ def fingerprint(waveform: NDArray[np.float32]) -> NDArray[np.float16]:
     frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME)[::HOP]
     hann = np.hanning(FRAME + 1)[:-1].astype(np.float32)
     basis = mel_basis(
-        sample_rate=SAMPLE_RATE, n_fft=FRAME, n_mels=BANDS, fmin=60.0, fmax=SAMPLE_RATE / 2
+        FrontEnd(
+            sample_rate=SAMPLE_RATE, n_fft=FRAME, n_mels=BANDS, fmin=60.0, fmax=SAMPLE_RATE / 2
+        )
     )
     power = np.empty((len(frames), BANDS), np.float32)
     for start in range(0, len(frames), 256):

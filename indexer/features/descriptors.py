@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.features import key, loudness, tempo
-from indexer.features.melspectrogram import LOG_GAIN, mel_basis
+from indexer.features.melspectrogram import LOG_GAIN, FrontEnd, mel_basis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +162,9 @@ def _tables(sample_rate: int) -> tuple[NDArray[np.float32], ...]:
     bins = np.arange(1 + size // 2)
     frequencies = bins * sample_rate / size
     basis = mel_basis(
-        sample_rate=sample_rate, n_fft=size, n_mels=_MEL_BANDS, fmin=30.0, fmax=sample_rate / 2
+        FrontEnd(
+            sample_rate=sample_rate, n_fft=size, n_mels=_MEL_BANDS, fmin=30.0, fmax=sample_rate / 2
+        )
     )
     # Parseval: both halves of the spectrum over the energy of the Hann window, 3/8 of its length.
     sides = np.where((bins == 0) | (2 * bins == size), 1.0, 2.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
 from collections import Counter
@@ -249,13 +248,7 @@ def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
         return info, options.windows
     if active is not None and active.fingerprint == info.fingerprint:
         return info, active.windows
-    return info, _default_windows(info)
-
-
-def _default_windows(info: ModelInfo) -> int:
-    """As many windows as cover `DEFAULT_WINDOWS` of 3 s, and at least three."""
-    seconds = info.front_end.window_samples / info.front_end.sample_rate
-    return max(3, math.ceil(DEFAULT_WINDOWS * 3.0 / seconds))
+    return info, DEFAULT_WINDOWS
 
 
 def _store_plan(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-FORMAT = "soundalike model 1"
+FORMAT = "soundalike model 2"
 """Value of `format` in the metadata; its number changes with the layout."""
 
 POOLINGS = ("mean",)

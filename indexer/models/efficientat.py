@@ -1,66 +1,15 @@
-"""EfficientAT: a MobileNet for AudioSet's labels, from samples at 32 kHz (torch).
+"""EfficientAT: a MobileNet for AudioSet's labels (torch).
 
 Schmid, Koutini and Widmer, "Efficient large-scale audio tagging via transformer-to-CNN knowledge
 distillation" (2023, arXiv 2211.04772): MobileNetV3 (Howard et al. 2019, arXiv 1905.02244) over a
-log-mel spectrogram, trained on AudioSet. The front end is part of the network: pre-emphasis,
-Kaldi's mel bands, natural logarithm.
+log-mel spectrogram of sound at 32 kHz, trained on AudioSet.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from indexer.features.melspectrogram import FrontEnd
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-FRONT_END = FrontEnd(
-    sample_rate=32_000,
-    n_fft=1024,
-    hop_length=320,
-    n_mels=128,
-    fmax=15_000.0,
-    window_frames=1000,
-    window_samples=320_000,
-)
-"""Windows of 10 s, the length of AudioSet's clips."""
-WIDTH = 0.4
-"""Channels of mn04 as a share of MobileNetV3's."""
-MUSIC_CLASSES = (*range(27, 38), *range(137, 283))
-"""Those of AudioSet's 527 classes that are about music: voices, instruments, genres."""
-MUSIC_TAGS = """
-singing; choir; yodeling; chant; mantra; male singing; female singing; child singing; synthetic
-singing; rapping; humming; music; musical instrument; plucked string instrument; guitar; electric
-guitar; bass guitar; acoustic guitar; steel guitar, slide guitar; tapping (guitar technique);
-strum; banjo; sitar; mandolin; zither; ukulele; keyboard (musical); piano; electric piano; organ;
-electronic organ; hammond organ; synthesizer; sampler; harpsichord; percussion; drum kit; drum
-machine; drum; snare drum; rimshot; drum roll; bass drum; timpani; tabla; cymbal; hi-hat; wood
-block; tambourine; rattle (instrument); maraca; gong; tubular bells; mallet percussion; marimba,
-xylophone; glockenspiel; vibraphone; steelpan; orchestra; brass instrument; french horn; trumpet;
-trombone; bowed string instrument; string section; violin, fiddle; pizzicato; cello; double bass;
-wind instrument, woodwind instrument; flute; saxophone; clarinet; harp; bell; church bell; jingle
-bell; bicycle bell; tuning fork; chime; wind chime; change ringing (campanology); harmonica;
-accordion; bagpipes; didgeridoo; shofar; theremin; singing bowl; scratching (performance
-technique); pop music; hip hop music; beatboxing; rock music; heavy metal; punk rock; grunge;
-progressive rock; rock and roll; psychedelic rock; rhythm and blues; soul music; reggae; country;
-swing music; bluegrass; funk; folk music; middle eastern music; jazz; disco; classical music;
-opera; electronic music; house music; techno; dubstep; drum and bass; electronica; electronic
-dance music; ambient music; trance music; music of latin america; salsa music; flamenco; blues;
-music for children; new-age music; vocal music; a capella; music of africa; afrobeat; christian
-music; gospel music; music of asia; carnatic music; music of bollywood; ska; traditional music;
-independent music; song; background music; theme music; jingle (music); soundtrack music;
-lullaby; video game music; christmas music; dance music; wedding music; happy music; funny music;
-sad music; tender music; exciting music; angry music; scary music
-"""
-"""Their names in AudioSet's ontology (CC BY 4.0), in lower case, one after each semicolon."""
 
 _BLOCKS = (  # kernel, expanded channels, channels, squeeze and excitation, hard swish, stride
     (3, 16, 16, False, False, 1),
@@ -79,15 +28,6 @@ _BLOCKS = (  # kernel, expanded channels, channels, squeeze and excitation, hard
     (5, 960, 160, True, True, 1),
     (5, 960, 160, True, True, 1),
 )
-_PRE_EMPHASIS = 0.97
-_HANN = 800  # samples under the window of each frame
-_EPSILON = 1e-3  # of every batch normalisation
-_HEAD = {"2": "dense", "5": "tags"}  # by number of the published classifier's layers
-
-
-def music_tags() -> tuple[str, ...]:
-    """Names of the classes in `MUSIC_CLASSES`, in that order."""
-    return tuple(" ".join(MUSIC_TAGS.split()).split("; "))
 
 
 class Convolution(nn.Module):
@@ -164,7 +104,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientAT(nn.Module):
-    """MobileNetV3 over Kaldi's log-mel bands, from samples.
+    """MobileNetV3 over a log-mel spectrogram.
 
     Parameters
     ----------
@@ -173,8 +113,6 @@ class EfficientAT(nn.Module):
     n_tags : int
         Number of tags.
     """
-
-    takes_waveform = True
 
     def __init__(self, *, width: float, n_tags: int) -> None:
         super().__init__()
@@ -202,36 +140,15 @@ class EfficientAT(nn.Module):
         self.features.append(Convolution(inputs, 6 * inputs, 1, activation=nn.Hardswish()))
         self.dense = nn.Linear(6 * inputs, wide(1280))
         self.tags = nn.Linear(wide(1280), n_tags)
-        self.register_buffer("basis", torch.from_numpy(mel_basis()), persistent=False)
-        self.register_buffer("hann", torch.hann_window(_HANN, periodic=False), persistent=False)
         # A tenth less time on a CPU.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stubs lack it
 
-    def log_mel(self, waveform: torch.Tensor) -> torch.Tensor:
-        """(batch, samples) at 32 kHz -> (batch, bands, frames); frames = 1 + (samples - 1) // hop.
-
-        (log(P + 1e-5) + 4.5) / 5 of the power P in each mel band.
-        """
-        emphasised = waveform[:, 1:] - _PRE_EMPHASIS * waveform[:, :-1]
-        spectrum = torch.stft(
-            emphasised,
-            FRONT_END.n_fft,
-            FRONT_END.hop_length,
-            _HANN,
-            window=self.get_buffer("hann"),
-            center=True,
-            return_complex=True,
-        )
-        power = spectrum.real.square() + spectrum.imag.square()
-        return ((self.get_buffer("basis") @ power + 1e-5).log() + 4.5) / 5.0
-
-    def forward(self, waveform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embedding and tag logits.
 
         Parameters
         ----------
-        waveform : Tensor, shape (batch, samples), float32
-            At 32 kHz.
+        log_mel : Tensor, shape (batch, frames, 128), float32
 
         Returns
         -------
@@ -239,58 +156,8 @@ class EfficientAT(nn.Module):
         logits : Tensor, shape (batch, n_tags), float32
             Their sigmoid is the probability of each tag.
         """
-        embedding = self.features(self.log_mel(waveform)[:, None]).mean((2, 3))
+        embedding = self.features(log_mel.transpose(1, 2)[:, None]).mean((2, 3))
         return embedding, self.tags(F.hardswish(self.dense(embedding)))
-
-
-def mel_basis() -> NDArray[np.float32]:
-    """Kaldi's mel filter bank, float32 (128 bands, 513 bins): triangles of height 1 over mels.
-
-    The mel is 1127 ln(1 + f / 700); no band holds the highest bin.
-    """
-
-    def mel(hz: NDArray[np.floating]) -> NDArray[np.floating]:
-        return np.asarray(1127.0 * np.log1p(hz / 700.0))
-
-    ends = mel(np.array([FRONT_END.fmin, FRONT_END.fmax]))
-    edges = np.linspace(ends[0], ends[1], FRONT_END.n_mels + 2)
-    half = FRONT_END.n_fft // 2
-    bins = mel(np.arange(half) * (FRONT_END.sample_rate / FRONT_END.n_fft))
-    width = np.diff(edges)
-    rising = (bins - edges[:-2, None]) / width[:-1, None]
-    falling = (edges[2:, None] - bins) / width[1:, None]
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return np.pad(triangles, ((0, 0), (0, 1))).astype(np.float32)
-
-
-def convert_mn04_variables(
-    state: Mapping[str, NDArray[np.float32]],
-) -> dict[str, NDArray[np.float32]]:
-    """Parameters of `EfficientAT` from the variables of mn04, batch normalisations folded in.
-
-    Raises
-    ------
-    KeyError
-        A variable is missing.
-    """
-    tensors: dict[str, NDArray[np.floating]] = {}
-    for key, value in state.items():
-        stem, _, last = key.rpartition(".")
-        layer, _, part = stem.rpartition(".")
-        name = layer.removesuffix(".conc_se_layers.0")
-        if key.startswith("classifier."):
-            tensors[f"{_HEAD[part]}.{last}"] = value
-        elif part in ("fc1", "fc2"):
-            tensors[f"{name}.{part}.{last}"] = value
-        elif part == "0":
-            gamma, beta, mean, variance = (
-                np.asarray(state[f"{layer}.1.{variable}"], dtype=np.float64)
-                for variable in ("weight", "bias", "running_mean", "running_var")
-            )
-            scale = gamma / np.sqrt(variance + _EPSILON)
-            tensors[f"{name}.conv.weight"] = value * scale[:, None, None, None]
-            tensors[f"{name}.conv.bias"] = beta - mean * scale
-    return {name: np.ascontiguousarray(t, dtype=np.float32) for name, t in tensors.items()}
 
 
 def _multiple_of_8(number: float) -> int:

@@ -1,174 +1,151 @@
-"""Ensembles: the embeddings of several published networks, projected into one space.
+"""Ensembles: the embeddings of several networks as one, each hearing the same windows.
 
-Each part embeds the same 30 s in windows of its own length. Its mean embedding is standardised by
-mean and deviation over training music and brought to unit length; the concatenation of the parts is
-projected on principal axes of the same music. Means, deviations and the axes for each combination
-of parts are in `ensemble.safetensors`, made by `scripts/train.py ensemble`.
+Each network embeds the windows of a track joined to its own length (`indexer.models.splice`). Its
+mean embedding is brought to unit length, a share of the mean of training music is taken away, and
+it is brought to unit length again; the concatenation is projected on principal axes of the same
+music. The tags are the union of the networks' tags. Importing this module loads no torch.
 
-A combination is a model named by its parts, as in "musicnn+mn04+fcn". `ENSEMBLE` means all parts
-that are on this machine: a catalog keeps the combination it was made with when another part is
-added. Importing this module loads no torch.
+A model file of an ensemble names its networks by model and fingerprint, and holds the means and the
+axes (`scripts/train.py fit`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from indexer.errors import ModelCorrupt
-from indexer.features.melspectrogram import FrontEnd
-from indexer.models import checkpoint
-from indexer.models.checkpoint import ModelInfo, NetworkConfig
-from indexer.models.model import Model
+from indexer.models.model import Features, Model, PowerSpectra, mean_features, unit
+from indexer.vectors.unit_vectors import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from indexer.models.checkpoint import ModelInfo, NetworkConfig
+    from indexer.models.model import NetworkModel, Waveforms
+
     Array = NDArray[np.float32]
 
 ENSEMBLE = "ensemble"
-PARTS = ("musicnn", "mn04", "fcn")
-"""Models that can be parts, in the order of an ensemble's name."""
-WINDOW_S = 30
-"""Length of a window in seconds; whole windows of every part, but for a second of the FCN's."""
-PROJECTIONS = Path(__file__).with_name("ensemble.safetensors")
+"""Name of the architecture in a model file."""
 
 
 @dataclass(frozen=True)
-class Projection:
-    """Projection of the parts of one combination into one space.
+class Part:
+    """One network of an ensemble, as the model file describes it.
 
     Attributes
     ----------
-    means, deviations : dict of ndarray
-        Mean and standard deviation of each part's embedding over training music.
-    axes : ndarray, shape (sum of the lengths of the parts' embeddings, dim)
-        Orthonormal columns.
+    name, fingerprint : str
+        Of the model that the network is in.
+    every : int
+        It embeds every so many windows only.
     """
 
-    means: Mapping[str, Array]
-    deviations: Mapping[str, Array]
-    axes: Array
-
-    def project(self, embeddings: Mapping[str, Array]) -> Array:
-        """Embedding of the ensemble (dim,), of length at most 1, from those of its parts."""
-        units = []
-        for part, mean in self.means.items():
-            standard = (embeddings[part] - mean) / self.deviations[part]
-            units.append(standard / max(float(np.linalg.norm(standard)), 1e-9))
-        return np.asarray(np.concatenate(units) @ self.axes / np.sqrt(len(units)), np.float32)
-
-    def tensors(self) -> dict[str, Array]:
-        """All arrays by name, as the fingerprint takes them."""
-        named = {"axes": self.axes}
-        named |= {f"{part}.mean": mean for part, mean in self.means.items()}
-        return named | {f"{part}.deviation": d for part, d in self.deviations.items()}
+    name: str
+    fingerprint: str
+    every: int = 1
 
 
-def parse_parts(name: str) -> tuple[str, ...]:
-    """Names of the parts in the name of a combination; empty for any other name."""
-    named = name.split("+")
-    in_order = [part for part in PARTS if part in named]
-    return tuple(named) if len(named) > 1 and named == in_order else ()
-
-
-def read_projection(parts: Sequence[str], path: Path = PROJECTIONS) -> Projection:
-    """Projection of one combination of parts.
+def parts_of(config: NetworkConfig) -> tuple[Part, ...]:
+    """The networks of an ensemble; empty for any other architecture.
 
     Raises
     ------
-    ModelCorrupt
-        The file is damaged or lacks the combination.
+    TypeError
+        The description is not one of an ensemble.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return Projection(
-                {part: file.get_tensor(f"{part}.mean") for part in parts},
-                {part: file.get_tensor(f"{part}.deviation") for part in parts},
-                file.get_tensor(f"axes.{'+'.join(parts)}").astype(np.float32),
-            )
-    except (OSError, SafetensorError) as error:
-        raise ModelCorrupt(
-            f"the ensemble's projections in {path} cannot be read ({error}): "
-            "install soundalike again"
-        ) from error
-
-
-def ensemble_info(parts: Sequence[ModelInfo], projection: Projection) -> ModelInfo:
-    """Model card of a combination, with a fingerprint over those of its parts and the projection.
-
-    Raises
-    ------
-    ModelCorrupt
-        The embedding of a part has another length than that of the published network.
-    """
-    for part in parts:
-        expected = len(projection.means[part.name])
-        if part.dim != expected:
-            raise ModelCorrupt(
-                f"{part.path} is not the published network {part.name}: its embedding has "
-                f"{part.dim} numbers instead of {expected}; import the published one"
-            )
-    rate = max(part.front_end.sample_rate for part in parts)
-    info = ModelInfo(
-        name="+".join(part.name for part in parts),
-        dim=projection.axes.shape[1],
-        tag_names=tuple(dict.fromkeys(tag for part in parts for tag in part.tag_names)),
-        network=NetworkConfig(ENSEMBLE, {"parts": {part.name: part.fingerprint for part in parts}}),
-        # Each part has its own spectrogram.
-        front_end=FrontEnd(rate, 0, 0, 0, 0.0, 0.0, 0, WINDOW_S * rate),
-        pooling="mean",
-        licence="\n\n".join([_licence_summary(parts), *(part.licence for part in parts)]),
-        source="scripts/train.py ensemble",
-        fingerprint="",
-        path=PROJECTIONS,
-    )
-    return replace(info, fingerprint=checkpoint.fingerprint(projection.tensors(), info))
-
-
-def _licence_summary(parts: Sequence[ModelInfo]) -> str:
-    return " ".join(f"{part.name}: {part.licence.splitlines()[0]}" for part in parts)
+    if config.architecture != ENSEMBLE:
+        return ()
+    return tuple(Part(**part) for part in config.sizes["parts"])
 
 
 class Ensemble(Model):
-    """Several models as one: their projected embeddings, and the means of their tag activations.
+    """Several networks as one model.
 
-    The activation of a tag is the mean over the parts that have it.
+    Parameters
+    ----------
+    networks : sequence of NetworkModel
+        In the order of `parts_of(info.network)`.
+    tensors : mapping of str to ndarray
+        `mean` (features,), what is taken from the unit vectors side by side; `axes` (features,
+        dim). Features: the sum of the networks' dimensions.
+
+    Raises
+    ------
+    ModelCorrupt
+        The tensors do not fit the networks.
     """
 
-    def __init__(self, parts: Sequence[Model]) -> None:
-        infos = [part.info for part in parts]
-        self._projection = read_projection([info.name for info in infos])
-        super().__init__(ensemble_info(infos, self._projection))
-        self._parts = tuple(parts)
-        columns = {tag: column for column, tag in enumerate(self.info.tag_names)}
-        self._columns = [np.array([columns[tag] for tag in info.tag_names]) for info in infos]
-        counts = np.bincount(np.concatenate(self._columns), minlength=len(columns))
-        self._share = (1.0 / counts).astype(np.float32)
+    def __init__(
+        self,
+        info: ModelInfo,
+        networks: Sequence[NetworkModel],
+        tensors: Mapping[str, NDArray[np.floating]],
+    ) -> None:
+        rates = sorted({network.info.front_end.sample_rate for network in networks})
+        super().__init__(info, rates)
+        self._networks = tuple(networks)
+        self._every = [part.every for part in parts_of(info.network)]
+        self._ends = np.cumsum([network.info.dim for network in networks])
+        shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        if shapes != {"mean": (self._ends[-1],), "axes": (self._ends[-1], info.dim)}:
+            raise ModelCorrupt(f"the weights in {info.path} do not fit its networks: get it again")
+        self._mean, self._axes = tensors["mean"].astype(np.float32), tensors["axes"]
+        self._votes = tag_votes([network.info.tag_names for network in networks], info.tag_names)
 
-    def _embed(self, window: Array) -> tuple[Array, Array]:
-        embeddings = {}
-        activations = np.zeros_like(self._share)
-        for part, columns in zip(self._parts, self._columns, strict=True):
-            of_part, active = part.embed_windows(self._split(window, part))
-            embeddings[part.info.name] = of_part.mean(0)
-            activations[columns] += active.mean(0) * self._share[columns]
-        return self._projection.project(embeddings), activations
+    def embed(self, waveforms: Waveforms) -> Features:
+        """See `Model.embed`."""
+        spectra = PowerSpectra(waveforms)
+        parts = [
+            network.embed_spectra(spectra, every=every)
+            for network, every in zip(self._networks, self._every, strict=True)
+        ]
+        return Features(
+            np.concatenate([part.vector for part in parts]),
+            np.concatenate([part.probabilities for part in parts]),
+            spectra.windows,
+        )
 
-    def _split(self, window: Array, part: Model) -> Array:
-        """Consecutive windows of the part's length, at its sample rate."""
-        import soxr
+    def pool(self, batches: Sequence[Features]) -> tuple[Array, Array]:
+        """See `Model.pool`."""
+        mean = mean_features(batches)
+        ends = self._ends[:-1]
+        joined = [
+            centred_units(part[np.newaxis], share)[0]
+            for part, share in zip(
+                np.split(mean.vector, ends), np.split(self._mean, ends), strict=True
+            )
+        ]
+        projected = np.concatenate(joined) @ self._axes.astype(np.float32)
+        return unit(projected), self._votes @ mean.probabilities
 
-        rate, part_rate = self.info.front_end.sample_rate, part.info.front_end.sample_rate
-        if part_rate != rate:
-            window = soxr.resample(window, rate, part_rate, quality="HQ")
-        samples = part.info.front_end.window_samples
-        count = len(window) // samples
-        return np.asarray(window[: count * samples]).reshape(count, samples)
+
+def centred_units(vectors: Array, mean: Array | float = 0.0) -> Array:
+    """Rows (n, dim) brought to unit length, less a mean, and brought to unit length again."""
+    return unit_rows(unit_rows(vectors) - mean)
+
+
+def principal_axes(vectors: Array, count: int) -> Array:
+    """The first axes (dim, count) of rows (n, dim): of the inner products, nothing is centred.
+
+    Of fewer rows than axes, the rest of the axes is any orthonormal one.
+    """
+    _, _, axes = np.linalg.svd(vectors, full_matrices=len(vectors) < count)
+    return np.ascontiguousarray(axes[:count].T)
+
+
+def joined_tags(networks: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Names of the tags that any of the networks has, in the order of their first appearance."""
+    return tuple(dict.fromkeys(tag for names in networks for tag in names))
+
+
+def tag_votes(networks: Sequence[Sequence[str]], tag_names: Sequence[str]) -> Array:
+    """Matrix (tags, sum of the networks' tags) that averages over the networks that have a tag."""
+    outputs = np.array([tag for names in networks for tag in names])
+    votes = (np.array(tag_names)[:, None] == outputs).astype(np.float32)
+    return np.asarray(votes / votes.sum(1, keepdims=True), dtype=np.float32)

@@ -6,19 +6,92 @@ Importing this module loads no torch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy.typing as npt
     import torch
 
+    from indexer.features.melspectrogram import FrontEnd
     from indexer.models.checkpoint import ModelInfo
 
     Array = npt.NDArray[np.float32]
+    Waveforms = Mapping[int, npt.NDArray[np.float32]]
 
-__all__ = ["Model", "NetworkModel"]
+__all__ = ["BATCH_WINDOWS", "Features", "Model", "NetworkModel", "PowerSpectra"]
+
+BATCH_WINDOWS = 12
+"""Windows that are embedded at once; those of a longer stream come in batches of so many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a model makes of the windows of one batch.
+
+    Attributes
+    ----------
+    vector : float32 (features,)
+        Mean over the windows of the networks' embeddings, side by side.
+    probabilities : float32 (outputs,)
+        Mean over the windows of the probabilities of the networks' tags, side by side.
+    windows : int
+        How many windows there were.
+    """
+
+    vector: Array
+    probabilities: Array
+    windows: int
+
+
+class PowerSpectra:
+    """Power spectrograms of windows of sound, each computed once.
+
+    Parameters
+    ----------
+    waveforms : mapping of int to float32 (windows, samples)
+        By sample rate: the same windows at each, mono, nominal range -1 to 1, finite.
+    """
+
+    def __init__(self, waveforms: Waveforms) -> None:
+        self._waveforms = waveforms
+        self._spectra: dict[tuple[object, ...], torch.Tensor] = {}
+
+    @property
+    def windows(self) -> int:
+        """Number of windows."""
+        return len(next(iter(self._waveforms.values())))
+
+    def of(self, front_end: FrontEnd) -> torch.Tensor:
+        """Power spectrograms (windows, frames, bins) as a front end takes them.
+
+        Only frames that begin inside the window.
+
+        Raises
+        ------
+        ValueError
+            The waveforms are not there at its sample rate, or have another shape.
+        """
+        import torch
+
+        from indexer.features.melspectrogram import power_spectrogram
+
+        found = self._spectra.get(front_end.transform)
+        if found is None:
+            try:
+                samples = np.ascontiguousarray(self._waveforms[front_end.sample_rate], np.float32)
+            except KeyError:
+                raise ValueError(f"no waveforms at {front_end.sample_rate} Hz were given") from None
+            if samples.ndim != 2 or samples.size == 0:
+                raise ValueError(f"got waveforms of shape {samples.shape}, not (windows, samples)")
+            found = power_spectrogram(torch.from_numpy(samples), front_end=front_end)
+            found = found[:, : max(1, samples.shape[1] // front_end.hop_length)]
+            self._spectra[front_end.transform] = found
+        return found
 
 
 class Model(ABC):
@@ -28,103 +101,121 @@ class Model(ABC):
     ----------
     info : ModelInfo
         Name, fingerprint, sizes, tag names, front end.
+    sample_rates : tuple of int
+        Rates in Hz at which `embed` wants the windows.
     """
 
-    def __init__(self, info: ModelInfo) -> None:
+    def __init__(self, info: ModelInfo, sample_rates: Sequence[int]) -> None:
         self.info = info
+        self.sample_rates = tuple(sample_rates)
 
     @abstractmethod
-    def _embed(self, window: Array) -> tuple[Array, Array]:
-        """Embedding (dim,) and tag activations (tags,) of one window (window_samples,)."""
-
-    def embed_windows(self, waveforms: npt.ArrayLike) -> tuple[Array, Array]:
-        """Embeddings and tag activations of windows of sound.
-
-        A window gives the same bits on the same machine, whatever other windows are given.
+    def embed(self, waveforms: Waveforms) -> Features:
+        """Features of windows of one track, of at most `BATCH_WINDOWS`, in their order.
 
         Parameters
         ----------
-        waveforms : array_like, shape (n, window_samples), float32
-            Mono at the front end's sample rate, nominal range -1 to 1, finite.
-
-        Returns
-        -------
-        embeddings : ndarray, shape (n, dim), float32
-            As the network gives them: not of unit length.
-        activations : ndarray, shape (n, tags), float32
-            Probability of each tag, 0 to 1.
+        waveforms : mapping of int to float32 (windows, samples)
+            By sample rate, each of `sample_rates`: the same windows of 3 s, mono, nominal range -1
+            to 1, finite.
 
         Raises
         ------
         ValueError
-            `waveforms` has another shape.
+            `waveforms` lacks a rate or has another shape.
         """
-        front_end = self.info.front_end
-        samples = np.ascontiguousarray(waveforms, dtype=np.float32)
-        if samples.ndim != 2 or samples.shape[1] != front_end.window_samples:
-            raise ValueError(
-                f"got waveforms of shape {samples.shape}, "
-                f"expected (windows, {front_end.window_samples})"
-            )
-        embeddings = np.empty((len(samples), self.info.dim), dtype=np.float32)
-        activations = np.empty((len(samples), len(self.info.tag_names)), dtype=np.float32)
-        # One at a time: the last bits of a matrix product depend on its size, and a window's
-        # embedding must not depend on the other windows. Batches of ten would save a sixth.
-        for row, window in enumerate(samples):
-            embeddings[row], activations[row] = self._embed(window)
-        return embeddings, activations
 
-    def pool(self, embeddings: npt.ArrayLike, activations: npt.ArrayLike) -> tuple[Array, Array]:
-        """Embedding and tag activations of a track, from those of its windows.
-
-        Parameters
-        ----------
-        embeddings : array_like, shape (n, dim), n at least 1
-        activations : array_like, shape (n, tags)
+    @abstractmethod
+    def pool(self, batches: Sequence[Features]) -> tuple[Array, Array]:
+        """Embedding and tag activations of a track, from the features of its windows.
 
         Returns
         -------
-        embedding : ndarray, shape (dim,), float32
-            Mean over the windows, then unit length.
-        activation : ndarray, shape (tags,), float32
-            Mean over the windows.
+        embedding : ndarray, shape (dim,), float32, unit length
+        activations : ndarray, shape (tags,), float32
+            Probability of each tag.
 
         Raises
         ------
         ValueError
             There are no windows, or the length of their mean is zero or not finite.
         """
-        vectors = np.asarray(embeddings, dtype=np.float64)
-        if len(vectors) == 0:
-            raise ValueError("there are no windows to pool: give at least one")
-        mean = vectors.mean(0)
-        length = float(np.linalg.norm(mean))
-        if not length > 0.0 or not np.isfinite(length):
-            raise ValueError(f"the mean of the windows' embeddings has length {length}")
-        activation = np.asarray(activations, dtype=np.float64).mean(0)
-        return (mean / length).astype(np.float32), activation.astype(np.float32)
 
 
 class NetworkModel(Model):
     """A model of one network.
 
-    The network is given log-mels of the model's front end. One whose class sets `takes_waveform`
-    is given the samples: the front end is part of it, and `info.front_end` describes it.
+    Parameters
+    ----------
+    network : torch.nn.Module
+        As `indexer.models.network.build_network` makes it, its weights loaded.
     """
 
     def __init__(self, info: ModelInfo, network: torch.nn.Module) -> None:
-        super().__init__(info)
+        super().__init__(info, [info.front_end.sample_rate])
         self._network = network.eval()
 
-    def _embed(self, window: Array) -> tuple[Array, Array]:
+    def embed(self, waveforms: Waveforms) -> Features:
+        """See `Model.embed`."""
+        return self.embed_spectra(PowerSpectra(waveforms))
+
+    def embed_spectra(self, spectra: PowerSpectra, *, every: int = 1) -> Features:
+        """Features of windows whose power spectrograms are shared with other networks.
+
+        Parameters
+        ----------
+        every : int
+            Take every second or third window only.
+        """
         import torch
 
-        from indexer.features.melspectrogram import log_mel
+        from indexer.features.melspectrogram import mel_scaled
+        from indexer.models.splice import splice
 
+        front_end = self.info.front_end
         with torch.inference_mode():
-            inputs = torch.tensor(window)
-            if not getattr(self._network, "takes_waveform", False):
-                front_end = self.info.front_end
-                inputs = log_mel(inputs, front_end=front_end)[: front_end.window_frames]
-            embedding, logits = self._network(inputs[None])
-            return embedding[0].numpy(), torch.sigmoid(logits[0]).numpy()
+            frames = mel_scaled(spectra.of(front_end)[::every], front_end=front_end)
+            embeddings, logits = self._network(splice(frames, front_end.window_frames))
+            return Features(
+                embeddings.double().mean(0).float().numpy(),
+                torch.sigmoid(logits).double().mean(0).float().numpy(),
+                spectra.windows,
+            )
+
+    def pool(self, batches: Sequence[Features]) -> tuple[Array, Array]:
+        """See `Model.pool`: the mean over the windows, brought to unit length."""
+        mean = mean_features(batches)
+        return unit(mean.vector), mean.probabilities
+
+
+def mean_features(batches: Sequence[Features]) -> Features:
+    """Means over all windows of some batches.
+
+    Raises
+    ------
+    ValueError
+        There are no batches.
+    """
+    if not batches:
+        raise ValueError("there are no windows to pool: give at least one")
+    if len(batches) == 1:
+        return batches[0]
+    windows = [batch.windows for batch in batches]
+    vector = np.average([batch.vector for batch in batches], axis=0, weights=windows)
+    probabilities = np.average([one.probabilities for one in batches], axis=0, weights=windows)
+    return Features(vector.astype(np.float32), probabilities.astype(np.float32), sum(windows))
+
+
+def unit(vector: Array) -> Array:
+    """A vector brought to unit length.
+
+    Raises
+    ------
+    ValueError
+        Its length is zero or not finite.
+    """
+    values = vector.astype(np.float64)
+    length = float(np.linalg.norm(values))
+    if not length > 0.0 or not np.isfinite(length):
+        raise ValueError(f"the mean of the windows' embeddings has length {length}")
+    return (values / length).astype(np.float32)

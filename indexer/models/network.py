@@ -1,10 +1,10 @@
-"""Networks from log-mel to embedding and tag logits: MusiCNN, Soundalike, ResidualNet (torch).
+"""Networks from log-mel to embedding and tag logits (torch).
 
 MusiCNN, from Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio
 tagging" (2019, arXiv 1909.06654): filters of musically chosen shapes over the spectrogram, wide in
 frequency for timbre, long in time for tempo; three convolutions over time; pooling over time; two
-dense layers. `Soundalike` has the same backbone and another head; `ResidualNet` is trained from
-scratch. `ARCHITECTURES` has them by the name that a checkpoint gives.
+dense layers. `ResidualNet` is trained from scratch. `ARCHITECTURES` has these and those of the
+other modules by the name that a checkpoint gives.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ __all__ = [
     "MusiCNN",
     "NetworkConfig",
     "ResidualNet",
-    "Soundalike",
     "build_network",
 ]
 
@@ -90,8 +89,8 @@ class TimeConvolution(nn.Module):
         return features
 
 
-class MusiCNNBackbone(nn.Module):
-    """Musically motivated CNN (Pons & Serra 2019), from log-mel to the penultimate layer.
+class MusiCNN(nn.Module):
+    """Musically motivated CNN (Pons & Serra 2019).
 
     Parameters
     ----------
@@ -103,59 +102,7 @@ class MusiCNNBackbone(nn.Module):
     midend : int
         Channels of each of the three convolutions over time.
     dim : int
-        Outputs of the dense layer.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_mels: int = 96,
-        filters: Sequence[Sequence[int]],
-        midend: int = 64,
-        dim: int = 200,
-    ) -> None:
-        super().__init__()
-        if any(bands > n_mels for _, _, bands in filters):
-            raise ValueError(f"a filter is wider than {n_mels} mel bands")
-        channels = sum(count for count, _, _ in filters)
-        self.input_norm = Normalisation(1)
-        self.spectral = nn.ModuleList(SpectralFilters(*shape) for shape in filters)
-        self.midend = nn.ModuleList(
-            TimeConvolution(inputs, midend) for inputs in (channels, midend, midend)
-        )
-        self.dense = nn.Linear(2 * (channels + 3 * midend), dim)
-        self.embedding_norm = Normalisation(dim)
-
-    def forward_features(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Output of the dense layer, and the pooled features that are its input.
-
-        Parameters
-        ----------
-        log_mel : Tensor, shape (batch, frames, n_mels), float32
-
-        Returns
-        -------
-        embedding : Tensor, shape (batch, dim), float32
-        pooled : Tensor, shape (batch, features), float32
-            Maximum and mean over time of each channel.
-        """
-        x = self.input_norm(log_mel[:, None])
-        front = torch.cat([branch(x) for branch in self.spectral], 1)
-        first = self.midend[0](front)
-        second = self.midend[1](first) + first
-        third = self.midend[2](second) + second
-        features = torch.cat([front, first, second, third], 1)  # (batch, channels, frames)
-        pooled = torch.stack([features.amax(2), features.mean(2)], 2).flatten(1)  # max0, mean0, ...
-        return self.embedding_norm(F.relu(self.dense(pooled))), pooled
-
-
-class MusiCNN(MusiCNNBackbone):
-    """The published network: the backbone and a layer of tags.
-
-    Parameters
-    ----------
-    n_mels, filters, midend, dim
-        As `MusiCNNBackbone`; `dim` is the length of the embedding.
+        Length of the embedding, the penultimate layer.
     n_tags : int
         Number of tags.
     """
@@ -169,7 +116,17 @@ class MusiCNN(MusiCNNBackbone):
         dim: int = 200,
         n_tags: int = 50,
     ) -> None:
-        super().__init__(n_mels=n_mels, filters=filters, midend=midend, dim=dim)
+        super().__init__()
+        if any(bands > n_mels for _, _, bands in filters):
+            raise ValueError(f"a filter is wider than {n_mels} mel bands")
+        channels = sum(count for count, _, _ in filters)
+        self.input_norm = Normalisation(1)
+        self.spectral = nn.ModuleList(SpectralFilters(*shape) for shape in filters)
+        self.midend = nn.ModuleList(
+            TimeConvolution(inputs, midend) for inputs in (channels, midend, midend)
+        )
+        self.dense = nn.Linear(2 * (channels + 3 * midend), dim)
+        self.embedding_norm = Normalisation(dim)
         self.tags = nn.Linear(dim, n_tags)
 
     def forward(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -185,7 +142,14 @@ class MusiCNN(MusiCNNBackbone):
         logits : Tensor, shape (batch, n_tags), float32
             Their sigmoid is the probability of each tag.
         """
-        embedding, _ = self.forward_features(log_mel)
+        x = self.input_norm(log_mel[:, None])
+        front = torch.cat([branch(x) for branch in self.spectral], 1)
+        first = self.midend[0](front)
+        second = self.midend[1](first) + first
+        third = self.midend[2](second) + second
+        features = torch.cat([front, first, second, third], 1)  # (batch, channels, frames)
+        pooled = torch.stack([features.amax(2), features.mean(2)], 2).flatten(1)  # max0, mean0, ...
+        embedding = self.embedding_norm(F.relu(self.dense(pooled)))
         return embedding, self.tags(embedding)
 
 
@@ -201,46 +165,6 @@ class Convolution(nn.Module):
         """(batch, channels_in, frames, bands) -> (batch, channels, frames, bands) by stride."""
         features = F.relu(self.conv(x))
         return features + x if self.residual else features
-
-
-class Soundalike(MusiCNNBackbone):
-    """MusiCNN's backbone with an affine head.
-
-    The embedding is an affine map of the backbone's features, MusiCNN's own embedding included. It
-    commutes with the mean over windows, so that centring and scaling are part of it. The head is
-    trained by `scripts/training`.
-
-    Parameters
-    ----------
-    n_mels, filters, midend
-        As `MusiCNNBackbone`.
-    dense : int
-        Length of MusiCNN's embedding.
-    dim : int
-        Length of the embedding.
-    n_tags : int
-        Number of tags.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_mels: int = 96,
-        filters: Sequence[Sequence[int]],
-        midend: int = 64,
-        dense: int = 200,
-        dim: int = 192,
-        n_tags: int = 100,
-    ) -> None:
-        super().__init__(n_mels=n_mels, filters=filters, midend=midend, dim=dense)
-        features = dense + self.dense.in_features
-        self.embedding = nn.Linear(features, dim)
-        self.tags = nn.Linear(features, n_tags)
-
-    def forward(self, log_mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embedding and tag logits; shapes as `MusiCNN.forward`."""
-        features = torch.cat(self.forward_features(log_mel), 1)
-        return self.embedding(features), self.tags(features)
 
 
 class ResidualNet(nn.Module):
@@ -285,7 +209,6 @@ class ResidualNet(nn.Module):
 
 ARCHITECTURES: Mapping[str, type[nn.Module]] = {
     "musicnn": MusiCNN,
-    "soundalike": Soundalike,
     "residual": ResidualNet,
     "efficientat": EfficientAT,
     "fcn": FCN,
@@ -296,8 +219,8 @@ ARCHITECTURES: Mapping[str, type[nn.Module]] = {
 def build_network(config: NetworkConfig) -> nn.Module:
     """Build the network that `config` describes, its weights not yet loaded.
 
-    Its `forward` maps log-mels (batch, frames, n_mels), or samples (batch, samples) where it
-    `takes_waveform`, to an embedding (batch, dim) and tag logits (batch, n_tags).
+    Its `forward` maps log-mels (batch, frames, n_mels) to an embedding (batch, dim) and tag logits
+    (batch, n_tags).
 
     Raises
     ------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.analysis.pools import AnalysisPool, ModelWorker
-from indexer.audio.reading import open_track
+from indexer.audio.reading import SAMPLE_RATE, WINDOW_S, open_track
 from indexer.audio.tags import Tags, read_tags
 from indexer.audio.windows import SILENCE
 from indexer.errors import Silent
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.audio.container import AudioFacts
+    from indexer.audio.windows import Waveforms
     from indexer.catalog.records import StoredModel
     from indexer.models.registry import Model
 
 LONGEST_S = 600.0
 """So much of a file is analysed, from its first sound on."""
-MOST_WINDOWS = 180
+MOST_WINDOWS = 60
 """At most so many windows are embedded, whole seconds apart."""
 HOP_S = 0.016
 """Seconds from one frame of `decibels` and `onsets` to the next."""
@@ -110,15 +111,15 @@ def analyse_signal(
     AnalysisError
         The file has no usable sound; its kind and stage say why.
     """
-    rate = model.info.front_end.sample_rate
+    rates = sorted({SAMPLE_RATE, *model.sample_rates})
     # Pieces of one second: windows can begin at any of them, and at most one is lost at the
     # end. A second is a whole number of samples at any rate.
-    with open_track(path, sample_rates=(rate,), window_s=1.0) as track:
-        pieces: list[tuple[float, NDArray[np.float32]]] = []
+    with open_track(path, sample_rates=rates, window_s=1.0) as track:
+        pieces: list[tuple[float, Waveforms]] = []
         for start_s, waveforms in track.stream():
             if pieces and start_s - pieces[0][0] > longest_s - 0.5:
                 break
-            pieces.append((start_s, waveforms[rate]))
+            pieces.append((start_s, waveforms))
     return _analyse_pieces(
         path,
         track.facts,
@@ -149,57 +150,70 @@ def _analyse_file(worker: ModelWorker, path: bytes) -> SignalAnalysis:
 def _analyse_pieces(
     path: bytes,
     facts: AudioFacts,
-    pieces: list[tuple[float, NDArray[np.float32]]],
+    pieces: list[tuple[float, Waveforms]],
     model: Model,
     *,
     channel_power_ratio: float,
     most_windows: int,
 ) -> SignalAnalysis:
-    rate, size = model.info.front_end.sample_rate, model.info.front_end.window_samples
     start_s = pieces[0][0]
-    offsets = [round((at - start_s) * rate) for at, _ in pieces]
-    samples = np.zeros(offsets[-1] + rate, np.float32)
-    for offset, (_, piece) in zip(offsets, pieces, strict=True):
-        samples[offset : offset + rate] = piece
-    hop = max(1, math.ceil(len(samples) / rate / most_windows)) * rate
-    starts = np.arange(0, max(1, len(samples) - size + 1), hop)
-    if len(samples) < size:
-        windows = np.resize(samples, (1, size))
-    else:
-        windows = np.stack([samples[start : start + size] for start in starts.tolist()])
-    sounding = np.abs(windows).max(axis=1) > SILENCE
+    sounds = {rate: _joined(pieces, rate) for rate in pieces[0][1]}
+    samples = sounds[SAMPLE_RATE]
+    seconds = len(samples) // SAMPLE_RATE
+    hop_s = max(1, math.ceil(seconds / most_windows))
+    starts_s = np.arange(0, max(1, seconds - int(WINDOW_S) + 1), hop_s)
+    windows = {rate: _windows(sound, starts_s, rate) for rate, sound in sounds.items()}
+    sounding = np.abs(windows[SAMPLE_RATE]).max(axis=1) > SILENCE
     if not sounding.any():
         raise Silent(f"{display_path(path)} is silent (almost) all through", stage="signal")
-    embeddings, active = model.embed_windows(windows[sounding])
-    vectors = np.full((len(windows), model.info.dim), np.nan, np.float32)
-    # Each pooled by itself, so that it lies where the vectors of whole tracks lie.
-    vectors[sounding] = [
-        model.pool(embeddings[row : row + 1], active[row : row + 1])[0]
-        for row in range(len(active))
-    ]
-    activations = np.full((len(windows), active.shape[1]), np.nan, np.float32)
-    activations[sounding] = active
-    every = max(1, -(-size // hop))
-    apart = windows[::every][sounding[::every]]
+    vectors = np.full((len(starts_s), model.info.dim), np.nan, np.float32)
+    activations = np.full((len(starts_s), len(model.info.tag_names)), np.nan, np.float32)
+    features = []
+    for row in np.flatnonzero(sounding).tolist():
+        of_window = model.embed({rate: each[row : row + 1] for rate, each in windows.items()})
+        # Each pooled by itself, so that it lies where the vectors of whole tracks lie.
+        vectors[row], activations[row] = model.pool([of_window])
+        features.append(of_window)
+    every = max(1, -(-int(WINDOW_S) // hop_s))
+    apart = windows[SAMPLE_RATE][::every][sounding[::every]]
+    measured = apart if len(apart) else windows[SAMPLE_RATE][sounding]
     return SignalAnalysis(
         facts,
         read_tags(path),
-        rate,
+        SAMPLE_RATE,
         start_s,
         samples,
-        mel_decibels(samples, rate),
-        onset_strength(samples, rate),
-        start_s + starts / rate,
-        size / rate,
-        hop / rate,
+        mel_decibels(samples, SAMPLE_RATE),
+        onset_strength(samples, SAMPLE_RATE),
+        start_s + starts_s.astype(np.float64),
+        WINDOW_S,
+        float(hop_s),
         vectors,
         activations,
-        model.pool(embeddings, active)[0],
+        model.pool(features)[0],
         describe(
-            [measure(apart if len(apart) else windows[sounding], sample_rate=rate)],
-            channel_power_ratio=channel_power_ratio,
+            [measure(measured, sample_rate=SAMPLE_RATE)], channel_power_ratio=channel_power_ratio
         ),
     )
+
+
+def _joined(pieces: list[tuple[float, Waveforms]], rate: int) -> NDArray[np.float32]:
+    """Pieces of one second at one sample rate as one sound; silence where there is none."""
+    offsets = [round((at - pieces[0][0]) * rate) for at, _ in pieces]
+    samples = np.zeros(offsets[-1] + rate, np.float32)
+    for offset, (_, piece) in zip(offsets, pieces, strict=True):
+        samples[offset : offset + rate] = piece[rate]
+    return samples
+
+
+def _windows(
+    samples: NDArray[np.float32], starts_s: NDArray[np.int64], rate: int
+) -> NDArray[np.float32]:
+    """Windows (windows, samples) that begin at some seconds; one, repeated, of a short sound."""
+    size = int(WINDOW_S * rate)
+    if len(samples) < size:
+        return np.resize(samples, (1, size))
+    return np.stack([samples[start : start + size] for start in (starts_s * rate).tolist()])
 
 
 def mel_decibels(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.analysis.track_analysis import ALL_WINDOWS, DEFAULT_WINDOWS, analyse
-from indexer.audio.reading import open_track
+from indexer.audio.reading import SAMPLE_RATE, open_track
 from indexer.errors import AnalysisError, QueryError
 from indexer.filesystem import atomic_write
 from indexer.models.registry import Model, load_model
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 EVERY = 25
 """Files between two lines of progress."""
-STRETCH_S = 30
-"""A whole number of windows of 3, 5, 10, 15 and 30 s."""
 
 
 @dataclass(frozen=True)
@@ -40,35 +38,25 @@ class Excerpts:
     Attributes
     ----------
     windows : int
-        Of the model's own length, spread over the track, as `soundalike index` takes them;
-        `ALL_WINDOWS` for all of it.
-    stretches : int or None
-        Instead: so many stretches of 30 s, cut into windows end to end, so that models with windows
-        of different lengths embed the same sound.
+        Windows spread over the track, as `soundalike index` takes them; `ALL_WINDOWS` for all.
     """
 
     windows: int = DEFAULT_WINDOWS
-    stretches: int | None = None
 
     def __str__(self) -> str:
-        if self.stretches is not None:
-            return f"{self.stretches}x{STRETCH_S}s"
         return "all" if self.windows == ALL_WINDOWS else str(self.windows)
 
-    def waveforms(self, path: Path, *, rate: int, window_samples: int) -> NDArray[np.float32]:
-        """Windows (windows, window_samples), or for stretches as many as fit end to end.
+    def waveforms(self, path: Path) -> NDArray[np.float32]:
+        """Windows (windows, samples) at `SAMPLE_RATE`.
 
         Raises
         ------
         AnalysisError
         """
-        window_s = window_samples / rate if self.stretches is None else STRETCH_S
-        with open_track(os.fsencode(path), sample_rates=(rate,), window_s=window_s) as track:
-            if self.stretches is None:
-                return track.windows(self.windows).waveforms[rate]
-            whole = track.windows(self.stretches).waveforms[rate]
-        fit = STRETCH_S * rate // window_samples
-        return whole[:, : fit * window_samples].reshape(-1, window_samples)
+        with open_track(os.fsencode(path)) as track:
+            if self.windows != ALL_WINDOWS:
+                return track.windows(self.windows).waveforms[SAMPLE_RATE]
+            return np.stack([waveforms[SAMPLE_RATE] for _, waveforms in track.stream()])
 
 
 class Cache:
@@ -176,23 +164,12 @@ def embedder(model: Model, excerpts: Excerpts, cache: Cache) -> Callable[[Path],
 
     def fresh(path: Path) -> Arrays:
         began = time.process_time()
-        vector, windows = _embed(model, excerpts, path)
+        analysis = analyse(os.fsencode(path), model, windows=excerpts.windows)
         cpu_s = np.array(time.process_time() - began)
-        return {"vector": vector, "cpu_s": cpu_s, "windows": np.array(windows)}
+        vector = analysis.embedding.astype(np.float32)
+        return {"vector": vector, "cpu_s": cpu_s, "windows": np.array(analysis.windows)}
 
     return lambda path: cache.get(maker, path, lambda: fresh(path))
-
-
-def _embed(model: Model, excerpts: Excerpts, path: Path) -> tuple[Vectors, int]:
-    if excerpts.stretches is None:
-        analysis = analyse(os.fsencode(path), model, windows=excerpts.windows)
-        return analysis.embedding.astype(np.float32), analysis.windows
-    front_end = model.info.front_end
-    waveforms = excerpts.waveforms(
-        path, rate=front_end.sample_rate, window_samples=front_end.window_samples
-    )
-    vector, _ = model.pool(*model.embed_windows(waveforms))
-    return vector, len(waveforms)
 
 
 def load_models(names: Sequence[str]) -> dict[str, Model]:

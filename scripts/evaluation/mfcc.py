@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.audio.reading import SAMPLE_RATE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "20 MFCC, Gaussian"
 COEFFICIENTS = 20
-RATE, WINDOW_SAMPLES = 16_000, 48_000
 N_FFT, HOP = 1024, 512
 # Keeps the covariance of a sound that hardly changes invertible.
 _RIDGE = 1e-3
@@ -34,13 +35,13 @@ def gaussian(waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    waveforms : float32 (windows, samples) at `RATE`
+    waveforms : float32 (windows, samples) at `SAMPLE_RATE`
     """
     import librosa
 
     # All windows at once: what lies 80 dB below the loudest of them is cut off.
     coefficients = librosa.feature.mfcc(
-        y=waveforms, sr=RATE, n_mfcc=COEFFICIENTS, n_fft=N_FFT, hop_length=HOP
+        y=waveforms, sr=SAMPLE_RATE, n_mfcc=COEFFICIENTS, n_fft=N_FFT, hop_length=HOP
     )
     frames = np.moveaxis(coefficients, 1, 2).reshape(-1, COEFFICIENTS).astype(np.float64)
     covariance = np.cov(frames.T) + _RIDGE * np.eye(COEFFICIENTS)
@@ -52,7 +53,7 @@ def mfcc_embedder(excerpts: Excerpts, cache: Cache) -> Callable[[Path], Arrays]:
 
     def fresh(path: Path) -> Arrays:
         began = time.process_time()
-        waveforms = excerpts.waveforms(path, rate=RATE, window_samples=WINDOW_SAMPLES)
+        waveforms = excerpts.waveforms(path)
         vector = gaussian(waveforms)
         cpu_s = np.array(time.process_time() - began)
         return {"vector": vector, "cpu_s": cpu_s, "windows": np.array(len(waveforms))}

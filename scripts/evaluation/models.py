@@ -1,32 +1,34 @@
-"""Models side by side on the same tracks: songs, soundtracks and a rare look at other genres."""
+"""Models side by side on the development sets, and what the rule of choice says of candidates."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation import mfcc
-from evaluation.comparison import compare, shuffled
+from evaluation import bliss, mfcc
+from evaluation.candidates import embed_networks, run_stages
+from evaluation.choice import MOST_LOST, Verdict, judge
+from evaluation.comparison import shuffled
 from evaluation.embeddings import embed_all, embedder, load_models, one_thread
-from evaluation.music import collections_of, questions_of, read_eval
-from evaluation.tables import Cell, Figure, Table, figures_of
-from indexer.features.melspectrogram import FrontEnd
-from indexer.vectors.unit_vectors import unit_rows
-from recommender.evaluation.metrics import Question, cosines, retrieval
+from evaluation.music import read_development, read_training
+from evaluation.tables import Cell, Figure, Table
+from recommender.evaluation.metrics import cosines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from evaluation.candidates import Stage
+    from evaluation.choice import Task
     from evaluation.embeddings import Cache, Embeddings, Excerpts, Report
-    from indexer.models.registry import Model
+    from recommender.evaluation.metrics import Similarity
 
-DEV_K = 4
-"""Each genre of `genre_dev.npz` has five clips: four are to be found."""
+    Scores = Sequence[NDArray[np.float64]]
+
+VERDICT_COLUMNS = ("mean difference", "worst task", "verdict")
 
 
 def measure_models(
@@ -37,130 +39,116 @@ def measure_models(
     excerpts: Excerpts,
     cache: Cache,
     seed: int,
-    with_mfcc: bool,
-    differences: bool,
     report: Report,
 ) -> list[Table]:
-    """Embed the eval splits with each model and compare them.
+    """Compare models, beside 20 MFCC, bliss and shuffled embeddings, with the first of them.
 
     Raises
     ------
     QueryError, ModelMissing, ModelCorrupt
     """
-    tracks = read_eval(music, corpus)
+    paths, tasks = read_development(music, corpus)
     models = load_models(names)
-    paths = [track.path for track in tracks]
     with one_thread():
         embedded = {
             name: embed_all(name, paths, embedder(model, excerpts, cache), report=report)
             for name, model in models.items()
         }
-        if with_mfcc:
-            embed = mfcc.mfcc_embedder(excerpts, cache)
-            embedded[mfcc.NAME] = embed_all(mfcc.NAME, paths, embed, report=report)
-        dev = music / "genre_dev.npz"
-        looks = [_genre_dev(models, dev, seed=seed)] if dev.exists() else []
-    everywhere = np.logical_and.reduce([one.present for one in embedded.values()])
-    tables = []
-    for collection in collections_of(tracks):
-        rows = collection.rows[everywhere[collection.rows]]
-        some = [tracks[row] for row in rows]
-        ways = {
-            name: (mfcc.divergence if name == mfcc.NAME else cosines)(one.vectors[rows])
-            for name, one in embedded.items()
-        }
-        first = next(iter(models))
-        ways[f"{first}, shuffled"] = shuffled(embedded[first].vectors[rows], seed=seed)
-        tables += compare(
-            collection.name,
-            ways,
-            questions_of(some),
-            seed=seed,
-            differences_to=first if differences else None,
-        )
-    return [*tables, *looks, _costs(embedded)]
+        found = embed_all(mfcc.NAME, paths, mfcc.mfcc_embedder(excerpts, cache), report=report)
+        if bliss.is_installed():
+            embedded[bliss.NAME] = embed_all(
+                bliss.NAME, paths, bliss.bliss_embedder(cache), report=report
+            )
+    everywhere = np.logical_and.reduce([one.present for one in (*embedded.values(), found)])
+    tasks = [task.among(everywhere) for task in tasks]
+    first = next(iter(models))
+    ways: dict[str, list[Similarity]] = {
+        name: [cosines(one.vectors[task.rows]) for task in tasks] for name, one in embedded.items()
+    }
+    ways[mfcc.NAME] = [mfcc.divergence(found.vectors[task.rows]) for task in tasks]
+    ways[f"{first}, shuffled"] = [
+        shuffled(embedded[first].vectors[task.rows], seed=seed) for task in tasks
+    ]
+    scores = {
+        name: [task.scores(one) for task, one in zip(tasks, by_task, strict=True)]
+        for name, by_task in ways.items()
+    }
+    verdicts = {
+        name: None if name == first else judge(tasks, scores[first], of_way, random_state=seed)
+        for name, of_way in scores.items()
+    }
+    embedded[mfcc.NAME] = found
+    return [_table(f"Models, against {first}", tasks, scores, verdicts), _costs(embedded)]
 
 
-def _costs(embedded: dict[str, Embeddings]) -> Table:
+def measure_candidates(
+    music: Path, corpus: Path | None, *, cache: Cache, seed: int, report: Report
+) -> list[Table]:
+    """Apply the rule to the candidates for the default model, stage by stage.
+
+    Raises
+    ------
+    AnalysisError, QueryError, ModelMissing, ModelCorrupt
+    """
+    paths, tasks = read_development(music, corpus)
+    training = read_training(music, None)
+    with one_thread():
+        arrays = embed_networks([*paths, *training], cache=cache, report=report)
+    rows = range(len(paths), len(paths) + len(training))
+    recipe, stages = run_stages(arrays, tasks, paths, rows, seed=seed)
+    count = sum(len(stage.scores) for stage in stages)
+    report(f"{count} candidates were compared; means and axes are of {len(training)} clips")
+    report(f"chosen: {recipe}")
+    return [_stage_table(stage, tasks) for stage in stages]
+
+
+def _stage_table(stage: Stage, tasks: Sequence[Task]) -> Table:
+    return _table(f"{stage.title}: {stage.winner}", tasks, stage.scores, stage.verdicts)
+
+
+def _table(
+    title: str,
+    tasks: Sequence[Task],
+    scores: Mapping[str, Scores],
+    verdicts: Mapping[str, Verdict | None],
+) -> Table:
+    rows = [
+        (name, (*map(_pair, of_way), *_verdict_cells(verdicts[name])))
+        for name, of_way in scores.items()
+    ]
+    columns = [f"{task.name} ({len(task.query_artists)})" for task in tasks]
+    notes = (
+        "P@k / mAP over the queries (their number in brackets), own artist left out. Differences: "
+        "of the mean of both, over all tasks, to the winner so far; in brackets 95 % intervals, "
+        f"artists drawn whole. A candidate wins above zero if no task loses more than {MOST_LOST}."
+    )
+    return Table(title, (*columns, *VERDICT_COLUMNS), tuple(rows), notes)
+
+
+def _pair(values: NDArray[np.float64]) -> str:
+    precision, average = values.mean(0)
+    return f"{precision:.3f} / {average:.3f}"
+
+
+def _verdict_cells(verdict: Verdict | None) -> tuple[Cell, ...]:
+    if verdict is None:
+        return (None, None, "first")
+    difference = f"{verdict.mean:+.3f} ({verdict.low:+.3f} to {verdict.high:+.3f})"
+    return (difference, f"{verdict.by_task.min():+.3f}", "wins" if verdict.wins else "-")
+
+
+def _costs(embedded: Mapping[str, Embeddings]) -> Table:
     rows: list[tuple[str, tuple[Cell, ...]]] = [
         (
             name,
             (
                 one.vectors.shape[1],
-                Figure(round(float(np.nanmean(one.windows)), 2)),
                 Figure(round(float(np.nanmedian(one.cpu_s)), 3)),
                 Figure(round(float(np.nanmean(one.cpu_s)), 3)),
             ),
         )
         for name, one in embedded.items()
     ]
-    columns = ("numbers kept", "windows (mean)", "CPU s (median)", "CPU s (mean)")
+    columns = ("numbers kept", "CPU s (median)", "CPU s (mean)")
     notes = "Opening, decoding, network; one core, as it was when the embedding was made."
     return Table("What a track costs", columns, tuple(rows), notes)
-
-
-def _genre_dev(models: dict[str, Model], path: Path, *, seed: int) -> Table:
-    with np.load(path) as stored:
-        content: dict[str, NDArray[Any]] = dict(stored)
-    question = {"genre": Question([str(genre) for genre in content["genre"]])}
-    rows: list[tuple[str, tuple[Cell, ...]]] = []
-
-    def add(name: str, vectors: NDArray[np.float32] | None) -> None:
-        if vectors is None:
-            rows.append((f"{name}: other log-mels", (None, None)))
-            return
-        scores = retrieval(cosines(vectors), question, ks=(DEV_K,))["genre"]
-        rows.append((name, figures_of(scores, seed=seed)))
-
-    for name, model in models.items():
-        add(f"{name}, 15 s", embed_log_mels(model, content["log_mel"].astype(np.float32)))
-    given = [key for key in ("musicnn", "mn04", "fcn") if key in content]
-    for key in given:
-        add(f"[given] {key}, 30 s, standardised", _standardise(content[key]))
-    if len(given) > 1:
-        joined = np.concatenate([_standardise(content[key]) for key in given], axis=1)
-        add(f"[given] {' + '.join(given)}, 30 s", joined)
-    notes = (
-        f"{len(content['genre'])} clips of {len(set(content['genre']))} genres, from their "
-        "log-mels. [given]: embeddings that came with the file."
-    )
-    return Table("Other genres (genre_dev)", (f"P@{DEV_K}", "mAP"), tuple(rows), notes)
-
-
-def _standardise(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Columns with mean 0 and deviation 1 over these rows, then rows at unit length."""
-    from sklearn.preprocessing import StandardScaler
-
-    return unit_rows(StandardScaler().fit_transform(vectors))
-
-
-def embed_log_mels(model: Model, log_mels: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Embeddings (clips, dim) of clips' log-mels (clips, frames, bands), windows end to end.
-
-    None if the model's front end makes other log-mels.
-    """
-    import torch
-
-    own = model.info.front_end
-    median_random_cosine = FrontEnd()
-    same_bands = replace(
-        own,
-        window_frames=median_random_cosine.window_frames,
-        window_samples=median_random_cosine.window_samples,
-    )
-    # Its input is the only door for log-mels without their sound; ensembles have none.
-    network = getattr(model, "_network", None)
-    if (
-        network is None
-        or same_bands != median_random_cosine
-        or log_mels.shape[1] < own.window_frames
-    ):
-        return None
-    count = log_mels.shape[1] // own.window_frames
-    vectors = []
-    for clip in log_mels:
-        cut = torch.from_numpy(clip[: count * own.window_frames])
-        with torch.inference_mode():
-            embeddings, _ = network(cut.reshape(count, own.window_frames, -1))
-        vectors.append(embeddings.numpy().mean(0))
-    return unit_rows(np.stack(vectors))

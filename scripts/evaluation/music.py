@@ -1,81 +1,108 @@
-"""The labelled music that models are compared on: the `eval` splits of a music folder."""
+"""The music that models are compared on, and fitted to: tables in a folder, beside the files.
+
+Development sets: `mood4q.csv` (genre, quadrant of valence and arousal), `ten_genres.csv`, the split
+`eval` of `clips.csv` (Emotify's songs) and of `debian_tracks.csv` (soundtracks). What a model is
+fitted to is the split `train` of the last two; no artist is in both splits.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
-from training.corpus import read_tables
 
+from evaluation.choice import Task
 from indexer.errors import QueryError
-from recommender.evaluation.metrics import Question
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-    from training.corpus import Track
+    Row = Mapping[str, str]
+
+SUFFIXES = frozenset({".mp3", ".ogg", ".opus", ".flac", ".wav", ".m4a", ".aac", ".wma", ".oga"})
+
+SOUNDTRACKS = "debian_tracks.csv"
+TASKS = (
+    ("songs: genre", "mood4q.csv", "genre", 5),
+    ("songs: mood", "mood4q.csv", "quadrant", 5),
+    ("ten genres", "ten_genres.csv", "genre", 4),
+    ("Emotify: genre", "clips.csv", "genre", 5),
+    ("soundtracks: group", SOUNDTRACKS, "group", 5),
+)
+"""Name, table, column of the label and k of P@k of each question."""
 
 
-@dataclass(frozen=True)
-class Collection:
-    """Tracks that are each other's candidates.
+def read_development(music: Path, corpus: Path | None) -> tuple[list[Path], list[Task]]:
+    """Files of the development sets that are there, and the questions asked of them.
 
-    Attributes
+    Parameters
     ----------
-    rows : int64 (tracks,)
-        Of its tracks in the list of all.
-    """
-
-    name: str
-    rows: NDArray[np.int64]
-
-
-def read_eval(music: Path, corpus: Path | None) -> list[Track]:
-    """Tracks of the `eval` splits that have labels: songs of Emotify, and soundtracks.
+    music : Path
+        Folder with the tables and the files that they name.
+    corpus : Path or None
+        Folder with the files of `debian_tracks.csv`; None leaves them out.
 
     Raises
     ------
     QueryError
-        The folder has no tables, or they have other columns.
+        None of the tables is there, or one lacks a column.
     """
-    try:
-        tracks = read_tables(music, corpus, split="eval")
-    except FileNotFoundError as error:
-        raise QueryError(
-            f"{error.filename} is missing: name the folder that has clips.csv and, for --corpus, "
-            "debian_tracks.csv"
-        ) from error
-    except KeyError as error:
-        raise QueryError(f"a table in {music} has no column {error}") from error
-    kept = [track for track in tracks if track.source in ("emotify", "debian")]
-    if not kept:
-        raise QueryError(f"the tables in {music} name no tracks of an eval split")
-    return kept
+    paths: list[Path] = []
+    tasks = []
+    rows_of: dict[str, list[tuple[int, Row]]] = {}
+    for name, table, column, k in TASKS:
+        if table not in rows_of:
+            rows_of[table] = []
+            for path, row in _rows(music, corpus, table):
+                if row.get("split", "eval") == "eval" and _is_measured(table, row):
+                    rows_of[table].append((len(paths), row))
+                    paths.append(path)
+        try:
+            labelled = [(number, row) for number, row in rows_of[table] if row[column]]
+            artists = tuple(row["artist"].casefold() for _, row in labelled)
+        except KeyError as error:
+            raise QueryError(f"{table} in {music} has no column {error}") from error
+        if labelled:
+            numbers = np.array([number for number, _ in labelled], dtype=np.int64)
+            labels = tuple(row[column] for _, row in labelled)
+            tasks.append(Task(name, numbers, labels, artists, k))
+    if not tasks:
+        tables = ", ".join(dict.fromkeys(table for _, table, *_ in TASKS))
+        raise QueryError(f"{music} has none of the tables {tables}: name the folder that has them")
+    return paths, tasks
 
 
-def collections_of(tracks: list[Track]) -> list[Collection]:
-    """The songs and the soundtracks, those of them that there are."""
-    sources = np.array([track.source for track in tracks])
-    found = [
-        Collection(name, np.flatnonzero(sources == source))
-        for source, name in (("emotify", "songs (Emotify)"), ("debian", "soundtracks"))
+def read_training(music: Path, corpus: Path | None) -> list[Path]:
+    """Files of the splits `train`, those whose licence allows no derivatives left out.
+
+    Raises
+    ------
+    QueryError
+        There are none.
+    """
+    paths = [
+        path
+        for table in ("clips.csv", SOUNDTRACKS)
+        for path, row in _rows(music, corpus, table)
+        if row["split"] == "train" and "nd" not in row.get("licence", "").casefold().split("-")
     ]
-    return [one for one in found if len(one.rows) > 1]
+    if not paths:
+        raise QueryError(f"{music} has no table with a split `train`")
+    return paths
 
 
-def questions_of(tracks: list[Track]) -> dict[str, Question]:
-    """What is asked of some tracks: genre, artist and group, with and without the own artist."""
-    artists = [track.artist for track in tracks]
-    questions = {}
-    for name, labels in (
-        ("genre", [track.genre if track.source == "emotify" else "" for track in tracks]),
-        ("group", [track.group for track in tracks]),
-    ):
-        if any(labels):
-            questions[f"same {name}, own artist out"] = Question(labels, without=artists)
-            questions[f"same {name}"] = Question(labels)
-    if any(artists):
-        questions["same artist"] = Question(artists)
-    return questions
+def _is_measured(table: str, row: Row) -> bool:
+    """Whether the labels of a row are solid: of clips, those of Emotify."""
+    return table != "clips.csv" or row["group"] == "emotify"
+
+
+def _rows(music: Path, corpus: Path | None, table: str) -> Iterator[tuple[Path, Row]]:
+    folder = corpus if table == SOUNDTRACKS else music
+    if folder is None or not (music / table).exists():
+        return
+    with (music / table).open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if (folder / row["path"]).exists():
+                yield folder / row["path"], row

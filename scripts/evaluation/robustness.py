@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from training.corpus import SUFFIXES
 
 from evaluation.embeddings import Cache, embed_all, embedder, load_models, one_thread
+from evaluation.music import SUFFIXES
 from evaluation.tables import Cell, Figure, Table
 from indexer.analysis.pools import decoding_pool
 from indexer.audio.reading import read_facts

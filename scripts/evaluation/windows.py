@@ -6,23 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.embeddings import Embeddings, Excerpts, embed_all, embedder, load_models, one_thread
-from evaluation.music import collections_of, questions_of, read_eval
+from evaluation.embeddings import Excerpts, embed_all, embedder, load_models, one_thread
+from evaluation.music import read_development
 from evaluation.tables import Cell, Figure, Table
 from indexer.analysis.track_analysis import ALL_WINDOWS
-from recommender.evaluation.metrics import cosines, interval, retrieval
+from recommender.evaluation.metrics import cosines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-    from training.corpus import Track
-
     from evaluation.embeddings import Cache, Report
 
 COUNTS = (1, 2, 4, 6, 8, 12, 16, 24, ALL_WINDOWS)
-MEASURES = ("P@5", "mAP")
 
 
 def measure_windows(
@@ -32,18 +28,16 @@ def measure_windows(
     *,
     counts: Sequence[int],
     cache: Cache,
-    seed: int,
     report: Report,
 ) -> list[Table]:
-    """Embed the eval splits with each number of windows and measure each.
+    """Embed the development sets with each number of windows and measure each.
 
     Raises
     ------
     QueryError, ModelMissing, ModelCorrupt
     """
-    tracks = read_eval(music, corpus)
+    paths, tasks = read_development(music, corpus)
     ((shown, model),) = load_models([name]).items()
-    paths = [track.path for track in tracks]
     with one_thread():
         embedded = {
             str(excerpts): embed_all(
@@ -54,53 +48,25 @@ def measure_windows(
             )
             for excerpts in map(Excerpts, counts)
         }
-    return [
-        _table(shown, collection.name, collection.rows, tracks, embedded, seed=seed)
-        for collection in collections_of(tracks)
-    ]
-
-
-def _table(
-    model: str,
-    title: str,
-    rows: NDArray[np.int64],
-    tracks: Sequence[Track],
-    embedded: dict[str, Embeddings],
-    *,
-    seed: int,
-) -> Table:
-    everywhere = np.logical_and.reduce([one.present[rows] for one in embedded.values()])
-    kept = rows[everywhere]
-    questions = questions_of([tracks[row] for row in kept])
-    # The filtered questions say what the artist's voice does not.
-    asked = {
-        question: one
-        for question, one in questions.items()
-        if one.without is not None or question == "same artist"
-    }
-    last = list(embedded.values())[-1].vectors[kept]
-    lines: list[tuple[str, tuple[Cell, ...]]] = []
-    for count, one in embedded.items():
-        cells: list[Cell] = [
-            Figure(round(float(one.windows[kept].mean()), 2)),
-            Figure(round(float(one.cpu_s[kept].mean()), 3)),
-            Figure(round(float(np.median(np.sum(one.vectors[kept] * last, axis=1))), 4)),
-        ]
-        for scores in retrieval(cosines(one.vectors[kept]), asked).values():
-            columns = [scores.measures.index(measure) for measure in MEASURES]
-            low, high = interval(scores.values[:, columns], random_state=seed)
-            means = scores.means[columns]
-            cells += [
-                Figure(*(round(float(x), 4) for x in column))
-                for column in zip(means, low, high, strict=True)
-            ]
-        lines.append((count, tuple(cells)))
-    final = lines[-1][0]
-    headings: tuple[str, ...] = (
-        "windows used (mean)",
-        "CPU s a track (mean)",
-        f"median cosine to {final}",
-        *(f"{question}: {measure}" for question in asked for measure in MEASURES),
-    )
-    notes = f"{len(kept)} tracks; a track gives no more windows than fit. One core."
-    return Table(f"{model}, windows asked for: {title}", headings, tuple(lines), notes)
+    everywhere = np.logical_and.reduce([one.present for one in embedded.values()])
+    last = list(embedded.values())[-1].vectors
+    final = list(embedded)[-1]
+    tables = []
+    for task in (task.among(everywhere) for task in tasks):
+        rows: list[tuple[str, tuple[Cell, ...]]] = []
+        for count, one in embedded.items():
+            vectors = one.vectors[task.rows]
+            scores = task.scores(cosines(vectors)).mean(0)
+            near = np.median(np.sum(vectors * last[task.rows], axis=1))
+            cells = (
+                Figure(round(float(one.windows[task.rows].mean()), 2)),
+                Figure(round(float(one.cpu_s[task.rows].mean()), 3)),
+                Figure(round(float(near), 4)),
+                *(Figure(round(float(score), 4)) for score in scores),
+            )
+            rows.append((count, cells))
+        columns = ("windows used (mean)", "CPU s a track (mean)", f"median cosine to {final}")
+        notes = f"{len(task.rows)} tracks; a track gives no more windows than fit. One core."
+        title = f"{shown}, windows asked for: {task.name}"
+        tables.append(Table(title, (*columns, f"P@{task.k}", "mAP"), tuple(rows), notes))
+    return tables

@@ -1,77 +1,15 @@
-"""Batches of log-mel windows out of prepared chunks, and alterations made on log-mels."""
+"""Alterations of log-mel windows, for training."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from indexer.features.melspectrogram import LOG_GAIN
-from training.files import open_chunk
-from training.prepare import is_original
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from training.prepare import Prepared
-
-
-class Spectrograms:
-    """Log-mels of all rows of a prepared set, on disk.
-
-    Parameters
-    ----------
-    altered : bool
-        With the altered copies, in the order of `Prepared.gather`.
-    """
-
-    def __init__(self, prepared: Prepared, *, altered: bool, frames: int) -> None:
-        chunks = [c for c in prepared.chunks if altered or is_original(c)]
-        self._arrays = [open_chunk(chunk)["log_mel"] for chunk in chunks]
-        self._starts = np.cumsum([0] + [len(array) for array in self._arrays])
-        self.frames = frames
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def row(self, row: int) -> NDArray[np.float16]:
-        """Log-mel of a whole piece (frames, bands)."""
-        chunk = int(np.searchsorted(self._starts, row, side="right")) - 1
-        array: NDArray[np.float16] = self._arrays[chunk][row - self._starts[chunk]]
-        return array
-
-    def windows(
-        self, rows: NDArray[np.int64], count: int, rng: np.random.Generator
-    ) -> torch.Tensor:
-        """Windows at random places, float32 (rows, count, frames, bands)."""
-        starts = [rng.integers(0, len(self.row(int(row))) - self.frames + 1, count) for row in rows]
-        return self._cut(rows, np.array(starts))
-
-    def grid(self, rows: NDArray[np.int64], places: NDArray[np.int64]) -> torch.Tensor:
-        """Consecutive windows by their numbers (rows, count), float32 as `windows`."""
-        return self._cut(rows, places * self.frames)
-
-    def _cut(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> torch.Tensor:
-        cut = [
-            self.row(int(row))[start : start + self.frames]
-            for row, of_row in zip(rows, starts, strict=True)
-            for start in of_row
-        ]
-        stacked = torch.from_numpy(np.stack(cut).astype(np.float32))
-        return stacked.reshape(*starts.shape, self.frames, -1)
-
-
-def louder(log_mels: torch.Tensor, decibels: float) -> torch.Tensor:
-    """The log-mels of the same sound at another level."""
-    power = (torch.pow(10.0, log_mels) - 1.0) / LOG_GAIN
-    return torch.log10(1.0 + LOG_GAIN * power * 10.0 ** (decibels / 10))
 
 
 def alter_windows(windows: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Alter log-mel windows: two mixed, equalised, shifted by some bands, reversed, stretched.
-
-    Cheaper than altering sound, for a teacher that listens to the same log-mels.
 
     Parameters
     ----------

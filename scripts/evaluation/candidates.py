@@ -1,0 +1,274 @@
+"""Candidates for the default model, and the rule of `evaluation.choice` applied to them in stages.
+
+Each stage settles one question and hands its winner to the next: which networks, how windows are
+joined, how many windows MusiCNN embeds, how far the mean of training music is taken from each
+network's unit vectors, how many principal axes are kept, whether loudness is normalised first. The
+first candidate of all is the default model of before, whose scores are in `previous_default.csv`.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from evaluation.choice import Task, Verdict, choose
+from evaluation.joinings import JOININGS, cut
+from indexer.audio.reading import SAMPLE_RATE, open_track
+from indexer.errors import QueryError
+from indexer.features.descriptors import describe, measure
+from indexer.models.ensemble import centred_units, principal_axes
+from indexer.models.model import PowerSpectra
+from indexer.models.registry import load_model
+from recommender.evaluation.metrics import cosines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from evaluation.embeddings import Cache
+    from indexer.models.model import NetworkModel, Waveforms
+
+Array: TypeAlias = "NDArray[np.float32]"
+Scores: TypeAlias = "NDArray[np.float64]"
+
+NETWORKS = ("musicnn", "mn04", "fcn")
+"""Names of the models that are joined."""
+PREVIOUS = "previous default"
+PREVIOUS_SCORES = Path(__file__).with_name("previous_default.csv")
+"""P@k and average precision of each query by MusiCNN with a head distilled from the three networks
+(commit 792951c, model e7a26a7cf423), twelve windows: task, file, precision, average_precision."""
+LOUDNESS_LUFS = -14.0
+FRAMES = "frames"
+"""The joining of `indexer.models.splice`."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an embedding is made of the networks' embeddings.
+
+    Attributes
+    ----------
+    networks : tuple of str
+    joining : str
+        `FRAMES` or a key of `JOININGS`.
+    every : int
+        MusiCNN embeds every so many windows.
+    centring : float
+        Share of the mean of training music that is taken from the unit vectors.
+    axes : int
+        Principal axes that are kept; 0 keeps all dimensions.
+    normalised : bool
+        Whether loudness is brought to `LOUDNESS_LUFS` first.
+    """
+
+    networks: tuple[str, ...] = NETWORKS
+    joining: str = FRAMES
+    every: int = 1
+    centring: float = 0.0
+    axes: int = 0
+    normalised: bool = False
+
+    def vectors(self, arrays: Mapping[str, Array], training: Sequence[int]) -> Array:
+        """Embeddings (files, dim), float32, of what `network_embeddings` found in all files."""
+        level = "" if not self.normalised else " normalised"
+        parts = []
+        for name in self.networks:
+            joining = FRAMES if name == "musicnn" else self.joining
+            step = self.every if name == "musicnn" else 1
+            parts.append(arrays[f"{name}/{joining} every {step}{level}"])
+        rows = list(training)
+        means = [self.centring * centred_units(part[rows]).mean(0) for part in parts]
+        joined = np.concatenate(
+            [centred_units(part, mean) for part, mean in zip(parts, means, strict=True)], 1
+        )
+        if self.axes:
+            joined = joined @ principal_axes(joined[rows], self.axes)
+        return np.asarray(joined, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The candidates of one question, what the rule says of each, and who has won.
+
+    Attributes
+    ----------
+    verdicts : dict of name to Verdict
+        None for the first candidate.
+    scores : dict of name to list of ndarray (queries, 2)
+        By task.
+    """
+
+    title: str
+    winner: str
+    verdicts: Mapping[str, Verdict | None]
+    scores: Mapping[str, Sequence[Scores]]
+
+
+QUESTIONS: tuple[tuple[str, Callable[[Recipe], dict[str, Recipe]]], ...] = (
+    (
+        "networks",
+        lambda one: {
+            " + ".join(names): replace(one, networks=names)
+            for names in (
+                ("musicnn",),
+                ("mn04",),
+                ("fcn",),
+                ("mn04", "fcn"),
+                ("musicnn", "mn04"),
+                ("musicnn", "fcn"),
+                NETWORKS,
+            )
+        },
+    ),
+    (
+        "joining of windows",
+        lambda one: {name: replace(one, joining=name) for name in (FRAMES, *JOININGS)},
+    ),
+    (
+        "mean of training music",
+        lambda one: {
+            f"{share:.0%} taken away": replace(one, centring=share) for share in (0.0, 0.5, 1.0)
+        },
+    ),
+    (
+        "windows of MusiCNN",
+        lambda one: {
+            name: replace(one, every=every)
+            for name, every in (("every fourth", 4), ("every second", 2), ("all", 1))
+        },
+    ),
+    (
+        "principal axes",
+        lambda one: {
+            f"{axes or 'all'} axes": replace(one, axes=axes) for axes in (64, 96, 128, 192, 0)
+        },
+    ),
+    (
+        "loudness",
+        lambda one: {
+            "as it is": one,
+            f"normalised to {LOUDNESS_LUFS:g} LUFS": replace(one, normalised=True),
+        },
+    ),
+)
+
+
+def embed_networks(
+    paths: Sequence[Path], *, cache: Cache, report: Callable[[str], None]
+) -> dict[str, Array]:
+    """Mean embeddings (files, dim) by each network, of each joining, with and without normalising.
+
+    Raises
+    ------
+    AnalysisError
+        A file cannot be analysed.
+    """
+    models = [load_model(name) for name in NETWORKS]
+    maker = "-".join([*(model.info.fingerprint[:8] for model in models), "networks"])
+    found = []
+    for number, path in enumerate(paths, start=1):
+        found.append(cache.get(maker, path, lambda path=path: _of_file(path, models)))  # type: ignore[misc]  # the default binds the loop's path
+        if number % 25 == 0 or number == len(paths):
+            report(f"networks: embedded {number} of {len(paths)}")
+    return {name: np.stack([one[name] for one in found]) for name in found[0]}
+
+
+def _of_file(path: Path, models: Sequence[NetworkModel]) -> dict[str, Array]:
+    rates = sorted({SAMPLE_RATE, *(rate for model in models for rate in model.sample_rates)})
+    with open_track(os.fsencode(path), sample_rates=rates) as track:
+        waveforms = track.windows(12).waveforms
+        ratio = track.channel_power_ratio
+    measured = measure(waveforms[SAMPLE_RATE], sample_rate=SAMPLE_RATE)
+    loudness = describe([measured], channel_power_ratio=ratio).loudness_lufs
+    gain = 1.0 if loudness is None else 10 ** ((LOUDNESS_LUFS - loudness) / 20)
+    normalised = {rate: np.float32(gain) * sound for rate, sound in waveforms.items()}
+    found = dict(_embedded(waveforms, models))
+    found |= {f"{name} normalised": vector for name, vector in _embedded(normalised, models)}
+    for model in models:
+        if model.info.name != "musicnn":
+            found |= dict(_joined(waveforms, model))
+    return found
+
+
+def _embedded(waveforms: Waveforms, models: Sequence[NetworkModel]) -> Iterator[tuple[str, Array]]:
+    spectra = PowerSpectra(waveforms)
+    for model in models:
+        for every in (1, 2, 4) if model.info.name == "musicnn" else (1,):
+            vector = model.embed_spectra(spectra, every=every).vector
+            yield f"{model.info.name}/{FRAMES} every {every}", vector
+
+
+def _joined(waveforms: Waveforms, model: NetworkModel) -> Iterator[tuple[str, Array]]:
+    """Embeddings of the alternatives: pieces of samples as long as the network takes."""
+    front_end = model.info.front_end
+    rate, windows = front_end.sample_rate, waveforms[front_end.sample_rate]
+    for name, join in JOININGS.items():
+        pieces = cut(join(windows, rate=rate), front_end.window_frames * front_end.hop_length)
+        vector = model.embed({rate: pieces}).vector
+        yield f"{model.info.name}/{name} every 1", vector
+
+
+def run_stages(
+    arrays: Mapping[str, Array],
+    tasks: Sequence[Task],
+    paths: Sequence[Path],
+    training: Sequence[int],
+    *,
+    seed: int,
+) -> tuple[Recipe, list[Stage]]:
+    """Settle the questions one after the other.
+
+    Parameters
+    ----------
+    arrays : mapping of name to float32 (files, dim)
+        As `embed_networks` returns them.
+    paths : sequence of Path
+        The files, in the same order.
+    training : sequence of int
+        Rows of the music that means and axes are fitted to.
+
+    Raises
+    ------
+    QueryError
+        The scores of the default model of before are not known for a file.
+    """
+    recipe = Recipe()
+    stages = []
+    for title, candidates_of in QUESTIONS:
+        recipes = candidates_of(recipe)
+        scores = {} if stages else {PREVIOUS: previous_scores(tasks, paths)}
+        for name, one in recipes.items():
+            vectors = one.vectors(arrays, training)
+            scores[name] = [task.scores(cosines(vectors[task.rows])) for task in tasks]
+        winner, verdicts = choose(tasks, scores, random_state=seed)
+        stages.append(Stage(title, winner, verdicts, scores))
+        recipe = recipes.get(winner, recipe)
+    return recipe, stages
+
+
+def previous_scores(tasks: Sequence[Task], paths: Sequence[Path]) -> list[Scores]:
+    """Scores (queries, 2) of the default model of before, by task.
+
+    Raises
+    ------
+    QueryError
+        They are not known for a file.
+    """
+    with PREVIOUS_SCORES.open(encoding="utf-8", newline="") as file:
+        known = {
+            (row["task"], row["file"]): (float(row["precision"]), float(row["average_precision"]))
+            for row in csv.DictReader(file)
+        }
+    try:
+        return [
+            np.array([known[task.name, paths[row].name] for row in task.rows[task.queries]])
+            for task in tasks
+        ]
+    except KeyError as error:
+        raise QueryError(f"{PREVIOUS_SCORES.name} has no scores of {error}") from error
