@@ -1,4 +1,4 @@
-"""Measure models: models | candidates | labelled | windows | copies | duplicates | descriptors.
+"""Measure models: models, candidates, labelled, windows, copies, words, duplicates, descriptors.
 
 All of them print Markdown tables, or JSON with --json; bootstrap intervals are in brackets.
 """
@@ -316,6 +316,20 @@ def copies(
         report=report,
     )
     _tell(tables, as_json=as_json, tracks=tracks, excerpts=str(excerpts), seed=seed)
+
+
+@main.command()
+@click.argument("catalog", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("labels", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
+def words(catalog: Path, labels: Path, *, as_json: bool) -> None:
+    """Ask CATALOG for genres and moods by word; compare the answers with LABELS, mood4q.csv.
+
+    Example: evaluate.py words mood4q.db ../shared/music/mood4q.csv
+    """
+    from evaluation.words import measure_words
+
+    _tell([measure_words(catalog, labels)], as_json=as_json)
 
 
 @main.command()

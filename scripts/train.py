@@ -45,6 +45,7 @@ def convert(checkpoints: Path, out: Path) -> None:
 @click.option("--corpus", type=click.Path(path_type=Path, exists=True), help="Debian's tracks.")
 @click.option("--name", default="soundalike", show_default=True)
 @click.option("--every", default=2, show_default=True, help="MusiCNN embeds every so many windows.")
+@click.option("--pieces", default=1, show_default=True, help="mn04 embeds so many times 10 s.")
 @click.option("--centring", default=0.5, show_default=True, help="Share of the mean to take away.")
 @click.option("--dim", default=192, show_default=True, help="Principal axes to keep.")
 @click.option(
@@ -59,6 +60,7 @@ def fit(
     corpus: Path | None,
     name: str,
     every: int,
+    pieces: int,
     centring: float,
     dim: int,
     cache: Path | None,
@@ -67,19 +69,20 @@ def fit(
 
     Example: train.py fit ../shared/music indexer/models/weights/soundalike.safetensors
     """
-    from evaluation.candidates import FRAMES, NETWORKS, embed_networks
+    from evaluation.candidates import NETWORKS, Recipe, embed_networks
     from evaluation.embeddings import Cache, one_thread
     from evaluation.music import read_training
     from training.joint_space import write_ensemble
 
     with one_thread():
         arrays = embed_networks(read_training(music, corpus), cache=Cache(cache), report=report)
-    steps = {"musicnn": every}
+    recipe = Recipe(every=every, pieces=pieces)
     info = write_ensemble(
-        {one: arrays[f"{one}/{FRAMES} every {steps.get(one, 1)}"] for one in NETWORKS},
+        {network: arrays[recipe.array(network)] for network in NETWORKS},
         out,
         name=name,
-        every=steps,
+        every={"musicnn": every},
+        pieces={"mn04": pieces},
         centring=centring,
         dim=dim,
     )

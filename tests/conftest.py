@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from indexer.models.musicnn_weights import REQUIREMENT
 
 from indexer.analysis.pools import AnalysisPool
 from indexer.catalog.writer import Stored
-from indexer.errors import ModelError
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
-from indexer.models.registry import DEFAULT_MODEL, fetch_model, load_model, model_folder, model_info
+from indexer.models.registry import DEFAULT_MODEL, model_info
 from recommender import Recommender
 from tests import sounds
 
@@ -59,35 +57,6 @@ def _skip_without_openmp(report: Report) -> Report:
         reason = f"Skipped: {OPENMP} is missing (Debian: apt-get install libgomp1)"
         report.longrepr = (report.nodeid, 0, reason)
     return report
-
-
-@pytest.fixture(scope="session")
-def musicnn_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published wheel as a file, as a user without a network would bring it along."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "download", REQUIREMENT, "--no-deps", "--quiet"]
-    subprocess.run([*command, "--only-binary", ":all:", "--dest", str(folder)], check=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
-@pytest.fixture(scope="session")
-def musicnn_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A model folder with musicnn in it: the user's own, else one filled through pip.
-
-    For tests of musicnn itself; all others use the model that is shipped. `SOUNDALIKE_MODELS` names
-    the folder for the session, so that processes started by tests find it too.
-    """
-    folder = model_folder()
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            load_model("musicnn")
-        except ModelError:
-            folder = tmp_path_factory.mktemp("models")
-            patch.setenv("SOUNDALIKE_MODELS", str(folder))
-            fetch_model("musicnn", report=print)
-        patch.setenv("SOUNDALIKE_MODELS", str(folder))
-        yield folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,7 +24,7 @@ STAGES: dict[str, tuple[Any, str]] = {
     "hash": (container, "_scan_packets"),
     "decode": (decoding, "_channels"),
     "resample": (soxr, "resample"),
-    "log-mel": (melspectrogram, "log_mel"),
+    "log-mel": (melspectrogram, "mel_scaled"),
     "descriptors": (track_analysis, "measure"),
     "tags": (track_analysis, "read_tags"),
 }
@@ -50,7 +50,7 @@ def _prepare() -> ModelWorker:
     for stage, (owner, function) in STAGES.items():
         setattr(owner, function, partial(_call, stage, names, getattr(owner, function)))
     model = load_model(DEFAULT_MODEL)
-    model.embed_windows = partial(_call, "network", names, model.embed_windows)
+    model.embed = partial(_call, "network", names, model.embed)
     return ModelWorker(model, None)
 
 

@@ -1,30 +1,48 @@
-"""Model files with random weights, of the networks that are parts of an ensemble."""
+"""Model files with random weights: small networks, and ensembles of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from indexer.features.melspectrogram import FrontEnd
-from indexer.models import checkpoint, efficientat, fcn
+from indexer.models import checkpoint
 from indexer.models.checkpoint import ModelCard, ModelInfo, NetworkConfig
+from indexer.models.ensemble import ENSEMBLE, joined_tags
 from indexer.models.network import build_network
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-FRONT_ENDS = {"musicnn": FrontEnd(), "mn04": efficientat.FRONT_END, "fcn": fcn.FRONT_END}
+FRONT_ENDS = {
+    "musicnn": FrontEnd(),
+    "mn04": FrontEnd(
+        sample_rate=32_000,
+        n_fft=1024,
+        hop_length=320,
+        n_mels=128,
+        fmax=15_000.0,
+        window_frames=1000,
+        win_length=800,
+        pre_emphasis=0.97,
+        filters="kaldi",
+        scale="log(P + 1e-5)",
+    ),
+    "fcn": FrontEnd(window_frames=1813, filters="htk", scale="decibels"),
+}
 NETWORKS = {
     "musicnn": NetworkConfig(
         "musicnn",
-        {"filters": [[2, 7, 38], [1, 32, 1]], "midend": 4, "dim": 200, "n_tags": 3},
+        {"filters": [[2, 7, 38], [1, 32, 1]], "midend": 4, "dim": 20, "n_tags": 3},
     ),
     "mn04": NetworkConfig("efficientat", {"width": 0.4, "n_tags": 2}),
     "fcn": NetworkConfig("fcn", {"channels": [4, 4, 4, 4, 64], "n_tags": 3}),
 }
 TAGS = {"musicnn": ("rock", "jazz", "sad"), "mn04": ("piano", "jazz"), "fcn": ("sad", "x", "rock")}
-DIMS = {"musicnn": 200, "mn04": 384, "fcn": 64}
+DIMS = {"musicnn": 20, "mn04": 384, "fcn": 64}
 
 
 def write_part(folder: Path, part: str, *, seed: int = 0, name: str | None = None) -> ModelInfo:
@@ -37,8 +55,6 @@ def write_part(folder: Path, part: str, *, seed: int = 0, name: str | None = Non
             # Large enough that different sounds have different embeddings.
             torch.nn.init.normal_(layer.weight, std=1.6 / layer.weight[0].numel() ** 0.5)
     tensors = {key: t.numpy() for key, t in network.state_dict().items()}
-    if part == "fcn":
-        tensors["basis"] = torch.rand(257, 96).numpy() ** 20
     card = ModelCard(
         name=name,
         dim=DIMS[part],
@@ -49,4 +65,36 @@ def write_part(folder: Path, part: str, *, seed: int = 0, name: str | None = Non
         licence=f"none, {part}",
         source="random",
     )
+    return checkpoint.write(folder / f"{name}.safetensors", tensors, card)
+
+
+def write_joined(
+    folder: Path,
+    infos: Sequence[ModelInfo],
+    *,
+    name: str = "joined",
+    dim: int = 16,
+    every: Mapping[str, int] | None = None,
+) -> ModelInfo:
+    """Write the model file of an ensemble of models, its axes drawn at random."""
+    features = sum(info.dim for info in infos)
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((features, dim)))[0]
+    steps = every or {}
+    parts = [
+        {"name": info.name, "fingerprint": info.fingerprint, "every": steps.get(info.name, 1)}
+        for info in infos
+    ]
+    card = ModelCard(
+        name=name,
+        dim=dim,
+        tag_names=joined_tags([info.tag_names for info in infos]),
+        network=NetworkConfig(ENSEMBLE, {"parts": parts}),
+        front_end=FrontEnd(),
+        pooling="mean",
+        licence="none",
+        source="random",
+    )
+    mean = 0.01 * rng.standard_normal(features)
+    tensors = {"mean": mean.astype(np.float32), "axes": axes.astype(np.float16)}
     return checkpoint.write(folder / f"{name}.safetensors", tensors, card)

@@ -44,11 +44,14 @@ class Part:
         Of the model that the network is in.
     every : int
         It embeds every so many windows only.
+    pieces : int
+        It embeds at most so many pieces of its length, see `indexer.models.splice`.
     """
 
     name: str
     fingerprint: str
-    every: int = 1
+    every: int
+    pieces: int
 
 
 def parts_of(config: NetworkConfig) -> tuple[Part, ...]:
@@ -90,7 +93,7 @@ class Ensemble(Model):
         rates = sorted({network.info.front_end.sample_rate for network in networks})
         super().__init__(info, rates)
         self._networks = tuple(networks)
-        self._every = [part.every for part in parts_of(info.network)]
+        self._parts = parts_of(info.network)
         self._ends = np.cumsum([network.info.dim for network in networks])
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         if shapes != {"mean": (self._ends[-1],), "axes": (self._ends[-1], info.dim)}:
@@ -102,8 +105,8 @@ class Ensemble(Model):
         """See `Model.embed`."""
         spectra = PowerSpectra(waveforms)
         parts = [
-            network.embed_spectra(spectra, every=every)
-            for network, every in zip(self._networks, self._every, strict=True)
+            network.embed_spectra(spectra, every=part.every, pieces=part.pieces)
+            for network, part in zip(self._networks, self._parts, strict=True)
         ]
         return Features(
             np.concatenate([part.vector for part in parts]),
@@ -122,7 +125,7 @@ class Ensemble(Model):
             )
         ]
         projected = np.concatenate(joined) @ self._axes.astype(np.float32)
-        return unit(projected), self._votes @ mean.probabilities
+        return unit(projected), joined_probabilities(mean.probabilities, self._votes)
 
 
 def centred_units(vectors: Array, mean: Array | float = 0.0) -> Array:
@@ -145,7 +148,21 @@ def joined_tags(networks: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def tag_votes(networks: Sequence[Sequence[str]], tag_names: Sequence[str]) -> Array:
-    """Matrix (tags, sum of the networks' tags) that averages over the networks that have a tag."""
+    """Share of each network's output in each tag, (tags, sum of the networks' tags).
+
+    Equal shares of the networks that have the tag.
+    """
     outputs = np.array([tag for names in networks for tag in names])
     votes = (np.array(tag_names)[:, None] == outputs).astype(np.float32)
     return np.asarray(votes / votes.sum(1, keepdims=True), dtype=np.float32)
+
+
+def joined_probabilities(probabilities: Array, votes: Array) -> Array:
+    """Probabilities (tags,) of the joined tags, from those of the networks (outputs,).
+
+    Log-odds are averaged, not probabilities: the mean of probabilities that are right each by
+    itself is too near to a half (Ranjan & Gneiting, "Combining probability forecasts", Journal of
+    the Royal Statistical Society B 72(1), 2010).
+    """
+    wide = np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7)
+    return np.asarray(1.0 / (1.0 + np.exp(-(votes @ np.log(wide / (1 - wide))))), np.float32)

@@ -66,10 +66,14 @@ class PowerSpectra:
         """Number of windows."""
         return len(next(iter(self._waveforms.values())))
 
-    def of(self, front_end: FrontEnd) -> torch.Tensor:
+    def of(self, front_end: FrontEnd, *, frames: int) -> torch.Tensor:
         """Power spectrograms (windows, frames, bins) as a front end takes them.
 
-        Only frames that begin inside the window.
+        Parameters
+        ----------
+        frames : int
+            How many, from the middle of each window; fewer where a window has no more that begin
+            inside it.
 
         Raises
         ------
@@ -80,18 +84,24 @@ class PowerSpectra:
 
         from indexer.features.melspectrogram import power_spectrogram
 
-        found = self._spectra.get(front_end.transform)
-        if found is None:
-            try:
-                samples = np.ascontiguousarray(self._waveforms[front_end.sample_rate], np.float32)
-            except KeyError:
-                raise ValueError(f"no waveforms at {front_end.sample_rate} Hz were given") from None
-            if samples.ndim != 2 or samples.size == 0:
-                raise ValueError(f"got waveforms of shape {samples.shape}, not (windows, samples)")
-            found = power_spectrogram(torch.from_numpy(samples), front_end=front_end)
-            found = found[:, : max(1, samples.shape[1] // front_end.hop_length)]
-            self._spectra[front_end.transform] = found
-        return found
+        try:
+            samples = np.ascontiguousarray(self._waveforms[front_end.sample_rate], np.float32)
+        except KeyError:
+            raise ValueError(f"no waveforms at {front_end.sample_rate} Hz were given") from None
+        if samples.ndim != 2 or samples.size == 0:
+            raise ValueError(f"got waveforms of shape {samples.shape}, not (windows, samples)")
+        hop = front_end.hop_length
+        count = max(1, samples.shape[1] // hop)
+        frames = min(frames, count)
+        first = (count - frames) // 2
+        # Frames reach beyond the samples that they are of by half their length.
+        margin = min(first, -(-front_end.n_fft // (2 * hop)))
+        key = (front_end.transform, first, frames)
+        if key not in self._spectra:
+            cut = samples[:, (first - margin) * hop : (first + frames + margin) * hop]
+            power = power_spectrogram(torch.from_numpy(cut), front_end=front_end)
+            self._spectra[key] = power[:, margin : margin + frames]
+        return self._spectra[key]
 
 
 class Model(ABC):
@@ -159,23 +169,31 @@ class NetworkModel(Model):
         """See `Model.embed`."""
         return self.embed_spectra(PowerSpectra(waveforms))
 
-    def embed_spectra(self, spectra: PowerSpectra, *, every: int = 1) -> Features:
+    def embed_spectra(
+        self, spectra: PowerSpectra, *, every: int = 1, pieces: int = BATCH_WINDOWS
+    ) -> Features:
         """Features of windows whose power spectrograms are shared with other networks.
 
         Parameters
         ----------
         every : int
             Take every second or third window only.
+        pieces : int
+            Take at most so many pieces of the network's length, see `indexer.models.splice`.
         """
         import torch
 
         from indexer.features.melspectrogram import mel_scaled
         from indexer.models.splice import splice
 
-        front_end = self.info.front_end
+        front_end, length = self.info.front_end, self.info.front_end.window_frames
+        windows = -(-spectra.windows // every)
         with torch.inference_mode():
-            frames = mel_scaled(spectra.of(front_end)[::every], front_end=front_end)
-            embeddings, logits = self._network(splice(frames, front_end.window_frames))
+            # An equal share of the pieces, or all that there is: shared with other networks.
+            share = -(-length * pieces // windows)
+            power = spectra.of(front_end, frames=share)[::every]
+            frames = mel_scaled(power, front_end=front_end)
+            embeddings, logits = self._network(splice(frames, length, at_most=pieces))
             return Features(
                 embeddings.double().mean(0).float().numpy(),
                 torch.sigmoid(logits).double().mean(0).float().numpy(),

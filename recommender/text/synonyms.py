@@ -37,9 +37,10 @@ def _split_list(words: str) -> tuple[str, ...]:
 MOODS = (
     _row(
         "calm, calming, relaxing, relaxed, relax, peaceful, soothing, tranquil, serene, gentle, "
-        "soft, sleepy, sleep, lullaby, restful",
+        "soft, sleepy, sleep, restful, tender",
         "mellow, chillout, chill, ambient, easy listening, new age",
     ),
+    _row("lullaby, lullabies, cradle song", "calm, mellow"),
     _row("mellow, laid back, laidback, smooth", "chill, chillout, easy listening"),
     _row("chill, chillout, chill out, chilled, downtempo, lounge, lofi, lo fi", "mellow, ambient"),
     _row("meditation, meditative, meditating, spa, yoga, new age", "ambient, chillout"),
@@ -63,7 +64,7 @@ MOODS = (
     _row("dark, gloom, gothic, goth"),
     _row("epic, heroic, dramatic, cinematic, film score, film music, movie, soundtrack, score"),
     _row("beautiful, pretty, lovely, gorgeous"),
-    _row("romantic, love, love song, tender, ballad, wedding", "beautiful, soul, easy listening"),
+    _row("romantic, love, love song, ballad, wedding", "beautiful, soul, easy listening"),
     _row("sexy, sensual, seductive"),
     _row("party, partying, celebration, festive"),
     _row("catchy, hooky, earworm"),

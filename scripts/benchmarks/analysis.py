@@ -90,9 +90,9 @@ def _table(rows: list[tuple[Cell, ...]], *, runs: int) -> Table:
         notes=f"Medians, runs: {runs}. {DEFAULT_WINDOWS} windows of 3 s are asked for, of which "
         "fewer fit into a short file.\n"
         "Stages: `analyse` as a worker calls it, with timers around open_file "
-        "(demux + hash), Track.windows (decode), soxr.resample, log_mel and Model.embed_windows "
-        "(CNN), each less what runs inside it. Total: all of analyse. Input: demux + hash + "
-        "decode + resample.\n"
+        "(demux + hash), TrackReader.windows (decode), soxr.resample, power_spectrogram and "
+        "mel_scaled (mel), NetworkModel.embed_spectra (CNN), each less what runs inside it.\n"
+        "Total: all of analyse. Input: demux + hash + decode + resample.\n"
         "[a]: PyAV decodes the whole file, nothing else. Beside it with the mean of the channels "
         "and soxr to 16 kHz of all of it.",
     )

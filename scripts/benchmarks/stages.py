@@ -21,7 +21,7 @@ from indexer.audio import reading
 from indexer.audio.container import open_file
 from indexer.audio.windows import TrackReader
 from indexer.features import melspectrogram
-from indexer.models.registry import Model
+from indexer.models.model import NetworkModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,8 +90,9 @@ def timed_stages() -> Iterator[StageClock]:
         for owner, name, stage in (
             (TrackReader, "windows", DECODE),
             (soxr, "resample", RESAMPLE),
-            (melspectrogram, "log_mel", MEL),
-            (Model, "embed_windows", CNN),
+            (melspectrogram, "power_spectrogram", MEL),
+            (melspectrogram, "mel_scaled", MEL),
+            (NetworkModel, "embed_spectra", CNN),
             (track_analysis, "read_tags", TAGS),
         ):
             timed = clock.timed(stage, getattr(owner, name))

@@ -59,6 +59,8 @@ class Recipe:
         `FRAMES` or a key of `JOININGS`.
     every : int
         MusiCNN embeds every so many windows.
+    pieces : int
+        mn04 embeds at most so many pieces of 10 s.
     centring : float
         Share of the mean of training music that is taken from the unit vectors.
     axes : int
@@ -70,18 +72,14 @@ class Recipe:
     networks: tuple[str, ...] = NETWORKS
     joining: str = FRAMES
     every: int = 1
+    pieces: int = 3
     centring: float = 0.0
     axes: int = 0
     normalised: bool = False
 
     def vectors(self, arrays: Mapping[str, Array], training: Sequence[int]) -> Array:
         """Embeddings (files, dim), float32, of what `network_embeddings` found in all files."""
-        level = "" if not self.normalised else " normalised"
-        parts = []
-        for name in self.networks:
-            joining = FRAMES if name == "musicnn" else self.joining
-            step = self.every if name == "musicnn" else 1
-            parts.append(arrays[f"{name}/{joining} every {step}{level}"])
+        parts = [arrays[self.array(name)] for name in self.networks]
         rows = list(training)
         means = [self.centring * centred_units(part[rows]).mean(0) for part in parts]
         joined = np.concatenate(
@@ -90,6 +88,16 @@ class Recipe:
         if self.axes:
             joined = joined @ principal_axes(joined[rows], self.axes)
         return np.asarray(joined, dtype=np.float32)
+
+    def array(self, network: str) -> str:
+        """Name of a network's array in what `embed_networks` returns."""
+        if network == "musicnn":
+            kind = f"every {self.every}"
+        elif self.joining != FRAMES:
+            kind = self.joining
+        else:
+            kind = f"{self.pieces} pieces" if network == "mn04" else FRAMES
+        return f"{network}, {kind}{', normalised' if self.normalised else ''}"
 
 
 @dataclass(frozen=True)
@@ -144,9 +152,17 @@ QUESTIONS: tuple[tuple[str, Callable[[Recipe], dict[str, Recipe]]], ...] = (
         },
     ),
     (
+        "sound for mn04",
+        lambda one: {
+            f"{10 * pieces} s of all windows": replace(one, pieces=pieces) for pieces in (1, 2, 3)
+        },
+    ),
+    (
         "principal axes",
         lambda one: {
-            f"{axes or 'all'} axes": replace(one, axes=axes) for axes in (64, 96, 128, 192, 0)
+            # 192 are in place: fewer are simpler, but two different songs come closer in them.
+            f"{axes or 'all'} axes": replace(one, axes=axes)
+            for axes in (192, 64, 96, 128, 0)
         },
     ),
     (
@@ -170,7 +186,7 @@ def embed_networks(
         A file cannot be analysed.
     """
     models = [load_model(name) for name in NETWORKS]
-    maker = "-".join([*(model.info.fingerprint[:8] for model in models), "networks"])
+    maker = "-".join(["networks", *(model.info.fingerprint[:8] for model in models)])
     found = []
     for number, path in enumerate(paths, start=1):
         found.append(cache.get(maker, path, lambda path=path: _of_file(path, models)))  # type: ignore[misc]  # the default binds the loop's path
@@ -189,7 +205,7 @@ def _of_file(path: Path, models: Sequence[NetworkModel]) -> dict[str, Array]:
     gain = 1.0 if loudness is None else 10 ** ((LOUDNESS_LUFS - loudness) / 20)
     normalised = {rate: np.float32(gain) * sound for rate, sound in waveforms.items()}
     found = dict(_embedded(waveforms, models))
-    found |= {f"{name} normalised": vector for name, vector in _embedded(normalised, models)}
+    found |= {f"{name}, normalised": vector for name, vector in _embedded(normalised, models)}
     for model in models:
         if model.info.name != "musicnn":
             found |= dict(_joined(waveforms, model))
@@ -199,9 +215,16 @@ def _of_file(path: Path, models: Sequence[NetworkModel]) -> dict[str, Array]:
 def _embedded(waveforms: Waveforms, models: Sequence[NetworkModel]) -> Iterator[tuple[str, Array]]:
     spectra = PowerSpectra(waveforms)
     for model in models:
-        for every in (1, 2, 4) if model.info.name == "musicnn" else (1,):
-            vector = model.embed_spectra(spectra, every=every).vector
-            yield f"{model.info.name}/{FRAMES} every {every}", vector
+        name = model.info.name
+        if name == "musicnn":
+            for every in (1, 2, 4):
+                yield f"{name}, every {every}", model.embed_spectra(spectra, every=every).vector
+        elif name == "mn04":
+            for pieces in (1, 2, 3):
+                found = model.embed_spectra(spectra, pieces=pieces)
+                yield f"{name}, {pieces} pieces", found.vector
+        else:
+            yield f"{name}, {FRAMES}", model.embed_spectra(spectra).vector
 
 
 def _joined(waveforms: Waveforms, model: NetworkModel) -> Iterator[tuple[str, Array]]:
@@ -210,8 +233,7 @@ def _joined(waveforms: Waveforms, model: NetworkModel) -> Iterator[tuple[str, Ar
     rate, windows = front_end.sample_rate, waveforms[front_end.sample_rate]
     for name, join in JOININGS.items():
         pieces = cut(join(windows, rate=rate), front_end.window_frames * front_end.hop_length)
-        vector = model.embed({rate: pieces}).vector
-        yield f"{model.info.name}/{name} every 1", vector
+        yield f"{model.info.name}, {name}", model.embed({rate: pieces}).vector
 
 
 def run_stages(

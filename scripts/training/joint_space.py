@@ -13,6 +13,7 @@ from indexer.features.melspectrogram import FrontEnd
 from indexer.models import checkpoint
 from indexer.models.checkpoint import ModelCard, NetworkConfig
 from indexer.models.ensemble import ENSEMBLE, centred_units, joined_tags, principal_axes
+from indexer.models.model import BATCH_WINDOWS
 from indexer.models.registry import model_info
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def write_ensemble(
     *,
     name: str,
     every: Mapping[str, int],
+    pieces: Mapping[str, int],
     centring: float,
     dim: int,
 ) -> ModelInfo:
@@ -41,8 +43,8 @@ def write_ensemble(
     ----------
     embeddings : mapping of model name to float32 (tracks, dimensions)
         Of training music, by each network, in the order of the ensemble.
-    every : mapping of model name to int
-        Windows of a network that embeds every so many only.
+    every, pieces : mapping of model name to int
+        Of networks that embed every so many windows only, or at most so many pieces.
     centring : float
         Share of the mean that is taken from the unit vectors.
     dim : int
@@ -58,7 +60,12 @@ def write_ensemble(
         [centred_units(part, m) for part, m in zip(embeddings.values(), means, strict=True)], 1
     )
     parts = [
-        {"name": info.name, "fingerprint": info.fingerprint, "every": every.get(info.name, 1)}
+        {
+            "name": info.name,
+            "fingerprint": info.fingerprint,
+            "every": every.get(info.name, 1),
+            "pieces": pieces.get(info.name, BATCH_WINDOWS),
+        }
         for info in infos
     ]
     card = ModelCard(

@@ -53,9 +53,7 @@ def empty_temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_report_is_complete_fit_for_json_and_leaves_no_files(
-    musicnn_models: Path, empty_temp: Path
-) -> None:
+def test_a_report_is_complete_fit_for_json_and_leaves_no_files(empty_temp: Path) -> None:
     text: list[str] = []
     report = benchmark.measure(["queries"], sizes=TINY, seed=0, say=text.append)
     assert "MMR alone" in text[-2]
@@ -71,9 +69,7 @@ def test_a_report_is_complete_fit_for_json_and_leaves_no_files(
     assert list(empty_temp.iterdir()) == []
 
 
-def test_every_format_is_analysed_and_its_stages_make_up_the_total(
-    musicnn_models: Path, setting: Setting
-) -> None:
+def test_every_format_is_analysed_and_its_stages_make_up_the_total(setting: Setting) -> None:
     (table,) = analysis.measure(setting)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     assert [row["format"] for row in rows] == 2 * [form.label for form in sounds.FORMATS]
@@ -86,7 +82,7 @@ def test_every_format_is_analysed_and_its_stages_make_up_the_total(
 
 @pytest.mark.slow
 def test_tables_that_start_processes_are_measured_in_the_order_of_all_tables(
-    musicnn_models: Path, empty_temp: Path
+    empty_temp: Path,
 ) -> None:
     report = benchmark.measure(
         ["start", "memory", "workers"], sizes=TINY, seed=0, say=lambda _text: None
@@ -162,7 +158,7 @@ def test_an_unknown_table_and_a_missing_model_are_said(
 
 
 @pytest.mark.slow
-def test_a_run_that_is_told_to_end_leaves_no_files(musicnn_models: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_told_to_end_leaves_no_files(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, benchmark.__file__, "start", "--quick"],
         env={**os.environ, "TMPDIR": str(tmp_path)},

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def make_pool(musicnn_models: Path) -> Iterator[object]:
+def make_pool() -> Iterator[object]:
     made: list[AnalysisPool] = []
 
     def make(**limits: float) -> AnalysisPool:
@@ -139,9 +139,7 @@ def test_a_pool_refuses_a_model_that_is_not_the_catalogs() -> None:
 
 
 @pytest.mark.slow
-def test_a_script_without_a_main_guard_can_hear_files(
-    tmp_path: Path, short: bytes, musicnn_models: Path
-) -> None:
+def test_a_script_without_a_main_guard_can_hear_files(tmp_path: Path, short: bytes) -> None:
     """Spawned workers import the parent's script unless told otherwise, and would start again."""
     script = tmp_path / "five_lines.py"
     script.write_text(
@@ -155,7 +153,7 @@ def test_a_script_without_a_main_guard_can_hear_files(
 
 
 @pytest.mark.slow
-def test_workers_leave_when_their_parent_is_killed(short: bytes, musicnn_models: Path) -> None:
+def test_workers_leave_when_their_parent_is_killed(short: bytes) -> None:
     code = (
         "import multiprocessing, sys, time\n"
         "from indexer.models.registry import model_info\n"

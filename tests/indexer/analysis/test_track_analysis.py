@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".m4a", ".ogg", ".opus", ".flac"])
-def test_an_embedding_by_seeking_equals_that_of_a_whole_decode(
-    tmp_path: Path, suffix: str, musicnn_models: Path
-) -> None:
+def test_an_embedding_by_seeking_equals_that_of_a_whole_decode(tmp_path: Path, suffix: str) -> None:
     """Also for AAC as FFmpeg encodes it, whose noise is drawn anew wherever decoding begins."""
     path = sounds.write_audio(tmp_path / f"track{suffix}", sounds.music(40))
-    windows = read_windows(path, count=4)
+    model = load_model()
+    windows = read_windows(path, count=4, sample_rates=model.sample_rates)
     with open_file(path) as file:
         whole = make_reader(file)
         samples, _missing = whole.read(0, whole.length or 41 * 48_000)
-    resampled = soxr.resample(samples, windows.facts.sample_rate, 16_000, quality="HQ")
-    starts = np.round(windows.starts_s * 16_000).astype(int)
-    pieces = np.stack([resampled[start : start + 48_000] for start in starts])
-    model = load_model("musicnn")
-    sought, _ = model.pool(*model.embed_windows(windows.waveforms[16_000]))
-    decoded, _ = model.pool(*model.embed_windows(pieces))
+    pieces = {}
+    for rate in model.sample_rates:
+        resampled = soxr.resample(samples, windows.facts.sample_rate, rate, quality="HQ")
+        starts = np.round(windows.starts_s * rate).astype(int)
+        pieces[rate] = np.stack([resampled[start : start + 3 * rate] for start in starts])
+    sought, _ = model.pool([model.embed(windows.waveforms)])
+    decoded, _ = model.pool([model.embed(pieces)])
     assert float(sought @ decoded) >= 0.9999
 
 
-def test_a_known_recording_is_not_decoded(original_songs: Path, musicnn_models: Path) -> None:
+def test_a_known_recording_is_not_decoded(original_songs: Path) -> None:
     model = load_model("musicnn")
     path = os.fsencode(original_songs / "album 1" / "11.m4a")
     whole = analyse(path, model)
@@ -56,9 +56,7 @@ def test_a_known_recording_is_not_decoded(original_songs: Path, musicnn_models: 
     assert np.array_equal(new.embedding, whole.embedding)
 
 
-def test_beat_and_key_are_heard_in_windows_and_in_the_whole_track(
-    tmp_path: Path, musicnn_models: Path
-) -> None:
+def test_beat_and_key_are_heard_in_windows_and_in_the_whole_track(tmp_path: Path) -> None:
     """A cadence in A minor on an even beat of 100 a minute."""
     rate, beat = 44_100, 0.6
     time = np.arange(round(60 * rate)) / rate
@@ -78,9 +76,7 @@ def test_beat_and_key_are_heard_in_windows_and_in_the_whole_track(
         assert found.musical_key == "A minor"
 
 
-def test_a_second_of_sound_is_described_without_a_beat(
-    tmp_path: Path, musicnn_models: Path
-) -> None:
+def test_a_second_of_sound_is_described_without_a_beat(tmp_path: Path) -> None:
     path = sounds.write_audio(tmp_path / "short.wav", sounds.music(1.1))
     found = analyse(os.fsencode(path), load_model("musicnn")).descriptors
     assert found is not None
@@ -89,9 +85,7 @@ def test_a_second_of_sound_is_described_without_a_beat(
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3"])
-def test_loudness_adds_up_the_powers_of_channels(
-    tmp_path: Path, suffix: str, musicnn_models: Path
-) -> None:
+def test_loudness_adds_up_the_powers_of_channels(tmp_path: Path, suffix: str) -> None:
     """ITU-R BS.1770: as loud as one channel that has the power of both, however they differ."""
     rng = np.random.default_rng(0)
     one, other = soxr.resample(0.05 * rng.standard_normal((12 * 16_000, 2)), 16_000, 44_100).T

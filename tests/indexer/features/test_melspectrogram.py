@@ -2,16 +2,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.features.melspectrogram import FrontEnd, hz_to_mel, log_mel, mel_basis, mel_to_hz
 from tests.shared_data import CLIPS
+
+KALDI = FrontEnd(
+    sample_rate=32_000,
+    n_fft=1024,
+    hop_length=320,
+    n_mels=128,
+    fmax=15_000.0,
+    win_length=800,
+    pre_emphasis=0.97,
+    filters="kaldi",
+    scale="log(P + 1e-5)",
+)
 
 
 def reference(samples: np.ndarray, front_end: FrontEnd) -> np.ndarray:
@@ -86,9 +100,66 @@ def test_mel_scale_and_basis_are_those_of_librosa() -> None:
     hz = np.array([0.0, 60.0, 440.0, 999.9, 1000.0, 1000.1, 4000.0, 8000.0])
     np.testing.assert_allclose(hz_to_mel(hz), librosa.hz_to_mel(hz), rtol=1e-12)
     np.testing.assert_allclose(mel_to_hz(hz_to_mel(hz)), hz, rtol=1e-12)
-    ours = mel_basis(sample_rate=16_000, n_fft=512, n_mels=96, fmin=0.0, fmax=8000.0)
-    theirs = librosa.filters.mel(sr=16_000, n_fft=512, n_mels=96, fmin=0.0, fmax=8000.0)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-9)
+    shape = {"sr": 16_000, "n_fft": 512, "n_mels": 96, "fmin": 0.0, "fmax": 8000.0}
+    np.testing.assert_allclose(
+        mel_basis(FrontEnd()), librosa.filters.mel(**shape), rtol=1e-5, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        mel_basis(FrontEnd(filters="htk")),
+        librosa.filters.mel(**shape, htk=True, norm=None),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def test_kaldis_triangles_are_over_mels() -> None:
+    basis = mel_basis(KALDI)
+    assert basis.shape == (128, 513)
+    hz = np.arange(513) * 32_000 / 1024
+    # In Kaldi's source: 1127 ln(1 + f / 700), the bands as far apart as they are wide.
+    mels = 1127.0 * np.log1p(hz / 700.0)
+    step = 1127.0 * np.log1p(15_000 / 700.0) / 129
+    for band in (0, 1, 60, 127):
+        expected = np.maximum(0.0, 1.0 - np.abs(mels / step - (band + 1)))
+        np.testing.assert_allclose(basis[band], expected, atol=1e-6)
+    assert not basis[:, hz >= 15_000].any()
+    # Neighbours add up to 1 between the first peak and the last.
+    np.testing.assert_allclose(basis[:, (hz > 60) & (hz < 14_500)].sum(0), 1.0, atol=1e-5)
+    assert not mel_basis(replace(KALDI, fmax=16_000.0))[:, -1].any()
+
+
+def test_decibels_of_htk_bands_are_those_of_librosa() -> None:
+    samples = 0.1 * np.random.default_rng(2).standard_normal(20_000).astype(np.float32)
+    samples[8_000:12_000] = 0.0
+    ours = log_mel(torch.tensor(samples), front_end=FrontEnd(filters="htk", scale="decibels"))
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=16_000, n_fft=512, hop_length=256, n_mels=96, htk=True, norm=None
+    )
+    np.testing.assert_allclose(ours.numpy(), 10 * np.log10(np.maximum(power.T, 1e-10)), atol=2e-3)
+    assert ours.min() == -100.0
+
+
+def test_pre_emphasis_and_a_shorter_hann_window_come_before_the_transform() -> None:
+    samples = 0.1 * np.random.default_rng(3).standard_normal(32_000)
+    emphasised = samples - 0.97 * np.concatenate([[0.0], samples[:-1]])
+    spectrum = librosa.stft(
+        emphasised,
+        n_fft=1024,
+        hop_length=320,
+        win_length=800,
+        window=scipy.signal.windows.hann(800, sym=True),
+        pad_mode="constant",
+    )
+    power = mel_basis(KALDI).astype(np.float64) @ np.square(np.abs(spectrum))
+    expected = (np.log(power.T + 1e-5) + 4.5) / 5
+    ours = log_mel(torch.tensor(samples, dtype=torch.float32), front_end=KALDI)
+    np.testing.assert_allclose(ours.numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"filters": "mel"}, {"scale": "ln"}])
+def test_unknown_filters_and_scales_are_refused(change: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="unknown filters"):
+        FrontEnd(**change)
 
 
 def test_a_batch_is_its_waveforms_one_by_one() -> None:
@@ -97,12 +168,6 @@ def test_a_batch_is_its_waveforms_one_by_one() -> None:
     assert batch.shape == (3, 1 + 5_000 // 256, 96)
     for waveform, mel in zip(waveforms, batch, strict=True):
         torch.testing.assert_close(log_mel(waveform, front_end=FrontEnd()), mel)
-
-
-def test_a_window_has_the_frames_the_network_wants() -> None:
-    front_end = FrontEnd()
-    frames = len(log_mel(torch.zeros(front_end.window_samples), front_end=front_end))
-    assert frames >= front_end.window_frames
 
 
 @pytest.mark.parametrize("samples", [1, 100, 255, 256])

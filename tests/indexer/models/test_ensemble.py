@@ -1,260 +1,257 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import scipy.special
 import soxr
-from safetensors.numpy import load_file, save_file
 
-from indexer.analysis.track_analysis import analyse
+from indexer.analysis.track_analysis import ALL_WINDOWS, analyse
 from indexer.errors import ModelCorrupt, ModelMissing
+from indexer.models import checkpoint
 from indexer.models.ensemble import (
-    PROJECTIONS,
     Ensemble,
-    ensemble_info,
-    parse_parts,
-    read_projection,
+    centred_units,
+    joined_tags,
+    parts_of,
+    principal_axes,
+    tag_votes,
 )
-from indexer.models.registry import (
-    available_models,
-    import_model,
-    load_model,
-    model_info,
-    verify_model,
-)
+from indexer.models.model import BATCH_WINDOWS
+from indexer.models.registry import load_model, model_info, verify_model
 from tests import sounds
-from tests.parts import DIMS, write_part
+from tests.parts import DIMS, write_joined, write_part
 
 if TYPE_CHECKING:
-    from indexer.models.model import Model
+    from pathlib import Path
 
-COMBINATIONS = ["musicnn+mn04", "musicnn+fcn", "mn04+fcn", "musicnn+mn04+fcn"]
+    from indexer.models.checkpoint import ModelInfo
+    from indexer.models.model import Model, Waveforms
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder with models: of the shipped names, there are those that a test writes."""
     models = tmp_path / "models"
     models.mkdir()
+    monkeypatch.setattr("indexer.models.registry.SHIPPED", tmp_path / "none")
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(models))
     return models
 
 
-@pytest.fixture(scope="module")
-def all_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    models = tmp_path_factory.mktemp("parts")
-    for number, name in enumerate(DIMS):
-        write_part(models, name, seed=number)
-    return models
+@pytest.fixture
+def joined(folder: Path) -> ModelInfo:
+    return write_joined(folder, [write_part(folder, part) for part in DIMS], every={"musicnn": 2})
 
 
 @pytest.fixture(scope="module")
-def model(all_parts: Path) -> Model:
-    return Ensemble([load_model(all_parts / f"{name}.safetensors") for name in DIMS])
+def default() -> Model:
+    return load_model()
 
 
-def song(seed: int, seconds: float = 30) -> np.ndarray:
-    return sounds.music(seconds, sample_rate=32_000, channels=1, seed=seed)[0]
-
-
-def test_parse_parts_splits_names_of_combinations() -> None:
-    for name in COMBINATIONS:
-        assert parse_parts(name) == tuple(name.split("+"))
-    for name in (
-        "musicnn",
-        "ensemble",
-        "mn04+musicnn",
-        "mn04+mn04",
-        "mn04+other",
-        "mn04+",
-        "+",
-        "",
-    ):
-        assert parse_parts(name) == ()
-
-
-@pytest.mark.parametrize("name", COMBINATIONS)
-def test_there_is_a_projection_for_every_combination(name: str) -> None:
-    parts = parse_parts(name)
-    projection = read_projection(parts)
-    assert {part: len(mean) for part, mean in projection.means.items()} == {
-        part: DIMS[part] for part in parts
+def windows_of(seed: int, count: int = 5, *, noise: float = 0.0) -> Waveforms:
+    sound = sounds.music(3 * count, sample_rate=32_000, channels=1, seed=seed)[0]
+    sound = sound + noise * np.random.default_rng(seed).standard_normal(len(sound))
+    low = soxr.resample(sound, 32_000, 16_000, quality="HQ")
+    return {
+        32_000: sound.reshape(count, -1).astype(np.float32),
+        16_000: low.reshape(count, -1).astype(np.float32),
     }
-    assert projection.axes.shape == (sum(DIMS[part] for part in parts), 192)
-    np.testing.assert_allclose(projection.axes.T @ projection.axes, np.eye(192), atol=2e-3)
-    assert all((deviation > 0).all() for deviation in projection.deviations.values())
 
 
-def test_each_part_embeds_windows_of_its_own_rate_and_length(model: Model, all_parts: Path) -> None:
-    window = song(1)
-    low = soxr.resample(window, 32_000, 16_000, quality="HQ")
-    pieces = {
-        "musicnn": low.reshape(10, 48_000),
-        "mn04": window.reshape(3, 320_000),
-        "fcn": low[None, : 29 * 16_000],
-    }
-    vectors = []
-    for name, windows in pieces.items():
-        embedded, _ = load_model(all_parts / f"{name}.safetensors").embed_windows(windows)
-        projection = read_projection(tuple(DIMS))
-        standard = (embedded.mean(0) - projection.means[name]) / projection.deviations[name]
-        vectors.append(standard / np.linalg.norm(standard))
-    expected = np.concatenate(vectors) @ projection.axes / np.sqrt(3)
-    embeddings, _ = model.embed_windows(window[None])
-    assert embeddings.shape == (1, 192)
-    np.testing.assert_allclose(embeddings[0], expected, atol=1e-5)
-    assert np.linalg.norm(embeddings[0]) <= 1 + 1e-3
+def embedding(model: Model, waveforms: Waveforms) -> np.ndarray:
+    return model.pool([model.embed(waveforms)])[0]
 
 
-def test_a_tag_activation_is_the_mean_over_the_parts_that_have_it(
-    model: Model, all_parts: Path
+def test_an_embedding_is_the_projection_of_the_networks_unit_vectors(
+    folder: Path, joined: ModelInfo
 ) -> None:
-    window = song(2)
-    assert model.info.tag_names == ("rock", "jazz", "sad", "piano", "x")
-    _, activations = model.embed_windows(window[None])
-    low = soxr.resample(window, 32_000, 16_000, quality="HQ")
-
-    def tags(name: str, windows: np.ndarray) -> np.ndarray:
-        return load_model(all_parts / f"{name}.safetensors").embed_windows(windows)[1].mean(0)
-
-    rock, jazz, sad = tags("musicnn", low.reshape(10, 48_000))
-    piano, jazz_too = tags("mn04", window.reshape(3, 320_000))
-    sad_too, other, rock_too = tags("fcn", low[None, : 29 * 16_000])
-    expected = [(rock + rock_too) / 2, (jazz + jazz_too) / 2, (sad + sad_too) / 2, piano, other]
-    np.testing.assert_allclose(activations[0], expected, atol=1e-6)
-
-
-def test_a_window_gives_the_same_bits_whatever_other_windows_are_given(model: Model) -> None:
-    windows = np.stack([song(3), song(4)])
-    together, _ = model.embed_windows(windows)
-    for window, vector in zip(windows, together, strict=True):
-        assert model.embed_windows(window[None])[0][0].tobytes() == vector.tobytes()
-
-
-def test_silence_has_a_finite_embedding(model: Model) -> None:
-    embeddings, activations = model.embed_windows(np.zeros((1, 30 * 32_000), np.float32))
-    assert np.isfinite(embeddings).all()
-    assert np.isfinite(activations).all()
+    model = load_model("joined")
+    assert isinstance(model, Ensemble)
+    assert model.info == model_info("joined") == verify_model("joined") == joined
+    assert model.sample_rates == (16_000, 32_000)
+    waveforms = windows_of(1)
+    _, tensors = checkpoint.read(joined.path)
+    taken = {**waveforms, "musicnn": waveforms[16_000][::2]}
+    vectors, start = [], 0
+    for name, rate in (("musicnn", "musicnn"), ("mn04", 32_000), ("fcn", 16_000)):
+        network = load_model(name)
+        (own_rate,) = network.sample_rates
+        vector = embedding(network, {own_rate: taken[rate]})
+        vector = vector - tensors["mean"][start : start + DIMS[name]]
+        vectors.append(vector / np.linalg.norm(vector))
+        start += DIMS[name]
+    expected = np.concatenate(vectors) @ tensors["axes"].astype(np.float32)
+    found = embedding(model, waveforms)
+    assert found.shape == (16,)
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-5)
 
 
-def test_one_part_alone_is_refused_with_what_is_missing(folder: Path) -> None:
-    with pytest.raises(ModelMissing) as caught:
-        load_model("ensemble")
-    assert str(caught.value) == (
-        "an ensemble needs two or more of musicnn, mn04, fcn, and none is on this machine: "
-        "run `soundalike model fetch musicnn`, or run `soundalike model import` with "
-        "mn04_as_mAP_432.pt from release v0.0.1 of https://github.com/fschmid56/EfficientAT, or "
-        "run `soundalike model import` with models/msd/fcn/best_model.pth from "
-        "https://github.com/minzwon/sota-music-tagging-models"
+def test_a_tag_has_the_mean_log_odds_of_the_networks_that_have_it(
+    folder: Path, joined: ModelInfo
+) -> None:
+    assert joined.tag_names == ("rock", "jazz", "sad", "piano", "x")
+    waveforms = windows_of(2, noise=0.05)
+    model = load_model("joined")
+    _, activations = model.pool([model.embed(waveforms)])
+    musicnn = load_model("musicnn").embed({16_000: waveforms[16_000][::2]}).probabilities
+    mn04, fcn = (load_model(name).embed(waveforms).probabilities for name in ("mn04", "fcn"))
+    networks = np.concatenate([musicnn, mn04, fcn]).astype(np.float64)
+    rock, jazz, sad, piano, jazz_too, sad_too, other, rock_too = scipy.special.logit(
+        networks.clip(1e-7, 1 - 1e-7)
     )
-    write_part(folder, "mn04")
-    with pytest.raises(ModelMissing, match=r"and only mn04 is on this machine: run .*best_model"):
-        model_info("ensemble")
-    with pytest.raises(ModelMissing, match=r"the model fcn is not .*best_model.pth"):
-        verify_model("mn04+fcn")
+    log_odds = [(rock + rock_too) / 2, (jazz + jazz_too) / 2, (sad + sad_too) / 2, piano, other]
+    np.testing.assert_allclose(activations, scipy.special.expit(log_odds), atol=1e-6)
 
 
-def test_a_combination_stays_when_another_part_arrives(folder: Path) -> None:
-    write_part(folder, "musicnn")
-    write_part(folder, "mn04")
-    two = model_info("ensemble")
-    assert two.name == "musicnn+mn04"
-    assert two == verify_model("ensemble") == load_model("ensemble").info
-    write_part(folder, "fcn")
-    three = model_info("ensemble")
-    assert three.name == "musicnn+mn04+fcn"
-    assert three.fingerprint != two.fingerprint
-    assert model_info(two.name) == load_model(two.name).info == two
-    assert [info.name for info in available_models()] == ["fcn", "mn04", "musicnn", "soundalike"]
-    assert "none, mn04" in three.licence
+def test_votes_average_over_those_that_have_a_tag() -> None:
+    networks = [("a", "b"), ("b", "c"), ("b",)]
+    names = joined_tags(networks)
+    assert names == ("a", "b", "c")
+    third = pytest.approx(1 / 3)
+    assert tag_votes(networks, names).tolist() == [
+        [1, 0, 0, 0, 0],
+        [0, third, third, 0, third],
+        [0, 0, 0, 1, 0],
+    ]
 
 
-def test_the_fingerprint_covers_parts_and_projection(folder: Path, tmp_path: Path) -> None:
-    for name in ("mn04", "fcn"):
-        write_part(folder, name)
-    before = model_info("mn04+fcn").fingerprint
+def test_axes_are_orthonormal_also_of_few_rows() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((40, 10)).astype(np.float32) * np.linspace(3, 0.1, 10)
+    axes = principal_axes(rows, 10)
+    energies = np.square(rows @ axes).sum(0)
+    assert (np.diff(energies) < 0).all()
+    for count in (4, 8):
+        some = principal_axes(rows[:6], count)
+        np.testing.assert_allclose(some.T @ some, np.eye(count), atol=1e-5)
+    shifted = centred_units(rows.astype(np.float32), np.float32(0.1))
+    np.testing.assert_allclose(np.linalg.norm(shifted, axis=1), 1, atol=1e-6)
+
+
+def test_the_default_model_embeds_a_track_the_same_whatever_came_before(
+    default: Model,
+) -> None:
+    assert parts_of(default.info.network)
+    waveforms = windows_of(3)
+    first = embedding(default, waveforms)
+    assert np.linalg.norm(first.astype(np.float64)) == pytest.approx(1, abs=1e-6)
+    embedding(default, windows_of(4, 12))
+    assert embedding(default, waveforms).tobytes() == first.tobytes()
+    backwards = dict(reversed(waveforms.items()))
+    assert embedding(default, backwards).tobytes() == first.tobytes()
+    with pytest.raises(ValueError, match="no waveforms at 32000 Hz"):
+        default.embed({16_000: waveforms[16_000]})
+
+
+def test_the_default_model_tells_songs_from_noise(default: Model) -> None:
+    hiss = {rate: 0 * sound for rate, sound in windows_of(1).items()}
+    rng = np.random.default_rng(0)
+    hiss = {
+        rate: (0.1 * rng.standard_normal(sound.shape)).astype(np.float32)
+        for rate, sound in hiss.items()
+    }
+    found = [default.pool([default.embed(one)]) for one in (windows_of(1), windows_of(2), hiss)]
+    one, other, noise = (vector for vector, _ in found)
+    assert one @ other > 0.5 > max(one @ noise, other @ noise)
+    music = [activations[default.info.tag_names.index("music")] for _, activations in found]
+    assert min(music[:2]) > 0.5 > music[2]
+
+
+def test_all_of_a_track_in_batches_is_near_its_spread_windows(
+    default: Model, tmp_path: Path
+) -> None:
+    """Of a sound that does not change, every choice of windows has nearly one embedding."""
+    rate = 16_000
+    bar = sounds.music(6, sample_rate=rate, channels=1, seed=5)
+    file = sounds.write_audio(tmp_path / "loop.wav", np.tile(bar, 15), sample_rate=rate)
+    spread = analyse(bytes(file), default)
+    whole = analyse(bytes(file), default, windows=ALL_WINDOWS)
+    assert (spread.windows, whole.windows) == (BATCH_WINDOWS, 30)
+    assert float(spread.embedding.astype(np.float64) @ whole.embedding.astype(np.float64)) > 0.98
+
+
+def test_files_of_any_length_are_analysed(default: Model, tmp_path: Path) -> None:
+    for seconds, windows in ((1.2, 1), (4, 1), (31, 10)):
+        file = sounds.write_audio(tmp_path / f"{seconds}.flac", sounds.music(seconds, seed=3))
+        analysis = analyse(bytes(file), default)
+        assert analysis.windows == windows
+        assert np.linalg.norm(analysis.embedding.astype(np.float64)) == pytest.approx(1, abs=1e-3)
+
+
+def assert_refused(kind: type[Exception], sentence: str) -> None:
+    for read in (load_model, verify_model):
+        with pytest.raises(kind, match=sentence) as caught:
+            read("joined")
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_network_that_is_missing_is_named(folder: Path, joined: ModelInfo) -> None:
+    (folder / "mn04.safetensors").unlink()
+    assert_refused(ModelMissing, r"the model mn04 is not on this machine")
+
+
+def test_another_version_of_a_network_is_refused(folder: Path, joined: ModelInfo) -> None:
     write_part(folder, "fcn", seed=7)
-    other_part = model_info("mn04+fcn").fingerprint
-    write_part(folder, "fcn")
-    assert model_info("mn04+fcn").fingerprint == before != other_part
-    parts = ("mn04", "fcn")
-    infos = [model_info(part) for part in parts]
-    assert ensemble_info(infos, read_projection(parts)).fingerprint == before
-    tensors = load_file(PROJECTIONS)
-    tensors["fcn.mean"][3] += 0.01
-    altered = tmp_path / "ensemble.safetensors"
-    save_file(tensors, altered)
-    other_projection = ensemble_info(infos, read_projection(parts, altered)).fingerprint
-    assert other_projection not in (before, other_part)
-    altered.write_bytes(b"cut")
-    with pytest.raises(ModelCorrupt, match="install soundalike again"):
-        read_projection(parts, altered)
+    assert_refused(
+        ModelCorrupt,
+        r"fcn.safetensors is another version of the network fcn than the model joined is made of",
+    )
 
 
-def test_other_networks_under_the_names_of_parts_are_refused(folder: Path) -> None:
-    write_part(folder, "mn04")
-    path = write_part(folder, "musicnn").path
-    path.rename(path.with_name("fcn.safetensors"))
-    with pytest.raises(ModelCorrupt, match="holds the model musicnn"):
-        load_model("mn04+fcn")
-    path.with_name("fcn.safetensors").unlink()
-    import_model(write_part(folder.parent, "mn04", seed=5).path, name="fcn", report=print)
-    with pytest.raises(ModelCorrupt, match="has 384 numbers instead of 64"):
-        model_info("mn04+fcn")
-
-
-def test_damaged_parts_are_found(folder: Path) -> None:
-    write_part(folder, "mn04")
-    path = write_part(folder, "fcn").path
+@pytest.mark.parametrize("part", ["joined", "fcn"])
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_damaged_files_are_refused(folder: Path, joined: ModelInfo, part: str, damage: str) -> None:
+    path = folder / f"{part}.safetensors"
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
-    path.write_bytes(content)
-    assert model_info("ensemble").name == "mn04+fcn"
-    for read in (verify_model, load_model):
-        with pytest.raises(ModelCorrupt, match=r"fcn.safetensors is damaged"):
-            read("ensemble")
+    path.write_bytes(content if damage == "changed" else content[:-1000])
+    sentence = "damaged" if damage == "changed" else "is not an intact model file"
+    assert_refused(ModelCorrupt, rf"{part}.safetensors {sentence}|{part}.safetensors is {sentence}")
 
 
-def test_describing_an_ensemble_loads_no_torch(folder: Path) -> None:
-    write_part(folder, "mn04")
-    write_part(folder, "fcn")
-    code = (
-        "import sys; from indexer.models.registry import model_info; "
-        "assert model_info('ensemble').name == 'mn04+fcn'; sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_files_of_any_length_are_analysed(model: Model, tmp_path: Path) -> None:
-    vectors = []
-    for seconds in (4, 31):
-        file = sounds.write_audio(tmp_path / f"{seconds}.flac", sounds.music(seconds, seed=3))
-        analysis = analyse(bytes(file), model, windows=3)
-        assert analysis.windows == 1
-        assert np.linalg.norm(analysis.embedding.astype(np.float64)) == pytest.approx(1, abs=1e-3)
-        vectors.append(analysis.embedding.astype(np.float64))
-    assert not np.allclose(vectors[0], vectors[1])
-
-
-def test_the_published_networks_tell_songs_from_noise(
-    teachers: Path, folder: Path, musicnn_models: Path
+@pytest.mark.parametrize("shape", [{"mean": (468, 1)}, {"axes": (467, 16)}, {"axes": (468, 15)}])
+def test_axes_that_do_not_fit_the_networks_are_refused(
+    folder: Path, joined: ModelInfo, shape: dict[str, tuple[int, ...]]
 ) -> None:
-    import_model(teachers / "mn04_as_mAP_432.pt", report=print)
-    import_model(teachers / "msd_fcn.pth", report=print)
-    (folder / "musicnn.safetensors").write_bytes(
-        (musicnn_models / "musicnn.safetensors").read_bytes()
-    )
-    model = load_model("ensemble")
-    assert model.info.name == "musicnn+mn04+fcn"
-    assert len(model.info.tag_names) == 200
-    rng = np.random.default_rng(0)
-    noise = (0.1 * rng.standard_normal(30 * 32_000)).astype(np.float32)
-    embeddings, activations = model.embed_windows([song(1), song(2), noise])
-    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    alike, different, different_too = (unit @ unit.T)[[0, 0, 1], [1, 2, 2]]
-    assert alike > 0.8 > 0.4 > max(different, different_too)
-    music = activations[:, model.info.tag_names.index("music")]
-    assert music[:2].min() > 0.5 > music[2]
+    _, tensors = checkpoint.read(joined.path)
+    changed = tensors | {name: np.ones(size, np.float16) for name, size in shape.items()}
+    checkpoint.write(joined.path, changed, joined.card)
+    with pytest.raises(ModelCorrupt, match=r"the weights in .*joined.safetensors do not fit"):
+        load_model("joined")
+
+
+@pytest.mark.parametrize(
+    "sizes", [{}, {"parts": [{"name": "fcn"}]}, {"parts": [{"name": "fcn", "weight": 1}]}]
+)
+def test_a_description_of_another_form_is_refused(
+    folder: Path, joined: ModelInfo, sizes: dict[str, object]
+) -> None:
+    _, tensors = checkpoint.read(joined.path)
+    network = checkpoint.NetworkConfig("ensemble", sizes)
+    checkpoint.write(joined.path, tensors, _with_network(joined, network))
+    assert_refused(ModelCorrupt, "does not name its networks as this version of soundalike does")
+
+
+def _with_network(info: ModelInfo, network: checkpoint.NetworkConfig) -> checkpoint.ModelCard:
+    return checkpoint.ModelCard(**{**vars(info.card), "network": network})
+
+
+def test_a_file_of_another_format_is_refused(folder: Path, joined: ModelInfo) -> None:
+    content = joined.path.read_bytes()
+    assert content.count(b"soundalike model 2") == 1
+    joined.path.write_bytes(content.replace(b"soundalike model 2", b"soundalike model 1"))
+    assert_refused(ModelCorrupt, r"not a model file of this version .*format is soundalike model 1")
+
+
+def test_the_fingerprint_covers_networks_and_axes(folder: Path, joined: ModelInfo) -> None:
+    infos = [model_info(part) for part in DIMS]
+    assert write_joined(folder, infos, every={"musicnn": 2}).fingerprint == joined.fingerprint
+    others = {
+        write_joined(folder, infos).fingerprint,
+        write_joined(folder, infos[:2]).fingerprint,
+        write_joined(folder, infos, dim=15).fingerprint,
+        write_joined(folder, [*infos[:2], write_part(folder, "fcn", seed=7)]).fingerprint,
+    }
+    assert len(others | {joined.fingerprint}) == 5

@@ -17,6 +17,7 @@ from recommender.engine import Recommender
 from recommender.retrieval.ranking import Ranking
 from tests import sounds
 from tests.catalogs import Planted, plant
+from tests.parts import write_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def test_similar_and_show_print_tracks(
-    run: Callable[..., tuple[int, str, str]], catalog_path: Path, musicnn_models: Path
+    run: Callable[..., tuple[int, str, str]], catalog_path: Path
 ) -> None:
     code, out, err = run("similar", "song 3", "-n", "2")
     assert (code, err) == (0, "")
@@ -123,7 +124,7 @@ def test_remove_forgets_and_naming_the_file_brings_it_back(
 
 
 def test_index_counts_what_was_new_and_what_failed(
-    run: Callable[..., tuple[int, str, str]], tmp_path: Path, musicnn_models: Path
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "music"
     folder.mkdir()
@@ -206,7 +207,6 @@ def test_debug_shows_the_traceback(
         (("index", "nowhere"), 1, "nowhere cannot be reached"),
         (("index",), 1, "no folders yet"),
         (("index", ".", "--catalog", "no/where.db"), 1, "does not exist"),
-        (("model", "fetch", "nonsense"), 1, "there is no model 'nonsense' to fetch"),
         (("index", ".", "--model", "nonsense"), 1, "is not on this machine"),
         (("similar",), 2, "Missing argument"),
         (("similar", "1", "--year", "nineties"), 2, "is no range"),
@@ -300,9 +300,9 @@ def test_a_missing_model_is_one_sentence(
 ) -> None:
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(tmp_path / "no models"))
     sounds.write_audio(tmp_path / "upload.wav", sounds.music(3))
-    code, _out, err = run("index", tmp_path, "--model", "musicnn")
+    code, _out, err = run("index", tmp_path, "--model", "mine")
     assert code == 1
-    assert "run `soundalike model fetch musicnn`" in err
+    assert "the model mine is not on this machine: run `soundalike model list`" in err
     assert run("similar", 4)[0] == 0
 
 
@@ -326,7 +326,7 @@ def test_damaged_catalogs_are_named(
 
 
 def test_control_characters_do_not_reach_the_terminal(
-    run: Callable[..., tuple[int, str, str]], tmp_path: Path, musicnn_models: Path
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "music"
     folder.mkdir()
@@ -369,7 +369,7 @@ def test_an_interrupt_while_modules_are_imported_is_one_sentence(module: str) ->
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_cleanly_and_prints_how_to_go_on(
-    tmp_path: Path, original_songs: Path, musicnn_models: Path, number: signal.Signals
+    tmp_path: Path, original_songs: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "recommender", "index", str(original_songs), "--thorough"]
     process = subprocess.Popen(
@@ -396,17 +396,17 @@ def test_a_damaged_model_ends_the_run_before_any_file_is_blamed(
     run: Callable[..., tuple[int, str, str]],
     catalog_path: Path,
     tmp_path: Path,
-    musicnn_models: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     models = tmp_path / "models"
     models.mkdir()
-    content = bytearray((musicnn_models / "musicnn.safetensors").read_bytes())
+    path = write_part(models, "fcn", name="mine").path
+    content = bytearray(path.read_bytes())
     content[-100] ^= 0xFF
-    (models / "musicnn.safetensors").write_bytes(content)
+    path.write_bytes(content)
     monkeypatch.setenv("SOUNDALIKE_MODELS", str(models))
     sounds.write_audio(tmp_path / "upload.wav", sounds.music(3))
-    code, out, err = run("index", tmp_path, "--model", "musicnn")
+    code, out, err = run("index", tmp_path, "--model", "mine")
     assert (code, out) == (1, "")
     assert "damaged" in err
     assert run("failures")[1] == "no failures\n"

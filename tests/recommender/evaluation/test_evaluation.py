@@ -332,7 +332,7 @@ def test_without_the_model_only_copies_are_not_measured(tmp_path: Path) -> None:
     assert found["same_artist"].figures["P@1"] == 1.0
 
 
-def test_a_library_is_checked_up(original_catalog: Path, musicnn_models: Path) -> None:
+def test_a_library_is_checked_up(original_catalog: Path) -> None:
     result = run("evaluate", "--catalog", original_catalog, "--sample", 2, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     told = json.loads(result.stdout)

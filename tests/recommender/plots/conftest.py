@@ -13,7 +13,6 @@ from tests import sounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from matplotlib.figure import Figure
 
@@ -23,7 +22,7 @@ RATE = 16_000
 
 
 @pytest.fixture(scope="session")
-def model(musicnn_models: Path) -> Model:
+def model() -> Model:
     return load_model("musicnn")
 
 
