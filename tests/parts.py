@@ -11,6 +11,7 @@ from indexer.features.melspectrogram import FrontEnd
 from indexer.models import checkpoint
 from indexer.models.checkpoint import ModelCard, ModelInfo, NetworkConfig
 from indexer.models.ensemble import ENSEMBLE, joined_tags
+from indexer.models.model import BATCH_WINDOWS
 from indexer.models.network import build_network
 
 if TYPE_CHECKING:
@@ -75,14 +76,19 @@ def write_joined(
     name: str = "joined",
     dim: int = 16,
     every: Mapping[str, int] | None = None,
+    pieces: Mapping[str, int] | None = None,
 ) -> ModelInfo:
     """Write the model file of an ensemble of models, its axes drawn at random."""
     features = sum(info.dim for info in infos)
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.standard_normal((features, dim)))[0]
-    steps = every or {}
     parts = [
-        {"name": info.name, "fingerprint": info.fingerprint, "every": steps.get(info.name, 1)}
+        {
+            "name": info.name,
+            "fingerprint": info.fingerprint,
+            "every": (every or {}).get(info.name, 1),
+            "pieces": (pieces or {}).get(info.name, BATCH_WINDOWS),
+        }
         for info in infos
     ]
     card = ModelCard(

@@ -85,7 +85,7 @@ class PowerSpectra:
         from indexer.features.melspectrogram import power_spectrogram
 
         try:
-            samples = np.ascontiguousarray(self._waveforms[front_end.sample_rate], np.float32)
+            samples = np.require(self._waveforms[front_end.sample_rate], np.float32, ["C", "W"])
         except KeyError:
             raise ValueError(f"no waveforms at {front_end.sample_rate} Hz were given") from None
         if samples.ndim != 2 or samples.size == 0:
@@ -190,7 +190,7 @@ class NetworkModel(Model):
         windows = -(-spectra.windows // every)
         with torch.inference_mode():
             # An equal share of the pieces, or all that there is: shared with other networks.
-            share = -(-length * pieces // windows)
+            share = -(-length * pieces // max(1, windows))
             power = spectra.of(front_end, frames=share)[::every]
             frames = mel_scaled(power, front_end=front_end)
             embeddings, logits = self._network(splice(frames, length, at_most=pieces))

@@ -6,6 +6,7 @@ The catalog is of files without tags, so that nothing but the model's tags can a
 from __future__ import annotations
 
 import csv
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,16 +59,17 @@ def measure_words(catalog: Path, labels: Path) -> Table:
     """
     with labels.open(encoding="utf-8", newline="") as file:
         rows = {Path(row["path"]).name: row for row in csv.DictReader(file)}
-    found: list[tuple[str, tuple[Cell, ...]]] = []
+    cells: list[tuple[str, tuple[Cell, ...]]] = []
     shares = []
-    with Recommender(catalog) as recommender:
+    with Recommender.open(catalog) as recommender:
         for word, (column, wanted) in WORDS.items():
             fits = {name: bool(wanted & set(row[column].split(";"))) for name, row in rows.items()}
-            hits = [fits[Path(hit.key).name] for hit in find(recommender, word, FIRST)]
+            found = (Path(hit.key).name for hit in find(recommender, word, len(recommender.ids())))
+            hits = [fits[name] for name in islice((n for n in found if n in fits), FIRST)]
             chance = float(np.mean(list(fits.values())))
             shares.append((float(np.mean(hits)), chance))
-            found.append((word, (sum(fits.values()), *map(Figure, shares[-1]))))
+            cells.append((word, (sum(fits.values()), *map(Figure, shares[-1]))))
     mean, chance = np.mean(shares, axis=0)
-    found.append(("mean", (None, Figure(float(mean)), Figure(float(chance)))))
+    cells.append(("mean", (None, Figure(float(mean)), Figure(float(chance)))))
     columns = ("tracks that fit", f"P@{FIRST}", "chance")
-    return Table("Words, from sound alone", columns, tuple(found), f"{len(rows)} tracks.")
+    return Table("Words, from sound alone", columns, tuple(cells), f"{len(rows)} tracks.")

@@ -18,7 +18,7 @@ from indexer.models.ensemble import (
     principal_axes,
     tag_votes,
 )
-from indexer.models.model import BATCH_WINDOWS
+from indexer.models.model import BATCH_WINDOWS, NetworkModel, PowerSpectra
 from indexer.models.registry import load_model, model_info, verify_model
 from tests import sounds
 from tests.parts import DIMS, write_joined, write_part
@@ -42,7 +42,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def joined(folder: Path) -> ModelInfo:
-    return write_joined(folder, [write_part(folder, part) for part in DIMS], every={"musicnn": 2})
+    infos = [write_part(folder, part) for part in DIMS]
+    return write_joined(folder, infos, every={"musicnn": 2}, pieces={"mn04": 1})
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +72,19 @@ def test_an_embedding_is_the_projection_of_the_networks_unit_vectors(
     assert isinstance(model, Ensemble)
     assert model.info == model_info("joined") == verify_model("joined") == joined
     assert model.sample_rates == (16_000, 32_000)
-    waveforms = windows_of(1)
+    waveforms = windows_of(1, 7)
+    spectra = PowerSpectra(waveforms)
     _, tensors = checkpoint.read(joined.path)
-    taken = {**waveforms, "musicnn": waveforms[16_000][::2]}
     vectors, start = [], 0
-    for name, rate in (("musicnn", "musicnn"), ("mn04", 32_000), ("fcn", 16_000)):
-        network = load_model(name)
-        (own_rate,) = network.sample_rates
-        vector = embedding(network, {own_rate: taken[rate]})
-        vector = vector - tensors["mean"][start : start + DIMS[name]]
+    for part in parts_of(joined.network):
+        network = load_model(part.name)
+        assert isinstance(network, NetworkModel)
+        assert (part.every, part.pieces == 1) == (1 + (part.name == "musicnn"), part.name == "mn04")
+        features = network.embed_spectra(spectra, every=part.every, pieces=part.pieces)
+        vector, _ = network.pool([features])
+        vector = vector - tensors["mean"][start : start + len(vector)]
         vectors.append(vector / np.linalg.norm(vector))
-        start += DIMS[name]
+        start += len(vector)
     expected = np.concatenate(vectors) @ tensors["axes"].astype(np.float32)
     found = embedding(model, waveforms)
     assert found.shape == (16,)
@@ -247,11 +250,15 @@ def test_a_file_of_another_format_is_refused(folder: Path, joined: ModelInfo) ->
 
 def test_the_fingerprint_covers_networks_and_axes(folder: Path, joined: ModelInfo) -> None:
     infos = [model_info(part) for part in DIMS]
-    assert write_joined(folder, infos, every={"musicnn": 2}).fingerprint == joined.fingerprint
+    setting = {"every": {"musicnn": 2}, "pieces": {"mn04": 1}}
+    assert write_joined(folder, infos, **setting).fingerprint == joined.fingerprint
     others = {
-        write_joined(folder, infos).fingerprint,
-        write_joined(folder, infos[:2]).fingerprint,
-        write_joined(folder, infos, dim=15).fingerprint,
-        write_joined(folder, [*infos[:2], write_part(folder, "fcn", seed=7)]).fingerprint,
+        write_joined(folder, infos, every={"musicnn": 2}).fingerprint,
+        write_joined(folder, infos, pieces={"mn04": 1}).fingerprint,
+        write_joined(folder, infos[:2], **setting).fingerprint,
+        write_joined(folder, infos, dim=15, **setting).fingerprint,
+        write_joined(
+            folder, [*infos[:2], write_part(folder, "fcn", seed=7)], **setting
+        ).fingerprint,
     }
-    assert len(others | {joined.fingerprint}) == 5
+    assert len(others | {joined.fingerprint}) == 6

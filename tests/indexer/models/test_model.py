@@ -13,7 +13,7 @@ import torch
 
 from indexer.features.melspectrogram import FrontEnd, power_spectrogram
 from indexer.models.model import Features, Model, NetworkModel, PowerSpectra
-from indexer.models.registry import load_model
+from indexer.models.registry import load_model, model_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,14 +107,45 @@ def test_a_rate_that_is_missing_is_named(model: Model) -> None:
 
 def test_front_ends_that_share_a_transform_share_its_spectra() -> None:
     spectra = PowerSpectra({16_000: noise(2)})
-    one = spectra.of(FrontEnd())
-    assert spectra.of(FrontEnd(filters="htk", scale="decibels", window_frames=1813)) is one
-    assert spectra.of(replace(FrontEnd(), pre_emphasis=0.97)) is not one
+    one = spectra.of(FrontEnd(), frames=1000)
+    other = FrontEnd(filters="htk", scale="decibels", window_frames=1813)
+    assert spectra.of(other, frames=187) is one
+    assert spectra.of(replace(FrontEnd(), pre_emphasis=0.97), frames=187) is not one
     # Without the last frame of 1 + 48000 // 256, which begins where the window ends.
     assert one.shape == (2, 187, 257)
     expected = power_spectrogram(torch.from_numpy(noise(2)), front_end=FrontEnd())
     torch.testing.assert_close(one, expected[:, :187])
     assert spectra.windows == 2
+
+
+@pytest.mark.parametrize("name", ["musicnn", "mn04"])
+@pytest.mark.parametrize("frames", [1, 20, 151, 184])
+def test_spectra_of_the_middle_of_windows_are_those_of_the_whole(name: str, frames: int) -> None:
+    front_end = model_info(name).front_end
+    waveforms = {front_end.sample_rate: noise(2, rate=front_end.sample_rate)}
+    count = 3 * front_end.sample_rate // front_end.hop_length
+    whole = PowerSpectra(waveforms).of(front_end, frames=count)
+    assert whole.shape[1] == count
+    first = (count - frames) // 2
+    middle = PowerSpectra(waveforms).of(front_end, frames=frames)
+    torch.testing.assert_close(middle, whole[:, first : first + frames])
+
+
+def test_fewer_pieces_are_of_the_middle_of_all_windows() -> None:
+    model = load_model("mn04")
+    assert isinstance(model, NetworkModel)
+    spectra = PowerSpectra({32_000: noise(12, rate=32_000)})
+    one = model.embed_spectra(spectra, pieces=1)
+    middles = noise(12, rate=32_000)[:, 106 * 320 : 194 * 320]
+    expected = model.embed_spectra(PowerSpectra({32_000: middles}))
+    assert one.windows == 12
+    assert _cosine(one.vector, expected.vector) > 0.99
+    three = model.embed_spectra(spectra)
+    assert _cosine(one.vector, three.vector) < 0.9999
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
 
 def batch(vector: list[float], probabilities: list[float], windows: int) -> Features:

@@ -248,7 +248,7 @@ def test_answers_say_which_windows_match_best(
     catalog_path: Path, tmp_path: Path, pool: AnalysisPool
 ) -> None:
     upload = sounds.write_audio(tmp_path / "upload.flac", sounds.music(8, seed=70))
-    gone = sounds.write_audio(tmp_path / "gone.flac", sounds.music(8, seed=71))
+    gone = sounds.write_audio(tmp_path / "gone.flac", sounds.music(9, seed=71))
     library = Library.open_for_writing(catalog_path)
     index_paths(library, [gone], options=Options(), pool=pool)
     library.close()
