@@ -44,9 +44,8 @@ def convert(checkpoints: Path, out: Path) -> None:
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--corpus", type=click.Path(path_type=Path, exists=True), help="Debian's tracks.")
 @click.option("--name", default="soundalike", show_default=True)
-@click.option("--every", default=2, show_default=True, help="MusiCNN embeds every so many windows.")
+@click.option("--every", default=1, show_default=True, help="MusiCNN embeds every so many windows.")
 @click.option("--pieces", default=1, show_default=True, help="mn04 embeds so many times 10 s.")
-@click.option("--centring", default=0.5, show_default=True, help="Share of the mean to take away.")
 @click.option("--dim", default=192, show_default=True, help="Principal axes to keep.")
 @click.option(
     "--cache",
@@ -61,7 +60,6 @@ def fit(
     name: str,
     every: int,
     pieces: int,
-    centring: float,
     dim: int,
     cache: Path | None,
 ) -> None:
@@ -83,7 +81,6 @@ def fit(
         name=name,
         every={"musicnn": every},
         pieces={"mn04": pieces},
-        centring=centring,
         dim=dim,
     )
     report(f"{info.name}: {out.stat().st_size / 1e6:.1f} MB, fingerprint {info.fingerprint[:12]}")

@@ -101,6 +101,5 @@ def write_joined(
         licence="none",
         source="random",
     )
-    mean = 0.01 * rng.standard_normal(features)
-    tensors = {"mean": mean.astype(np.float32), "axes": axes.astype(np.float16)}
+    tensors = {"axes": axes.astype(np.float16)}
     return checkpoint.write(folder / f"{name}.safetensors", tensors, card)

@@ -1,12 +1,11 @@
 """Ensembles: the embeddings of several networks as one, each hearing the same windows.
 
 Each network embeds the windows of a track joined to its own length (`indexer.models.splice`). Its
-mean embedding is brought to unit length, a share of the mean of training music is taken away, and
-it is brought to unit length again; the concatenation is projected on principal axes of the same
-music. The tags are the union of the networks' tags. Importing this module loads no torch.
+mean embedding is brought to unit length; the concatenation is projected on principal axes of
+training music. The tags are the union of the networks' tags. Importing this module loads no torch.
 
-A model file of an ensemble names its networks by model and fingerprint, and holds the means and the
-axes (`scripts/train.py fit`).
+A model file of an ensemble names its networks by model and fingerprint, and holds the axes
+(`scripts/train.py fit`).
 """
 
 from __future__ import annotations
@@ -75,8 +74,7 @@ class Ensemble(Model):
     networks : sequence of NetworkModel
         In the order of `parts_of(info.network)`.
     tensors : mapping of str to ndarray
-        `mean` (features,), what is taken from the unit vectors side by side; `axes` (features,
-        dim). Features: the sum of the networks' dimensions.
+        `axes` (the sum of the networks' dimensions, dim).
 
     Raises
     ------
@@ -96,9 +94,9 @@ class Ensemble(Model):
         self._parts = parts_of(info.network)
         self._ends = np.cumsum([network.info.dim for network in networks])
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        if shapes != {"mean": (self._ends[-1],), "axes": (self._ends[-1], info.dim)}:
+        if shapes != {"axes": (self._ends[-1], info.dim)}:
             raise ModelCorrupt(f"the weights in {info.path} do not fit its networks: get it again")
-        self._mean, self._axes = tensors["mean"].astype(np.float32), tensors["axes"]
+        self._axes = tensors["axes"].astype(np.float32)
         self._votes = tag_votes([network.info.tag_names for network in networks], info.tag_names)
 
     def embed(self, waveforms: Waveforms) -> Features:
@@ -117,20 +115,9 @@ class Ensemble(Model):
     def pool(self, batches: Sequence[Features]) -> tuple[Array, Array]:
         """See `Model.pool`."""
         mean = mean_features(batches)
-        ends = self._ends[:-1]
-        joined = [
-            centred_units(part[np.newaxis], share)[0]
-            for part, share in zip(
-                np.split(mean.vector, ends), np.split(self._mean, ends), strict=True
-            )
-        ]
-        projected = np.concatenate(joined) @ self._axes.astype(np.float32)
+        parts = np.split(mean.vector, self._ends[:-1])
+        projected = np.concatenate([unit_rows(part[np.newaxis])[0] for part in parts]) @ self._axes
         return unit(projected), joined_probabilities(mean.probabilities, self._votes)
-
-
-def centred_units(vectors: Array, mean: Array | float = 0.0) -> Array:
-    """Rows (n, dim) brought to unit length, less a mean, and brought to unit length again."""
-    return unit_rows(unit_rows(vectors) - mean)
 
 
 def principal_axes(vectors: Array, count: int) -> Array:

@@ -289,6 +289,7 @@ def _print_figures(report: GenreReport) -> None:
                 f"{figures['shuffled_embeddings']:.3f}",
             ),
             ("balanced accuracy", f"{figures['balanced_accuracy']:.3f}", f"{prediction:.3f}", ""),
+            ("macro F1", f"{figures['macro_f1']:.3f}", "", ""),
             (
                 "calibration error",
                 f"{figures['calibration_error']:.3f} ({figures['uncalibrated_error']:.3f} before)",

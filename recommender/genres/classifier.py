@@ -346,8 +346,10 @@ def float_rows(vectors: ArrayLike, count: int | None = None) -> Floats:
 def _fit(x: Floats, targets: Floats, strength: float) -> dict[str, Floats]:
     from sklearn.linear_model import LogisticRegression
 
-    mean, scale = x.mean(axis=0), x.std(axis=0)
-    scale[scale == 0] = 1.0
+    mean = x.mean(axis=0)
+    # One scale for all dimensions: those of an embedding have a common unit, and on principal axes
+    # a scale of each would make the last ones, which are mostly noise, as large as the first.
+    scale = np.full(x.shape[1], float(np.sqrt(np.square(x - mean).mean())) or 1.0)
     tracks, genres = np.nonzero(targets)
     mass = targets.sum(axis=0)
     present = mass > 0

@@ -67,6 +67,12 @@ class Confusion:
         return float(np.nanmean(self.recall))
 
     @property
+    def macro_f1(self) -> float:
+        """Mean over the genres of the harmonic mean of precision and recall."""
+        both = self.table.sum(axis=0) + self.table.sum(axis=1)
+        return float(np.nanmean(_shares(2 * self.table.diagonal(), both)))
+
+    @property
     def commonest(self) -> float:
         """Share of the commonest genre: the accuracy of always predicting it."""
         return float(self.table.sum(axis=1).max() / max(1, self.table.sum()))

@@ -72,6 +72,7 @@ class HeldOut:
             "accuracy": round(confusion.accuracy, 4),
             "accuracy_interval": [round(bound, 4) for bound in self.interval],
             "balanced_accuracy": round(confusion.balanced_accuracy, 4),
+            "macro_f1": round(confusion.macro_f1, 4),
             "commonest_genre": round(confusion.commonest, 4),
             "shuffled_embeddings": round(self.shuffled, 4),
             "calibration_error": round(self.calibration_error, 4),

@@ -3,12 +3,11 @@
 Each stage settles one question and hands its winner to the next: which networks, how windows are
 joined, how many windows MusiCNN embeds, how far the mean of training music is taken from each
 network's unit vectors, how many principal axes are kept, whether loudness is normalised first. The
-first candidate of all is the default model of before, whose scores are in `previous_default.csv`.
+first candidate of all is the default model of before, whose embeddings are kept beside this module.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +20,10 @@ from evaluation.joinings import JOININGS, cut
 from indexer.audio.reading import SAMPLE_RATE, open_track
 from indexer.errors import QueryError
 from indexer.features.descriptors import describe, measure
-from indexer.models.ensemble import centred_units, principal_axes
+from indexer.models.ensemble import principal_axes
 from indexer.models.model import PowerSpectra
 from indexer.models.registry import load_model
+from indexer.vectors.unit_vectors import unit_rows
 from recommender.evaluation.metrics import cosines
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ Scores: TypeAlias = "NDArray[np.float64]"
 NETWORKS = ("musicnn", "mn04", "fcn")
 """Names of the models that are joined."""
 PREVIOUS = "previous default"
-PREVIOUS_SCORES = Path(__file__).with_name("previous_default.csv")
-"""P@k and average precision of each query by MusiCNN with a head distilled from the three networks
-(commit 792951c, model e7a26a7cf423), twelve windows: task, file, precision, average_precision."""
+PREVIOUS_EMBEDDINGS = Path(__file__).with_name("previous_default.npz")
+"""Embeddings of the development sets by MusiCNN with a head distilled from the three networks
+(commit 792951c, model e7a26a7cf423), twelve windows: `paths` as in the tables, `vectors`."""
 LOUDNESS_LUFS = -14.0
 FRAMES = "frames"
 """The joining of `indexer.models.splice`."""
@@ -81,9 +81,9 @@ class Recipe:
         """Embeddings (files, dim), float32, of what `network_embeddings` found in all files."""
         parts = [arrays[self.array(name)] for name in self.networks]
         rows = list(training)
-        means = [self.centring * centred_units(part[rows]).mean(0) for part in parts]
+        units = [unit_rows(part) for part in parts]
         joined = np.concatenate(
-            [centred_units(part, mean) for part, mean in zip(parts, means, strict=True)], 1
+            [unit_rows(one - self.centring * one[rows].mean(0)) for one in units], 1
         )
         if self.axes:
             joined = joined @ principal_axes(joined[rows], self.axes)
@@ -106,6 +106,8 @@ class Stage:
 
     Attributes
     ----------
+    cheaper : bool
+        Whether each candidate costs less than the one before it.
     verdicts : dict of name to Verdict
         None for the first candidate.
     scores : dict of name to list of ndarray (queries, 2)
@@ -113,13 +115,23 @@ class Stage:
     """
 
     title: str
+    cheaper: bool
     winner: str
     verdicts: Mapping[str, Verdict | None]
     scores: Mapping[str, Sequence[Scores]]
 
 
-QUESTIONS: tuple[tuple[str, Callable[[Recipe], dict[str, Recipe]]], ...] = (
-    (
+@dataclass(frozen=True)
+class Question:
+    """What is settled in one stage; `candidates` makes them of the recipe in place."""
+
+    title: str
+    candidates: Callable[[Recipe], dict[str, Recipe]]
+    cheaper: bool = False
+
+
+QUESTIONS = (
+    Question(
         "networks",
         lambda one: {
             " + ".join(names): replace(one, networks=names)
@@ -134,38 +146,37 @@ QUESTIONS: tuple[tuple[str, Callable[[Recipe], dict[str, Recipe]]], ...] = (
             )
         },
     ),
-    (
+    Question(
         "joining of windows",
         lambda one: {name: replace(one, joining=name) for name in (FRAMES, *JOININGS)},
     ),
-    (
+    Question(
         "mean of training music",
         lambda one: {
             f"{share:.0%} taken away": replace(one, centring=share) for share in (0.0, 0.5, 1.0)
         },
     ),
-    (
+    Question(
         "windows of MusiCNN",
         lambda one: {
             name: replace(one, every=every)
-            for name, every in (("every fourth", 4), ("every second", 2), ("all", 1))
+            for name, every in (("all", 1), ("every second", 2), ("every fourth", 4))
         },
+        cheaper=True,
     ),
-    (
+    Question(
         "sound for mn04",
         lambda one: {
-            f"{10 * pieces} s of all windows": replace(one, pieces=pieces) for pieces in (1, 2, 3)
+            f"{10 * pieces} s of all windows": replace(one, pieces=pieces) for pieces in (3, 2, 1)
         },
+        cheaper=True,
     ),
-    (
+    Question(
         "principal axes",
-        lambda one: {
-            # 192 are in place: fewer are simpler, but two different songs come closer in them.
-            f"{axes or 'all'} axes": replace(one, axes=axes)
-            for axes in (192, 64, 96, 128, 0)
-        },
+        lambda one: {f"{axes or 'all'} axes": replace(one, axes=axes) for axes in (0, 192)},
+        cheaper=True,
     ),
-    (
+    Question(
         "loudness",
         lambda one: {
             "as it is": one,
@@ -258,39 +269,36 @@ def run_stages(
     Raises
     ------
     QueryError
-        The scores of the default model of before are not known for a file.
+        The embeddings by the default model of before are not known for a file.
     """
     recipe = Recipe()
     stages = []
-    for title, candidates_of in QUESTIONS:
-        recipes = candidates_of(recipe)
-        scores = {} if stages else {PREVIOUS: previous_scores(tasks, paths)}
-        for name, one in recipes.items():
-            vectors = one.vectors(arrays, training)
-            scores[name] = [task.scores(cosines(vectors[task.rows])) for task in tasks]
-        winner, verdicts = choose(tasks, scores, random_state=seed)
-        stages.append(Stage(title, winner, verdicts, scores))
+    for question in QUESTIONS:
+        vectors = {} if stages else {PREVIOUS: previous_vectors(paths)}
+        recipes = question.candidates(recipe)
+        vectors |= {name: one.vectors(arrays, training) for name, one in recipes.items()}
+        scores = {
+            name: [task.scores(cosines(rows[task.rows])) for task in tasks]
+            for name, rows in vectors.items()
+        }
+        winner, verdicts = choose(tasks, scores, cheaper=question.cheaper, random_state=seed)
+        stages.append(Stage(question.title, question.cheaper, winner, verdicts, scores))
         recipe = recipes.get(winner, recipe)
     return recipe, stages
 
 
-def previous_scores(tasks: Sequence[Task], paths: Sequence[Path]) -> list[Scores]:
-    """Scores (queries, 2) of the default model of before, by task.
+def previous_vectors(paths: Sequence[Path]) -> Array:
+    """Embeddings (files, dim) by the default model of before.
 
     Raises
     ------
     QueryError
         They are not known for a file.
     """
-    with PREVIOUS_SCORES.open(encoding="utf-8", newline="") as file:
-        known = {
-            (row["task"], row["file"]): (float(row["precision"]), float(row["average_precision"]))
-            for row in csv.DictReader(file)
-        }
-    try:
-        return [
-            np.array([known[task.name, paths[row].name] for row in task.rows[task.queries]])
-            for task in tasks
-        ]
-    except KeyError as error:
-        raise QueryError(f"{PREVIOUS_SCORES.name} has no scores of {error}") from error
+    with np.load(PREVIOUS_EMBEDDINGS) as stored:
+        rows = {Path(path).parts[-2:]: row for row, path in enumerate(stored["paths"].tolist())}
+        try:
+            known = [rows[path.parts[-2:]] for path in paths]
+        except KeyError as error:
+            raise QueryError(f"{PREVIOUS_EMBEDDINGS.name} does not have {error}") from error
+        return np.asarray(stored["vectors"][known], dtype=np.float32)

@@ -1,10 +1,11 @@
-"""The rule by which a model is chosen: paired by query, artists drawn whole, no set may lose.
+"""The rule by which a model is chosen: paired by query, artists drawn whole, no task may lose.
 
-Candidates are compared in their order, from simple to complex. A more complex one takes the place
-of the one before only where the mean over the tasks of its difference is above zero with all of its
-95 % interval, and where no task loses more than `MOST_LOST`. The value of a query is the mean of
-its P@k and its average precision. The interval is a bootstrap in which whole artists are drawn
-again, since songs of one artist are hits and misses together.
+Candidates are compared one after the other with the one in place. A costlier one takes its place
+only where the mean over the tasks of its difference is above zero with all of its 95 % interval; a
+cheaper one where that interval is not wholly below zero. Either only if no task loses more than
+`MOST_LOST`. The value of a query is the mean of its P@k and its average precision. The interval is
+a bootstrap in which whole artists are drawn again, since songs of one artist are hits and misses
+together.
 """
 
 from __future__ import annotations
@@ -97,10 +98,10 @@ class Verdict:
     low: float
     high: float
 
-    @property
-    def wins(self) -> bool:
+    def wins(self, *, is_cheaper: bool) -> bool:
         """Whether the candidate takes the place of the one before."""
-        return self.low > 0 and bool((self.by_task >= -MOST_LOST).all())
+        convinces = self.high >= 0 if is_cheaper else self.low > 0
+        return convinces and bool((self.by_task >= -MOST_LOST).all())
 
 
 def judge(
@@ -137,6 +138,7 @@ def choose(
     tasks: Sequence[Task],
     scores: Mapping[str, Sequence[Array]],
     *,
+    cheaper: bool,
     random_state: int,
 ) -> tuple[str, dict[str, Verdict | None]]:
     """Apply the rule.
@@ -144,7 +146,9 @@ def choose(
     Parameters
     ----------
     scores : mapping of name to sequence of ndarray (queries, 2)
-        `Task.scores` of each task, the candidates from simple to complex.
+        `Task.scores` of each task, first those of the candidate in place.
+    cheaper : bool
+        Whether each candidate costs less than the one before it, or more.
 
     Returns
     -------
@@ -157,6 +161,6 @@ def choose(
     for name in others:
         verdict = judge(tasks, scores[winner], scores[name], random_state=random_state)
         verdicts[name] = verdict
-        if verdict.wins:
+        if verdict.wins(is_cheaper=cheaper):
             winner = name
     return winner, verdicts

@@ -103,7 +103,8 @@ def measure_candidates(
 
 
 def _stage_table(stage: Stage, tasks: Sequence[Task]) -> Table:
-    return _table(f"{stage.title}: {stage.winner}", tasks, stage.scores, stage.verdicts)
+    title = f"{stage.title}: {stage.winner}"
+    return _table(title, tasks, stage.scores, stage.verdicts, cheaper=stage.cheaper)
 
 
 def _table(
@@ -111,16 +112,20 @@ def _table(
     tasks: Sequence[Task],
     scores: Mapping[str, Scores],
     verdicts: Mapping[str, Verdict | None],
+    *,
+    cheaper: bool = False,
 ) -> Table:
     rows = [
-        (name, (*map(_pair, of_way), *_verdict_cells(verdicts[name])))
+        (name, (*map(_pair, of_way), *_verdict_cells(verdicts[name], cheaper=cheaper)))
         for name, of_way in scores.items()
     ]
     columns = [f"{task.name} ({len(task.query_artists)})" for task in tasks]
     notes = (
         "P@k / mAP over the queries (their number in brackets), own artist left out. Differences: "
-        "of the mean of both, over all tasks, to the winner so far; in brackets 95 % intervals, "
-        f"artists drawn whole. A candidate wins above zero if no task loses more than {MOST_LOST}."
+        "of the mean of both, over all tasks, to the one in place; in brackets 95 % intervals, "
+        f"artists drawn whole. A {'cheaper' if cheaper else 'costlier'} candidate wins "
+        f"{'unless all of it is below' if cheaper else 'if all of it is above'} zero, and if no "
+        f"task loses more than {MOST_LOST}."
     )
     return Table(title, (*columns, *VERDICT_COLUMNS), tuple(rows), notes)
 
@@ -130,11 +135,15 @@ def _pair(values: NDArray[np.float64]) -> str:
     return f"{precision:.3f} / {average:.3f}"
 
 
-def _verdict_cells(verdict: Verdict | None) -> tuple[Cell, ...]:
+def _verdict_cells(verdict: Verdict | None, *, cheaper: bool) -> tuple[Cell, ...]:
     if verdict is None:
         return (None, None, "first")
     difference = f"{verdict.mean:+.3f} ({verdict.low:+.3f} to {verdict.high:+.3f})"
-    return (difference, f"{verdict.by_task.min():+.3f}", "wins" if verdict.wins else "-")
+    return (
+        difference,
+        f"{verdict.by_task.min():+.3f}",
+        "wins" if verdict.wins(is_cheaper=cheaper) else "-",
+    )
 
 
 def _costs(embedded: Mapping[str, Embeddings]) -> Table:

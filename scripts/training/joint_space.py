@@ -1,6 +1,6 @@
-"""The default model: networks by name, and the means and axes of their joint space.
+"""The default model: networks by name, and the principal axes of their joint space.
 
-Means and axes are of the embeddings of training music: no label is used.
+The axes are of the embeddings of training music: no label is used.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import numpy as np
 from indexer.features.melspectrogram import FrontEnd
 from indexer.models import checkpoint
 from indexer.models.checkpoint import ModelCard, NetworkConfig
-from indexer.models.ensemble import ENSEMBLE, centred_units, joined_tags, principal_axes
+from indexer.models.ensemble import ENSEMBLE, joined_tags, principal_axes
 from indexer.models.model import BATCH_WINDOWS
 from indexer.models.registry import model_info
+from indexer.vectors.unit_vectors import unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +35,6 @@ def write_ensemble(
     name: str,
     every: Mapping[str, int],
     pieces: Mapping[str, int],
-    centring: float,
     dim: int,
 ) -> ModelInfo:
     """Fit the joint space to training music and write the model file.
@@ -45,8 +45,6 @@ def write_ensemble(
         Of training music, by each network, in the order of the ensemble.
     every, pieces : mapping of model name to int
         Of networks that embed every so many windows only, or at most so many pieces.
-    centring : float
-        Share of the mean that is taken from the unit vectors.
     dim : int
         Principal axes that are kept.
 
@@ -55,10 +53,7 @@ def write_ensemble(
     ModelMissing, ModelCorrupt, ModelError
     """
     infos = [model_info(network) for network in embeddings]
-    means = [centring * centred_units(part).mean(0) for part in embeddings.values()]
-    joined = np.concatenate(
-        [centred_units(part, m) for part, m in zip(embeddings.values(), means, strict=True)], 1
-    )
+    joined = np.concatenate([unit_rows(part) for part in embeddings.values()], 1)
     parts = [
         {
             "name": info.name,
@@ -78,10 +73,7 @@ def write_ensemble(
         licence=_licence(infos),
         source=f"scripts/train.py fit, {len(joined)} clips; MODEL_CARD.md says which",
     )
-    tensors = {
-        "mean": np.concatenate(means).astype(np.float32),
-        "axes": principal_axes(joined, dim).astype(np.float16),
-    }
+    tensors = {"axes": principal_axes(joined, dim).astype(np.float16)}
     return checkpoint.write(path, tensors, card)
 
 

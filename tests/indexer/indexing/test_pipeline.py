@@ -342,7 +342,7 @@ def altered(name: str, path: Path) -> None:
     """Write a model a little different from the shipped one, under another name."""
     info, tensors = checkpoint.read(load_model().info.path)
     changed = {name: tensor.copy() for name, tensor in tensors.items()}
-    changed["mean"] += np.linspace(-0.02, 0.02, len(changed["mean"]), dtype=np.float32)
+    changed["axes"] += np.linspace(-0.02, 0.02, info.dim, dtype=np.float16)
     checkpoint.write(path, changed, replace(info.card, name=name))
 
 

@@ -13,7 +13,7 @@ from indexer.library import Library
 from indexer.models.registry import DEFAULT_MODEL, model_info
 from recommender.engine import Recommender
 from tests import sounds
-from tests.parts import write_part
+from tests.parts import write_joined, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,34 +47,38 @@ def songs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_ensemble_indexes_and_answers(run: Run, folder: Path, songs: Path) -> None:
-    write_part(folder, "mn04")
-    code, _out, err = run("index", songs, "--model", "ensemble")
-    assert code == 1
-    assert "needs two or more of musicnn, mn04, fcn" in err
-    write_part(folder, "fcn")
-    code, out, err = run("index", songs, "--model", "ensemble", "--workers", 1)
+def test_a_catalog_keeps_its_model_until_another_is_named(
+    run: Run, folder: Path, songs: Path
+) -> None:
+    parts = [write_part(folder, part, name=f"my-{part}") for part in ("mn04", "fcn")]
+    write_joined(folder, parts, name="two")
+    code, out, err = run("index", songs, "--model", "two", "--workers", 1)
     assert (code, err) == (0, "")
     assert "3 new" in out
     code, out, _err = run("similar", "song 0", "-n", 2, "--json")
     assert code == 0
     assert len(json.loads(out)["neighbours"]) == 2
     with Recommender.open("catalog.db") as recommender:
-        assert (recommender.model.name, recommender.model.dim) == ("mn04+fcn", 192)
+        assert (recommender.model.name, recommender.model.dim) == ("two", 16)
         assert recommender.model.tag_names == ("piano", "jazz", "sad", "x", "rock")
         vector = recommender.analyse(songs / "2.flac").embedding
         stored = recommender.vectors([recommender.track("song 2").id])[0]
         assert vector is not None
         np.testing.assert_allclose(vector.astype(np.float32), stored, atol=1e-3)
 
-    # Another part arrives: the catalog keeps its combination until another one is named.
-    write_part(folder, "musicnn")
     code, out, _err = run("index")
     assert code == 0
     assert "3 unchanged" in out
-    assert active_model() == ("mn04+fcn", 3)
-    assert run("index", "--model", "ensemble", "--workers", 1)[0] == 0
-    assert active_model() == ("musicnn+mn04+fcn", 3)
+    assert active_model() == ("two", 12)
+    assert run("index", "--model", DEFAULT_MODEL, "--workers", 1)[0] == 0
+    assert active_model() == (DEFAULT_MODEL, 12)
+    # A network of the model in use that has gone is one sentence, and no answer.
+    assert run("index", "--model", "two", "--workers", 1)[0] == 0
+    parts[0].path.unlink()
+    code, out, err = run("similar", songs / "2.flac")
+    assert (code, out) == (1, "")
+    assert "my-mn04" in err
+    assert len(err.splitlines()) == 1
 
 
 def active_model() -> tuple[str, int]:
@@ -87,11 +91,11 @@ def active_model() -> tuple[str, int]:
 def test_indexing_with_the_file_of_a_model(run: Run, folder: Path, songs: Path) -> None:
     outside = folder.parent / "elsewhere"
     outside.mkdir()
-    info = write_part(outside, "fcn")
+    info = write_part(outside, "fcn", name="mine")
     code, out, _err = run("index", songs, "--model", info.path, "--workers", 1)
     assert code == 0
     assert "3 new" in out
-    assert model_info("fcn").fingerprint == info.fingerprint
+    assert model_info("mine").fingerprint == info.fingerprint
     info.path.unlink()
     code, out, _err = run("index")
     assert code == 0
@@ -99,26 +103,23 @@ def test_indexing_with_the_file_of_a_model(run: Run, folder: Path, songs: Path) 
 
 
 def test_importing_and_listing(run: Run, folder: Path, tmp_path: Path) -> None:
-    code, out, err = run("model", "import", write_part(tmp_path, "mn04").path)
-    assert (code, out) == (0, "mn04 is ready (384 dimensions, 2 tags)\n")
-    assert "stored the model mn04" in err
-    write_part(folder, "fcn")
+    code, out, err = run("model", "import", write_part(tmp_path, "mn04", name="mine").path)
+    assert (code, out) == (0, "mine is ready (384 dimensions, 2 tags)\n")
+    assert "stored the model mine" in err
     code, out, err = run("model", "list", "--json")
     assert code == 0
-    listed = json.loads(out)
-    origins = {one["name"]: one["origin"] for one in listed["installed"]}
-    assert (origins["fcn"], origins["mn04"]) == ("imported", "imported")
-    combined = [name for name, origin in origins.items() if origin == "combined"]
-    assert [name.endswith("mn04+fcn") for name in combined] == [True]
-    assert listed["to_import"] == []
-    (folder / "fcn.safetensors").unlink()
+    installed = json.loads(out)["installed"]
+    assert {one["name"]: one["origin"] for one in installed} == {
+        "fcn": "shipped",
+        "mine": "imported",
+        "mn04": "shipped",
+        "musicnn": "shipped",
+        "soundalike": "shipped",
+    }
     code, out, _err = run("model", "list")
     lines = {line.split()[0]: line for line in out.splitlines()}
-    assert "to be imported" in lines["fcn"]
-    assert "imported" in lines["mn04"]
-    known = json.loads(run("model", "list", "--json")[1])["to_import"]
-    assert [one["name"] for one in known] == ["fcn"]
-    assert "minzwon/sota-music-tagging-models" in known[0]["source"]
+    assert "imported" in lines["mine"]
+    assert "192" in lines["soundalike"]
 
 
 def test_a_shipped_model_is_listed_and_the_shadowed_file_is_named(run: Run, folder: Path) -> None:
@@ -133,9 +134,9 @@ def test_a_shipped_model_is_listed_and_the_shadowed_file_is_named(run: Run, fold
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"not a model", "byte for byte, one of the published checkpoints"),
-        (b"", "byte for byte, one of the published checkpoints"),
-        (None, "there is no file"),
+        (b"not a model", "not an intact model file"),
+        (b"", "not an intact model file"),
+        (None, "there is no model file"),
     ],
 )
 def test_bad_files_are_one_sentence(
@@ -150,17 +151,3 @@ def test_bad_files_are_one_sentence(
         assert sentence in err
         assert len(err.splitlines()) == 1
     assert list(folder.iterdir()) == []
-
-
-def test_a_published_model_is_fetched_from_a_file(
-    run: Run, folder: Path, musicnn_wheel: Path
-) -> None:
-    other = sounds.text_file(folder.parent / "other.whl")
-    code, out, err = run("model", "fetch", "musicnn", "--from", other)
-    assert (code, out) == (1, "")
-    assert str(other) in err
-    assert not list(folder.iterdir())
-    code, out, _err = run("model", "fetch", "musicnn", "--from", musicnn_wheel)
-    assert code == 0
-    assert "musicnn" in out
-    assert (folder / "musicnn.safetensors").exists()

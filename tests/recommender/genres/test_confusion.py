@@ -22,6 +22,7 @@ def test_rows_are_what_is_columns_what_was_heard(confusion: Confusion) -> None:
     assert confusion.counts == ((2, 1, 0), (1, 1, 0), (0, 0, 0))
     assert confusion.accuracy == pytest.approx(3 / 5)
     assert confusion.balanced_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert confusion.macro_f1 == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert confusion.commonest == pytest.approx(3 / 5)
     np.testing.assert_allclose(confusion.recall, [2 / 3, 1 / 2, np.nan])
     np.testing.assert_allclose(confusion.precision, [2 / 3, 1 / 2, np.nan])
