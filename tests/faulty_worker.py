@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STAGES: dict[str, tuple[Any, str]] = {
     "open": (opening, "audio_extent"),
     "hash": (container, "_scan_packets"),
-    "decode": (decoding, "_channels"),
+    "decode": (decoding, "channel_rows"),
     "resample": (soxr, "resample"),
     "log-mel": (melspectrogram, "mel_scaled"),
     "descriptors": (track_analysis, "measure"),

@@ -152,7 +152,7 @@ def test_the_default_model_tells_songs_from_noise(default: Model) -> None:
     }
     found = [default.pool([default.embed(one)]) for one in (windows_of(1), windows_of(2), hiss)]
     one, other, noise = (vector for vector, _ in found)
-    assert one @ other > 0.5 > max(one @ noise, other @ noise)
+    assert one @ other > 0.2 + max(one @ noise, other @ noise)
     music = [activations[default.info.tag_names.index("music")] for _, activations in found]
     assert min(music[:2]) > 0.5 > music[2]
 
