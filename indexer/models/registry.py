@@ -116,12 +116,16 @@ def _parts(info: ModelInfo) -> tuple[Part, ...]:
 def _read_part(part: Part, whole: ModelInfo) -> tuple[ModelInfo, dict[str, NDArray[Any]]]:
     """A network of an ensemble, checked against the fingerprint in the ensemble's file."""
     info, tensors = checkpoint.read(_model_path(part.name))
+    _require_version(info, part, whole)
+    return info, tensors
+
+
+def _require_version(info: ModelInfo, part: Part, whole: ModelInfo) -> None:
     if info.fingerprint != part.fingerprint:
         raise ModelCorrupt(
             f"{info.path} is another version of the network {part.name} than the model "
             f"{whole.name} is made of: get both again"
         )
-    return info, tensors
 
 
 def model_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
@@ -130,9 +134,12 @@ def model_info(name: str | Path = DEFAULT_MODEL) -> ModelInfo:
     Raises
     ------
     ModelMissing, ModelCorrupt
-        As `load_model`, but the weights are not checked.
+        As `load_model`, but weights are not checked against fingerprints.
     """
-    return checkpoint.read_info(_model_path(name))
+    info = checkpoint.read_info(_model_path(name))
+    for part in _parts(info):
+        _require_version(checkpoint.read_info(_model_path(part.name)), part, info)
+    return info
 
 
 def verify_model(name: str | Path = DEFAULT_MODEL) -> ModelInfo:

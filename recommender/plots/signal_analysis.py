@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 LONGEST_S = 600.0
 """So much of a file is analysed, from its first sound on."""
-MOST_WINDOWS = 60
+MOST_WINDOWS = 24
 """At most so many windows are embedded, whole seconds apart."""
 HOP_S = 0.016
 """Seconds from one frame of `decibels` and `onsets` to the next."""

@@ -134,12 +134,12 @@ class Vocabulary:
         self.measures = {word: m for word, m in MEASURES.items() if m[0] in set(measures)}
         self._tags: dict[str, list[str]] = {}
         self._genres: dict[str, list[str]] = {}
-        exact = {_key(tag): tag for tag in self.tags}
+        exact = {_key(tag) for tag in self.tags}
         for tag in self.tags:
             for name in dict.fromkeys(_key(name) for name in _names(tag)):
                 # Where "happy" is a tag, "happy music" is not meant: networks differ in how
                 # readily they give a tag, and the readier one would decide.
-                if exact.get(name, tag) == tag:
+                if name == _key(tag) or name not in exact:
                     self._tags.setdefault(name, []).append(tag)
         for genre in self.genres:
             for name in _endings(genre):

@@ -207,8 +207,9 @@ def test_other_encodings_of_a_recording_are_not_its_neighbours(
         keys = [one.key for one in recommender.similar_to_track("album 0/02.mp3", 20, ranking=EACH)]
         assert not {"album 0/02.mp3", "copy.mp3", "lossless.flac"} & set(keys)
         assert len(keys) == 11
-        same = recommender.similar_to_track("album 0/02.mp3", 3, include_same=True, ranking=EACH)
-        assert {one.key for one in same} == {"album 0/02.mp3", "copy.mp3", "lossless.flac"}
+        same = recommender.similar_to_track("album 0/02.mp3", 20, include_same=True, ranking=EACH)
+        assert {one.key for one in same[:2]} == {"album 0/02.mp3", "copy.mp3"}
+        assert "lossless.flac" in {one.key for one in same}
 
 
 def test_many_copies_do_not_starve_an_answer(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from indexer.indexing.executor import Progress
 from indexer.indexing.pipeline import Options, Summary, index_paths
 from indexer.library import Library
 from indexer.models import checkpoint
-from indexer.models.registry import DEFAULT_MODEL, load_model
+from indexer.models.registry import DEFAULT_MODEL, SHIPPED, load_model
 from recommender import Ranking, Recommender
 from tests import sounds
 from tests.workers import ReplayPool, save_analyses
@@ -396,8 +396,9 @@ def test_another_model_takes_over_when_it_has_embedded_everything(
 def test_a_model_of_the_same_name_that_is_another_is_refused(
     tmp_path: Path, catalog_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    altered(DEFAULT_MODEL, tmp_path / f"{DEFAULT_MODEL}.safetensors")
-    monkeypatch.setattr("indexer.models.registry.SHIPPED", tmp_path)
+    shipped = shutil.copytree(SHIPPED, tmp_path / "weights")
+    altered(DEFAULT_MODEL, shipped / f"{DEFAULT_MODEL}.safetensors")
+    monkeypatch.setattr("indexer.models.registry.SHIPPED", shipped)
     with (
         closing(Library.open_for_writing(catalog_path)) as library,
         pytest.raises(ModelMismatch, match=f"index --model {DEFAULT_MODEL}"),

@@ -52,7 +52,8 @@ def test_genres_are_trained_reported_and_predicted(
     sure, unsure = sorted((one["predictions"][0]["probability"], one["id"]) for one in answer)[::-1]
     level = (sure[0] + unsure[0]) / 2
     kept = json.loads(run("genres", "predict", "--at-least", level, "--json")[1])["predictions"]
-    assert [one["id"] for one in kept] == [sure[1]]
+    likely = [one["id"] for one in answer if one["predictions"][0]["probability"] >= level]
+    assert [one["id"] for one in kept] == likely
     assert run("genres", "predict", "--at-least", 1)[1] == "no prediction of at least 1\n"
     code, out, _ = run("genres", "predict", "1", "2")
     assert out.startswith(
