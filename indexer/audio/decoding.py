@@ -3,7 +3,8 @@
 A reader gives the same samples for a stretch whether it was entered there or decoded from the
 beginning of the file. Decoders carry state from packet to packet (MP3's bit reservoir, the overlap
 of every transform codec, Opus's prediction: RFC 7845, section 4.6, asks for 80 ms), so decoding
-begins `PRE_ROLL_S` earlier and what comes before the stretch is thrown away.
+begins `PRE_ROLL_S` earlier and what comes before the stretch is thrown away. Lossless coders have
+packets that stand alone.
 
 Where windows lie so close that entering at each costs more than decoding what lies between them,
 the stream is decoded once from its beginning and kept; an entry costs what it decodes in vain.
@@ -28,6 +29,7 @@ import soxr
 
 from indexer.audio.downmix import channel_rows, mean_of
 from indexer.audio.error_translation import check_damage
+from indexer.audio.mpeg_frames import LONGEST_FRAME
 from indexer.audio.opening import audio_stream, read_packets
 
 if TYPE_CHECKING:
@@ -315,11 +317,11 @@ class FrameReader(Reader):
 
     def _packet(self, number: int, sizes: Sequence[int]) -> Packet[AudioStream]:
         offset = self._frames.offsets[number]
-        header = os.pread(self._file.descriptor, 3, offset)
-        size = sizes[header[1] << 8 | header[2]]
+        data = os.pread(self._file.descriptor, LONGEST_FRAME, offset)
+        size = sizes[data[1] << 8 | data[2]]
         # Decoders read a little past the end of a packet, so the memory goes on behind it. PyAV
         # takes any buffer.
-        data = os.pread(self._file.descriptor, size, offset) + bytes(_PADDING)
+        data = data[:size] + bytes(_PADDING)
         packet = av.Packet(memoryview(data)[:size])  # type: ignore[arg-type]  # stubs name bytes only
         return cast("Packet[AudioStream]", packet)
 
@@ -334,7 +336,11 @@ class SeekingReader(Reader):
     def __init__(self, file: OpenFile, packets: SeekTable, *, channel: int | None = None) -> None:
         super().__init__(file, channel=channel)
         self._table = packets
-        self._near = int(2 * PRE_ROLL_S * self.rate)
+        codec = audio_stream(file.container).codec_context.codec
+        # FFmpeg calls DTS and WavPack both lossless and lossy, as there are streams of either kind.
+        stand_alone = codec.intra_only and codec.lossless and not codec.lossy
+        self._pre_roll = 0 if stand_alone else int(PRE_ROLL_S * self.rate)
+        self._near = 2 * self._pre_roll
 
     @property
     def length(self) -> int:
@@ -344,7 +350,7 @@ class SeekingReader(Reader):
     @property
     def entry_samples(self) -> int:
         """The pre-roll, and the packet or page in which it begins."""
-        return int(PRE_ROLL_S * self.rate) + self._table.step
+        return self._pre_roll + self._table.step
 
     def _frames_from(self, start: int) -> Iterator[tuple[int, AudioFrame]]:
         frames = self._stamped_frames(start)
@@ -397,9 +403,8 @@ class SeekingReader(Reader):
                 total += frame.samples
 
     def _packets_from(self, start: int) -> Iterator[Packet[AudioStream]]:
-        pre_roll = int(PRE_ROLL_S * self.rate)
-        if self._near < sys.maxsize and start > 2 * pre_roll:
-            found = self._seek(start - pre_roll)
+        if self._near < sys.maxsize and start > 2 * self._pre_roll:
+            found = self._seek(start - self._pre_roll)
             if found is not None:
                 yield from found
                 return

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 Mono = NDArray[np.float32]
 
-_SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+# FFmpeg's names of sample formats, a "p" behind those of planes: type, full scale, planar or not.
+_SAMPLE_TYPES = {
+    name + planar: (np.dtype(kind), full_scale, bool(planar))
+    for planar in ("", "p")
+    for name, kind, full_scale in (
+        ("u8", "u1", 2.0**7),
+        ("s16", "i2", 2.0**15),
+        ("s32", "i4", 2.0**31),
+        ("s64", "i8", 2.0**63),
+        ("flt", "f4", 1.0),
+        ("dbl", "f8", 1.0),
+    )
+}
 
 
 def downmix(frame: AudioFrame) -> Mono:
@@ -30,30 +42,28 @@ def downmix(frame: AudioFrame) -> Mono:
 
 def channel_rows(frame: AudioFrame) -> tuple[list[NDArray[Any]], float]:
     """The channels of a frame as they are stored, and what full scale is in them."""
-    channels = frame.layout.nb_channels
-    kind = np.dtype(_SAMPLE_TYPES[frame.format.packed.name])
-    planes = frame.planes
-    # The planes themselves: a third of the time of `to_ndarray`, felt with small frames, which
-    # knows no 64 bits; and for 8 channels PyAV counts a ninth plane that is none.
-    if not frame.format.is_planar:
-        packed = np.frombuffer(memoryview(planes[0]), kind, frame.samples * channels)
-        rows = list(packed.reshape(-1, channels).T)
-    elif len(planes) >= channels:
-        rows = [
-            np.frombuffer(memoryview(plane), kind, frame.samples) for plane in planes[:channels]
-        ]
-    else:
-        rows = list(frame.to_ndarray())
-    return rows, 1.0 if kind.kind == "f" else 2.0 ** (8 * kind.itemsize - 1)
+    # Frames are small and many: what happens here costs as much as decoding them.
+    kind, full_scale, is_planar = _SAMPLE_TYPES[frame.format.name]
+    channels, samples, planes = frame.layout.nb_channels, frame.samples, frame.planes
+    # The planes themselves: a third of the time of `to_ndarray`, which knows no 64 bits; and for 8
+    # channels PyAV counts a ninth plane that is none.
+    if not is_planar:
+        packed = np.frombuffer(memoryview(planes[0]), kind, samples * channels)
+        return list(packed.reshape(-1, channels).T), full_scale
+    if len(planes) >= channels:
+        rows = [np.frombuffer(memoryview(plane), kind, samples) for plane in planes[:channels]]
+        return rows, full_scale
+    return list(frame.to_ndarray()), full_scale
 
 
 def mean_of(rows: Sequence[NDArray[Any]], full_scale: float) -> Mono:
     """The mean of channels as `channel_rows` gives them: unsigned ones lie around `full_scale`."""
     kind = rows[0].dtype
     # 16 bits of 256 channels add up exactly in float32, 32 bits do not.
-    wide = np.float64 if kind.itemsize > 2 and kind.kind != "f" else np.float32
-    total: NDArray[np.floating] = rows[0].astype(wide)
-    for row in rows[1:]:
+    wide = np.float64 if kind.itemsize > 2 and kind != np.float32 else np.float32
+    total: NDArray[np.floating]
+    total = np.add(rows[0], rows[1], dtype=wide) if len(rows) > 1 else rows[0].astype(wide)
+    for row in rows[2:]:
         total += row
     if kind.kind == "u":
         total -= len(rows) * full_scale

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _BLOCK = 1 << 20
-# The longest frame has 2881 bytes (layer II, 384 kbit/s at 32 kHz and MPEG-2.5's slow rates less).
+LONGEST_FRAME = 2881
+"""Bytes in a frame at most: MPEG-2.5 has 160 kbit/s at 8 kHz."""
 _LOOK_AHEAD = 1 << 14
 # That many headers in a row, all of one kind, are a stream; random bytes never show as many.
 _CHAIN = 4
