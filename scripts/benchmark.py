@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 TABLES = {
     "analysis": "CPU of the analysis of one file, by stage and format",
+    "decoding": "CPU of reading the windows of a file, by format and length",
     "workers": "index runs with one and two workers",
     "memory": "peak memory and CPU for a very long file",
     "queries": "latency and recall of questions; opening a catalog",
@@ -43,7 +44,7 @@ TABLES = {
 }
 """Modules of `benchmarks`, in the order they run, and what they measure."""
 
-NEED_MUSIC = ("analysis", "workers", "memory")
+NEED_MUSIC = ("analysis", "decoding", "workers", "memory")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

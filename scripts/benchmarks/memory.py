@@ -9,8 +9,6 @@ from benchmarks import lone, sounds
 from benchmarks.table import Cell, Table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmarks.setting import Setting
 
 
@@ -26,7 +24,9 @@ def measure(setting: Setting) -> tuple[Table, ...]:
     )
     rows: list[tuple[Cell, ...]] = []
     for suffix in sizes.long_formats:
-        files = _files(folder, suffix, setting)
+        track = sounds.load(setting.music, sizes.track_s)
+        lengths = (sizes.track_s, sizes.ordinary_s, sizes.long_s)
+        files = sounds.repeated_to(folder, suffix, track, lengths)
         runs: dict[float, list[dict[str, Any]]] = {seconds: [] for seconds in files}
         for _ in range(sizes.memory_runs):
             for seconds, path in files.items():
@@ -36,7 +36,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
         rows += [
             (
                 sounds.BY_SUFFIX[suffix].label,
-                _length(seconds),
+                sounds.length(seconds),
                 path.stat().st_size / 1e6,
                 cpu[seconds],
                 cpu[seconds] / cpu[sizes.track_s],
@@ -54,39 +54,13 @@ def measure(setting: Setting) -> tuple[Table, ...]:
             "length",
             "file MB",
             "CPU s",
-            f"CPU / {_length(sizes.track_s)}",
+            f"CPU / {sounds.length(sizes.track_s)}",
             "peak MB",
-            f"MB above {_length(sizes.ordinary_s)}",
+            f"MB above {sounds.length(sizes.ordinary_s)}",
         ),
         rows=tuple(rows),
         notes=f"Medians, runs: {sizes.memory_runs}, each in a fresh process that has loaded the "
         "model and analysed a clip before.\n"
-        f"Longer files are the packets of {_length(sizes.track_s)} again and again.",
+        f"Longer files are the packets of {sounds.length(sizes.track_s)} again and again.",
     )
     return (table,)
-
-
-def _files(folder: Path, suffix: str, setting: Setting) -> dict[float, Path]:
-    """Files of one format by their seconds."""
-    sizes = setting.sizes
-    sound = sounds.load(setting.music, sizes.track_s)
-    lengths = {
-        seconds: folder / f"{seconds:.0f}.{suffix}"
-        for seconds in (sizes.track_s, sizes.ordinary_s, sizes.long_s)
-    }
-    if suffix == "mp3":
-        frames = sounds.mp3_frames(sound)
-        for seconds, path in lengths.items():
-            sounds.write_mp3(path, frames, seconds)
-    else:
-        track = sounds.encode(folder / f"once.{suffix}", sound, sounds.BY_SUFFIX[suffix])
-        for seconds, path in lengths.items():
-            sounds.repeated(path, track, seconds)
-    return lengths
-
-
-def _length(seconds: float) -> str:
-    for unit, name in ((3600, "h"), (60, "min")):
-        if seconds >= unit:
-            return f"{seconds / unit:g} {name}"
-    return f"{seconds:g} s"

@@ -18,6 +18,7 @@ import soxr
 from composer import SAMPLE_RATE, library
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from av.audio.codeccontext import AudioCodecContext
@@ -43,6 +44,15 @@ FORMATS = (
     Format("Ogg Vorbis", "ogg", "ogg", "vorbis"),
     Format("Opus 128k", "opus", "ogg", "libopus", rate=48_000, bit_rate=128_000),
     Format("M4A (AAC) 192k", "m4a", "ipod", "aac", bit_rate=192_000),
+)
+RARER_FORMATS = (
+    Format("ALAC", "alac.m4a", "ipod", "alac"),
+    Format("WAV", "wav", "wav", "pcm_s16le"),
+    Format("AIFF", "aiff", "aiff", "pcm_s16be"),
+    Format("WavPack", "wv", "wv", "wavpack"),
+    Format("TTA", "tta", "tta", "tta"),
+    Format("WMA 192k", "wma", "asf", "wmav2", bit_rate=192_000),
+    Format("Opus in Matroska 128k", "mka", "matroska", "libopus", rate=48_000, bit_rate=128_000),
 )
 BY_SUFFIX = {form.suffix: form for form in FORMATS}
 _MP3 = BY_SUFFIX["mp3"]
@@ -146,6 +156,30 @@ def repeated(path: Path, source: Path, seconds: float) -> Path:
             packet.stream = written
             output.mux(packet)
     return path
+
+
+def repeated_to(
+    folder: Path, suffix: str, sound: NDArray[np.float32], lengths: Sequence[float]
+) -> dict[float, Path]:
+    """Write the packets of a sound again and again, in files of so many seconds; their paths."""
+    paths = {seconds: folder / f"{seconds:.0f} repeated.{suffix}" for seconds in lengths}
+    if suffix == _MP3.suffix:
+        frames = mp3_frames(sound)
+        for seconds, path in paths.items():
+            write_mp3(path, frames, seconds)
+    else:
+        once = encode(folder / f"once.{suffix}", sound, BY_SUFFIX[suffix])
+        for seconds, path in paths.items():
+            repeated(path, once, seconds)
+    return paths
+
+
+def length(seconds: float) -> str:
+    """A length of time as tables show it."""
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:g} {name}"
+    return f"{seconds:g} s"
 
 
 def _container_of(path: Path) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import analysis, catalogs, machine, sounds, stages
+from benchmarks import analysis, catalogs, decoding, machine, sounds, stages
 from benchmarks.setting import Setting, Sizes
 from benchmarks.table import Table, plain_text
 
@@ -78,6 +78,17 @@ def test_every_format_is_analysed_and_its_stages_make_up_the_total(setting: Sett
         assert min(parts) > 0
         # Reading the tags is all that no stage counts.
         assert 0.5 * row["total"] < sum(parts) <= row["total"]
+
+
+def test_windows_of_every_format_and_length_are_measured(setting: Setting) -> None:
+    (table,) = decoding.measure(setting)
+    formats = [form.label for form in (*sounds.FORMATS, *sounds.RARER_FORMATS)]
+    assert [row[0] for row in table.rows] == [*formats, *formats, "MP3 192k"]
+    assert table.rows[-1][1] == "20 s"
+    for row in table.rows:
+        dear, all_of_it = row[3:5]
+        assert row[2] > 0
+        assert row[5] == pytest.approx(dear / all_of_it)
 
 
 @pytest.mark.slow
