@@ -10,7 +10,14 @@ import numpy as np
 
 from indexer.errors import BadFactors
 from recommender.cold_start.artist_effects import ArtistEffects
-from recommender.cold_start.blend import Blend, Scales, balance, choose_blend
+from recommender.cold_start.blend import (
+    Blend,
+    Scales,
+    balance,
+    choose_blend,
+    new_factors,
+    old_factors,
+)
 from recommender.cold_start.content_route import ContentRoute, RouteSettings, fit_route
 from recommender.cold_start.item_step import step_items
 from recommender.cold_start.least_squares import confidence_matrix
@@ -126,7 +133,7 @@ def augment(
         )
     blend = choose_blend(choice.settings, inside, some, labels[learned], seed=seed)
     if content_weight is not None:
-        blend = replace(blend, content_weight=content_weight)
+        blend = replace(blend, content_weight=content_weight, shrinkage=0.0)
     content, users = fit_route(choice.settings, inside, some, seed=seed)
     users *= balance(model.users, users)
     vectors = content.item_vectors(embeddings)
@@ -139,41 +146,75 @@ def augment(
         blend.content_weight,
         personal=choice.personal,
     )
-    mean = model.items[counts > 0].mean(0)
-    items = np.hstack([model.items, np.where(known[:, None], np.float32(scales.old) * vectors, 0)])
-    unplayed = known & (counts == 0)
     effects = ArtistEffects.of(
         [name if use else None for name, use in zip(artists, learned, strict=True)],
         model.items,
         counts,
         blend.artist_shrinkage,
     )
+    mean = model.items[counts > 0].mean(0)
+    both = replace(model, users=np.hstack([model.users, users]))
+    found = AugmentedFactors(
+        both, np.full(len(known), -1, np.int8), content, choice, blend, scales, mean, effects
+    )
+    return _with_items(found, model.items, plays, vectors, known, artists, exposure, seed=seed)
 
-    def new(rows: NDArray[np.int64]) -> tuple[Array, NDArray[np.int8]]:
-        return _new_items(mean, scales, effects, vectors[rows], [artists[row] for row in rows])
 
-    items[unplayed], new_sources = new(np.flatnonzero(unplayed))
-    both = replace(model, users=np.hstack([model.users, users]), items=items.astype(np.float32))
-    recent = np.flatnonzero(learned & (exposure < 1))
-    if len(recent):
+def _with_items(
+    learned: AugmentedFactors,
+    own: Array,
+    plays: csr_matrix,
+    vectors: Array,
+    known: NDArray[np.bool_],
+    artists: Sequence[str | None],
+    exposure: Array,
+    *,
+    seed: int,
+) -> AugmentedFactors:
+    """The same with factors of the model's items, and where they come from.
+
+    Parameters
+    ----------
+    own : float32 (items, factors)
+        The model's.
+    vectors : float32 (items, directions)
+        Content vectors.
+    """
+    model, scales, blend = learned.model, learned.scales, learned.blend
+    counts = np.bincount(plays.indices, minlength=len(known))
+    items = np.hstack([own, np.zeros_like(vectors)])
+    played, unplayed = known & (counts > 0), known & (counts == 0)
+    alone = new_factors(learned.mean, scales, vectors[played])
+    items[played] = old_factors(
+        own[played], alone, scales, vectors[played], counts[played], blend.shrinkage
+    )
+    recent = played & (exposure < 1)
+    predicted, sources = _new_items(
+        learned.mean,
+        scales,
+        learned.artists,
+        vectors[unplayed | recent],
+        [artists[row] for row in np.flatnonzero(unplayed | recent).tolist()],
+    )
+    new = np.zeros_like(items)
+    new[unplayed | recent] = predicted
+    items[unplayed] = new[unplayed]
+    if recent.any():
         stepped = step_items(
-            new(recent)[0],
-            confidence_matrix(plays, choice.settings.confidence)[:, recent].T.tocsr(),
-            both.users,
-            model.users @ mean + np.float32(scales.play),
-            blend.step_penalty * float((model.users**2).sum(1).mean()),
+            new[recent],
+            confidence_matrix(plays, learned.choice.settings.confidence)[:, recent].T.tocsr(),
+            model.users,
+            model.users[:, : own.shape[1]] @ learned.mean + np.float32(scales.play),
+            blend.step_penalty * float((model.users[:, : own.shape[1]] ** 2).sum(1).mean()),
             seed=seed,
         )
         share = exposure[recent, None]
-        both.items[recent] = share * both.items[recent] + (1 - share) * stepped
-    sources = np.full(len(known), -1, np.int8)
-    for which, source in (
-        (counts > 0, Route.PLAYS),
-        (learned, Route.BLEND),
-    ):
-        sources[which] = route_codes([source])[0]
-    sources[unplayed] = new_sources
-    return AugmentedFactors(both, sources, content, choice, blend, scales, mean, effects)
+        items[recent] = share * items[recent] + (1 - share) * stepped
+    codes = learned.sources.copy()
+    codes[unplayed | recent] = sources
+    codes[counts > 0] = route_codes([Route.PLAYS])[0]
+    codes[played] = route_codes([Route.BLEND])[0]
+    return replace(learned, model=replace(model, items=items), sources=codes)
 
 
 def _new_items(
@@ -184,7 +225,7 @@ def _new_items(
     artists: Sequence[str | None] | None,
 ) -> tuple[Array, NDArray[np.int8]]:
     """[m, n b] for each content vector b, moved towards the artist's other items."""
-    alone = np.hstack([np.tile(mean, (len(vectors), 1)), np.float32(scales.new) * vectors])
+    alone = new_factors(mean, scales, vectors)
     names = [None] * len(vectors) if artists is None else artists
     found, moved = effects.apply(alone, np.float32(scales.old) * vectors, names)
     codes = route_codes([Route.SOUND, Route.ARTIST])

@@ -2,9 +2,12 @@
 
 Vectors of users are [x, u]: the model's factors and the content route's. Those of items are
 
-    [y, a b]     an item with plays: the model's factors and, a times, the content vector;
-    [m, n b]     an item without: the mean item factor m, so that it starts as an average item;
-    e old + (1 - e) step     an item of exposure e: `step` is the item step around [m, n b].
+    new = [m, n b]     an item without plays: m is the mean item's, so that it starts as an average
+                       item, and b the content vector;
+    old = c / (c + k) [y, a b] + k / (c + k) new
+                       an item with c plays: y are the model's factors;
+    e old + (1 - e) step
+                       an item of exposure e: `step` is the item step around `new`.
 
 Content scores have a scale of their own. They are compared with the model's by their spread: how
 far the top percentile of the items that a user has not played lies above the user's mean.
@@ -13,6 +16,7 @@ far the top percentile of the items that a user has not played lies above the us
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +41,8 @@ PLAY = 3.0
 spread of a third on public plays."""
 CONTENT_WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0)
 """Choices of the spread of content, in spreads of the model, for items with plays."""
+SHRINKAGE_CONSTANTS = (0.0, 1.0, 2.0, 5.0, 10.0)
+"""Choices of k: the plays at which an item's own factors and the prediction weigh the same."""
 STEP_PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 """Choices of l of the item step, for users' vectors whose squared length is 1 on average."""
 KEPT_PLAYS = (1, 2, 5, 10, 20)
@@ -54,19 +60,22 @@ class Blend:
     ----------
     content_weight : float
         Spread of content scores in spreads of the model's, for items with plays.
+    shrinkage : float
+        k above.
     step_penalty, artist_shrinkage : float
         Of the item step, and of `artist_effects`.
-    by_weight : dict of float to float
-        nDCG@20 of hidden plays of old items, for each content weight.
+    by_weight : dict of (float, float) to float
+        nDCG@20 of hidden plays of old items, for each content weight and k.
     by_penalty : dict of float to (float, float)
         Mean nDCG@20 of held-out items with 1 to 20 plays, for each penalty and for content alone
         (infinity): among each other, and among all items.
     """
 
     content_weight: float = 1.0
+    shrinkage: float = 0.0
     step_penalty: float = 300.0
     artist_shrinkage: float = float("inf")
-    by_weight: dict[float, float] | None = None
+    by_weight: dict[tuple[float, float], float] | None = None
     by_penalty: dict[float, tuple[float, float]] | None = None
 
 
@@ -112,6 +121,34 @@ class Scales:
         return cls(old, mixed / max(content, 1e-12) if personal else 0.0, PLAY * mixed)
 
 
+def new_factors(mean: Array, scales: Scales, content: Array) -> Array:
+    """[m, n b] for each content vector b (items, directions)."""
+    return np.hstack([np.tile(mean, (len(content), 1)), np.float32(scales.new) * content])
+
+
+def old_factors(
+    items: Array,
+    new: Array,
+    scales: Scales,
+    content: Array,
+    counts: NDArray[np.int64],
+    k: float,
+) -> Array:
+    """Factors of items that so many users (items,) have played; see above.
+
+    Parameters
+    ----------
+    items : float32 (items, factors)
+        The model's.
+    new : float32 (items, factors and directions)
+        As the items would start without plays.
+    content : float32 (items, directions)
+    """
+    own = np.hstack([items, np.float32(scales.old) * content])
+    share = (counts / np.maximum(counts + k, 1e-12)).astype(np.float32)[:, None]
+    return np.asarray(share * own + (1 - share) * new, np.float32)
+
+
 def spread(users: Array, items: Array, plays: csr_matrix) -> float:
     """Mean distance of the top percentile of a user's unplayed items from the user's mean score."""
     people = np.flatnonzero(np.diff(plays.indptr))
@@ -142,11 +179,11 @@ def choose_blend(
     """Choose the content weight and the item step's penalty.
 
     A third of the items is held out, and a fifth of the plays of the others hidden; a model by
-    alternating least squares and a content route learn from the rest. The content weight is the one
-    that ranks the hidden plays best. The penalty is the one that ranks held-out items with 1 to 20
-    plays best among each other, of those that at no number of plays rank them lower among all items
-    than content alone does. The shrinkage of artists is the one that ranks single held-out items
-    best whose artists have others.
+    alternating least squares and a content route learn from the rest. The content weight and k are
+    those that rank the hidden plays best. The penalty is the one that ranks held-out items with 1
+    to 20 plays best among each other, of those that at no number of plays rank them lower among all
+    items than content alone does. The shrinkage of artists is the one that ranks single held-out
+    items best whose artists have others.
 
     Parameters
     ----------
@@ -158,23 +195,28 @@ def choose_blend(
     folds = split_by_group(labels, 3, seed)
     if not folds or len(folds[0][1]) < FEWEST:
         return Blend()
-    shrinkage = _choose_artist_shrinkage(settings, plays, embeddings, labels, seed)
+    of_artists = _choose_artist_shrinkage(settings, plays, embeddings, labels, seed)
     rng = np.random.default_rng(seed)
     people = np.sort(rng.permutation(np.flatnonzero(np.diff(plays.indptr)))[:USERS])
     trial = _Trial(settings, plays[people], embeddings, folds[0], rng, seed)
-    by_weight = {weight: trial.quality_of_old(weight) for weight in CONTENT_WEIGHTS}
+    by_weight = {
+        (weight, k): trial.quality_of_old(weight, k)
+        for weight, k in product(CONTENT_WEIGHTS, SHRINKAGE_CONSTANTS)
+        if weight or not k
+    }
     if not np.isfinite(list(by_weight.values())).all():
         return Blend()
-    weight = max(by_weight, key=by_weight.__getitem__)
-    content = trial.quality_of_thinned(weight, float("inf"))
-    found = {one: trial.quality_of_thinned(weight, one) for one in STEP_PENALTIES}
+    weight, k = max(by_weight, key=by_weight.__getitem__)
+    old = trial.old_scores(weight, k)
+    content = trial.quality_of_thinned(weight, old, float("inf"))
+    found = {one: trial.quality_of_thinned(weight, old, one) for one in STEP_PENALTIES}
     if not len(content):
-        return Blend(weight, artist_shrinkage=shrinkage, by_weight=by_weight)
+        return Blend(weight, k, artist_shrinkage=of_artists, by_weight=by_weight)
     safe = [one for one in STEP_PENALTIES if (found[one][:, 1] >= content[:, 1]).all()]
     best = max(safe or STEP_PENALTIES[-1:], key=lambda one: found[one][:, 0].mean())
     found[float("inf")] = content
     means = {one: (float(q[:, 0].mean()), float(q[:, 1].mean())) for one, q in found.items()}
-    return Blend(weight, best, shrinkage, by_weight, means)
+    return Blend(weight, k, best, of_artists, by_weight, means)
 
 
 def _choose_artist_shrinkage(
@@ -233,16 +275,19 @@ class _Trial:
         """Scales of content with this weight."""
         return Scales.of(self.users, self.items, self.content_users, self.old, self.known, weight)
 
-    def old_scores(self, weight: float) -> Array:
+    def old_scores(self, weight: float, k: float) -> Array:
         """Scores of old items for the users asked; minus infinity for what they have played."""
-        content = self.content_users[self.asked] @ self.old.T
-        scores = self.users[self.asked] @ self.items.T + self.scales(weight).old * content
+        scales = self.scales(weight)
+        new = new_factors(self.items.mean(0), scales, self.old)
+        counts = np.bincount(self.known.indices, minlength=len(self.items))
+        items = old_factors(self.items, new, scales, self.old, counts, k)
+        scores = np.hstack([self.users, self.content_users])[self.asked] @ items.T
         scores[self.known[self.asked].nonzero()] = -np.inf
         return np.asarray(scores, np.float32)
 
-    def quality_of_old(self, weight: float) -> float:
+    def quality_of_old(self, weight: float, k: float) -> float:
         """Mean nDCG@20 of hidden plays."""
-        quality = ndcg(self.old_scores(weight), self.hidden[self.asked])
+        quality = ndcg(self.old_scores(weight, k), self.hidden[self.asked])
         return float(np.nanmean(quality)) if np.isfinite(quality).any() else float("nan")
 
     def quality_of_artists(self, labels: NDArray[np.int64], shrinkage: float) -> float:
@@ -254,17 +299,16 @@ class _Trial:
         names = labels[self.rows].tolist()
         effects = ArtistEffects.of(names, self.items, counts, shrinkage)
         scales, content = self.scales(1.0), self.new[inside]
-        mean = np.tile(self.items.mean(0), (len(inside), 1))
-        new = np.hstack([mean, np.float32(scales.new) * content])
+        new = new_factors(self.items.mean(0), scales, content)
         old = np.float32(scales.old) * content
         found, _ = effects.apply(new, old, labels[self.test][inside].tolist())
         users = np.hstack([self.users, self.content_users])[self.asked]
         relevant = self.cold[self.asked][:, inside].tocsr()
         return float(np.nanmean(ndcg(users @ found.T, relevant)))
 
-    def quality_of_thinned(self, weight: float, penalty: float) -> NDArray[Any]:
+    def quality_of_thinned(self, weight: float, old: Array, penalty: float) -> NDArray[Any]:
         """Mean nDCG@20 (numbers of plays, 2) of held-out items, among each other and among all."""
-        scales, old = self.scales(weight), self.old_scores(weight)
+        scales = self.scales(weight)
         mean = self.items.mean(0)
         both = np.hstack([self.users, self.content_users])
         by_item = self.cold.T.tocsr()
@@ -275,10 +319,10 @@ class _Trial:
             if len(rows) < FEWEST:
                 break
             few, others = _first_plays(by_item[rows], kept, rng)
-            predicted = np.hstack([np.tile(mean, (len(rows), 1)), scales.new * self.new[rows]])
+            predicted = new_factors(mean, scales, self.new[rows])
             if np.isfinite(penalty):
                 predicted = step_items(
-                    predicted.astype(np.float32),
+                    predicted,
                     few,
                     both,
                     self.users @ mean + np.float32(scales.play),

@@ -74,8 +74,8 @@ class HybridRecommender:
     route : RouteSettings, optional
         Settings of the content route; chosen by `route_choice.choose_route` where not given.
     content_weight : float, optional
-        Spread of content scores in spreads of the model's, for items with plays: at 0 they are
-        ranked as the model ranks them; chosen by `blend.choose_blend` where not given.
+        Spread of content scores in spreads of the model's, for items with plays, however few: at 0
+        they are ranked as the model ranks them. `blend.choose_blend` chooses where not given.
 
     Attributes
     ----------

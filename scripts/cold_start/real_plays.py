@@ -76,7 +76,7 @@ def run(
 def tables(data: Dataset, found: dict[str, Values]) -> list[Table]:
     """The measures of each method, and the differences of the default to the others.
 
-    Intervals are of a bootstrap over users, each with the mean of its seeds.
+    Intervals are of a bootstrap over users, each with all of its seeds.
     """
     rows = tuple((name, _figures(values)) for name, values in found.items())
     shape = data.plays.shape
@@ -91,12 +91,13 @@ def tables(data: Dataset, found: dict[str, Values]) -> list[Table]:
 
 
 def _figures(values: Values) -> tuple[Figure, ...]:
-    asked = ~np.isnan(values).all((0, 2))
-    by_user = np.nanmean(values[:, asked], axis=0)
-    # A user counts as often as it was asked, as in the mean over seeds.
+    """The mean over seeds and users, with an interval over users."""
+    there = ~np.isnan(values).any(2)
+    totals = np.nansum(values, axis=0)[there.any(0)]
+    # Rows whose mean is that over all: a user counts as often as it was asked.
+    by_user = totals * (len(totals) / there.sum())
     low, high = interval(by_user)
-    means = np.nanmean(values, axis=1).mean(0)
     return tuple(
         Figure(*(round(float(one), 4) for one in column))
-        for column in zip(means, low, high, strict=True)
+        for column in zip(by_user.mean(0), low, high, strict=True)
     )
