@@ -196,11 +196,11 @@ class QueryError(SoundalikeError):
     """A query that cannot be answered."""
 
 
-class UnknownTrack(QueryError):
+class UnknownTrack(QueryError, LookupError):
     """No track of the catalog matches."""
 
 
-class AmbiguousTrack(QueryError):
+class AmbiguousTrack(QueryError, LookupError):
     """Several tracks match.
 
     Attributes
@@ -214,15 +214,15 @@ class AmbiguousTrack(QueryError):
         self.candidates = candidates
 
 
-class BadVector(QueryError):
+class BadVector(QueryError, ValueError):
     """A vector has the wrong shape, holds NaN or infinity, or is zero."""
 
 
-class InvalidOption(QueryError):
+class InvalidOption(QueryError, ValueError):
     """An option of a query has no meaning, such as n = 0."""
 
 
-class BadLabels(QueryError):
+class BadLabels(QueryError, ValueError):
     """Labels cannot be read, or are too few to train with."""
 
 
@@ -238,5 +238,5 @@ class BadFactors(QueryError, ValueError):
     """Factors, embeddings or plays are not finite numbers or do not fit each other."""
 
 
-class UnknownUser(QueryError):
+class UnknownUser(QueryError, LookupError):
     """No user of the model has this id, or the user has played nothing."""

@@ -5,8 +5,8 @@
     ids, scores = hybrid.recommend(userid, user_items[userid])
 
 `HybridRecommender` serves new and old items in one call; `RouteSettings` fix what it otherwise
-chooses. `FactorRegressor` is a scikit-learn estimator from embeddings to factors. Each is loaded
-when it is asked for.
+chooses. `other_libraries` reads models of Cornac, Spark and LightFM. `FactorRegressor` is a
+scikit-learn estimator from embeddings to factors. Each is loaded when it is asked for.
 """
 
 from __future__ import annotations

@@ -78,6 +78,24 @@ class AugmentedFactors:
         vectors = self.content.item_vectors(embeddings)
         return _new_items(self.mean, self.scales, self.artists, vectors, artists)
 
+    def with_plays(self, items: Array, plays: csr_matrix) -> Array:
+        """Factors (n, factors) of items, moved by the item step.
+
+        Parameters
+        ----------
+        items : float32 (n, factors)
+            Their factors before.
+        plays : csr (n, users)
+        """
+        return _step(
+            items,
+            confidence_matrix(plays, self.choice.settings.confidence),
+            self.model.users,
+            self.mean,
+            self.scales,
+            self.blend,
+        )
+
 
 def artist_keys(names: Sequence[Any]) -> list[str | None]:
     """Names of artists without what they may be spelt differently by; None where not known."""
@@ -200,12 +218,13 @@ def _with_items(
     new[unplayed | recent] = predicted
     items[unplayed] = new[unplayed]
     if recent.any():
-        stepped = step_items(
+        stepped = _step(
             new[recent],
             confidence_matrix(plays, learned.choice.settings.confidence)[:, recent].T.tocsr(),
             model.users,
-            model.users[:, : own.shape[1]] @ learned.mean + np.float32(scales.play),
-            blend.step_penalty * float((model.users[:, : own.shape[1]] ** 2).sum(1).mean()),
+            learned.mean,
+            scales,
+            blend,
             seed=seed,
         )
         share = exposure[recent, None]
@@ -230,3 +249,24 @@ def _new_items(
     found, moved = effects.apply(alone, np.float32(scales.old) * vectors, names)
     codes = route_codes([Route.SOUND, Route.ARTIST])
     return found, codes[moved.astype(np.int64)]
+
+
+def _step(
+    items: Array,
+    by_item: csr_matrix,
+    users: Array,
+    mean: Array,
+    scales: Scales,
+    blend: Blend,
+    *,
+    seed: int = 0,
+) -> Array:
+    own = users[:, : len(mean)]
+    return step_items(
+        items,
+        by_item,
+        users,
+        own @ mean + np.float32(scales.play),
+        blend.step_penalty * float((own**2).sum(1).mean()),
+        seed=seed,
+    )

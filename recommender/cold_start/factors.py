@@ -56,6 +56,8 @@ def read_factors(model: Any) -> CollaborativeModel:
     """
     model = _behind_index(model)
     users, items, biases = _parts(model)
+    # torch.nn.Embedding, as two-tower models have them.
+    users, items = getattr(users, "weight", users), getattr(items, "weight", items)
     users, items = float_matrix("user_factors", users), float_matrix("item_factors", items)
     refuse_long("user_factors", users, LONGEST_FACTOR)
     refuse_long("item_factors", items, LONGEST_FACTOR)
@@ -109,16 +111,11 @@ def _parts(model: Any) -> tuple[Any, Any, Any]:
             if users is None or items is None:
                 raise BadFactors(f"the {name} is not fitted: call its fit first")
             biases = getattr(model, bias_name, None) if bias_name else None
-            return _on_host(users), _on_host(items), biases
+            return users, items, biases
     raise BadFactors(
         f"a {name} has no factors to read (user_factors and item_factors): hand over a fitted "
         "model of implicit, LightFM or Cornac, or the pair of arrays"
     )
-
-
-def _on_host(factors: Any) -> Any:
-    """Factors of implicit's GPU models live on the device."""
-    return factors.to_numpy() if hasattr(factors, "to_numpy") else factors
 
 
 def check_fit(model: CollaborativeModel, plays: csr_matrix, *, seed: int) -> None:

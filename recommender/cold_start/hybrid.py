@@ -12,24 +12,26 @@ that wrap around, answers padded with items that were filtered out), this raises
 from __future__ import annotations
 
 import os
-import threading
-from copy import deepcopy
+from dataclasses import replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
-from recommender.cold_start.augmented_factors import AugmentedFactors, artist_keys, augment
+from indexer.errors import AnalysisError, BadFactors, InvalidOption, QueryError, UnknownTrack
+from recommender.cold_start.augmented_factors import artist_keys, augment
 from recommender.cold_start.content_route import RouteSettings
+from recommender.cold_start.factor_recommender import FactorRecommender
 from recommender.cold_start.factors import check_fit, read_factors
-from recommender.cold_start.ids import Ids, check_keys, is_single, list_keys
-from recommender.cold_start.items import Items
-from recommender.cold_start.top_n import ROUTES, RankedItems, Route
+from recommender.cold_start.growing_rows import GrowingRows
+from recommender.cold_start.ids import Ids, check_keys
+from recommender.cold_start.item_features import embeddings_and_artists, find_ids, require_ids
+from recommender.cold_start.items import Items, row_lengths
+from recommender.cold_start.state_file import read_state, write_state
+from recommender.cold_start.top_n import ROUTES, Route
 from recommender.cold_start.users import Users
 from recommender.cold_start.validation import (
     LONGEST,
-    check_liked,
     check_plays,
     float_matrix,
     float_per_row,
@@ -37,23 +39,22 @@ from recommender.cold_start.validation import (
     list_some,
     median_length,
     names_per_row,
-    one_user_row,
-    positive_count,
     refuse_long,
 )
+from recommender.retrieval.on_demand import analyse_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
+    from indexer.analysis.sandbox import Limits
+    from indexer.analysis.track_analysis import TrackAnalysis
     from recommender.cold_start.ids import Key
     from recommender.engine import Recommender
 
-    OnMissing = Literal["raise", "skip"]
 
-
-class HybridRecommender:
+class HybridRecommender(FactorRecommender):
     """Recommends items of a collaborative-filtering model and new items without plays together.
 
     Parameters
@@ -108,28 +109,35 @@ class HybridRecommender:
         plays = check_plays(user_items, own.users, own.items)
         count = len(own.items)
         ids = Ids("item", item_keys, count, argument="item_keys")
-        self._user_ids = Ids("user", user_keys, plays.shape[0], argument="user_keys")
         sound, known = known_embeddings(embeddings, count)
-        self._dim, self._length = sound.shape[1], median_length(sound)
+        names_of_artists = names_per_row("artists", artists, count)
+        self._length = median_length(sound)
         refuse_long("embeddings", sound, LONGEST, self._length)
         check_fit(own, plays, seed=random_state)
         exposed = np.ones(count, np.float32)
         if exposure is not None:
             exposed = np.minimum(float_per_row("exposure", exposure, count), 1)
-        self.learned: AugmentedFactors = augment(
+        learned = augment(
             own,
             plays,
             sound,
             known,
-            artist_keys(names_per_row("artists", artists, count)),
+            artist_keys(names_of_artists),
             exposed,
             route=route,
             content_weight=None if content_weight is None else float(content_weight),
             seed=random_state,
         )
-        self._items = Items(ids, self.learned.model.items, self.learned.sources.copy())
-        self._users = Users(self.learned.model, plays, self.learned.model.items)
-        self._lock = threading.RLock()
+        super().__init__(
+            # Factors of items are kept once, in `Items`, which grow.
+            replace(learned, model=replace(learned.model, items=learned.model.items[:0])),
+            Items(ids, learned.model.items, learned.sources.copy()),
+            Users.of(learned.model, plays, learned.model.items),
+            Ids("user", user_keys, plays.shape[0], argument="user_keys"),
+        )
+        sound[~known] = np.nan
+        self._embeddings = GrowingRows(_half_precision(sound))
+        self._artists = names_of_artists
         self._sound: Recommender | None = None
 
     @classmethod
@@ -141,10 +149,7 @@ class HybridRecommender:
         *,
         item_keys: Sequence[Key] | NDArray[Any],
         user_keys: Sequence[Key] | NDArray[Any] | None = None,
-        exposure: ArrayLike | None = None,
-        route: RouteSettings | None = None,
-        content_weight: float | None = None,
-        random_state: int = 0,
+        **options: Any,
     ) -> HybridRecommender:
         """Take embeddings and artists from a catalog, whose tracks the item keys name.
 
@@ -154,6 +159,8 @@ class HybridRecommender:
             Must stay open for `add_item`. Items that it does not know are served from their plays.
         item_keys : sequence of int or str
             Ids (int) or keys (str) of tracks, one for each column of `user_items`.
+        **options
+            `exposure`, `route`, `content_weight` and `random_state` of `HybridRecommender`.
 
         Raises
         ------
@@ -161,20 +168,13 @@ class HybridRecommender:
             The catalog knows none of the items.
         BadFactors
         """
-        from recommender.cold_start.item_features import find_ids
-
         item_keys = check_keys(item_keys, argument="item_keys")
         ids = find_ids(sound, item_keys, argument="item_keys")
-        known = ids >= 0
-        if not known.any():
+        if (ids < 0).all():
             raise UnknownTrack(
                 f"item_keys names no track of the catalog: {list_some(map(repr, item_keys))}"
             )
-        embeddings = np.full((len(ids), sound.model.dim), np.nan, np.float32)
-        embeddings[known] = sound.vectors(ids[known])
-        artists: list[str | None] = [None] * len(ids)
-        for row, track in zip(np.flatnonzero(known), sound.tracks(ids[known]), strict=True):
-            artists[row] = track.artist or track.album_artist
+        embeddings, artists = embeddings_and_artists(sound, ids)
         made = cls(
             model,
             user_items,
@@ -182,10 +182,7 @@ class HybridRecommender:
             item_keys=item_keys,
             user_keys=user_keys,
             artists=artists,
-            exposure=exposure,
-            route=route,
-            content_weight=content_weight,
-            random_state=random_state,
+            **options,
         )
         made._sound = sound
         return made
@@ -193,16 +190,132 @@ class HybridRecommender:
     def __getstate__(self) -> dict[str, Any]:
         """All but the lock and the catalog, which belong to one process."""
         with self._lock:
-            return {**vars(self), "_items": deepcopy(self._items), "_lock": None, "_sound": None}
+            return {
+                "learned": self.learned,
+                "items": self._items.__getstate__(),
+                "users": self._users,
+                "user_ids": self._user_ids.__getstate__(),
+                "embeddings": self._embeddings.rows,
+                "artists": list(self._artists),
+                "median_length": self._length,
+            }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """With a lock of its own; `add_items` works, `add_item` wants a catalog."""
-        vars(self).update(state, _lock=threading.RLock())
+        items, user_ids = Items.__new__(Items), Ids.__new__(Ids)
+        items.__setstate__(state["items"])
+        user_ids.__setstate__(state["user_ids"])
+        super().__init__(state["learned"], items, state["users"], user_ids)
+        self._embeddings = GrowingRows(state["embeddings"])
+        self._artists, self._length = state["artists"], state["median_length"]
+        self._sound = state.get("sound")
 
-    def __len__(self) -> int:
-        """Number of items that can be recommended."""
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all but the catalog to one file, which holds no code.
+
+        Raises
+        ------
+        OSError
+        """
+        write_state(path, self.__getstate__())
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, sound: Recommender | None = None
+    ) -> HybridRecommender:
+        """A recommender from a file that `save` has written.
+
+        Parameters
+        ----------
+        sound : Recommender, optional
+            The catalog, for `add_item`, `add_files` and `add_tracks`.
+
+        Raises
+        ------
+        BadFactors
+            The file is damaged, of another kind or version, or the catalog has another model.
+        OSError
+            It is not there, or cannot be read.
+        """
+        state = read_state(path)
+        dim = state["embeddings"].shape[1]
+        if sound is not None and sound.model.dim != dim:
+            raise BadFactors(
+                f"{path} has embeddings of dimension {dim}, the catalog {sound.model.dim}: open "
+                "the catalog that it was made with"
+            )
+        made = cls.__new__(cls)
+        made.__setstate__({**state, "sound": sound})
+        return made
+
+    def refreshed(
+        self,
+        model: Any,
+        user_items: Any,
+        *,
+        item_keys: Sequence[Key] | NDArray[Any] | None = None,
+        user_keys: Sequence[Key] | NDArray[Any] | None = None,
+        artists: Mapping[Key, str | None] | None = None,
+        **options: Any,
+    ) -> HybridRecommender:
+        """A recommender around a model that was fitted anew; no file is analysed.
+
+        Items that are not in `item_keys` but have an embedding stay, as items without plays.
+
+        Parameters
+        ----------
+        item_keys, user_keys : optional
+            Names of the columns and rows of `user_items`; without them, the names of the items and
+            users here, in their order. An item that is not known here has no embedding.
+        artists : dict of item key to name, optional
+            Artists that have changed.
+        **options
+            As in `HybridRecommender`; `learned.choice.settings` as the route saves choosing again.
+
+        Raises
+        ------
+        BadFactors
+        """
         with self._lock:
-            return int((self._items.routes >= 0).sum())
+            ids, names = self._items.ids, list(self._artists)
+            if item_keys is None:
+                rows = np.arange(min(user_items.shape[1], len(ids)))
+                keys: list[Any] | None = ids.names(rows).tolist() if ids.own else None
+            else:
+                keys = check_keys(item_keys, argument="item_keys")
+                rows = ids.known_rows(keys, argument="item_keys")
+            if user_keys is None and self._user_ids.own:
+                user_keys = self._user_ids.names(np.arange(len(self._user_ids)))
+            if artists is not None:
+                changed = ids.rows(list(artists), argument="artists")
+                for row, name in zip(changed.tolist(), artists.values(), strict=True):
+                    names[row] = name
+            sound = self._embeddings.rows.astype(np.float32)
+            others = np.setdiff1d(np.arange(len(ids)) if not ids.own else ids.named(), rows)
+            removed = np.setdiff1d(np.arange(len(ids)), ids.named())
+        embeddings = np.where((rows >= 0)[:, None], sound[rows], np.nan)
+        made = type(self)(
+            model,
+            user_items,
+            embeddings,
+            item_keys=keys,
+            user_keys=user_keys,
+            artists=[names[row] if row >= 0 else None for row in rows.tolist()],
+            **options,
+        )
+        state = made.__getstate__()
+        made.__setstate__({**state, "sound": self._sound, "median_length": self._length})
+        if ids.own:
+            others = others[~np.isnan(sound[others]).any(1)]
+            removed = np.intersect1d(rows, removed) if item_keys is None else removed[:0]
+        made.add_items(
+            ids.names(others).tolist(),
+            np.nan_to_num(sound[others]),
+            artists=[names[row] for row in others.tolist()],
+        )
+        if len(removed):
+            made.remove_items(ids.names(removed))
+        return made
 
     def add_item(
         self, key: Key, path: str | bytes | os.PathLike[str], *, artist: str | None = None
@@ -225,18 +338,107 @@ class HybridRecommender:
         QueryError
             The recommender was not made by `from_catalog`, or was pickled or copied since.
         """
-        if self._sound is None:
-            raise QueryError(
-                "add_item needs an open catalog, and there is none (a pickled or copied "
-                "recommender keeps none): use from_catalog, or add_items with vectors"
-            )
+        sound = self._open_catalog()
         self._items.ids.check_new([key], argument="key")
         if not isinstance(path, (str, bytes, os.PathLike)):
             raise InvalidOption(f"path is a file's name, not {path!r}")
-        analysis = self._sound.analyse(path)
-        name = artist or analysis.tags.artist or analysis.tags.album_artist
-        vector = np.asarray(analysis.embedding, np.float32)
-        return self.add_items([key], vector[None], artists=[name])[0]
+        return self._add_analyses([key], [sound.analyse(path)], [artist])[0]
+
+    def add_files(
+        self,
+        keys: Sequence[Key],
+        paths: Sequence[str | bytes | os.PathLike[str]],
+        *,
+        artists: Sequence[str | None] | None = None,
+        workers: int | None = None,
+        limits: Limits | None = None,
+    ) -> list[Route | AnalysisError]:
+        """Analyse new files in worker processes, and add those that can be analysed.
+
+        Parameters
+        ----------
+        keys : names of the items, as in `add_item`
+        paths : their files
+        artists : names, optional
+            None for what the file's tags say.
+        workers : int, optional
+            Processes; by default as many as processors.
+        limits : Limits, optional
+            Of what one file may cost; by default those of indexing.
+
+        Returns
+        -------
+        list
+            For each file its route, or why it cannot be analysed.
+
+        Raises
+        ------
+        BadFactors, QueryError, WorkersFailed, ModelMissing, ModelMismatch
+            As `add_item`; nothing is added.
+        """
+        sound = self._open_catalog()
+        keys = check_keys(keys, argument="keys")
+        self._items.ids.check_new(keys, argument="keys")
+        files = check_keys(paths, argument="paths")
+        if len(files) != len(keys):
+            raise BadFactors(f"paths names {len(files)} files of {len(keys)}: name each once")
+        names = names_per_row("artists", artists, len(keys))
+        outcomes = analyse_files(sound.model, files, workers=workers, limits=limits)
+        good = [row for row, one in enumerate(outcomes) if not isinstance(one, AnalysisError)]
+        routes: list[Any] = list(outcomes)
+        added = self._add_analyses(
+            [keys[row] for row in good], [routes[row] for row in good], [names[row] for row in good]
+        )
+        for row, route in zip(good, added, strict=True):
+            routes[row] = route
+        return routes
+
+    def add_tracks(self, keys: Sequence[Key]) -> list[Route]:
+        """Add tracks of the catalog, by key or id: what was indexed since the model was fitted.
+
+        Raises
+        ------
+        UnknownTrack
+            The catalog does not know some.
+        BadFactors, QueryError
+        """
+        sound = self._open_catalog()
+        keys = check_keys(keys, argument="keys")
+        embeddings, artists = embeddings_and_artists(sound, require_ids(sound, keys))
+        return self.add_items(keys, embeddings, artists=artists)
+
+    def remove_items(self, keys: Sequence[Key] | NDArray[Any]) -> None:
+        """Remove items: they are no answer and cannot be asked for; a key may be used again.
+
+        Columns of `user_items` stay as they were.
+
+        Raises
+        ------
+        UnknownTrack
+            Some do not exist; none is removed.
+        """
+        with self._lock:
+            self._items.remove(np.unique(self._items.ids.rows(keys, argument="keys")))
+
+    def _open_catalog(self) -> Recommender:
+        if self._sound is None:
+            raise QueryError(
+                "add_item needs an open catalog, and there is none (a pickled or copied "
+                "recommender keeps none): use from_catalog, load with sound=, or add_items with "
+                "vectors"
+            )
+        return self._sound
+
+    def _add_analyses(
+        self, keys: list[Any], analyses: Sequence[TrackAnalysis], artists: Sequence[Any]
+    ) -> list[Route]:
+        names = [
+            name or one.tags.artist or one.tags.album_artist
+            for name, one in zip(artists, analyses, strict=True)
+        ]
+        dim = self._embeddings.rows.shape[1]
+        vectors = np.array([one.embedding for one in analyses], np.float32).reshape(-1, dim)
+        return self.add_items(keys, vectors, artists=names)
 
     def add_items(
         self,
@@ -253,194 +455,29 @@ class HybridRecommender:
         """
         keys = check_keys(keys, argument="keys")
         sound = float_matrix("embeddings", embeddings)
-        if sound.shape != (len(keys), self._dim):
+        if sound.shape != (len(keys), self._embeddings.rows.shape[1]):
             raise BadFactors(
                 f"embeddings has the shape {sound.shape}: {len(keys)} keys of dimension "
-                f"{self._dim} were to be added"
+                f"{self._embeddings.rows.shape[1]} were to be added"
             )
         refuse_long("embeddings", sound, LONGEST, self._length)
         if not keys:
             return []
-        names = artist_keys(names_per_row("artists", artists, len(keys)))
-        factors, sources = self.learned.new_items(sound, names)
+        names = names_per_row("artists", artists, len(keys))
+        factors, sources = self.learned.new_items(sound, artist_keys(names))
         with self._lock:
             self._items.add(keys, factors, sources)
+            self._embeddings.append(_half_precision(sound))
+            self._artists += names
         return list(ROUTES[sources])
 
-    def recommend(
-        self,
-        userid: Any,
-        user_items: Any = None,
-        N: SupportsIndex = 10,  # noqa: N803 - implicit's own name
-        filter_already_liked_items: bool = True,  # noqa: FBT001, FBT002 - implicit's signature
-        filter_items: Any = None,
-        recalculate_user: bool = False,  # noqa: FBT001, FBT002 - implicit's signature
-        items: Any = None,
-        *,
-        on_missing: OnMissing = "raise",
-    ) -> RankedItems:
-        """The N best items for one user or several; implicit's signature.
 
-        Parameters
-        ----------
-        userid : id or array of ids
-        user_items : csr (users asked, items)
-            What each user has played, not to be recommended again. It may have as many columns as
-            the model's items or as all there are now, in the order they were added.
-        filter_items, items : arrays of ids, optional
-            Items to leave out, or the only ones to rank; not both.
-        recalculate_user : bool
-            Compute users' factors from `user_items` rather than take the model's; they may be new
-            users, with any id. An item counts as often as it was played; where
-            the model's own step would let many plays of one item count for less, take their
-            logarithm. Plays must not be below 0.
-        on_missing : {"raise", "skip"}
-            Users that are unknown or have played nothing: an error, or an empty row.
-
-        Returns
-        -------
-        Ranked
-            (ids, scores), one row for each user if there are several; fewer than N where no
-            more items are left.
-
-        Raises
-        ------
-        UnknownUser
-            Unknown, or without a history; the message lists up to five.
-        UnknownTrack, InvalidOption, BadFactors
-        """
-        one = is_single(userid)
-        asked = list_keys(userid) if one else check_keys(userid, argument="userid")
-        count = positive_count("N", N)
-        if on_missing not in ("raise", "skip"):
-            raise InvalidOption(f"on_missing is {on_missing!r}: choose raise or skip")
-        rows = self._user_ids.known_rows(asked, argument="userid")
-        liked = None
-        if filter_already_liked_items or recalculate_user:
-            liked = check_liked(
-                user_items,
-                len(rows),
-                model_items=len(self.learned.sources),
-                items=len(self._items.ids),
-            )
-        with self._lock:
-            queries, known = self._users.user_factors(
-                rows,
-                liked,
-                self._items.factors,
-                self._items.routes >= 0,
-                recalculate=recalculate_user,
-            )
-            if not known.all() and on_missing == "raise":
-                _refuse_users(asked, (rows >= 0) | recalculate_user, known)
-            return self._items.top_n(
-                queries[known],
-                self._items.factors,
-                count,
-                without=liked[known] if liked is not None and filter_already_liked_items else None,
-                filter_items=filter_items,
-                items=items,
-                answered=known,
-                one=one,
-            )
-
-    def recommend_liked(
-        self,
-        liked: Sequence[Key] | NDArray[Any],
-        N: SupportsIndex = 10,  # noqa: N803 - implicit's own name
-        filter_already_liked_items: bool = True,  # noqa: FBT001, FBT002 - implicit's signature
-        filter_items: Any = None,
-        items: Any = None,
-    ) -> RankedItems:
-        """The N best items for a new user, known by a few liked items, new items among them.
-
-        Raises
-        ------
-        UnknownTrack, InvalidOption
-        """
-        count = positive_count("N", N)
-        with self._lock:
-            rows = np.unique(self._items.servable_rows(liked, argument="liked"))
-            if len(rows) == 0:
-                raise InvalidOption(
-                    "liked is empty: name at least one item that the new user likes"
-                )
-            row = one_user_row(rows, len(self._items.ids))
-            return self._items.top_n(
-                self._users.factors_from_likes(row, self._items.factors),
-                self._items.factors,
-                count,
-                without=row if filter_already_liked_items else None,
-                filter_items=filter_items,
-                items=items,
-                one=True,
-            )
-
-    def similar_items(
-        self,
-        itemid: Any,
-        N: SupportsIndex = 10,  # noqa: N803 - implicit's own name
-        filter_items: Any = None,
-        items: Any = None,
-    ) -> RankedItems:
-        """The N items whose factors point the same way, by cosine; the item itself comes first.
-
-        Raises
-        ------
-        UnknownTrack
-            No such item, or one without plays and without an embedding.
-        InvalidOption
-        """
-        count = positive_count("N", N)
-        one = is_single(itemid)
-        with self._lock:
-            asked = list_keys(itemid) if one else check_keys(itemid, argument="itemid")
-            rows = self._items.servable_rows(asked, argument="itemid")
-            unit = self._items.unit_factors()
-            return self._items.top_n(
-                unit[rows],
-                unit,
-                count,
-                without=None,
-                filter_items=filter_items,
-                items=items,
-                first=rows,
-                one=one,
-            )
-
-    def routes(self, ids: Sequence[Key] | NDArray[Any]) -> list[Route]:
-        """The route by which each item got its factors.
-
-        Raises
-        ------
-        UnknownTrack
-        """
-        with self._lock:
-            return list(ROUTES[self._items.routes[self._items.ids.rows(ids, argument="ids")]])
-
-    def item_factors(self, ids: Sequence[Key] | NDArray[Any]) -> NDArray[np.float32]:
-        """The factors (n, factors) that items are ranked by.
-
-        Raises
-        ------
-        UnknownTrack
-        """
-        with self._lock:
-            return self._items.factors[self._items.servable_rows(ids, argument="ids")]
-
-    def user_factors(self, ids: Sequence[Key] | NDArray[Any]) -> NDArray[np.float32]:
-        """The factors (n, factors) of users; their products with `item_factors` are the scores.
-
-        Raises
-        ------
-        UnknownUser
-        """
-        return self.learned.model.users[self._user_ids.rows(ids, argument="ids")]
-
-    def all_factors(self) -> NDArray[np.float32]:
-        """A copy of the factors of all items (items, factors), in the order they were added."""
-        with self._lock:
-            return self._items.factors.copy()
+def _half_precision(embeddings: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Embeddings at unit length as float16, as the catalog has them: only directions count."""
+    lengths = row_lengths(embeddings)
+    half = np.empty(embeddings.shape, np.float16)
+    np.divide(embeddings, lengths[:, None], out=half, casting="same_kind")
+    return half
 
 
 def _refuse_options(route: Any, weight: Any) -> None:
@@ -450,20 +487,3 @@ def _refuse_options(route: Any, weight: Any) -> None:
         return
     if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= float(weight) < np.inf:
         raise InvalidOption(f"content_weight is {weight!r}: a number, at least 0")
-
-
-def _refuse_users(asked: list[Any], there: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
-    """Raise for users that do not exist and for users that have played nothing."""
-    answered = zip(asked, there.tolist(), known.tolist(), strict=True)
-    missing = [(repr(name), exists) for name, exists, has_factors in answered if not has_factors]
-    unknown = [name for name, exists in missing if not exists]
-    without_plays = [name for name, exists in missing if exists]
-    reasons = []
-    if unknown:
-        reasons.append(f"userid names no user that exists: {list_some(unknown)}")
-    if without_plays:
-        reasons.append(
-            f"the users {list_some(without_plays)} have played no item that is known: use "
-            "recommend_liked, or on_missing='skip'"
-        )
-    raise UnknownUser("; ".join(reasons))

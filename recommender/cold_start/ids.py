@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.errors import BadFactors, InvalidOption, QueryError, UnknownTrack, UnknownUser
+from indexer.errors import BadFactors, InvalidOption, UnknownTrack, UnknownUser
+from recommender.cold_start.growing_rows import GrowingRows
 from recommender.cold_start.validation import list_some
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Key = int | str
+
+INT32 = np.iinfo(np.int32)
 
 
 class Ids:
@@ -41,11 +44,14 @@ class Ids:
     ) -> None:
         self.what = what
         self.own = keys is not None
-        self._keys: list[Key] = []
-        self._rows: dict[Key, int] = {}
         self.kind: type = int
+        self._rows: dict[Key, int] = {}
+        self._names = GrowingRows(np.empty(0, np.int32))
+        self._count = 0
+        self._removed: set[int] = set()
+        """Rows without a name."""
         if keys is None:
-            self.add(range(count), argument=argument)
+            self._count = count
             return
         given = check_keys(keys, argument=argument)
         if len(given) != count:
@@ -53,7 +59,7 @@ class Ids:
         self.add(given, argument=argument)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._count
 
     def add(self, keys: Iterable[Any], *, argument: str) -> None:
         """Name further rows; all of them or, where a key is refused, none.
@@ -63,10 +69,55 @@ class Ids:
         BadFactors
         """
         new = self.check_new(keys, argument=argument)
-        self.kind = type(new[0]) if new else self.kind
-        self._rows.update(zip(new, range(len(self._keys), len(self._keys) + len(new)), strict=True))
-        self._keys += new
-        self._array: NDArray[Any] | None = None
+        if not new:
+            return
+        if self.own:
+            self.kind = type(new[0])
+            self._append_names(new)
+            self._rows.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
+        self._count += len(new)
+
+    def remove(self, rows: NDArray[np.int64]) -> None:
+        """Forget the names of some rows, which stay; another row may get such a name."""
+        self._removed.update(rows.tolist())
+        if self.own:
+            for key in self.names(rows).tolist():
+                del self._rows[key]
+
+    def named(self) -> NDArray[np.int64]:
+        """Rows that have a name, in order."""
+        return np.setdiff1d(np.arange(len(self)), np.array(sorted(self._removed), np.int64))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "what": self.what,
+            "count": self._count,
+            "names": self._names.rows if self.own else None,
+            "removed": np.array(sorted(self._removed), np.int64),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        names, count = state["names"], state["count"]
+        self.what, self.own, self._count = state["what"], names is not None, count
+        self._removed = set(state["removed"].tolist())
+        self._rows, self.kind = {}, int
+        self._names = GrowingRows(np.empty(0, np.int32) if names is None else names.copy())
+        if names is not None and count:
+            self.kind = str if names.dtype == object else int
+            rows = self.named()
+            self._rows = dict(zip(names[rows].tolist(), rows.tolist(), strict=True))
+
+    def _append_names(self, new: list[Key]) -> None:
+        if self.kind is str:
+            names = np.empty(len(new), object)
+            names[:] = new
+        else:
+            names = np.array(new, np.int64)
+            if ((names >= INT32.min) & (names <= INT32.max)).all():
+                names = names.astype(np.int32)
+        if names.dtype != self._names.rows.dtype and names.dtype != np.int32:
+            self._names = GrowingRows(self._names.rows.astype(names.dtype))
+        self._names.append(names.astype(self._names.rows.dtype, copy=False))
 
     def check_new(self, keys: Iterable[Any], *, argument: str) -> list[Key]:
         """The keys as plain int or str, refused as `add` would.
@@ -76,13 +127,15 @@ class Ids:
         BadFactors
         """
         new = [_plain(key) for key in keys]
-        kind = self.kind if self._keys or not new else type(new[0])
-        wrong = [row for row, key in enumerate(new) if type(key) is not kind]
-        if wrong or kind not in (int, str):
+        kind = self.kind
+        if not len(self):
+            kind = next((type(key) for key in new if type(key) in (int, str)), type(None))
+        wrong = [row for row, key in enumerate(new) if type(key) is not kind or kind is type(None)]
+        if wrong:
             expected = kind.__name__ if kind in (int, str) else "int or str"
             raise BadFactors(
-                f"{argument} must be {expected}: {new[wrong[0] if wrong else 0]!r} is not, in row "
-                f"{list_some(wrong or [0])}"
+                f"{argument} must be {expected}: {new[wrong[0]]!r} is not, in row "
+                f"{list_some(wrong)}"
             )
         if self.what == "item" and -1 in new:
             raise BadFactors(
@@ -99,7 +152,7 @@ class Ids:
         twice = [
             row
             for row, key in enumerate(new)
-            if key in self._rows or first.setdefault(key, row) != row
+            if self._exists(key) or first.setdefault(key, row) != row
         ]
         if twice:
             raise BadFactors(
@@ -127,11 +180,15 @@ class Ids:
         found = self.known_rows(keys, argument=argument)
         if (found < 0).any():
             unknown = [key for key, row in zip(keys, found, strict=True) if row < 0]
-            error: type[QueryError] = UnknownTrack if self.what == "item" else UnknownUser
-            raise error(
+            raise self.unknown(
                 f"{argument} names no {self.what} that exists: {list_some(map(repr, unknown))}"
             )
         return found
+
+    @property
+    def unknown(self) -> type[UnknownTrack | UnknownUser]:
+        """The error for ids that are not known."""
+        return UnknownUser if self.what == "user" else UnknownTrack
 
     def known_rows(self, ids: Any, *, argument: str) -> NDArray[np.int64]:
         """The rows of ids, -1 for unknown ones.
@@ -147,18 +204,27 @@ class Ids:
                     f"{argument} must be {self.kind.__name__}, as the keys of this recommender's "
                     f"{self.what}s: {key!r} is {type(key).__name__}"
                 )
-        return np.array([self._rows.get(key, -1) for key in keys], dtype=np.int64)
+        if self.own:
+            return np.array([self._rows.get(key, -1) for key in keys], dtype=np.int64)
+        return np.array([key if self._exists(key) else -1 for key in keys], dtype=np.int64)
+
+    def _exists(self, key: Key) -> bool:
+        if self.own:
+            return key in self._rows
+        return 0 <= int(key) < self._count and key not in self._removed
 
     def names(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Keys of rows, as int64 or objects; -1 or None for the row -1."""
+        """Keys of rows, as int32, as int64 where there are larger ones, or as objects.
+
+        The row -1 has the key -1 or None.
+        """
         if not self.own:
-            return rows
-        if self._array is None:
-            nothing: Key | None = -1 if self.kind is int else None
-            dtype = np.int64 if self.kind is int else object
-            # Last, so that row -1 finds it.
-            self._array = np.array([*self._keys, nothing], dtype=dtype)
-        return self._array[rows]
+            return rows.astype(np.int32)
+        known = rows >= 0
+        names = self._names.rows
+        found = np.full(rows.shape, None if self.kind is str else -1, names.dtype)
+        found[known] = names[rows[known]]
+        return found
 
 
 def is_single(value: Any) -> bool:

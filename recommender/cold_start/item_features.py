@@ -235,6 +235,19 @@ def find_ids(
     return np.array([found.get(str(key), -1) for key in keys], dtype=np.int64)
 
 
+def embeddings_and_artists(
+    sound: Recommender, ids: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], list[str | None]]:
+    """Embeddings (n, dim) and artists of tracks by id; NaN and None for the id -1."""
+    known = ids >= 0
+    embeddings = np.full((len(ids), sound.model.dim), np.nan, np.float32)
+    embeddings[known] = sound.vectors(ids[known])
+    artists: list[str | None] = [None] * len(ids)
+    for row, track in zip(np.flatnonzero(known), sound.tracks(ids[known]), strict=True):
+        artists[row] = track.artist or track.album_artist
+    return embeddings, artists
+
+
 def require_ids(
     sound: Recommender,
     ids: Sequence[Key] | NDArray[Any] | None,

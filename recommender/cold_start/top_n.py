@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from recommender.cold_start.ids import Ids
 
-BLOCK = 1 << 22
-"""Scores in memory at once in each thread: 16 MiB."""
+QUERIES, ITEMS = 256, 4096
+"""Queries and items whose scores are in memory at once in each thread, 4 MiB: caches hold that."""
+LEAST_ROUNDS = 16
+"""Items at once, in numbers of items that are asked for."""
 
 
 class Route(enum.StrEnum):
@@ -95,6 +97,7 @@ def largest_products(
     items: NDArray[np.float32],
     n: int,
     *,
+    lengths: NDArray[np.float32] | None = None,
     without: csr_matrix | None = None,
     hidden: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -105,10 +108,12 @@ def largest_products(
     queries : float32 (q, factors)
     items : float32 (items, factors)
     n : int
+    lengths : float32 (items,), optional
+        What each item's products are divided by.
     without : csr (q, items), optional
         Items to leave out of each query's answer.
     hidden : int64, optional
-        Items to leave out of every answer.
+        Items to leave out of every answer, in order.
 
     Returns
     -------
@@ -124,26 +129,90 @@ def largest_products(
         return rows, scores
     # Not BLAS's threads but our own: implicit asks for a BLAS of one thread.
     workers = faiss.omp_get_max_threads()
-    size = max(1, min(-(-count // workers), BLOCK // len(items)))
+    size = min(-(-count // workers), QUERIES, max(1, QUERIES * ITEMS // (LEAST_ROUNDS * n)))
 
-    def stripe(worker: int) -> None:
-        # For this thread only, whatever the setting of the process is.
-        faiss.omp_set_num_threads(1)
-        buffer = np.empty((size, len(items)), np.float32)
-        for start in range(worker * size, count, workers * size):
-            stop = min(count, start + size)
-            block = np.matmul(queries[start:stop], items.T, out=buffer[: stop - start])
-            if without is not None:
-                ends = without.indptr[start : stop + 1]
-                own = np.repeat(np.arange(stop - start), np.diff(ends))
-                block[own, without.indices[ends[0] : ends[-1]]] = -np.inf
-            if hidden is not None:
-                block[:, hidden] = -np.inf
-            scores[start:stop], rows[start:stop] = faiss.kmax(block, n)
+    def answer(start: int) -> None:
+        stop = min(count, start + size)
+        rows[start:stop], scores[start:stop] = _largest_in_turn(
+            queries[start:stop],
+            items,
+            n,
+            lengths,
+            None if without is None else without[start:stop],
+            np.empty(0, np.int64) if hidden is None else hidden,
+        )
 
-    # One thread of its own even for one query, so that this one keeps its setting.
-    with ThreadPoolExecutor(min(workers, -(-count // size))) as pool:
-        list(pool.map(stripe, range(min(workers, -(-count // size)))))
-    scores[rows < 0] = np.nan
-    order = np.lexsort((rows, -scores), axis=1)
-    return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+    starts = range(0, count, size)
+    if len(starts) == 1:
+        answer(0)
+    else:
+        with ThreadPoolExecutor(min(workers, len(starts))) as pool:
+            list(pool.map(answer, starts))
+    return rows, scores
+
+
+def _largest_in_turn(
+    queries: NDArray[np.float32],
+    items: NDArray[np.float32],
+    n: int,
+    lengths: NDArray[np.float32] | None,
+    without: csr_matrix | None,
+    hidden: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """As `largest_products`, some items after the others: few beat the best n so far."""
+    count, step = len(queries), max(ITEMS, LEAST_ROUNDS * n)
+    rows = np.full((count, n), -1)
+    best = np.full((count, n), -np.inf, np.float32)
+    left_out = _by_item(without)
+    buffer = np.empty((count, min(step, len(items))), np.float32)
+    for start in range(0, len(items), step):
+        stop = min(len(items), start + step)
+        block = np.matmul(queries, items[start:stop].T, out=buffer[:, : stop - start])
+        if lengths is not None:
+            block /= lengths[start:stop]
+        first, last = np.searchsorted(left_out[0], (start, stop))
+        block[left_out[1][first:last], left_out[0][first:last] - start] = -np.inf
+        first, last = np.searchsorted(hidden, (start, stop))
+        block[:, hidden[first:last] - start] = -np.inf
+        _take_better(rows, best, block, start)
+    best[rows < 0] = np.nan
+    return rows, best
+
+
+def _by_item(without: csr_matrix | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Items and queries of the entries, in order of the items."""
+    if without is None:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    query = np.repeat(np.arange(without.shape[0]), np.diff(without.indptr))
+    order = np.argsort(without.indices, kind="stable")
+    return without.indices[order].astype(np.int64), query[order]
+
+
+def _take_better(
+    rows: NDArray[np.int64],
+    best: NDArray[np.float32],
+    block: NDArray[np.float32],
+    start: int,
+) -> None:
+    """Put items of a block (queries, items from `start`) among the best so far, in order."""
+    n = best.shape[1]
+    if np.isneginf(best[:, -1]).any():
+        depth = min(n, block.shape[1])
+        kth = np.partition(block, block.shape[1] - depth, axis=1)[:, -depth, None]
+        better = block >= np.maximum(kth, np.finfo(np.float32).min)
+    else:
+        better = block > best[:, -1:]
+    query, column = np.divmod(np.flatnonzero(better), block.shape[1])
+    if len(query) == 0:
+        return
+    counts = np.bincount(query, minlength=len(block))
+    which = np.flatnonzero(counts)
+    number = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
+    found = np.full((len(block), counts.max()), -np.inf, np.float32)
+    columns = np.full(found.shape, -1)
+    found[query, number], columns[query, number] = block[query, column], column + start
+    # Items so far have lower rows, and a stable sort keeps equal scores in that order.
+    scores = np.hstack([best[which], found[which]])
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
+    best[which] = np.take_along_axis(scores, order, 1)
+    rows[which] = np.take_along_axis(np.hstack([rows[which], columns[which]]), order, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,44 +15,59 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recommender.cold_start.factors import CollaborativeModel
+    from recommender.cold_start.regression.maps import Linear
 
 LEARNED_FROM = 20_000
 """Most users that the map for new users is learned from, drawn at random."""
 
 
+@dataclass(frozen=True)
 class Users:
     """Users of a model, and a linear map from the mean factor of their items to their own factors.
 
     An item counts in the mean as often as it was played.
 
-    Parameters
+    Attributes
     ----------
-    model : Collaborative
-    plays : csr (users, items)
-        The plays that the model was fitted on.
-    factors : float32 (items, factors)
-        The factors that items are ranked by.
+    factors : float32 (users, factors)
+    bias_column : int or None
+        The column that is 1 for every user.
+    have_plays : bool (users,)
+    from_likes : Linear
     """
 
-    def __init__(
-        self, model: CollaborativeModel, plays: csr_matrix, factors: NDArray[np.float32]
-    ) -> None:
-        self._model = model
-        self.have_plays: NDArray[np.bool_] = np.diff(plays.indptr) > 0
-        some = np.random.default_rng(0).permutation(np.flatnonzero(self.have_plays))[:LEARNED_FROM]
+    factors: NDArray[np.float32]
+    bias_column: int | None
+    have_plays: NDArray[np.bool_]
+    from_likes: Linear
+
+    @classmethod
+    def of(
+        cls, model: CollaborativeModel, plays: csr_matrix, factors: NDArray[np.float32]
+    ) -> Users:
+        """Users of a model by the plays (users, items) that it was fitted on.
+
+        Parameters
+        ----------
+        factors : float32 (items, factors)
+            The factors that items are ranked by.
+        """
+        have_plays = np.diff(plays.indptr) > 0
+        some = np.random.default_rng(0).permutation(np.flatnonzero(have_plays))[:LEARNED_FROM]
         means = _mean_factors(plays[some], factors)
         weights = np.ones(len(some), np.float32)
-        self._map = fit_ridge(means, model.users[some], weights, (1e-6,))[0]
+        found = fit_ridge(means, model.users[some], weights, (1e-6,))[0]
+        return cls(model.users, model.bias_column, have_plays, found)
 
     def factors_from_likes(
         self, liked: csr_matrix, factors: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Factors (users, factors) of users who like some items (users, items)."""
         found: NDArray[np.float32] = np.asarray(
-            self._map(_mean_factors(liked, factors)), np.float32
+            self.from_likes(_mean_factors(liked, factors)), np.float32
         )
-        if self._model.bias_column is not None:
-            found[:, self._model.bias_column] = 1.0
+        if self.bias_column is not None:
+            found[:, self.bias_column] = 1.0
         return found
 
     def user_factors(
@@ -69,7 +85,7 @@ class Users:
         ----------
         liked : csr (len(rows), items), optional
             What the users have played by now.
-        telling : bool (items,)
+        servable : bool (items,)
             Items that have factors; plays of others are left out.
         recalculate : bool
             Compute factors from `liked` rather than take the model's.
@@ -80,7 +96,7 @@ class Users:
             Plays to compute factors from are below 0, NaN or infinite.
         """
         known = (rows >= 0) & self.have_plays[rows]
-        queries = self._model.users[np.where(known, rows, 0)]
+        queries = self.factors[np.where(known, rows, 0)]
         # A user without plays when the model was fitted may have some by now.
         fresh = np.full(len(rows), recalculate) | ((rows >= 0) & ~known)
         if liked is not None and fresh.any():

@@ -167,6 +167,12 @@ def _is_unknown(name: Any) -> bool:
 
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[np.float32]:
+    if hasattr(values, "detach"):
+        # A tensor of torch, which may be a parameter, on a device, or bfloat16.
+        values = values.detach().cpu().float()
+    elif hasattr(values, "to_numpy"):
+        # A matrix of implicit's GPU models, or a table of pandas.
+        values = values.to_numpy()
     try:
         array: NDArray[Any] = np.asarray(values)
     except ValueError as error:
@@ -203,23 +209,37 @@ def check_plays(
     if user_items.shape != expected:
         raise BadFactors(
             f"user_items has the shape {user_items.shape}, the model {expected}: give the plays "
-            "that it was fitted on"
+            "that it was fitted on; of a LightFM with features, hand over what from_lightfm returns"
         )
-    _refuse_broken(user_items)
+    _refuse_broken("user_items", user_items)
     plays = csr_matrix(user_items, dtype=np.float32, copy=True)
-    user = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
-    for what, wrong in (
-        ("NaN or infinity", ~np.isfinite(plays.data)),
-        ("a number below 0, which is no play,", plays.data < 0),
-    ):
-        bad = np.zeros(plays.shape[0], bool)
-        bad[user[wrong]] = True
-        refuse_rows("user_items", what, bad)
+    _refuse_no_plays("user_items", plays)
     plays.sum_duplicates()
     plays.eliminate_zeros()
     if plays.nnz == 0:
         raise BadFactors("user_items holds no plays: fit the model on some")
     return plays
+
+
+def check_item_users(item_users: Any, items: int, *, users: int) -> csr_matrix:
+    """Plays of items (items, users), above 0.
+
+    Raises
+    ------
+    InvalidOption
+        No CSR matrix.
+    BadFactors
+        Of another shape, or with numbers that are no plays.
+    """
+    rows = _csr_rows("item_users", item_users, "it is needed to recalculate an item")
+    if rows.shape != (items, users):
+        raise BadFactors(
+            f"item_users has the shape {rows.shape}: give ({items}, {users}), the users of the "
+            "model who have played each item"
+        )
+    _refuse_no_plays("item_users", rows)
+    rows.eliminate_zeros()
+    return rows
 
 
 def check_liked(user_items: Any, users: int, *, model_items: int, items: int) -> csr_matrix:
@@ -237,11 +257,11 @@ def check_liked(user_items: Any, users: int, *, model_items: int, items: int) ->
     BadFactors
         Of another shape.
     """
-    if not issparse(user_items) or user_items.format != "csr":
-        raise InvalidOption(
-            f"user_items must be a CSR matrix, not {type(user_items).__name__}: it is needed "
-            "to filter what a user has played, or to recalculate the user"
-        )
+    user_items = _csr_rows(
+        "user_items",
+        user_items,
+        "it is needed to filter what a user has played, or to recalculate the user",
+    )
     if user_items.shape[0] != users:
         raise BadFactors(
             f"user_items has {user_items.shape[0]} rows for {users} users: give one for "
@@ -252,22 +272,44 @@ def check_liked(user_items: Any, users: int, *, model_items: int, items: int) ->
             f"user_items has {user_items.shape[1]} columns: there are {model_items} items in "
             f"the model and {items} with the new ones"
         )
-    _refuse_broken(user_items)
-    matrix = csr_matrix(user_items)
-    if (matrix.data == 0).any():
-        matrix = matrix.copy()
-        matrix.eliminate_zeros()
-    return csr_matrix((matrix.data, matrix.indices, matrix.indptr), (users, items))
+    user_items.eliminate_zeros()
+    return csr_matrix((user_items.data, user_items.indices, user_items.indptr), (users, items))
 
 
-def _refuse_broken(matrix: Any) -> None:
+def _csr_rows(name: str, rows: Any, why: str) -> csr_matrix:
+    """A copy of CSR rows; of SciPy's sparse arrays also one row without a second axis.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    if issparse(rows) and rows.ndim == 1:
+        rows = rows.reshape(1, -1).tocsr()
+    if not issparse(rows) or rows.format != "csr":
+        raise InvalidOption(f"{name} must be a CSR matrix, not {type(rows).__name__}: {why}")
+    _refuse_broken(name, rows)
+    return csr_matrix(rows, copy=True)
+
+
+def _refuse_no_plays(name: str, plays: csr_matrix) -> None:
+    row = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
+    for what, wrong in (
+        ("NaN or infinity", ~np.isfinite(plays.data)),
+        ("a number below 0, which is no play,", plays.data < 0),
+    ):
+        bad = np.zeros(plays.shape[0], bool)
+        bad[row[wrong]] = True
+        refuse_rows(name, what, bad)
+
+
+def _refuse_broken(name: str, matrix: Any) -> None:
     """Refuse indices that lead out of the matrix, which scipy does not look at by itself."""
     if not hasattr(matrix, "check_format"):
         return
     try:
         matrix.check_format(full_check=True)
     except ValueError as error:
-        raise BadFactors(f"user_items is a broken sparse matrix: {error}") from error
+        raise BadFactors(f"{name} is a broken sparse matrix: {error}") from error
 
 
 def one_user_row(items: NDArray[np.int64], count: int) -> csr_matrix:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from indexer.catalog.records import Track
-from indexer.errors import InvalidOption
+from indexer.errors import InvalidOption, QueryError
 from indexer.vectors.unit_vectors import unit_rows
 from recommender.playlists.history import PlayHistory
 from recommender.playlists.playlist import (
@@ -227,6 +227,8 @@ class Station(Iterator[Entry]):
             played, liked = [int(i) for i in state["played"]], [int(i) for i in state["liked"]]
             station._passed = {int(track) for track in state["passed_over"]}
             station._width = max(POOL, int(state["width"]))
+        except QueryError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidOption(
                 f"that is no state of a station ({type(error).__name__}: {error}): "

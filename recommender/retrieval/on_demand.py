@@ -7,7 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from indexer.errors import AnalysisError
+from indexer.errors import AnalysisError, QueryError
 from recommender.retrieval.explanations import best_matching_windows
 
 if TYPE_CHECKING:
@@ -18,6 +18,37 @@ if TYPE_CHECKING:
     from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.records import StoredModel
     from recommender.retrieval.answers import MatchingWindows
+
+
+def analyse_files(
+    model: StoredModel,
+    paths: Sequence[str | bytes | os.PathLike[str]],
+    *,
+    workers: int | None = None,
+    limits: Limits | None = None,
+) -> list[TrackAnalysis | AnalysisError]:
+    """Analyse files as `index` would, in worker processes that end with the last.
+
+    Parameters
+    ----------
+    workers : int, optional
+        By default as many as processors, and no more than files.
+
+    Raises
+    ------
+    ModelMissing, ModelMismatch, WorkersFailed
+    """
+    from indexer.analysis.pools import AnalysisPool, analyse_file
+    from indexer.analysis.sandbox import DEFAULT_LIMITS
+
+    if not paths:
+        return []
+    count = min(workers or len(os.sched_getaffinity(0)), len(paths))
+    task = partial(analyse_file, windows=model.windows)
+    with AnalysisPool(
+        model.name, model.fingerprint, workers=max(1, count), limits=limits or DEFAULT_LIMITS
+    ) as pool:
+        return list(pool.map(task, [os.path.abspath(os.fsencode(path)) for path in paths]))
 
 
 class OnDemandPool:
@@ -31,10 +62,12 @@ class OnDemandPool:
         self._lock = threading.Lock()
         self._pool: AnalysisPool | None = None
         self._fingerprint = ""
+        self._closed = False
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker, for good."""
         with self._lock:
+            self._closed = True
             self._close()
 
     def analyse(self, model: StoredModel, path: str | bytes | os.PathLike[str]) -> TrackAnalysis:
@@ -80,6 +113,8 @@ class OnDemandPool:
         from indexer.analysis.sandbox import DEFAULT_LIMITS
 
         with self._lock:
+            if self._closed:
+                raise QueryError("the catalog was closed: open it again to analyse files")
             if self._fingerprint != model.fingerprint:
                 self._close()
             if self._pool is None:

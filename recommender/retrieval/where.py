@@ -121,25 +121,27 @@ def _range(name: str, bounds: Any) -> tuple[float | None, float | None] | None:
         return None
     try:
         low, high = bounds
-        if any(bound is not None and math.isnan(bound) for bound in (low, high)):
-            raise InvalidOption(f"the {name} of a filter is not a number")
-        if low is not None and high is not None and low > high:
-            raise InvalidOption(f"no {name} lies from {low:g} to {high:g}: give the least first")
+        not_a_number = any(bound is not None and math.isnan(bound) for bound in (low, high))
+        descending = low is not None and high is not None and low > high
     except (TypeError, ValueError) as error:
         raise InvalidOption(f"the {name} {bounds!r} is no range: give (least, most)") from error
+    if not_a_number:
+        raise InvalidOption(f"the {name} of a filter is not a number")
+    if descending:
+        raise InvalidOption(f"no {name} lies from {low:g} to {high:g}: give the least first")
     return low, high
 
 
 def _tag_level(pair: Any) -> tuple[str, float | None]:
     try:
         tag, level = pair
-        if level is None:
-            return str(tag), None
-        if not 0.0 <= level <= 1.0:
-            raise InvalidOption(f"the level {level} of tag {tag} is no probability: 0 to 1")
-        return str(tag), float(level)
+        outside = level is not None and not 0.0 <= level <= 1.0
+        number = None if level is None else float(level)
     except (TypeError, ValueError) as error:
         raise InvalidOption(f"{pair!r} is no tag with a level: give (tag, probability)") from error
+    if outside:
+        raise InvalidOption(f"the level {level} of tag {tag} is no probability: 0 to 1")
+    return str(tag), number
 
 
 def _span(low: float | None, high: float | None) -> str:

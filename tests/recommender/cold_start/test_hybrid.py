@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import inspect
 import pickle
 import sys
 import threading
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-import implicit.cpu.als
 import numpy as np
 import pytest
 from implicit.als import AlternatingLeastSquares
@@ -52,19 +50,6 @@ def hybrid(world: World) -> HybridRecommender:
     )  # fmt: skip
     made.add_items(range(WARM, ITEMS), world.embeddings[WARM:], artists=world.artists[WARM:])
     return made
-
-
-@pytest.mark.parametrize(("name", "skipped"), [("recommend", 0), ("similar_items", 2)])
-def test_signatures_are_implicits(name: str, skipped: int) -> None:
-    """But for recalculate_item and item_users, which need users that a new item has not."""
-    theirs = inspect.signature(getattr(implicit.cpu.als.AlternatingLeastSquares, name)).parameters
-    kept = {n: p.default for n, p in theirs.items() if n not in ("recalculate_item", "item_users")}
-    assert len(kept) == len(theirs) - skipped
-    ours = inspect.signature(getattr(HybridRecommender, name)).parameters
-    assert list(ours)[: len(kept)] == list(kept)
-    for parameter in ("N", "filter_already_liked_items", "filter_items", "items"):
-        if parameter in kept:
-            assert ours[parameter].default == kept[parameter]
 
 
 def test_one_user_and_several_get_the_same(world: World, hybrid: HybridRecommender) -> None:
