@@ -108,7 +108,7 @@ class Ids:
             self._rows = dict(zip(names[rows].tolist(), rows.tolist(), strict=True))
 
     def _append_names(self, new: list[Key]) -> None:
-        if self.kind is str:
+        if self.kind is str or any(abs(key) >> 63 for key in new if isinstance(key, int)):
             names = np.empty(len(new), object)
             names[:] = new
         else:
