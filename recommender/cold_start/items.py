@@ -75,6 +75,9 @@ class Items:
     """
 
     def __init__(self, ids: Ids, factors: NDArray[np.float32], routes: NDArray[np.int8]) -> None:
+        self._hold(ids, factors, routes)
+
+    def _hold(self, ids: Ids, factors: NDArray[np.float32], routes: NDArray[np.int8]) -> None:
         self.ids = ids
         self._factors = GrowingRows(factors)
         self._lengths = GrowingRows(row_lengths(factors))
@@ -115,7 +118,7 @@ class Items:
     def __setstate__(self, state: dict[str, Any]) -> None:
         ids = Ids.__new__(Ids)
         ids.__setstate__(state["ids"])
-        self.__init__(ids, state["factors"], state["routes"])  # type: ignore[misc] # anew
+        self._hold(ids, state["factors"], state["routes"])
 
     def _renew(self) -> None:
         self.table = ItemTable(self._factors.rows, self._lengths.rows, self._routes.rows)

@@ -143,9 +143,12 @@ def choose_route(
     if not held:
         return RouteChoice(RouteSettings(LINEAR, map_penalty=100.0, ridge_penalty=10.0))
     settings = RouteSettings(LINEAR, map_penalty=MAP_PENALTIES[LINEAR][1])
-    for name, values in (("confidence", CONFIDENCES), ("rank", RANKS)):
-        tried = [replace(settings, **{name: value}) for value in values]  # type: ignore[arg-type] # one of two numbers
-        settings = max(tried, key=lambda one: _mean([h.map_scores(one) for h in held], held))
+
+    def best(tried: list[RouteSettings]) -> RouteSettings:
+        return max(tried, key=lambda one: _mean([h.map_scores(one) for h in held], held))
+
+    settings = best([replace(settings, confidence=confidence) for confidence in CONFIDENCES])
+    settings = best([replace(settings, rank=rank) for rank in RANKS])
     found = [_choose_weights(kind, settings, held) for kind in (LINEAR, KERNEL)]
     chosen, quality, scores = max(found, key=lambda one: one[1]["chosen"])
     quality["cosine"] = _mean([one.cosine_scores() for one in held], held)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -200,7 +201,7 @@ def embed_networks(
     maker = "-".join(["networks", *(model.info.fingerprint[:8] for model in models)])
     found = []
     for number, path in enumerate(paths, start=1):
-        found.append(cache.get(maker, path, lambda path=path: _of_file(path, models)))  # type: ignore[misc]  # the default binds the loop's path
+        found.append(cache.get(maker, path, partial(_of_file, path, models)))
         if number % 25 == 0 or number == len(paths):
             report(f"networks: embedded {number} of {len(paths)}")
     return {name: np.stack([one[name] for one in found]) for name in found[0]}
