@@ -19,6 +19,7 @@ try:
     from recommender.commands.playlists import path, playlist, station
     from recommender.commands.plots import compare, explore, library_map, picture
     from recommender.commands.search import find, show, similar
+    from recommender.commands.serve import serve
     from recommender.commands.terminal.output import print_message, printable
 except KeyboardInterrupt:
     sys.stderr.write("soundalike: interrupted\n")
@@ -61,7 +62,8 @@ for family in (
 ):
     for command in family:
         cli.add_command(command)
-cli.add_command(export)
+for command in (export, serve):
+    cli.add_command(command)
 
 
 def main() -> None:

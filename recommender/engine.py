@@ -344,6 +344,10 @@ class Recommender:
         """
         return find_track(self._library.catalog, query)
 
+    def folders(self) -> list[bytes]:
+        """Folders that were indexed, as absolute paths."""
+        return self._library.catalog.roots()
+
     def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
         """Ids of the tracks with exactly these keys; unknown keys are left out."""
         return self._library.catalog.ids_of_keys(keys)

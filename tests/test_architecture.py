@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 WINGS = (
     "recommender.__main__",
     "recommender.commands",
+    "recommender.server",
     "recommender.plots",
     "recommender.text",
     "recommender.collection",

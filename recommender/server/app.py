@@ -1,0 +1,54 @@
+"""The application: routes, guards, errors."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from recommender.server.api import ROUTERS
+from recommender.server.problems import add_problem_handlers
+from recommender.server.safety.headers import SecurityHeaders
+from recommender.server.safety.hosts import HostGuard, SameSiteGuard
+from recommender.server.safety.log import RequestLog
+from recommender.server.safety.rate_limit import RateLimit
+from recommender.server.safety.tokens import TokenGuard
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from recommender.server.context import Context
+
+API = "/api/v1"
+
+
+def create_app(context: Context) -> FastAPI:
+    """The routes of a server, without the guards that `guarded` puts before them."""
+    app = FastAPI(
+        title="soundalike",
+        summary="What sounds like this? Answers from sound alone.",
+        version=version("soundalike"),
+        openapi_url=f"{API}/openapi.json",
+        # FastAPI's own pages of documentation load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    for router in ROUTERS:
+        app.include_router(router, prefix=API)
+    add_problem_handlers(app)
+    return app
+
+
+def guarded(app: ASGIApp, context: Context) -> ASGIApp:
+    """An application behind its guards, the first one asked last in this list."""
+    settings = context.settings
+    if settings.token is not None:
+        app = TokenGuard(app, token=settings.token)
+    app = SameSiteGuard(app)
+    if settings.requests_per_s:
+        app = RateLimit(app, per_s=settings.requests_per_s)
+    app = HostGuard(app, hosts=settings.allowed_hosts)
+    return RequestLog(SecurityHeaders(app))

@@ -1,0 +1,92 @@
+"""A server as a process: from its settings until it is told to end."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from indexer.errors import InvalidOption
+from recommender.server.app import create_app, guarded
+from recommender.server.context import open_context
+from recommender.server.safety.connections import GuardedProtocol, allow_many_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from recommender.server.context import Context
+    from recommender.server.settings import Settings
+
+GRACE_S = 20
+"""Seconds that answers under way get at shutdown."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells answers without an end that it ends."""
+
+    def __init__(self, config: uvicorn.Config, context: Context) -> None:
+        super().__init__(config)
+        self._context = context
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End cleanly at the first signal, at once at the second."""
+        del sig, frame
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish the answers under way and end."""
+        self._context.closing.set()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, *, on_ready: Callable[[int], None] = lambda _port: None) -> None:
+    """Serve until SIGINT or SIGTERM; answers under way are finished.
+
+    Parameters
+    ----------
+    on_ready : function of a port
+        Called when clients can connect.
+
+    Raises
+    ------
+    InvalidOption
+        Other machines can reach the address and there is no token, or the address is taken.
+    CatalogMissing, NotACatalog, CatalogTooNew
+    """
+    if settings.token is None and not settings.is_loopback:
+        raise InvalidOption(
+            f"{settings.host} can be reached from other machines: name a --token-file"
+        )
+    allow_many_files()
+    with open_context(settings) as context, _listen(settings) as listening:
+        config = uvicorn.Config(
+            guarded(create_app(context), context),
+            http=GuardedProtocol,
+            ws="none",
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            timeout_graceful_shutdown=GRACE_S,
+            log_config=None,
+            h11_max_incomplete_event_size=32 << 10,
+        )
+        on_ready(listening.getsockname()[1])
+        _Server(config, context).run([listening])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """A socket that listens at the server's address."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except OSError as error:
+        raise InvalidOption(
+            f"cannot listen at {settings.host}, port {settings.port} ({error.strerror}): "
+            "choose another --port or --host"
+        ) from error

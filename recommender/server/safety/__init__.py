@@ -1,0 +1,1 @@
+"""Who may ask the server what: ASGI middleware that refuses before a route sees the request."""
