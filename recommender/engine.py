@@ -11,13 +11,21 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
 from indexer.errors import AnalysisError, QueryError
 from indexer.vectors.base import checked_vectors
-from recommender.retrieval.lookup import find_track, require_present, resolve, result_count
+from recommender.retrieval.listing import TableCache, format_cursor, parse_cursor
+from recommender.retrieval.lookup import (
+    count_noun,
+    find_track,
+    require_present,
+    resolve,
+    result_count,
+)
 from recommender.retrieval.on_demand import OnDemandPool
 from recommender.retrieval.ranking import PLAIN
 from recommender.retrieval.retriever import nearest, retrieve
@@ -30,6 +38,8 @@ from recommender.retrieval.seeds import (
 )
 from recommender.retrieval.snapshot import empty_catalog_message, take_snapshot
 from recommender.retrieval.track_ids import as_ids, indexed_ids, refuse_unknown
+from recommender.retrieval.track_table import FACETS, OF_FACET, Listing
+from recommender.retrieval.where import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,6 +56,7 @@ if TYPE_CHECKING:
     from recommender.retrieval.ranking import Ranking
     from recommender.retrieval.seeds import Seed, SeedLike, SeedSource, Strategy
     from recommender.retrieval.snapshot import Snapshot
+    from recommender.retrieval.track_table import FacetValue, TrackTable
     from recommender.retrieval.where import Where
 
 
@@ -62,6 +73,7 @@ class Recommender:
     def __init__(self, library: Library, *, limits: Limits | None = None) -> None:
         self._library = library
         self._on_demand = OnDemandPool(limits)
+        self._tables = TableCache(library.catalog)
         self._last: Snapshot | None = None
 
     @classmethod
@@ -348,6 +360,69 @@ class Recommender:
         """Folders that were indexed, as absolute paths."""
         return self._library.catalog.roots()
 
+    def browse(
+        self,
+        text: str = "",
+        n: int = 50,
+        *,
+        after: str | None = None,
+        where: Where | None = None,
+    ) -> Listing:
+        """A page of the tracks whose title, artist and album hold all words of a text.
+
+        Tracks whose title or artist begins so come first, then those in which each word begins a
+        word; equal ones by artist, album and title. In a large library that is being indexed, the
+        list lags some seconds behind.
+
+        Parameters
+        ----------
+        after : str, optional
+            `Listing.after` of the page before.
+
+        Raises
+        ------
+        InvalidOption
+        """
+        n = result_count(n)
+        place = parse_cursor(after)
+        table, mask = self._listed(where)
+        fit = np.where(mask, table.search(text), np.int8(-1))
+        ids, end = table.page(fit, n, place)
+        total = int((fit >= 0).sum())
+        note = None if total else _empty_list_note(text, where, int(mask.sum()))
+        found = self._library.catalog.tracks(ids.tolist())
+        tracks = tuple(found[track_id] for track_id in ids.tolist() if track_id in found)
+        return Listing(tracks, total, format_cursor(end), note)
+
+    def facets(
+        self, text: str = "", *, where: Where | None = None, most: int = 30
+    ) -> dict[str, tuple[FacetValue, ...]]:
+        """How many tracks would remain if a filter also asked for a value, by facet.
+
+        The facets are those of `recommender.retrieval.track_table.FACETS`; what the filter already
+        asks of a facet does not narrow that facet itself.
+
+        Raises
+        ------
+        InvalidOption
+        """
+        where = where or EVERYTHING
+        table, mask = self._listed(where)
+        fits = table.search(text) >= 0
+        counts = {}
+        for facet in FACETS:
+            other = replace(where, **OF_FACET[facet])
+            kept = mask if other == where else self._listed(other)[1]
+            counts[facet] = table.count(facet, kept & fits, most)
+        return counts
+
+    def _listed(self, where: Where | None) -> tuple[TrackTable, NDArray[np.bool_]]:
+        """The table of all tracks, and which of them (n,) a filter keeps."""
+        with self._snapshot() as snapshot:
+            ids, model = snapshot.index.ids(), snapshot.model
+        table = self._tables.table(ids, model)
+        return table, table.mask(self.ids(where))
+
     def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
         """Ids of the tracks with exactly these keys; unknown keys are left out."""
         return self._library.catalog.ids_of_keys(keys)
@@ -501,3 +576,11 @@ class Recommender:
         with self._library.lock:
             self._last = take_snapshot(self._library, self._last)
             yield self._last
+
+
+def _empty_list_note(text: str, where: Where | None, kept: int) -> str:
+    """One sentence on why a list is empty."""
+    if where not in (None, EVERYTHING) and not kept:
+        return f"the filter ({where}) keeps no track"
+    among = f" among the {count_noun(kept, 'track')} that the filter keeps" if where else ""
+    return f"no title, artist or album{among} holds all words of {text!r}"

@@ -18,6 +18,7 @@ from indexer.catalog.filter_queries import (
 )
 from indexer.errors import InvalidOption
 from indexer.features.key import parse_musical_key
+from recommender.retrieval.library_statistics import strongest
 from recommender.retrieval.lookup import LARGEST_ID, is_id
 from recommender.retrieval.names import fold, tags_with_genres
 from recommender.retrieval.where import EVERYTHING, Where
@@ -36,8 +37,6 @@ COMPILED = 16
 EXCLUDED_APART = 256
 """Up to so many excluded tracks are left out of an answer rather than compiled into its filter, as
 they differ from user to user."""
-STRONGEST = 0.1
-"""The part of a library that a tag without a level keeps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,15 +183,12 @@ def _reaching(
     """Ids of the tracks whose activations reach all the levels."""
     columns = [tag_column(tag, model) for tag, _ in tags]
     ids, values = tag_activations(catalog, model, columns)
-    # As the catalog keeps them: 0.4 reaches 0.4.
-    levels = np.array(
-        [
-            np.quantile(column, 1 - STRONGEST, method="higher") if level is None else level
-            for (_, level), column in zip(tags, values.T, strict=True)
-        ],
-        dtype=np.float16,
-    )
-    return ids[(values >= levels).all(axis=1)]
+    reached = strongest(values)
+    for column, (_, level) in enumerate(tags):
+        if level is not None:
+            # As the catalog keeps them: 0.4 reaches 0.4.
+            reached[:, column] = values[:, column] >= np.float16(level)
+    return ids[reached.all(axis=1)]
 
 
 def tag_column(tag: str, model: StoredModel) -> int:
