@@ -1,0 +1,86 @@
+// The frame of the map: what its colours mean, what the search lights up, what is under the pointer.
+
+import { fill, foreign, h } from "./dom.js";
+import { Latest, note, problem } from "./loading.js";
+import { isAbort } from "./api.js";
+import { counted, nameOf, plain } from "./text.js";
+
+const LIT = 500;
+const NEIGHBOURS = 8;
+const RETRY_MS = 2000;
+
+export function open(main, app, signal) {
+  const [search, near] = [new Latest(signal), new Latest(signal)];
+  const canvas = h("div.canvas");
+  const legend = h("ul.legend", { "aria-label": "Groups" });
+  const said = h("p.map-said", { role: "status" });
+  fill(main, h("h1.unseen", {}, "Map of the library"), h("div.map", {}, canvas, h("div.map-side", {}, said, legend)));
+  let [view, lit] = [null, []];
+
+  async function start() {
+    try {
+      const groups = await app.api.get("map/groups", {}, { signal });
+      if (groups.state === "computing") {
+        fill(said, "The map is being computed…");
+        setTimeout(() => signal.aborted || start(), RETRY_MS);
+        return;
+      }
+      drawLegend(groups);
+      const { openMap } = await import("./map_view.js");
+      if (signal.aborted) return;
+      const { ids, near: of } = await around();
+      view = await openMap(canvas, { api: app.api, onPlay: play, highlightIds: lit, playingId: ids, neighbours: of });
+      if (signal.aborted) view.destroy();
+    } catch (error) {
+      if (!isAbort(error)) fill(canvas, problem(error, start));
+    }
+  }
+
+  async function play(id) {
+    try {
+      app.actions.play([await app.api.get(`tracks/${id}`)]);
+    } catch (error) {
+      app.notices.fail(error);
+    }
+  }
+
+  /** The playing track and the ids of its nearest ones. */
+  async function around() {
+    const { track } = app.player;
+    if (!track) return { ids: null, near: [] };
+    const { neighbours } = await app.api.get("similar", { like: track.id, n: NEIGHBOURS }, { signal: near.next() });
+    return { ids: track.id, near: neighbours.map((one) => one.id) };
+  }
+
+  async function showPlaying() {
+    try {
+      const { ids, near: of } = await around();
+      view?.setPlaying(ids, of);
+      if (ids && !lit.length) fill(said, foreign(plain(nameOf(app.player.track), 80)));
+    } catch (error) {
+      app.notices.fail(error);
+    }
+  }
+
+  async function update({ params }) {
+    const q = params.get("q");
+    try {
+      const answer = q ? await app.api.get("tracks", { q, limit: LIT }, { signal: search.next() }) : (search.next(), null);
+      lit = answer?.tracks.map((track) => track.id) ?? [];
+      view?.highlight(lit);
+      fill(said, answer ? `${counted(answer.total, "track")} lit up` : "Click a track to play it; type to light tracks up.", note(answer?.note));
+    } catch (error) {
+      app.notices.fail(error, () => update({ params }));
+    }
+  }
+
+  function drawLegend({ groups }) {
+    fill(legend, groups.map(({ name, tracks, color }) => h("li", {},
+      h("i", { css: { "--swatch": color }, "aria-hidden": "true" }), foreign(plain(name, 40)), h("span.soft", {}, String(tracks)))));
+  }
+
+  app.queue.addEventListener("current", showPlaying, { signal });
+  signal.addEventListener("abort", () => view?.destroy());
+  start();
+  return { update };
+}
