@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from recommender.server.api import ROUTERS
+from recommender.server.page.serving import page_routes
 from recommender.server.problems import add_problem_handlers
 from recommender.server.safety.headers import SecurityHeaders
 from recommender.server.safety.hosts import HostGuard, SameSiteGuard
@@ -38,6 +39,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     for router in ROUTERS:
         app.include_router(router, prefix=API)
+    app.router.routes.extend(page_routes())
     add_problem_handlers(app)
     return app
 
