@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from recommender.retrieval.snapshot import Snapshot
     from recommender.retrieval.track_table import FacetValue, TrackTable
     from recommender.retrieval.where import Where
+    from recommender.retrieval.words.vocabulary import Vocabulary, Word
 
 
 class Recommender:
@@ -484,6 +485,27 @@ class Recommender:
         """The mean probability of each of `model.tag_names` over the library, (tags,), sampled."""
         with self._snapshot() as snapshot:
             return snapshot.mean_activations
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Words that can be asked for: the model's tags, the library's genres, what is measured."""
+        with self._snapshot() as snapshot:
+            return snapshot.words.vocabulary
+
+    def word_percentiles(
+        self, words: Sequence[Word]
+    ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
+        """How well words fit each track that can be an answer.
+
+        Returns
+        -------
+        ids : int64 (tracks,), ascending
+        percentiles : for each word float64 (tracks,)
+            The share of the library that it fits less well; of what is to be kept away from, one
+            minus that.
+        """
+        with self._snapshot() as snapshot:
+            return snapshot.words.ids, [snapshot.words.percentiles(word) for word in words]
 
     def scores(self, cosines: ArrayLike) -> NDArray[np.float64]:
         """The share of random pairs of the library that are less alike, of the shape given.

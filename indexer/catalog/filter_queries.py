@@ -1,4 +1,4 @@
-"""Queries of a filter: values of a column, ids of the tracks that fit, tag activations."""
+"""Queries over all tracks: values of a column, ids that fit a filter, activations, facts."""
 
 from __future__ import annotations
 
@@ -50,6 +50,44 @@ def tag_activations(
     ids = np.array([row[0] for row in rows], dtype=np.int64)
     stored = np.frombuffer(b"".join(b"".join(row[1:]) for row in rows), dtype="<f2")
     return ids, stored.reshape(len(ids), len(columns))
+
+
+@dataclass(frozen=True, eq=False)
+class TrackColumns:
+    """What words can be about besides the sound, of all present tracks, by ascending id.
+
+    Attributes
+    ----------
+    ids : int64 (n,)
+    genres : n texts or None
+        As the catalog holds them.
+    years, tempi_bpm, loudness_lufs : float64 (n,)
+        NaN where unknown.
+    """
+
+    ids: NDArray[np.int64]
+    genres: Sequence[str | None]
+    years: NDArray[np.float64]
+    tempi_bpm: NDArray[np.float64]
+    loudness_lufs: NDArray[np.float64]
+
+
+def track_columns(catalog: Catalog) -> TrackColumns:
+    """Genre, year, tempo and loudness of all present tracks."""
+    query = (
+        "SELECT t.id, t.genre, t.year, r.tempo_bpm, r.loudness_lufs "
+        "FROM tracks t JOIN recordings r ON r.id = t.recording_id WHERE t.status = ? ORDER BY t.id"
+    )
+    with catalog.reading() as connection:
+        rows = connection.exec_driver_sql(query, (str(TrackStatus.PRESENT),)).cursor.fetchall()
+        for track_id, genre, *numbers in rows:
+            whole = genre is None or type(genre) is str
+            whole &= all(value is None or type(value) in (int, float) for value in numbers)
+            require_intact(whole, f"track {track_id}")
+    table = [np.array(column, dtype=np.float64) for column in list(zip(*rows, strict=True))[2:]]
+    years, tempi, loudness = table or [np.empty(0)] * 3
+    ids = np.array([row[0] for row in rows], dtype=np.int64)
+    return TrackColumns(ids, [row[1] for row in rows], years, tempi, loudness)
 
 
 @dataclass(frozen=True, kw_only=True)

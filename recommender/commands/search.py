@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from indexer.catalog.records import Track
     from recommender.retrieval.ranking import Ranking
     from recommender.retrieval.where import Where
+    from recommender.retrieval.words.vocabulary import Vocabulary, Word
     from recommender.text.search import SearchResult
-    from recommender.text.vocabulary import Vocabulary, Word
 
 TOP_TAGS = 8
 
@@ -202,14 +202,14 @@ def find(
     """
     from recommender.engine import Recommender
     from recommender.playlists.files import STDOUT, save
-    from recommender.text import search as by_words
+    from recommender.text.search import find as find_by_words
     from recommender.text.text_embedding import TextModel, is_available
 
     if out == STDOUT and as_json:
         raise click.UsageError("--out - and --json both print on stdout: choose one")
     with Recommender.open(catalog) as recommender:
         if listing:
-            _print_vocabulary(by_words.vocabulary(recommender), as_json=as_json)
+            _print_vocabulary(recommender.vocabulary, as_json=as_json)
             return
         model = None
         if lyrics_weight > 0 or text_model is not None or is_available():
@@ -217,7 +217,7 @@ def find(
         lyrics = None
         if lyrics_weight > 0 and model is not None:
             lyrics = read_lyrics(recommender, catalog, model)
-        found = by_words.find(
+        found = find_by_words(
             recommender,
             " ".join(words),
             count,
@@ -267,7 +267,7 @@ def _print_hits(found: SearchResult) -> None:
 
 
 def _column(word: Word) -> str:
-    return word.text if word.wanted else f"not {word.text}"
+    return f"not {word.text}" if word.avoided else word.text
 
 
 def _meaning(word: Word) -> str:

@@ -48,6 +48,24 @@ class MatchingWindows:
 
 
 @dataclass(frozen=True)
+class WordMatch:
+    """How well a word fits a track.
+
+    Attributes
+    ----------
+    word : str
+    percentile : float
+        Share of the library that it fits less well, in (0, 1).
+    because : str
+        Reason: "mellow 0.61" (the model's probability), "genre Jazz", "1994", "92 BPM".
+    """
+
+    word: str
+    percentile: float
+    because: str
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What a neighbour has in common with the liked seed that it is nearest to.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import QueryError
 from recommender.retrieval.library_statistics import LocalScale, Percentiles, sample_ids
+from recommender.retrieval.words.word_fit import WordFit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +75,11 @@ class Snapshot:
             axis=0
         )
         return means
+
+    @cached_property
+    def words(self) -> WordFit:
+        """How well words fit each track."""
+        return WordFit(self.catalog, self.model, self.index)
 
     def select(self, where: Where | None) -> Selection:
         """The tracks that a filter keeps; None keeps all.

@@ -1,1 +1,1 @@
-"""Words to music: tags, synonyms, lyrics."""
+"""Texts to music: search by words, lyrics."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
+from recommender.retrieval.words.word_fit import percentiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,15 +18,6 @@ if TYPE_CHECKING:
 
 POOL = 200
 """Number of neighbours by sound that `blend` chooses from."""
-
-
-def percentiles(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Share of the values (n,) below each of them, equal ones counted half; NaN stays NaN."""
-    known = np.sort(values[~np.isnan(values)])
-    below = np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")
-    shares: NDArray[np.float64] = below / max(1, 2 * len(known))
-    shares[np.isnan(values)] = np.nan
-    return shares
 
 
 def blend_scores(

@@ -20,7 +20,8 @@ from recommender import Recommender
 from recommender.__main__ import cli
 from recommender.commands.options.lyrics import with_lyrics
 from recommender.retrieval.answers import Answer, Neighbour
-from recommender.text.fusion import blend, blend_scores, percentiles
+from recommender.retrieval.words.word_fit import percentiles
+from recommender.text.fusion import blend, blend_scores
 from recommender.text.lyrics import (
     LARGEST_FILE,
     LONGEST,

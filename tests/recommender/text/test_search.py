@@ -14,9 +14,9 @@ from indexer.errors import InvalidOption, QueryError
 from recommender import Recommender
 from recommender.__main__ import cli
 from recommender.retrieval.where import Where
-from recommender.text.search import SearchResult, by_meaning, find, vocabulary
+from recommender.retrieval.words.vocabulary import Vocabulary
+from recommender.text.search import SearchResult, by_meaning, find
 from recommender.text.text_embedding import CARRIER, TextModel
-from recommender.text.vocabulary import Vocabulary
 from tests.catalogs import Planted, plant
 
 TAGS = ("rock", "pop", "Mellow", "ambient", "sad", "metal", "instrumental", "90s", "vocal jazz")
@@ -225,14 +225,14 @@ def test_an_empty_catalog(tmp_path: Path) -> None:
         with pytest.raises(QueryError, match="no tracks yet"):
             find(recommender, "sad")
         with pytest.raises(QueryError, match="no tracks yet"):
-            vocabulary(recommender)
+            _ = recommender.vocabulary
 
 
 def test_genres_are_listed_once_in_their_commonest_spelling(tmp_path: Path) -> None:
     tracks = [Planted("a", genre=genre) for genre in ("Soundtrack", "soundtrack", "Soundtrack")]
     path = plant(tmp_path, TAGS, [*tracks, Planted("b", genre="Other; Zouk")])
     with Recommender.open(path) as recommender:
-        assert vocabulary(recommender).genres == ("Soundtrack", "Zouk")
+        assert recommender.vocabulary.genres == ("Soundtrack", "Zouk")
 
 
 @pytest.fixture

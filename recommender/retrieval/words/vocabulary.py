@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from recommender.retrieval.names import fold
-from recommender.text.synonyms import (
+from recommender.retrieval.words.comparatives import positive_form
+from recommender.retrieval.words.synonyms import (
     CONCEPTS,
     DECADES,
     FILLERS,
@@ -28,6 +29,8 @@ LONGEST_PHRASE = 5
 """Most words that are looked up together as one name."""
 NEAREST = 3
 """Known words suggested for an unknown one."""
+SHOWN = 12
+"""Number of known words that an error lists."""
 FIRST_YEAR, LAST_YEAR = 1000, 2999
 _PIECE = re.compile(r"[,;|/]+|[^\s,;|/]+")
 _PARTING = re.compile(r"[,;|/]+")
@@ -73,6 +76,16 @@ class Word:
     target: str | float = "high"
     by: str = "name"
 
+    @property
+    def avoided(self) -> bool:
+        """Whether the text is to be kept away from, be it by looking for its opposite."""
+        return not self.wanted or self.by == "opposite"
+
+    @property
+    def meaning(self) -> Word:
+        """What it was taken for: equal for words that look for the same."""
+        return replace(self, text="", by="")
+
 
 @dataclass(frozen=True)
 class Unknown:
@@ -88,18 +101,23 @@ class Unknown:
     guessable : bool
         False where the word is in the thesaurus, but nothing stands for it: a piano, to a model
         that has no tag for pianos, or a musical key. A guess by meaning would be another thing.
+    unmeasured : str or None
+        The field of a track that it is about, where no track has it.
     """
 
     text: str
     nearest: tuple[str, ...] = ()
     wanted: bool = True
     guessable: bool = True
+    unmeasured: str | None = None
 
     @property
     def hint(self) -> str:
         """What to ask for instead."""
         if _MODE.search(self.text):
             return "musical keys are asked for with --musical-key 'A minor'"
+        if self.unmeasured is not None:
+            return f"no track of the catalog has a known {self.unmeasured.partition('_')[0]}"
         if self.nearest:
             return f"the nearest known are {', '.join(self.nearest)}"
         return "`soundalike find --list` prints what is known"
@@ -169,7 +187,32 @@ class Vocabulary:
         return {word.text: word for word in self._words_by_key.values()}
 
     def word(self, phrase: str) -> Word | None:
-        """Meaning of a phrase as tag, genre, synonym or measure; None if it is not known."""
+        """Meaning of a phrase as tag, genre, synonym or measure; None if it is not known.
+
+        A comparative that is not known itself means the word it is made of: "calmer" is "calm".
+        """
+        found = self._named(phrase)
+        if found is None and (plain := _positive(phrase)) is not None:
+            found = self._named(plain)
+        return found
+
+    def opposite(self, phrase: str) -> Word | None:
+        """What there is instead of a phrase: instrumental for vocals; None where nothing is."""
+        found = self.word(f"no {phrase}")
+        return None if found is None else replace(found, text=phrase, by="opposite")
+
+    def unknown_message(self, request: Request) -> str:
+        """One sentence on a request that cannot be answered, which names known words."""
+        some = f"known are, among others, {', '.join((*self.tags, *self.genres)[:SHOWN])}"
+        if not request.unknown:
+            return f"the text names nothing to search for: {some}"
+        asked = ", ".join(repr(one.text) for one in request.unknown)
+        hints = list(dict.fromkeys(one.hint for one in request.unknown))
+        if not any(one.nearest for one in request.unknown):
+            hints.append(some)
+        return f"no tag or genre fits {asked}: {'; '.join(hints)}"
+
+    def _named(self, phrase: str) -> Word | None:
         key = _key(phrase)
         if not key:
             return None
@@ -198,7 +241,7 @@ class Vocabulary:
             _key(text), self._words_by_key, cutoff=0.7
         ):
             word = self._words_by_key[key]
-            near.setdefault(replace(word, text="", by=""), word.text)
+            near.setdefault(word.meaning, word.text)
         return tuple(near.values())[:NEAREST]
 
     def _kin(self, key: str) -> list[str]:
@@ -217,7 +260,22 @@ class Vocabulary:
 
     def has_concept(self, phrase: str) -> bool:
         """Whether a phrase is in the thesaurus, even if no tag or genre stands for it."""
-        return _key(phrase) in self._concepts or _key(phrase) in map(_key, MEASURES)
+        key = _key(_positive(phrase) or phrase)
+        return key in self._concepts or key in map(_key, MEASURES)
+
+    def unmeasured(self, phrase: str) -> str | None:
+        """The field that a phrase such as "fast" is about, where no track has it."""
+        key = _key(_positive(phrase) or phrase)
+        if _BPM.fullmatch(key) and not self._has_tempo:
+            return "tempo_bpm"
+        return next(
+            (
+                field
+                for name, (field, _) in MEASURES.items()
+                if key == _key(name) and name not in self.measures
+            ),
+            None,
+        )
 
     def decade_tags(self, first: int, last: int) -> tuple[str, ...]:
         """Tags of a decade, such as "80s" for the 1980s."""
@@ -304,8 +362,8 @@ class _Reader:
 
     def _word(self, phrase: str) -> Word | None:
         # "not" has opposites of its own: a song without voices is an instrumental.
-        opposite = None if self._wanted else self._known.word(f"no {phrase}")
-        return replace(opposite, by="opposite") if opposite else self._known.word(phrase)
+        opposite = None if self._wanted else self._known.opposite(phrase)
+        return opposite or self._known.word(phrase)
 
     def _years(self, position: int, count: int) -> Word | None:
         span = [token for token in self._tokens[position : position + count] if token is not None]
@@ -329,7 +387,7 @@ class _Reader:
                 tags=tuple(dict.fromkeys((*last.tags, *word.tags))),
                 genres=tuple(dict.fromkeys((*last.genres, *word.genres))),
             )
-        elif not any(_same(word, other) for other in self._words):
+        elif all(word.meaning != other.meaning for other in self._words):
             self._words.append(word)
         self._wanted, self._joined = True, False
 
@@ -352,6 +410,7 @@ class _Reader:
                 next((near for part in parts if (near := self._known.nearest(part))), ()),
                 self._wanted,
                 not (_MODE.search(parts[0]) or any(map(self._known.has_concept, parts))),
+                next((m for part in parts if (m := self._known.unmeasured(part))), None),
             )
         )
         self._last_wanted, self._wanted, self._joined = self._wanted, True, False
@@ -361,6 +420,12 @@ def tokens(text: str) -> list[str]:
     """Words of a text without case and accents: "R&B, Lo-Fi" -> r, and, b, lo, fi."""
     plain = _APOSTROPHES.sub("", fold(text)).replace("&", " and ").replace("_", " ")
     return _WORD.findall(plain)
+
+
+def _positive(phrase: str) -> str | None:
+    """The positive form of a phrase that is one comparative."""
+    words = tokens(phrase)
+    return positive_form(words[0]) if len(words) == 1 else None
 
 
 def _key(text: str) -> str:
@@ -400,10 +465,6 @@ def _names_of(names: dict[str, list[str]], words: Iterable[str]) -> list[str]:
 
 def _joinable(word: Word) -> bool:
     return word.years is None and word.measure is None
-
-
-def _same(one: Word, other: Word) -> bool:
-    return replace(one, text="", by="") == replace(other, text="", by="")
 
 
 def _years(span: Sequence[str]) -> Years | None:

@@ -175,7 +175,9 @@ DECADES = {
     "noughties": 2000,
 }
 
-NEGATIONS = frozenset({"no", "not", "without", "never", "non", "minus", "except", "isnt"})
+NEGATIONS = frozenset(
+    {"no", "not", "without", "never", "non", "minus", "except", "isnt", "less", "fewer"}
+)
 """The next word is one to keep away from; so is one with a minus sign before it."""
 
 FILLERS = frozenset(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from recommender.text.vocabulary import Vocabulary, Word
+from recommender.retrieval.words.vocabulary import Vocabulary, Word
 
 TAGS = (
     "rock",

@@ -1,0 +1,1 @@
+"""Words to what a library knows, and how well they fit its tracks."""
