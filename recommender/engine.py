@@ -40,6 +40,7 @@ from recommender.retrieval.snapshot import empty_catalog_message, take_snapshot
 from recommender.retrieval.track_ids import as_ids, indexed_ids, refuse_unknown
 from recommender.retrieval.track_table import FACETS, OF_FACET, Listing
 from recommender.retrieval.where import EVERYTHING
+from recommender.retrieval.words.steering import as_texts, read_steering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from recommender.retrieval.snapshot import Snapshot
     from recommender.retrieval.track_table import FacetValue, TrackTable
     from recommender.retrieval.where import Where
+    from recommender.retrieval.words.steering import Texts
     from recommender.retrieval.words.vocabulary import Vocabulary, Word
 
 
@@ -67,8 +69,10 @@ class Recommender:
     It sees what a writer adds while it is open. Several threads may use one.
 
     Every question takes a `where`, the tracks that may be answers, and those that make an `Answer`
-    take a `ranking`, how it is made of the candidates. A filter that keeps nothing gives an empty
-    answer whose note says so. A catalog that holds no tracks yet raises `QueryError`.
+    take a `ranking`, how it is made of the candidates, and words to steer by: `more=("calm",)`,
+    `less=("vocals",)` (see `recommender.retrieval.words.steering`). A filter that keeps nothing
+    gives an empty answer whose note says so. A catalog that holds no tracks yet raises
+    `QueryError`, and so does a word that is not known.
     """
 
     def __init__(self, library: Library, *, limits: Limits | None = None) -> None:
@@ -128,6 +132,8 @@ class Recommender:
         strategy: Strategy = "average",
         where: Where | None = None,
         ranking: Ranking | None = None,
+        more: Texts = (),
+        less: Texts = (),
         include_same: bool = False,
         why: Explain = False,
     ) -> Answer:
@@ -146,6 +152,10 @@ class Recommender:
             Which tracks may be answers. The seeds need not be among them.
         ranking : Ranking, optional
             Diversity, caps per artist and album, near-duplicates folded or not, least score.
+        more, less : str or iterable of str
+            Words, as `soundalike find` knows them, that the answers are to fit more or less than
+            the nearest do: "calmer", "more piano", "90s". Each answer says in `why.words` how far
+            each word moved it.
         include_same : bool
             Whether the seeds themselves and other encodings of their recordings may be answers;
             `recommender.retrieval.near_duplicates` says how these are recognised.
@@ -159,8 +169,11 @@ class Recommender:
             Of a seed.
         AnalysisError, ModelMissing, ModelMismatch
             A file has no usable sound, or cannot be analysed with the catalog's model.
+        QueryError
+            A word is not known; the message names some that are.
         InvalidOption
-            Nothing is liked, something is liked and disliked, or an option makes no sense.
+            Nothing is liked, something is liked and disliked, more and less of one word are
+            wanted, or an option makes no sense.
         """
         n = result_count(n)
         return self._similar(
@@ -170,6 +183,8 @@ class Recommender:
             ranking,
             disliked=seed_sources(self._library.catalog, disliked, self.analyse),
             strategy=strategy,
+            more=more,
+            less=less,
             include_same=include_same,
             why=why,
         )
@@ -181,6 +196,8 @@ class Recommender:
         *,
         where: Where | None = None,
         ranking: Ranking | None = None,
+        more: Texts = (),
+        less: Texts = (),
         include_same: bool = False,
         why: Explain = False,
     ) -> Answer:
@@ -192,7 +209,9 @@ class Recommender:
         """
         n = result_count(n)
         source = require_present(self.track(track))
-        return self._similar([source], n, where, ranking, include_same=include_same, why=why)
+        return self._similar(
+            [source], n, where, ranking, more=more, less=less, include_same=include_same, why=why
+        )
 
     def similar_to_file(
         self,
@@ -201,6 +220,8 @@ class Recommender:
         *,
         where: Where | None = None,
         ranking: Ranking | None = None,
+        more: Texts = (),
+        less: Texts = (),
         include_same: bool = False,
         why: Explain = False,
     ) -> Answer:
@@ -217,7 +238,9 @@ class Recommender:
         """
         n = result_count(n)
         source = AnalysedFile(os.path.abspath(os.fsencode(path)), self.analyse(path))
-        return self._similar([source], n, where, ranking, include_same=include_same, why=why)
+        return self._similar(
+            [source], n, where, ranking, more=more, less=less, include_same=include_same, why=why
+        )
 
     def similar_to_vector(
         self,
@@ -226,6 +249,8 @@ class Recommender:
         *,
         where: Where | None = None,
         ranking: Ranking | None = None,
+        more: Texts = (),
+        less: Texts = (),
         why: Explain = False,
     ) -> Answer:
         """The n tracks nearest to a vector (dim,) of the catalog's model, of any length.
@@ -238,7 +263,9 @@ class Recommender:
         """
         n = result_count(n)
         source = as_vector(vector)
-        return self._similar([source], n, where, ranking, include_same=False, why=why)
+        return self._similar(
+            [source], n, where, ranking, more=more, less=less, include_same=False, why=why
+        )
 
     def neighbours(
         self,
@@ -492,6 +519,19 @@ class Recommender:
         with self._snapshot() as snapshot:
             return snapshot.words.vocabulary
 
+    def steering(self, more: Texts, less: Texts) -> tuple[Word, ...]:
+        """The words that texts such as "calmer" ask for more and less of, each once.
+
+        Raises
+        ------
+        QueryError
+            One is not known; the message names some that are.
+        InvalidOption
+            More and less of one word are wanted, there are too many, or one is no text.
+        """
+        wanted, unwanted = as_texts(more), as_texts(less)
+        return read_steering(self.vocabulary, wanted, unwanted) if wanted or unwanted else ()
+
     def word_percentiles(
         self, words: Sequence[Word]
     ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
@@ -548,9 +588,12 @@ class Recommender:
         *,
         disliked: Sequence[SeedSource] = (),
         strategy: Strategy = "average",
+        more: Texts,
+        less: Texts,
         include_same: bool,
         why: Explain,
     ) -> Answer:
+        words = self.steering(more, less)
         with self._snapshot() as snapshot:
             profile = QueryProfile.of(
                 [make_seed(snapshot, source) for source in liked],
@@ -563,6 +606,7 @@ class Recommender:
                 where,
                 ranking or PLAIN,
                 n,
+                words=words,
                 include_same=include_same,
                 why=bool(why),
             )

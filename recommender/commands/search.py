@@ -17,6 +17,7 @@ from recommender.commands.options.shared import (
     json_option,
     playlist_options,
 )
+from recommender.commands.options.steering import steering_options
 from recommender.commands.terminal.output import duration, print_json, print_message, printable
 from recommender.commands.terminal.tables import print_answer, print_table, track_cell
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 TOP_TAGS = 8
 
 
-@click.command(epilog="Example: soundalike similar 'so what' 17 --dislike 4 --genre jazz --why")
+@click.command(epilog="Example: soundalike similar 'so what' 17 --dislike 4 --more calmer --why")
 @click.argument("queries", nargs=-1, required=True, metavar="QUERY...")
 @click.option(
     "--dislike", multiple=True, metavar="QUERY", help="Away from this one; can be repeated."
@@ -46,6 +47,7 @@ TOP_TAGS = 8
 @count_option
 @ranking_options
 @where_options
+@steering_options
 @lyrics_options
 @click.option("--why", is_flag=True, help="Print what each has in common with QUERY.")
 @click.option(
@@ -65,6 +67,8 @@ def similar(
     count: int,
     where: Where,
     ranking: Ranking,
+    more: tuple[str, ...],
+    less: tuple[str, ...],
     lyrics_weight: float,
     text_model: str | None,
     why: bool,  # noqa: FBT001 - click hands flags over by name
@@ -76,6 +80,8 @@ def similar(
 
     QUERY is a catalog id, a key, the path of a file in the catalog or of any other file, or a part
     of "artist - title". The score is the share of random pairs of the catalog that are less alike.
+    With --more and --less, each answer says how well each word fits it, as a percentile of the
+    library, and by how many places the word moved it up.
     """
     from recommender.engine import Recommender
     from recommender.text.fusion import POOL
@@ -88,6 +94,8 @@ def similar(
             strategy="average" if strategy == "average" else "best_score",
             where=where,
             ranking=ranking,
+            more=more,
+            less=less,
             include_same=include_same,
             why="windows" if why_windows else why,
         )

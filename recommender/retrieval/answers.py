@@ -66,6 +66,30 @@ class WordMatch:
 
 
 @dataclass(frozen=True)
+class WordShift(WordMatch):
+    """How far a word that steers moves a track.
+
+    Attributes
+    ----------
+    word : str
+        "more piano", "less vocals"; its percentile is above 0.5 where it moves the track up.
+    shift : float
+        What it adds to the track's relevance, on the scale of a cosine.
+    moved : int or None
+        By how many places it moves the track up among the candidates, the other words as they are;
+        down is negative. None in playlists, whose order has other reasons too.
+    """
+
+    shift: float
+    moved: int | None
+
+    def __str__(self) -> str:
+        """Such as "more piano 0.93 (+14)"."""
+        moved = "" if self.moved is None else f" ({self.moved:+d})"
+        return f"{self.word} {self.percentile:.2f}{moved}"
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What a neighbour has in common with the liked seed that it is nearest to.
 
@@ -81,13 +105,16 @@ class Explanation:
         Where it is the same.
     windows : MatchingWindows or None
         Of the seed and the neighbour; None unless asked for, and where one cannot be decoded.
+    words : tuple of WordShift
+        One for each word that steers; with words there is an explanation, asked for or not.
     """
 
-    seed: str | None
-    tags: tuple[str, ...]
-    tempo_bpm: float | None
-    musical_key: str | None
+    seed: str | None = None
+    tags: tuple[str, ...] = ()
+    tempo_bpm: float | None = None
+    musical_key: str | None = None
     windows: MatchingWindows | None = None
+    words: tuple[WordShift, ...] = ()
 
     def __str__(self) -> str:
         """In words, such as "piano, calm; both 92 BPM, A minor; 0:43 like the seed's 1:02"."""
@@ -96,6 +123,7 @@ class Explanation:
             *([] if self.musical_key is None else [self.musical_key]),
         ]
         parts = [
+            ", ".join(map(str, self.words)),
             "" if self.seed is None else f"like {self.seed}",
             ", ".join(self.tags),
             f"both {', '.join(both)}" if both else "",
@@ -130,7 +158,7 @@ class Neighbour:
     duplicates : tuple of NearDuplicate
         Near-duplicates that are not listed on their own, the nearest first.
     why : Explanation or None
-        What it has in common with the seed; None unless asked for.
+        What it has in common with the seed, where asked for, and what words do; else None.
     """
 
     id: int
@@ -141,6 +169,11 @@ class Neighbour:
     score: float | None
     duplicates: tuple[NearDuplicate, ...] = ()
     why: Explanation | None = None
+
+    @property
+    def steered_cosine(self) -> float:
+        """The cosine with what words that steer add to it."""
+        return self.cosine + sum(word.shift for word in (self.why.words if self.why else ()))
 
 
 class TupleSequence(Sequence[Item_co]):

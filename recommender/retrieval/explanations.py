@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.features.key import parse_musical_key
-from recommender.retrieval.answers import Explanation, MatchingWindows
+from recommender.retrieval.answers import Explanation, MatchingWindows, WordShift
 from recommender.retrieval.seeds import descriptors_of
+from recommender.retrieval.words.steering import steering_label
+from recommender.retrieval.words.word_fit import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from indexer.features.descriptors import Descriptors
     from recommender.retrieval.seeds import QueryProfile, Seed
     from recommender.retrieval.snapshot import Snapshot
+    from recommender.retrieval.words.steering import Steered
+    from recommender.retrieval.words.vocabulary import Word
 
 SHARED_TAGS = 3
 """Tags named at most."""
@@ -50,6 +54,31 @@ def explain(
     return [
         _explain_one(snapshot, seed, track, row, name_seed=len(profile.liked) > 1)
         for seed, track, row in zip(nearest, tracks, activations, strict=True)
+    ]
+
+
+def explain_words(
+    snapshot: Snapshot, words: Sequence[Word], tracks: Sequence[Track], steered: Steered
+) -> list[tuple[WordShift, ...]]:
+    """What each word does to each track, and why.
+
+    Parameters
+    ----------
+    steered : Steered (tracks, words)
+    """
+    activations = snapshot.catalog.activations_of([track.id for track in tracks], snapshot.model)
+    return [
+        tuple(
+            WordShift(
+                steering_label(word),
+                round(float(steered.percentiles[row, column]), 4),
+                reason(word, track, activations[row], snapshot.model.tag_names),
+                round(float(steered.shifts[row, column]), 6),
+                int(steered.moved[row, column]),
+            )
+            for column, word in enumerate(words)
+        )
+        for row, track in enumerate(tracks)
     ]
 
 

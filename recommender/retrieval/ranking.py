@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from indexer.catalog.records import Track
     from recommender.retrieval.seeds import Seed
+    from recommender.retrieval.words.steering import Steered
 
 FOLDED_TOGETHER = 2_000
 """So many candidates in a row are compared with each other; all of a longer list would take
@@ -102,6 +103,8 @@ class Candidates:
     complete : bool
         Whether there are no more candidates.
     median_random_cosine : float
+    steered : Steered or None
+        What words do to each, which is part of the relevance; None without words.
     """
 
     tracks: Sequence[Track]
@@ -112,6 +115,7 @@ class Candidates:
     scores: NDArray[np.float64]
     complete: bool
     median_random_cosine: float
+    steered: Steered | None = None
 
 
 @dataclass

@@ -5,16 +5,18 @@ Candidates come from the vector index and are widened until enough of them may b
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from indexer.vectors.half_precision import inner_products
-from recommender.retrieval.answers import Answer, NearDuplicate, Neighbour
-from recommender.retrieval.explanations import explain
+from recommender.retrieval.answers import Answer, Explanation, NearDuplicate, Neighbour
+from recommender.retrieval.explanations import explain, explain_words
 from recommender.retrieval.near_duplicates import own_recordings
 from recommender.retrieval.ranking import Candidates, Ranked, Ranking, rank
 from recommender.retrieval.where import EVERYTHING
+from recommender.retrieval.words.steering import POOL, steer, steering_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.catalog.records import Track
-    from recommender.retrieval.answers import Explanation
     from recommender.retrieval.filters import Selection
     from recommender.retrieval.seeds import QueryProfile, Seed
     from recommender.retrieval.snapshot import Snapshot
     from recommender.retrieval.where import Where
+    from recommender.retrieval.words.vocabulary import Word
 
 MARGIN = 8
 """Candidates fetched beyond n, so that most questions need one search."""
@@ -41,6 +43,7 @@ def retrieve(
     ranking: Ranking,
     n: int,
     *,
+    words: Sequence[Word] = (),
     include_same: bool,
     why: bool,
 ) -> Answer:
@@ -48,6 +51,8 @@ def retrieve(
 
     Parameters
     ----------
+    words : sequence of Word
+        Those that steer: see `recommender.retrieval.words.steering`.
     include_same : bool
         Whether the liked seeds and other encodings of their recordings may be answers.
     why : bool
@@ -63,22 +68,30 @@ def retrieve(
     most = max(MOST_CANDIDATES, 4 * n)
     width = ranking.candidate_count(n) + len(seeds)
     while True:
-        candidates = _candidates(snapshot, profile, selection, seeds, ranking, width)
+        candidates = _candidates(snapshot, profile, selection, seeds, ranking, words, width)
         ranked = rank(candidates, n, ranking, seeds)
-        enough = len(ranked.rows) >= n or (ranked.below > 0 and not profile.disliked)
+        by_cosine = not profile.disliked and not words
+        enough = len(ranked.rows) >= n or (ranked.below > 0 and by_cosine)
         if enough or candidates.complete or len(candidates.tracks) >= most:
             break
         width *= 4
     tracks = [candidates.tracks[row] for row in ranked.rows]
-    explanations: Sequence[Explanation | None] = [None] * len(tracks)
+    explanations: list[Explanation | None] = [None] * len(tracks)
     if why:
-        explanations = explain(snapshot, profile, tracks, candidates.seed_cosines[ranked.rows])
+        explanations[:] = explain(snapshot, profile, tracks, candidates.seed_cosines[ranked.rows])
+    if candidates.steered is not None:
+        shifts = explain_words(snapshot, words, tracks, candidates.steered.at(ranked.rows))
+        explanations = [
+            replace(one or Explanation(), words=of_one)
+            for one, of_one in zip(explanations, shifts, strict=True)
+        ]
     neighbours = _neighbours(candidates, ranked, explanations)
     note = None
     if len(neighbours) < n:
         total = len(snapshot.index)
         note = _shortage(len(neighbours), n, selection, ranking, ranked, total)
-    return Answer(profile.label, neighbours, note)
+    label = ", ".join([profile.label, *map(steering_label, words)])
+    return Answer(label, neighbours, note)
 
 
 def nearest(
@@ -144,20 +157,41 @@ def _candidates(
     selection: Selection,
     seeds: Sequence[Seed],
     ranking: Ranking,
+    words: Sequence[Word],
     width: int,
 ) -> Candidates:
-    """The `width` nearest to each query, without what is excluded and the seeds themselves."""
+    """The `width` nearest to each query, without what is excluded and the seeds themselves.
+
+    With words, the `width` most relevant of so many of the nearest that words have a choice.
+    """
     limit = selection.search_count
-    width = min(width + min(len(selection.excluded), MARGIN), limit)
+    wanted = max(width, POOL) if words else width
+    searched = min(wanted + min(len(selection.excluded), MARGIN), limit)
     ids = np.empty(0, np.int64)
     if limit:
-        ids = np.unique(snapshot.index.search(profile.queries, width, among=selection.subset)[0])
+        ids = np.unique(snapshot.index.search(profile.queries, searched, among=selection.subset)[0])
     ids = np.setdiff1d(ids, selection.excluded, assume_unique=True)
+    if words:
+        # A seed takes no place from those that words move.
+        ids = np.setdiff1d(ids, [seed.track.id for seed in seeds if seed.track is not None])
     vectors = snapshot.index.reconstruct(ids)
     seed_cosines, cosines, relevance = profile.compare(vectors)
     if ranking.local_scaling:
         relevance = snapshot.local_scale.relevance(relevance, vectors)
+    steered = None
+    if words:
+        steered = steer(
+            snapshot.words,
+            words,
+            ids,
+            relevance,
+            median_random_cosine=snapshot.median_random_cosine,
+        )
+        relevance = (relevance + steered.shifts.sum(axis=1)).astype(np.float32)
     order = np.lexsort((ids, -relevance))
+    complete = searched == limit
+    if words and len(order) > width:
+        order, complete = order[:width], False
     ids, vectors = ids[order], vectors[order]
     tracks = snapshot.catalog.require_tracks(ids.tolist())
     of_seeds = np.array([inner_products(vectors, seed.vector) for seed in seeds], np.float32)
@@ -177,8 +211,9 @@ def _candidates(
         seed_cosines[kept],
         cosines[kept],
         snapshot.percentiles.percentile(cosines[kept]),
-        complete=width == limit,
+        complete=complete,
         median_random_cosine=snapshot.median_random_cosine,
+        steered=None if steered is None else steered.at(kept),
     )
 
 

@@ -68,7 +68,7 @@ def blend(
             "file of the same name beside it"
         )
     ids = np.array([one.id for one in answer.neighbours], dtype=np.int64)
-    cosines = np.array([one.cosine for one in answer.neighbours], dtype=np.float64)
+    cosines = np.array([one.steered_cosine for one in answer.neighbours], dtype=np.float64)
     lyric_percentiles = percentiles(lyrics.likeness(ids, vector))
     scores = blend_scores(percentiles(cosines), lyric_percentiles, weight)
     order = np.lexsort((ids, -scores))[:n]

@@ -201,6 +201,17 @@ class Vocabulary:
         found = self.word(f"no {phrase}")
         return None if found is None else replace(found, text=phrase, by="opposite")
 
+    def negated(self, word: Word) -> Word:
+        """The word that keeps away from what another one looks for, and the other way round."""
+        if word.by == "opposite":
+            return self.word(word.text) or replace(word, wanted=not word.wanted)
+        opposite = self.opposite(word.text) if word.wanted else None
+        return opposite or replace(word, wanted=not word.wanted)
+
+    def plain(self, word: Word) -> Word:
+        """The word that is looked for or kept away from, as one that is looked for."""
+        return self.negated(word) if word.avoided else word
+
     def unknown_message(self, request: Request) -> str:
         """One sentence on a request that cannot be answered, which names known words."""
         some = f"known are, among others, {', '.join((*self.tags, *self.genres)[:SHOWN])}"
