@@ -26,7 +26,7 @@ from recommender.retrieval.lookup import (
     resolve,
     result_count,
 )
-from recommender.retrieval.on_demand import OnDemandPool
+from recommender.retrieval.on_demand import OnDemandPool, model_of_new_catalogs
 from recommender.retrieval.ranking import PLAIN
 from recommender.retrieval.retriever import nearest, retrieve
 from recommender.retrieval.seeds import (
@@ -384,6 +384,10 @@ class Recommender:
         """
         return find_track(self._library.catalog, query)
 
+    def track_of_recording(self, audio_hash: bytes) -> Track | None:
+        """The first track that holds a recording, `TrackAnalysis.facts.audio_hash`; None: none."""
+        return self._library.catalog.track_by_hash(audio_hash)
+
     def folders(self) -> list[bytes]:
         """Folders that were indexed, as absolute paths."""
         return self._library.catalog.roots()
@@ -562,7 +566,8 @@ class Recommender:
         ------
         AnalysisError, ModelMissing, ModelMismatch
         """
-        return self._on_demand.analyse(self._active_model(), path)
+        model = self._library.catalog.active_model() or model_of_new_catalogs()
+        return self._on_demand.analyse(model, path)
 
     def matching_windows(
         self, first: SupportsIndex | str | bytes, second: SupportsIndex | str | bytes

@@ -255,6 +255,13 @@ class Catalog:
         """The track with exactly this absolute path."""
         return self._one(_track_query().where(TrackRow.path == path))
 
+    def track_by_hash(self, audio_hash: bytes) -> Track | None:
+        """The first present track of the recording with this hash of its encoded audio."""
+        query = _track_query().where(
+            RecordingRow.audio_hash == audio_hash, TrackRow.status == TrackStatus.PRESENT
+        )
+        return self._one(query.order_by(TrackRow.id).limit(1))
+
     def names(self) -> list[tuple[int, str, str, str]]:
         """Id, key, artist and title ("" where unknown) of each present track, by id."""
         query = (

@@ -51,6 +51,23 @@ def analyse_files(
         return list(pool.map(task, [os.path.abspath(os.fsencode(path)) for path in paths]))
 
 
+def model_of_new_catalogs() -> StoredModel:
+    """The model with which `index` begins a catalog.
+
+    Raises
+    ------
+    ModelMissing, ModelCorrupt
+    """
+    from indexer.analysis.track_analysis import DEFAULT_WINDOWS
+    from indexer.catalog.records import StoredModel
+    from indexer.models.registry import model_info
+
+    info = model_info()
+    return StoredModel(
+        0, info.name, info.fingerprint, info.dim, tuple(info.tag_names), DEFAULT_WINDOWS
+    )
+
+
 class OnDemandPool:
     """A worker process with a catalog's model, started with the first file and kept until `close`.
 

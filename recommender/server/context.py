@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from indexer.analysis.sandbox import Limits
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from recommender.server.settings import Settings
+
+ANALYSING = 4
+"""Requests that wait for the worker at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,8 @@ class Context:
     recommender : Recommender
     uploads : Path
         Folder of files that are analysed and then deleted.
+    analysing : CapacityLimiter
+        Slots of routes that wait for the worker: they must not take up every thread.
     closing : asyncio.Event
         Set when the server begins to shut down: answers without an end must end then.
     """
@@ -37,6 +43,7 @@ class Context:
     settings: Settings
     recommender: Recommender
     uploads: Path
+    analysing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ANALYSING))
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 

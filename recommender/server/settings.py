@@ -22,12 +22,16 @@ class UploadLimits:
         Length of the file at most.
     receive_s : float
         Seconds in which all of it must arrive.
+    least_bytes_per_s, grace_s : float
+        After `grace_s` seconds what has arrived must keep up with this rate.
     analyse_s : int
         Seconds that its analysis may take.
     """
 
     bytes: int = 512 << 20
     receive_s: float = 300.0
+    least_bytes_per_s: float = 16_384.0
+    grace_s: float = 10.0
     analyse_s: int = 60
 
 

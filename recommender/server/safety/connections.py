@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     import asyncio
     from asyncio import TimerHandle
 
+    from uvicorn.protocols.http.h11_impl import RequestResponseCycle
+
 HEADERS_S = 10.0
 """Seconds in which a request's headers must be there, from the first connection or byte on."""
+LINGER_S = 5.0
+"""Seconds for which the rest of a body is still taken after its answer, and then cut off."""
 MOST = 512
 """Connections at a time; beyond it the one that has been idle longest is closed."""
 
@@ -55,6 +59,20 @@ class GuardedProtocol(H11Protocol):
         super().data_received(data)
         if not self.is_idle:
             self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or take a body that is of no use any more for a while only.
+
+        Closing at once would lose the answer that says why it is refused.
+        """
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
+            self.loop.call_later(LINGER_S, self._cut_body, self.cycle)
+
+    def _cut_body(self, cycle: RequestResponseCycle) -> None:
+        unfinished = self.cycle is cycle and self.conn.their_state is h11.SEND_BODY
+        if unfinished and not self.transport.is_closing():
+            self.transport.close()
 
     @property
     def is_idle(self) -> bool:
