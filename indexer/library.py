@@ -110,6 +110,13 @@ class Library:
         """Path of the vector index."""
         return index_path(self.catalog.path)
 
+    @property
+    def stamp(self) -> Stamp | None:
+        """The state of the catalog that the index is up to; None as long as there is no model."""
+        if self.model is None:
+            return None
+        return Stamp(self.catalog.uuid, self.model.fingerprint, self._seen)
+
     def close(self) -> None:
         """Close the catalog; a writer's index is written to its file first."""
         try:
@@ -156,10 +163,8 @@ class Library:
 
         A disk that is full costs the file only: it is made again from the catalog next time.
         """
-        if self.index is None or self.model is None:
-            return
-        stamp = Stamp(self.catalog.uuid, self.model.fingerprint, self._seen)
-        if stamp == self._on_disk:
+        stamp = self.stamp
+        if self.index is None or stamp is None or stamp == self._on_disk:
             return
         try:
             self.index.save(self.path, stamp)

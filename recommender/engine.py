@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.records import StoredModel, Track
     from indexer.library import Library
+    from indexer.vectors.base import Stamp
     from recommender.retrieval.answers import Answer, Explain, MatchingWindows
     from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.ranking import Ranking
@@ -504,6 +505,23 @@ class Recommender:
         """The model that answers come from: its name, sizes and tag names."""
         with self._snapshot() as snapshot:
             return snapshot.model
+
+    @property
+    def stamp(self) -> Stamp:
+        """Which catalog and model answers come from, and the last change that they know."""
+        with self._library.lock:
+            self._library.refresh()
+            stamp = self._library.stamp
+        if stamp is None:
+            raise QueryError(empty_catalog_message(self._library.catalog))
+        return stamp
+
+    @property
+    def version(self) -> int:
+        """A number that changes, as long as this is open, whenever the catalog is written to."""
+        with self._library.lock:
+            self._library.refresh()
+            return self._library.version
 
     @property
     def median_random_cosine(self) -> float:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recommender.engine import Recommender
+    from recommender.retrieval.where import Where
 
 Vectors: TypeAlias = "NDArray[np.float32]"
 
@@ -111,6 +112,7 @@ def find_clusters(
     *,
     method: str = "kmeans",
     count: int | None = None,
+    where: Where | None = None,
     random_state: int = 0,
 ) -> Clusters:
     """Cluster the tracks of a library.
@@ -121,6 +123,8 @@ def find_clusters(
         One of `METHODS`.
     count : int, optional
         How many clusters k-means shall make; without, chosen by silhouette.
+    where : Where, optional
+        Which tracks are clustered; their names still compare them with the whole library.
 
     Raises
     ------
@@ -133,7 +137,7 @@ def find_clusters(
         raise InvalidOption(f"there is no method {method}: take {' or '.join(METHODS)}")
     if method == "hdbscan" and count is not None:
         raise InvalidOption("HDBSCAN finds out itself how many clusters there are: leave count out")
-    ids = recommender.ids()
+    ids = recommender.ids(where)
     vectors = recommender.vectors(ids)
     if count is not None and not 1 <= count <= len(ids):
         raise InvalidOption(f"{count} clusters of {len(ids)} tracks: ask for 1 to {len(ids)}")

@@ -15,14 +15,9 @@ import numpy as np
 from recommender.collection.clusters import sample_rows
 from recommender.collection.duplicates import find_duplicates
 from recommender.collection.histograms import Bars, Histogram, bars, durations, histogram, years
-from recommender.collection.library_map import (
-    FEWEST,
-    Grouping,
-    LibraryMap,
-    group_tracks,
-    lay_out,
-)
-from recommender.collection.library_map import LANDMARKS as MAPPED
+from recommender.collection.layout import LANDMARKS as MAPPED
+from recommender.collection.layout import lay_out
+from recommender.collection.library_map import FEWEST, Grouping, LibraryMap, group_tracks
 from recommender.evaluation.metrics import Question, cosines, nearest, retrieval
 from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags
 from recommender.retrieval.lookup import display_name

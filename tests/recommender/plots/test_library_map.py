@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from indexer.errors import InvalidOption, QueryError
+from recommender.collection.layout import lay_out
 from recommender.collection.library_map import (
     Grouping,
     LibraryMap,
     group_tracks,
-    lay_out,
     map_library,
 )
 from recommender.engine import Recommender
