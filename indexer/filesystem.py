@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from indexer.errors import InvalidOption
 
@@ -41,6 +41,23 @@ def has_vanished(path: bytes) -> bool:
     except OSError:
         return False
     return False
+
+
+FileVersion: TypeAlias = tuple[int, int, int, int]
+"""Device, inode, size and mtime: another one whenever a file is written or replaced."""
+
+
+def version_of(status: os.stat_result) -> FileVersion:
+    """The version of a file, by its status."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def file_version(path: bytes) -> FileVersion | None:
+    """The version of a file now; None where it is gone or cannot be looked at."""
+    try:
+        return version_of(os.stat(path))
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager

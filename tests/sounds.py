@@ -5,6 +5,7 @@ Everything is seeded: the same call writes the same sound. Writers return the pa
 
 from __future__ import annotations
 
+import base64
 import os
 import struct
 from typing import TYPE_CHECKING
@@ -190,9 +191,7 @@ def silent_video(path: Path, *, seconds: float = 1.0) -> Path:
 def write_large_cover(path: Path, *, size: int) -> Path:
     """An M4A of 4 s whose tags end with a cover of so many bytes; a sparse file."""
     body = bytearray(write_audio(path, music(4), tags={"title": "Large"}).read_bytes())
-    for box in (b"moov", b"udta", b"meta", b"ilst"):
-        at = body.rindex(box) - 4
-        body[at : at + 4] = (int.from_bytes(body[at : at + 4]) + size + 24).to_bytes(4)
+    body = _grow_mp4_tags(body, size + 24)
     cover = (
         (size + 24).to_bytes(4) + b"covr" + (size + 16).to_bytes(4) + b"data\0\0\0\x0d" + bytes(4)
     )
@@ -244,8 +243,12 @@ def claim_wav(
 
 def id3v2(frames: Mapping[str, bytes]) -> bytes:
     """An ID3v2.3 tag of raw frames: each value begins with its encoding byte, unchecked."""
+    return _id3v2(frames.items())
+
+
+def _id3v2(frames: Iterable[tuple[str, bytes]]) -> bytes:
     body = b"".join(
-        name.encode() + struct.pack(">IH", len(value), 0) + value for name, value in frames.items()
+        name.encode() + struct.pack(">IH", len(value), 0) + value for name, value in frames
     )
     size = bytes((len(body) >> shift) & 0x7F for shift in (21, 14, 7, 0))
     return b"ID3\x03\x00\x00" + size + body
@@ -256,10 +259,10 @@ def id3v1(*, title: bytes, genre: int) -> bytes:
     return b"TAG" + title.ljust(30, b"\0")[:30] + bytes(94) + bytes([genre])
 
 
-def apev2(items: Mapping[str, bytes]) -> bytes:
-    """An APEv2 tag with header and footer."""
+def apev2(items: Mapping[str, bytes], *, flags: int = 0) -> bytes:
+    """An APEv2 tag with header and footer; the flags of an item say whether it is text (0)."""
     body = b"".join(
-        struct.pack("<II", len(value), 0) + name.encode() + b"\0" + value
+        struct.pack("<II", len(value), flags) + name.encode() + b"\0" + value
         for name, value in items.items()
     )
     fields = (2000, len(body) + 32, len(items))
@@ -412,3 +415,54 @@ def copy_as(source: Path, folder: Path, name: bytes) -> bytes:
     with os.fdopen(descriptor, "wb") as file:
         file.write(source.read_bytes())
     return target
+
+
+def add_cover(path: Path, *pictures: tuple[int, bytes], media_type: str = "image/jpeg") -> Path:
+    """Put pictures, each with its kind by ID3v2 (3 is the front), into a file by its suffix.
+
+    An .opus file has to be written with `opus_cover` among its tags instead.
+    """
+    body = path.read_bytes()
+    if path.suffix in (".mp3", ".wav"):
+        mime = media_type.encode()
+        frames = [b"\0" + mime + b"\0" + bytes([kind]) + b"\0" + data for kind, data in pictures]
+        tag = _id3v2([("APIC", frame) for frame in frames])
+        if path.suffix == ".mp3":
+            path.write_bytes(tag + body)
+            return path
+        body += b"id3 " + struct.pack("<I", len(tag)) + tag + bytes(len(tag) % 2)
+        path.write_bytes(body[:4] + struct.pack("<I", len(body) - 8) + body[8:])
+    elif path.suffix == ".flac":
+        blocks = [flac_picture(kind, data, media_type=media_type) for kind, data in pictures]
+        heads = [b"\x06" + len(block).to_bytes(3) + block for block in blocks]
+        info = 8 + int.from_bytes(body[5:8])
+        path.write_bytes(body[:info] + b"".join(heads) + body[info:])
+    elif path.suffix == ".m4a":
+        ((_, data),) = pictures
+        cover = b"covr" + (len(data) + 16).to_bytes(4) + b"data\0\0\0\x0d" + bytes(4) + data
+        body = _grow_mp4_tags(bytearray(body), len(cover) + 4)
+        path.write_bytes(body + (len(cover) + 4).to_bytes(4) + cover)
+    elif path.suffix == ".wv":
+        ((_, data),) = pictures
+        path.write_bytes(body + apev2({"Cover Art (Front)": b"cover.jpg\0" + data}, flags=2))
+    return path
+
+
+def flac_picture(kind: int, data: bytes, *, media_type: str = "image/jpeg") -> bytes:
+    """A picture as FLAC and Vorbis comments store it (RFC 9639, section 8.8)."""
+    mime = media_type.encode()
+    sizes = struct.pack(">IIIII", 64, 64, 24, 0, len(data))
+    return struct.pack(">II", kind, len(mime)) + mime + bytes(4) + sizes + data
+
+
+def opus_cover(data: bytes) -> dict[str, str]:
+    """The tag of an Ogg file that holds a front cover."""
+    return {"METADATA_BLOCK_PICTURE": base64.b64encode(flac_picture(3, data)).decode()}
+
+
+def _grow_mp4_tags(body: bytearray, size: int) -> bytearray:
+    """An MP4 file that ends with its tags, with boxes that say they have so many bytes more."""
+    for box in (b"moov", b"udta", b"meta", b"ilst"):
+        at = body.rindex(box) - 4
+        body[at : at + 4] = (int.from_bytes(body[at : at + 4]) + size).to_bytes(4)
+    return body

@@ -192,11 +192,16 @@ class Reader(ABC):
         """Whether `keep` was called."""
         return len(self._kept) > 0
 
+    @property
+    def is_forward(self) -> bool:
+        """Whether every stretch is reached from the beginning; known once one was read."""
+        return self._near == sys.maxsize
+
     def _decode_into(self, samples: Mono, start: int) -> None:
         """Fill in what decodes of the stretch that begins at sample `start`."""
         stop = start + len(samples)
         if not 0 <= self._position <= start <= self._position + self._near:
-            self._chunks, self._left = self._mono_from(start), None
+            self._chunks, self._left = self.pieces_from(start, self._mix), None
             self.is_ended = False
         # Samples beyond all bounds overflow here, and are left out below.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -224,15 +229,45 @@ class Reader(ABC):
         samples[bad] = _MISSING
         self.not_finite += int(bad.sum())
 
-    def _mono_from(self, start: int) -> Iterator[tuple[int, Mono]]:
-        """Mono pieces at the reader's rate, and the sample each begins with."""
+    def pieces_from(
+        self,
+        start: int,
+        mix: Callable[[AudioFrame], NDArray[np.float32]],
+        *,
+        is_needed: Callable[[int], bool] | None = None,
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Decoded pieces at the reader's rate, from sample `start` or before it to the end.
+
+        Parameters
+        ----------
+        mix : function
+            Makes a frame's samples (samples,) or (samples, channels), always as many channels.
+        is_needed : function of a sample, optional
+            Whether a frame that ends there is mixed, or only decoded; by default all are.
+
+        Yields
+        ------
+        at : int
+            The sample that the piece begins with. Between two pieces nothing could be decoded.
+        piece : ndarray, float32 (samples,) or (samples, channels)
+
+        Raises
+        ------
+        ForwardOnly
+            As `read`.
+        """
         at = 0
         resampler: soxr.ResampleStream | None = None
         resampled_rate = self.rate
         for position, frame in self._frames_from(start):
-            piece = self._mix(frame)
+            if resampler is None and frame.sample_rate == self.rate:
+                at = at if position is None else position
+                if is_needed is not None and not is_needed(at + frame.samples):
+                    at += frame.samples
+                    continue
+            piece = mix(frame)
             if resampler is not None and frame.sample_rate != resampled_rate:
-                rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+                rest = resampler.resample_chunk(piece[:0], last=True)
                 yield at, rest
                 at += len(rest)
                 resampler, resampled_rate = None, self.rate
@@ -241,7 +276,10 @@ class Reader(ABC):
             if frame.sample_rate != self.rate:
                 if resampler is None:
                     resampled_rate = frame.sample_rate
-                    resampler = soxr.ResampleStream(resampled_rate, self.rate, 1, dtype="float32")
+                    channels = 1 if piece.ndim == 1 else piece.shape[1]
+                    resampler = soxr.ResampleStream(
+                        resampled_rate, self.rate, channels, dtype="float32"
+                    )
                 piece = resampler.resample_chunk(piece)
             yield at, piece
             at += len(piece)

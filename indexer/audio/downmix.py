@@ -1,7 +1,8 @@
-"""Channels of a decoded frame, and their mean as float32 with full scale at 1."""
+"""Channels of a decoded frame, mixed to one or two, as float32 with full scale at 1."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,45 @@ def downmix(frame: AudioFrame) -> Mono:
         Full scale is 1.0 whatever the frame's sample format and layout.
     """
     return mean_of(*channel_rows(frame))
+
+
+def to_stereo(frame: AudioFrame) -> NDArray[np.float32]:
+    """Left and right of a frame, of however many channels.
+
+    Two channels are left and right. Of more, those of one side go to it, those in the middle to
+    both 3 dB lower, bass effects (LFE) nowhere; each side is scaled so that it cannot clip.
+
+    Returns
+    -------
+    ndarray, float32 (frame.samples, 2)
+    """
+    rows, full_scale = channel_rows(frame)
+    stereo = np.empty((frame.samples, 2), np.float32)
+    if len(rows) <= 2:
+        stereo[:, 0] = mean_of(rows[:1], full_scale)
+        stereo[:, 1] = mean_of(rows[-1:], full_scale) if len(rows) == 2 else stereo[:, 0]
+        return stereo
+    channels = np.stack([mean_of([row], full_scale) for row in rows])
+    gains = _stereo_gains(tuple(channel.name for channel in frame.layout.channels))
+    if gains.shape[1] != len(rows):
+        gains = np.full((2, len(rows)), 1 / len(rows), np.float32)
+    np.matmul(gains, channels, out=stereo.T)
+    return stereo
+
+
+@lru_cache(maxsize=64)
+def _stereo_gains(names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Gains (2, channels) of channels on the left and the right, by FFmpeg's names of them."""
+    gains = np.zeros((2, len(names)), np.float32)
+    for number, name in enumerate(names):
+        if name in ("LFE", "LFE2"):
+            continue
+        sides = [side for side, letter in enumerate("LR") if letter in name] or [0, 1]
+        gains[sides, number] = 1.0 if len(sides) == 1 else 0.5**0.5
+    if not gains.any(axis=1).all():
+        gains[:] = 1.0
+    balanced: NDArray[np.float32] = gains / gains.sum(axis=1, keepdims=True)
+    return balanced
 
 
 def channel_rows(frame: AudioFrame) -> tuple[list[NDArray[Any]], float]:
