@@ -20,7 +20,7 @@ from indexer.filesystem import display_path, replace_file
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from indexer.catalog.records import Track
 
@@ -65,16 +65,35 @@ def write_m3u8(
         The file cannot be written, or exists and is no playlist.
     """
     base = None if relative_to is None else os.path.realpath(os.fsencode(relative_to))
+    text = m3u8_text(tracks, title=title, entry=lambda track: _entry(track.path, base))
+    if path is not None:
+        _replace(Path(path), text, overwrite=overwrite)
+    return text
+
+
+def m3u8_text(tracks: Sequence[Track], *, title: str | None, entry: Callable[[Track], str]) -> str:
+    """Tracks, in their order, as the text of an extended M3U8.
+
+    Parameters
+    ----------
+    entry : function
+        The line that leads a player to a track: a path or an address.
+    """
     lines = [_HEADER]
     if title is not None:
         lines.append(f"#PLAYLIST:{_in_a_line(title)}")
     for track in tracks:
         lines.append(f"#EXTINF:{round(track.duration_s)},{_in_a_line(display_name(track))}")
-        lines.append(_entry(track.path, base))
-    text = "".join(f"{line}\n" for line in lines)
-    if path is not None:
-        _replace(Path(path), text, overwrite=overwrite)
-    return text
+        lines.append(entry(track))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def name_in_a_line(name: str) -> str:
+    """A file's name as the entry of an M3U8, what cannot stand in a line made spaces."""
+    line = _in_a_line(name)
+    # Else it would be taken for a comment, or for the address of something on the net.
+    is_other = line.startswith("#") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", line)
+    return f"./{line}" if is_other else line
 
 
 def write_json(
@@ -162,10 +181,7 @@ def _entry(path: bytes, base: bytes | None) -> str:
         return _uri(path)
     if line != line.strip() or any(unicodedata.category(c) in _NOT_IN_A_LINE for c in line):
         return _uri(path)
-    # Else it would be taken for a comment, or for the address of something on the net.
-    if line.startswith("#") or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", line):
-        return f"./{line}"
-    return line
+    return name_in_a_line(line)
 
 
 def _uri(path: bytes) -> str:

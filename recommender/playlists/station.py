@@ -16,7 +16,7 @@ anchor is (times that dislike's weight). One of the `POOL` nearest is drawn (see
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -144,6 +144,10 @@ class Station(Iterator[Entry]):
         found = self._find(track)
         if self._disliked.get(found.id, (0.0, None))[0] < SKIP:
             self._push_away(found, SKIP)
+
+    def pass_over(self, ids: Iterable[int]) -> None:
+        """Never play the tracks with these ids, as what was played elsewhere."""
+        self._passed.update(ids)
 
     def __next__(self) -> Entry:
         chosen = self._choose(self._target())

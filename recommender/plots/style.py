@@ -116,22 +116,27 @@ def one_line(text: str, *, longest: int = 60) -> str:
     return words if len(words) <= longest else f"{words[: longest - 1].rstrip()}…"
 
 
+def as_png(figure: Figure) -> bytes:
+    """A figure as a PNG, the same bytes for the same figure."""
+    from io import BytesIO
+
+    content = BytesIO()
+    with plot_style():
+        figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": "soundalike"})
+    return content.getvalue()
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG, the same bytes for the same figure.
+    """Write a figure as a PNG.
 
     Raises
     ------
     InvalidOption
         As `replace_file`.
     """
-    from io import BytesIO
-
-    content = BytesIO()
-    with plot_style():
-        figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": "soundalike"})
     replace_file(
         path,
-        content.getvalue(),
+        as_png(figure),
         kind="PNG picture",
         is_kind=lambda existing: begins_with(existing, _PNG),
     )

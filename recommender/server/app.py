@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from recommender.server.api import ROUTERS
+from recommender.server.caching import AnswerCache
+from recommender.server.metrics import CountRequests
 from recommender.server.page.serving import page_routes
 from recommender.server.problems import add_problem_handlers
+from recommender.server.safety.bodies import BodyLimit
 from recommender.server.safety.headers import SecurityHeaders
 from recommender.server.safety.hosts import HostGuard, SameSiteGuard
 from recommender.server.safety.log import RequestLog
@@ -47,10 +50,11 @@ def create_app(context: Context) -> FastAPI:
 def guarded(app: ASGIApp, context: Context) -> ASGIApp:
     """An application behind its guards, the first one asked last in this list."""
     settings = context.settings
+    app = AnswerCache(BodyLimit(app), catalog=context.catalog)
     if settings.token is not None:
         app = TokenGuard(app, token=settings.token)
     app = SameSiteGuard(app)
     if settings.requests_per_s:
         app = RateLimit(app, per_s=settings.requests_per_s)
     app = HostGuard(app, hosts=settings.allowed_hosts)
-    return RequestLog(SecurityHeaders(app))
+    return CountRequests(RequestLog(SecurityHeaders(app)), metrics=context.metrics)

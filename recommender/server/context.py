@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,10 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from indexer.analysis.sandbox import Limits
+from indexer.catalog.reader import Catalog
 from recommender.engine import Recommender
+from recommender.server.metrics import Metrics
+from recommender.server.slow_work import SlowWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,18 +35,25 @@ class Context:
     ----------
     settings : Settings
     recommender : Recommender
+    catalog : Catalog
+        A connection of the event loop's own, on which no question waits.
     uploads : Path
         Folder of files that are analysed and then deleted.
     analysing : CapacityLimiter
         Slots of routes that wait for the worker: they must not take up every thread.
+    slow_work : SlowWork
+    metrics : Metrics
     closing : asyncio.Event
         Set when the server begins to shut down: answers without an end must end then.
     """
 
     settings: Settings
     recommender: Recommender
+    catalog: Catalog
     uploads: Path
     analysing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ANALYSING))
+    slow_work: SlowWork = field(default_factory=SlowWork)
+    metrics: Metrics = field(default_factory=Metrics)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -59,9 +69,14 @@ def open_context(settings: Settings) -> Iterator[Context]:
     limits = Limits(wall_s=seconds, cpu_s=seconds + 1)
     with (
         Recommender.open(settings.catalog, limits=limits) as recommender,
+        closing(Catalog.open_for_reading(settings.catalog)) as catalog,
         tempfile.TemporaryDirectory(prefix="soundalike-") as uploads,
     ):
-        yield Context(settings, recommender, Path(uploads))
+        context = Context(settings, recommender, catalog, Path(uploads))
+        try:
+            yield context
+        finally:
+            context.slow_work.close()
 
 
 def context_of(request: Request) -> Context:

@@ -1,6 +1,24 @@
 """Routes of the JSON API, a module a family."""
 
-from recommender.server.api import operation
+from recommender.server.api import (
+    collection,
+    operation,
+    pictures,
+    playlists,
+    sessions,
+    similar,
+    tracks,
+    words,
+)
 
-ROUTERS = (operation.router,)
+ROUTERS = (
+    tracks.router,
+    similar.router,
+    words.router,
+    playlists.router,
+    collection.router,
+    pictures.router,
+    operation.router,
+    sessions.router,
+)
 """Every family of routes."""
