@@ -37,6 +37,7 @@ from recommender.retrieval.seeds import (
     seed_sources,
 )
 from recommender.retrieval.snapshot import empty_catalog_message, take_snapshot
+from recommender.retrieval.tag_order import strongest_tags
 from recommender.retrieval.track_ids import as_ids, indexed_ids, refuse_unknown
 from recommender.retrieval.track_table import FACETS, OF_FACET, Listing
 from recommender.retrieval.where import EVERYTHING
@@ -497,8 +498,7 @@ class Recommender:
         activations = self._library.catalog.activations(found.id, model.id)
         if activations is None:
             return []
-        order = np.argsort(-activations, kind="stable").tolist()
-        return [(model.tag_names[tag], round(float(activations[tag]), 4)) for tag in order]
+        return strongest_tags(model.tag_names, activations)
 
     @property
     def model(self) -> StoredModel:

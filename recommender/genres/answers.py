@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.records import Track
     from recommender.engine import Recommender
     from recommender.genres.classifier import GenreClassifier
@@ -79,12 +80,17 @@ def predict_genres(
     """
     found = recommender.resolve(query)
     if isinstance(found, bytes):
-        analysis = recommender.analyse(found)
-        predictions = _predictions(classifier, analysis.embedding[np.newaxis])[0]
-        return PredictedGenres(
-            None, display_path(os.path.basename(os.fsencode(query))), None, predictions
-        )
+        name = display_path(os.path.basename(os.fsencode(query)))
+        return predict_genres_of_analysis(classifier, recommender.analyse(found), name=name)
     return _predict_tracks(recommender, classifier, [found])[0]
+
+
+def predict_genres_of_analysis(
+    classifier: GenreClassifier, analysis: TrackAnalysis, *, name: str
+) -> PredictedGenres:
+    """Predicted genres of a file that was analysed with the catalog's model."""
+    predictions = _predictions(classifier, analysis.embedding[np.newaxis])[0]
+    return PredictedGenres(None, name, None, predictions)
 
 
 def predict_missing_genres(

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from recommender.retrieval.snapshot import Snapshot
 
 Strategy: TypeAlias = Literal["average", "best_score"]
-SeedLike: TypeAlias = "TrackOrFile | ArrayLike"
-"""What can be a seed: what names a track or a file, or a vector."""
+SeedLike: TypeAlias = "TrackOrFile | ArrayLike | AnalysedFile"
+"""What can be a seed: what names a track or a file, a vector, or a file analysed already."""
 
 PUSH = 0.5
 """How much a disliked sound counts against a liked one. Below 1, so that the same sound liked and
@@ -117,6 +117,8 @@ def seed_sources(
 def _seed_source(
     catalog: Catalog, given: Any, analyse: Callable[[bytes], TrackAnalysis]
 ) -> SeedSource:
+    if isinstance(given, AnalysedFile):
+        return given
     if isinstance(given, np.ndarray | list | tuple):
         return as_vector(given)
     found = resolve(catalog, given)
@@ -128,7 +130,7 @@ def _as_seed_list(given: Any) -> list[Any]:
     if isinstance(given, np.ndarray):
         one = given.ndim == 0 or (given.ndim == 1 and not np.issubdtype(given.dtype, np.integer))
         return [given] if one else list(given)
-    if isinstance(given, str | bytes | os.PathLike | SupportsIndex):
+    if isinstance(given, str | bytes | os.PathLike | SupportsIndex | AnalysedFile):
         return [given]
     try:
         return list(given)

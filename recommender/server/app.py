@@ -9,9 +9,9 @@ from fastapi import FastAPI
 
 from recommender.server.api import ROUTERS
 from recommender.server.caching import AnswerCache
+from recommender.server.error_handlers import add_problem_handlers
 from recommender.server.metrics import CountRequests
 from recommender.server.page.serving import page_routes
-from recommender.server.problems import add_problem_handlers
 from recommender.server.safety.bodies import BodyLimit
 from recommender.server.safety.headers import SecurityHeaders
 from recommender.server.safety.hosts import HostGuard, SameSiteGuard

@@ -2,6 +2,7 @@
 
 from recommender.server.api import (
     collection,
+    genres,
     operation,
     pictures,
     playlists,
@@ -17,6 +18,7 @@ ROUTERS = (
     words.router,
     playlists.router,
     collection.router,
+    genres.router,
     pictures.router,
     operation.router,
     sessions.router,

@@ -34,6 +34,16 @@ TRACK: dict[str, Any] = {
 """A track as the examples of the OpenAPI document have it."""
 
 
+FILE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The bytes of a sound file of any format.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+"""What an operation that takes a file says of it in OpenAPI."""
+
+
 class TrackFacts(BaseModel):
     """A track in a list."""
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from indexer.filesystem import display_path, folder_prefix
 from recommender.server.api.answers import Responses, example, json_response, problems
 from recommender.server.context import Context, Server
-from recommender.server.problems import Problem, private_folders, without_paths
+from recommender.server.error_handlers import private_folders
+from recommender.server.problems import Problem, without_paths
 
 router = APIRouter(tags=["operation"])
 

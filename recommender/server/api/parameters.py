@@ -30,6 +30,9 @@ TrackNames = Annotated[
     Query(max_length=MOST_VALUES, description="Ids or keys of tracks."),
 ]
 TrackId = Annotated[int, Path(ge=1, le=LARGEST, description="Id of a track.", examples=[17])]
+UploadName = Annotated[
+    str, Query(max_length=1_000, description="What the file is called.", examples=["new.mp3"])
+]
 Words = Annotated[
     list[Annotated[str, Query(min_length=1, max_length=LONGEST_TEXT)]],
     Query(max_length=20, description="Words that `words` knows."),
@@ -40,9 +43,9 @@ _Texts = Annotated[
 ]
 _Year = Annotated[int | None, Query(ge=-9999, le=9999)]
 _Number = Annotated[float | None, Query(ge=0, le=1e9, allow_inf_nan=False)]
-_Names = Annotated[
-    list[Annotated[str, Query(min_length=1, max_length=4096)]], Query(max_length=MOST_NAMED)
-]
+_Name = Annotated[str, Query(min_length=1, max_length=4096)]
+_Names = Annotated[list[_Name], Query(max_length=MOST_NAMED)]
+_SomeNames = Annotated[list[_Name] | None, Query(max_length=MOST_NAMED)]
 
 
 def where_of(
@@ -58,7 +61,7 @@ def where_of(
     tempo_from: _Number = None,
     tempo_to: _Number = None,
     added_since: Annotated[float | None, Query(ge=0, le=1e12, allow_inf_nan=False)] = None,
-    among: _Names | None = None,
+    among: _SomeNames = None,
     exclude: _Names = [],  # noqa: B006
 ) -> Where:
     """The filter that query parameters describe.

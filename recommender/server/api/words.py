@@ -111,7 +111,7 @@ def words(
 )
 def vocabulary(server: Server) -> Response:
     """Tags of the model, genres of the library, and synonyms with what they mean."""
-    known = by_words.vocabulary(server.recommender)
+    known = server.recommender.vocabulary
     synonyms = {
         text: list(dict.fromkeys((*word.tags, *word.genres)))
         for text, word in known.synonyms.items()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
 TAGS = ("piano", "calm", "loud")
+OCTETS = {"Content-Type": "application/octet-stream"}
 UNITS = {"1": (1.0, 0.1), "2": (0.95, 0.3), "3": (0.7, 0.7), "4": (0.1, 1.0)}
 
 
@@ -71,6 +72,8 @@ def test_a_filter_and_a_ranking_reach_the_question(client: TestClient) -> None:
         found["note"]
         == "1 of the 10 asked for: the filter (genre rock, year from 2000) keeps 1 of 4"
     )
+    among = client.get("similar", params={"like": 1, "among": [3, 4], "exclude": 3}).json()
+    assert [one["id"] for one in among["neighbours"]] == [4]
     capped = client.get("similar", params={"like": 1, "per_album": 1}).json()
     assert [one["id"] for one in capped["neighbours"]] == [2]
 
@@ -301,3 +304,39 @@ def test_pictures_are_drawn_beside_the_server(original_catalog: Path, address: s
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/png"
     assert answer.content.startswith(b"\x89PNG")
+
+
+def test_words_steer_and_each_row_says_how_far(client: TestClient) -> None:
+    plain = client.get("similar", params={"like": 1}).json()
+    steered = client.get("similar", params={"like": 1, "more": "piano"}).json()
+    assert [one["why"] for one in plain["neighbours"]] == [None] * 3
+    for one in steered["neighbours"]:
+        (word,) = one["why"]["words"]
+        assert word["word"] == "more piano"
+    unknown = client.get("similar", params={"like": 1, "more": "xyzzy"})
+    assert unknown.status_code == 422
+
+
+def test_a_file_is_asked_about_and_not_kept(
+    catalog_path: Path, original_songs: Path, tmp_path: Path
+) -> None:
+    song = original_songs / "album 0" / "02.mp3"
+    with client_of(catalog_path) as client:
+        found = client.post(
+            "similar",
+            params={"name": "../../my song.mp3", "n": 3, "why": True},
+            content=song.read_bytes(),
+            headers=OCTETS,
+        )
+        assert found.status_code == 200, found.text
+        answer = found.json()
+        assert answer["seed"] == "my song.mp3"
+        assert answer["upload"]["known_id"] == 3
+        assert answer["upload"]["title"] == "Song 2"
+        assert len(answer["upload"]["tags"]) == 8
+        assert 1 <= len(answer["neighbours"]) <= 3
+        empty = client.post("genres", content=song.read_bytes(), headers=OCTETS)
+        assert empty.status_code == 409
+        assert "soundalike genres train" in empty.json()["detail"]
+        refused = client.post("similar", content=b"no sound", headers=OCTETS)
+        assert (refused.status_code, refused.json()["reason"]) == (422, "not audio")
