@@ -11,7 +11,7 @@ import sqlite3
 import time
 import urllib.parse
 import uuid
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, text
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+HEADER_BYTES = 100
+
+
 def no_catalog(path: Path) -> str:
     """The sentence for a catalog that does not exist."""
     return f"there is no catalog at {path}: make one with `soundalike index FOLDER`"
@@ -45,20 +48,28 @@ def check_header(path: Path) -> None:
     ------
     NotACatalog
     """
+    # SQLite reads them: whoever else closes a file of a process takes away the locks by which
+    # SQLite keeps other processes from deleting a log that this process reads.
+    uri = f"{_uri(path)}?mode=ro&immutable=1"
     try:
-        with path.open("rb") as file:
-            header = file.read(100)
+        is_whole = path.stat().st_size >= HEADER_BYTES
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
     except OSError as error:
         raise NotACatalog(f"{path} cannot be read ({error.strerror})") from error
-    if not header.startswith(b"SQLite format 3\0") or len(header) < 100:
+    except sqlite3.OperationalError as error:
+        raise NotACatalog(f"{path} cannot be read ({error})") from error
+    except sqlite3.DatabaseError:
+        is_whole = False
+    if not is_whole:
         raise NotACatalog(f"{path} is not a database: name a catalog with --catalog")
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+    if application != APPLICATION_ID:
         raise NotACatalog(f"{path} is a database of another program: name a catalog with --catalog")
 
 
 def connect(path: Path, *, read_only: bool) -> Engine:
     """An engine on an existing catalog's file; each transaction sees one state of it."""
-    uri = f"file:{urllib.parse.quote(os.fsencode(path))}?mode={'ro' if read_only else 'rw'}"
+    uri = f"{_uri(path)}?mode={'ro' if read_only else 'rw'}"
     log = path.with_name(path.name + "-wal")
 
     def open_file() -> sqlite3.Connection:
@@ -128,6 +139,10 @@ def create(path: Path) -> None:
             f"{path} cannot be written ({error.strerror}): free some space, or choose another "
             "path with --catalog"
         ) from error
+
+
+def _uri(path: Path) -> str:
+    return f"file:{urllib.parse.quote(os.fsencode(path))}"
 
 
 def _begin_explicitly(engine: Engine) -> None:

@@ -281,6 +281,23 @@ def test_only_catalogs_are_opened(tmp_path: Path) -> None:
         Catalog.open_for_writing(path)
 
 
+def test_a_process_may_open_a_catalog_twice(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    Catalog.open_for_writing(path, create=True).close()
+    code = (
+        "import sys\nfrom indexer.catalog import writer\n"
+        "from indexer.catalog.reader import Catalog\n"
+        "catalog = Catalog.open_for_writing(sys.argv[1])\n"
+        "with catalog.writing() as connection: writer.add_root(connection, b'/music')\n"
+        "catalog.close()"
+    )
+    with closing(Catalog.open_for_reading(path)) as first:
+        with closing(Catalog.open_for_reading(path)) as second:
+            # Without the locks of a reader the writer would delete the log that it reads.
+            subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+            assert first.roots() == second.roots() == [b"/music"]
+
+
 def test_a_damaged_database_is_refused(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
