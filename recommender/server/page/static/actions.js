@@ -53,9 +53,10 @@ export class Actions {
   }
 
   startStation(track) {
-    const { more, less } = this.seeds.values;
-    const here = this.router.route.name === "similar";
-    this.station.start(track, here ? { more, less, where: whereOf(this.router.route.params) } : {});
+    const { name, params } = this.router.route;
+    const { more, less } = this.seeds;
+    const words = { ...(more.length ? { more } : {}), ...(less.length ? { less } : {}) };
+    this.station.start(track, name === "similar" ? { words, where: whereOf(params) } : {});
     this.notices.say(`A station from ${plain(nameOf(track), 60)}`);
   }
 
@@ -105,7 +106,7 @@ export function playlistUrl(tracks, title) {
 function whereOf(params) {
   const where = {};
   for (const [name, value] of filtersOf(params)) {
-    if (/_(from|to)$/.test(name)) where[name] = Number(value);
+    if (/_(from|to|since)$/.test(name)) where[name] = Number(value);
     else (where[name] ??= []).push(value);
   }
   return where;

@@ -11,15 +11,28 @@ const NAMES = [
   "duration_from", "duration_to", "added_since",
 ];
 
+/** Least tempo of each class that is counted; a class ends just below the next one. */
+const TEMPI = [0, 70, 90, 110, 130, 150];
+const JUST_BELOW = 0.001;
+
 /** Groups of chips: how the counts name a value, and the parameters that a chip sets. */
 const GROUPS = [
-  { title: "Genre", facet: "genres", chip: ({ value }) => [value, { genre: value }] },
-  { title: "Sound", facet: "tags", chip: ({ value }) => [value, { tag: value }] },
-  { title: "Decade", facet: "decades", chip: ({ value }) => [`${value}s`, { year_from: value, year_to: Number(value) + 9 }] },
-  { title: "Tempo", facet: "tempi", chip: ({ from, to }) => [`${span(from, to)} BPM`, { tempo_from: from, tempo_to: to }] },
-  { title: "Key", facet: "musical_keys", chip: ({ value }) => [value, { musical_key: value }] },
-  { title: "Artist", facet: "artists", chip: ({ value }) => [value, { artist: value }] },
+  { title: "Genre", facet: "genre", chip: (value) => [value, { genre: value }] },
+  { title: "Sound", facet: "tag", chip: (value) => [value, { tag: value }] },
+  { title: "Decade", facet: "decade", chip: (value) => [`${value}s`, { year_from: value, year_to: Number(value) + 9 }] },
+  { title: "Tempo", facet: "tempo", chip: tempoChip },
+  { title: "Key", facet: "musical_key", chip: (value) => [value, { musical_key: value }] },
+  { title: "Artist", facet: "artist", chip: (value) => [value, { artist: value }] },
 ];
+
+function tempoChip(value) {
+  const next = TEMPI[TEMPI.indexOf(Number(value)) + 1];
+  const params = {
+    ...(value === "0" ? {} : { tempo_from: value }),
+    ...(next === undefined ? {} : { tempo_to: next - JUST_BELOW }),
+  };
+  return [`${span(params.tempo_from, params.tempo_to)} BPM`, params];
+}
 
 /** The filters among the parameters of an address. */
 export function filtersOf(params) {
@@ -84,14 +97,14 @@ export class Filters {
 
   #chips(group, counts) {
     const set = new Set(filtersOf(this.route.params).toString().split("&"));
-    const chips = counts[group.facet].map((value) => {
+    const chips = counts[group.facet].map(({ value, count }) => {
       const [label, params] = group.chip(value);
       const pressed = new URLSearchParams(params).toString().split("&").every((one) => set.has(one));
       const toggle = () => this.#set(pressed
         ? without(filtersOf(this.route.params), params)
         : withParams(filtersOf(this.route.params), params));
       return h("button.chip", { type: "button", "aria-pressed": String(pressed), onclick: toggle },
-        foreign(plain(label, 40)), h("span.count", {}, ` ${value.count}`));
+        foreign(plain(label, 40)), h("span.count", {}, ` ${count}`));
     });
     return [
       h("div.chips", { role: "group", "aria-label": group.title }, chips.length ? chips : h("p.soft", {}, `No track has a known ${group.title.toLowerCase()} here.`)),
@@ -113,18 +126,23 @@ function chosen(params) {
     for (const value of params.getAll(name)) found.push({ label: value, params: { [name]: value } });
   }
   for (const [name, unit] of [["year", ""], ["tempo", " BPM"], ["duration", " s"]]) {
-    const [from, to] = [params.get(`${name}_from`), params.get(`${name}_to`)];
-    if (from === null && to === null) continue;
+    const [from, to] = ["from", "to"].map((end) => params.get(`${name}_${end}`) ?? undefined);
+    if (from === undefined && to === undefined) continue;
     found.push({ label: span(from, to) + unit, params: { [`${name}_from`]: from, [`${name}_to`]: to } });
   }
   if (params.has("added_since")) found.push({ label: "added lately", params: { added_since: params.get("added_since") } });
   return found;
 }
 
-const span = (from, to) => (from === null ? `up to ${to}` : to === null ? `from ${from}` : `${from}–${to}`);
+/** A range in words, its ends as whole numbers. */
+function span(from, to) {
+  const [low, high] = [from, to].map((end) => Math.round(Number(end)));
+  if (from === undefined) return `up to ${high}`;
+  return to === undefined ? `from ${low}` : `${low}–${high}`;
+}
 
 function without(filters, params) {
-  for (const [name, value] of Object.entries(params)) if (value !== null) filters.delete(name, String(value));
+  for (const [name, value] of Object.entries(params)) if (value !== undefined) filters.delete(name, String(value));
   return filters;
 }
 

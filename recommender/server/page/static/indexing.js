@@ -84,7 +84,7 @@ export function open(main, app, signal) {
 
 function tiles(status) {
   const tile = (value, name) => h("div.tile", {}, h("strong", {}, value), h("span", {}, name));
-  const { present, missing } = status.tracks;
+  const { present, missing } = status;
   return [
     tile(present.toLocaleString("en"), present === 1 ? "track" : "tracks"),
     tile(duration(status.duration_s), "of music"),

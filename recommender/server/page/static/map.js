@@ -5,7 +5,9 @@ import { Latest, note, problem } from "./loading.js";
 import { isAbort } from "./api.js";
 import { counted, nameOf, plain } from "./text.js";
 
-const LIT = 500;
+const PAGE = 200;
+const LIT = 2000;
+const LONGEST = 500;
 const NEIGHBOURS = 8;
 const RETRY_MS = 2000;
 
@@ -62,11 +64,23 @@ export function open(main, app, signal) {
     }
   }
 
+  /** Ids of what a text finds, page after page, up to a bound; null without a text. */
+  async function found(q, one) {
+    if (!q) return null;
+    const ids = [];
+    let answer = { next: null };
+    do {
+      answer = await app.api.get("tracks", { q: q.slice(0, LONGEST), limit: PAGE, cursor: answer.next }, { signal: one });
+      ids.push(...answer.tracks.map((track) => track.id));
+    } while (answer.next && ids.length < LIT);
+    return { ids, total: answer.total, note: answer.note };
+  }
+
   async function update({ params }) {
     const q = params.get("q");
     try {
-      const answer = q ? await app.api.get("tracks", { q, limit: LIT }, { signal: search.next() }) : (search.next(), null);
-      lit = answer?.tracks.map((track) => track.id) ?? [];
+      const answer = await found(q, search.next());
+      lit = answer?.ids ?? [];
       view?.highlight(lit);
       fill(said, answer ? `${counted(answer.total, "track")} lit up` : "Click a track to play it; type to light tracks up.", note(answer?.note));
     } catch (error) {

@@ -17,7 +17,7 @@ export function picker({ api, label, choose, signal, notices }) {
   const list = h("ul.options-list", { id: `${id}-list`, role: "listbox", "aria-label": `Tracks for ${label}`, hidden: true });
   const field = h("input", {
     id, role: "combobox", autocomplete: "off", "aria-expanded": "false", "aria-controls": `${id}-list`, "aria-autocomplete": "list",
-    placeholder: "Title, artist or album", maxlength: 1000, dir: "auto",
+    placeholder: "Title, artist or album", maxlength: 500, dir: "auto",
     oninput: () => { clearTimeout(timer); timer = setTimeout(ask, TYPING_MS); },
     onkeydown: key, onblur: () => setTimeout(close, 150),
   });

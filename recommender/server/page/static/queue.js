@@ -3,8 +3,8 @@
 const STORED = "queue";
 
 /**
- * Items are {track, asked, station}: `asked` was queued by hand; `station` is null or {of, state},
- * which station chose it and its state afterwards. Dispatches "current" when another item plays and "change" whenever the list changes.
+ * Items are {track, asked, station, begun}: `asked` was queued by hand; `station` is null or
+ * {of, state}, which station chose it and its state afterwards; `begun` once it has played. Dispatches "current" when another item plays and "change" whenever the list changes.
  */
 export class Queue extends EventTarget {
   constructor() {
@@ -21,14 +21,15 @@ export class Queue extends EventTarget {
     return this.items.slice(this.at + 1);
   }
 
+  /** Ids of what has played, plays, or is to come. */
   get trackIds() {
-    return this.items.map((item) => item.track.id);
+    return this.items.filter((item, index) => item.begun || index > this.at).map((item) => item.track.id);
   }
 
   /** Play a list from one of its tracks on; what was queued by hand comes right after that one. */
   play(tracks, index) {
     const asked = this.upcoming.filter((item) => item.asked);
-    const fresh = tracks.map((track) => ({ track, asked: false, station: null }));
+    const fresh = tracks.map((track) => ({ track, asked: false, station: null, begun: false }));
     this.items = [...fresh.slice(0, index + 1), ...asked, ...fresh.slice(index + 1)];
     this.#moveTo(index);
   }
@@ -48,7 +49,7 @@ export class Queue extends EventTarget {
 
   /** Add a track that a station chose, at the end. */
   addFromStation(track, station) {
-    this.items.push({ track, asked: false, station });
+    this.items.push({ track, asked: false, station, begun: false });
     this.#changed();
   }
 
@@ -104,6 +105,7 @@ export class Queue extends EventTarget {
 
   #moveTo(index) {
     this.at = index;
+    this.items[index].begun = true;
     this.#changed();
     this.dispatchEvent(new Event("current"));
   }
@@ -118,4 +120,4 @@ export class Queue extends EventTarget {
   }
 }
 
-const asItem = (track) => ({ track, asked: true, station: null });
+const asItem = (track) => ({ track, asked: true, station: null, begun: false });

@@ -6,6 +6,8 @@ import { playlistUrl } from "./actions.js";
 import { address } from "./router.js";
 import { clock, counted, nameOf, plain, titleOf } from "./text.js";
 
+const SHOWN_PLAYED = 10;
+
 export function open(main, app, signal) {
   const { queue, player, station } = app;
   const head = h("div.list-head");
@@ -36,7 +38,7 @@ export function open(main, app, signal) {
       section("Now", [current]), section("Next", byHand),
       station.on && section(`Station from ${plain(nameOf(station.seed), 60)}`, byStation, station.ended ?? "More is chosen as it plays."),
       !station.on && section("From a station", byStation),
-      section("Played", queue.items.slice(Math.max(0, queue.at - 10), queue.at).reverse()));
+      section("Played", queue.items.slice(0, queue.at).filter((item) => item.begun).reverse().slice(0, SHOWN_PLAYED)));
     if (kept) lists.querySelector(`[data-keep="${CSS.escape(kept)}"]`)?.focus();
   }
 

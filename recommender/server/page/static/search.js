@@ -14,6 +14,8 @@ import { fileButton } from "./upload_target.js";
 const PAGE = 50;
 const SHELF = 8;
 const FOUND_BY_SOUND = 30;
+/** Letters that the server takes. */
+const LONGEST = 500;
 
 export function open(main, app, signal) {
   const latest = new Latest(signal);
@@ -44,11 +46,11 @@ export function open(main, app, signal) {
   }
 
   const byName = (params, cursor, one) => app.api.get("tracks", {
-    q: params.get("q"), limit: PAGE, cursor, ...filterValues(params),
+    q: params.get("q")?.slice(0, LONGEST), limit: PAGE, cursor, ...filterValues(params),
   }, { signal: one });
 
   const bySound = (params, one) => app.api.get("words", {
-    q: params.get("q"), n: FOUND_BY_SOUND, ...filterValues(params),
+    q: params.get("q").slice(0, LONGEST), n: FOUND_BY_SOUND, ...filterValues(params),
   }, { signal: one });
 
   function drawTracks(answer, params) {
@@ -100,7 +102,7 @@ export function listTools(app, list, title) {
 function welcome(app, { tracks, total }) {
   const about = h("p.lead", { "aria-live": "off" }, `${counted(total, "track")} to begin with. Play one, ask for more like it, or drop a file anywhere.`);
   app.api.get("status").then((status) => {
-    about.textContent = `${counted(status.tracks.present, "track")}, ${duration(status.duration_s)} of music. `
+    about.textContent = `${counted(status.present, "track")}, ${duration(status.duration_s)} of music. `
       + "Play one, ask for more like it, or drop a file anywhere.";
   }).catch(() => { /* the count alone will do */ });
   return h("div.hero", {},

@@ -18,12 +18,12 @@ export class Station extends EventTarget {
   }
 
   /** Begin from a track; where it is the one that plays, that one is not restarted. */
-  start(track, { where = {}, more = [], less = [] } = {}) {
+  start(track, { where = {}, words = {} } = {}) {
     this.#request?.abort();
     this.#request = null;
     Object.assign(this, {
       seed: track, ended: null, number: this.number + 1, last: null,
-      where, more, less, like: [], dislike: [], skip: [],
+      where, words, like: [], dislike: [], skip: [],
     });
     if (this.queue.current?.track.id === track.id) this.queue.dropUpcoming((item) => !item.asked);
     else this.queue.play([track], 0);
@@ -69,7 +69,7 @@ export class Station extends EventTarget {
       const answer = await this.api.post("station", {
         seed: this.seed.id, state, n: 1, like, dislike, skip,
         played: state ? [] : this.queue.trackIds,
-        where: this.where, more: this.more, less: this.less,
+        where: this.where, ...this.words,
       }, { signal: request.signal });
       if (this.#request !== request) return;
       this.#request = null;

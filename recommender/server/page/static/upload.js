@@ -58,11 +58,11 @@ export function open(main, app, signal) {
       ? button("Add to the library", () => addToLibrary(file, add), { kind: "primary", symbol: "plus" })
       : h("a.quiet", { href: address("track", undefined, upload.known_id) }, icon("check"), "It is in the library"),
     fileButton("Another file", app.ask, app.notices, "quiet"));
-    const { title, artist } = upload.tags ?? {};
+    const { title, artist } = upload;
     return h("article.upload", {}, h("span.disc", {}, icon("note")),
       h("div", {}, h("h2", { dir: "auto" }, plain(nameOf({ title, artist, key: upload.name }), 200)),
         h("p.soft", {}, [plain(upload.name, 80), clock(upload.duration_s), upload.codec].filter(Boolean).join(" · ")),
-        h("div.chips", { "aria-label": "Tags", role: "group" }, Object.entries(upload.vocab ?? {}).slice(0, 6).map(([tag, share]) =>
+        h("div.chips", { "aria-label": "Tags", role: "group" }, Object.entries(upload.tags).slice(0, 6).map(([tag, share]) =>
           h("span.reason", {}, foreign(tag), ` ${percent(share)}`))), add));
   }
 
