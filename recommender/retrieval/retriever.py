@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from recommender.retrieval.seeds import QueryProfile, Seed
     from recommender.retrieval.snapshot import Snapshot
     from recommender.retrieval.where import Where
+    from recommender.retrieval.words.steering import Steered
     from recommender.retrieval.words.vocabulary import Word
 
 MARGIN = 8
 """Candidates fetched beyond n, so that most questions need one search."""
+SPARE = 4
+"""Candidates that words choose first, as a multiple of those that are looked at more closely."""
 MOST_CANDIDATES = 4_000
 """Candidates looked at for a few answers under caps; what is further away is not alike."""
 
@@ -167,29 +170,24 @@ def _candidates(
     limit = selection.search_count
     wanted = max(width, POOL) if words else width
     searched = min(wanted + min(len(selection.excluded), MARGIN), limit)
-    ids = np.empty(0, np.int64)
-    if limit:
+    complete = searched == limit
+    steered = None
+    if words and limit:
+        ids, steered = _steered_pool(snapshot, profile, selection, seeds, words, searched)
+        best = np.sort(np.argsort(-steered.relevance, kind="stable")[: SPARE * width])
+        ids, steered = ids[best], steered.at(best)
+    elif limit:
         ids = np.unique(snapshot.index.search(profile.queries, searched, among=selection.subset)[0])
-    ids = np.setdiff1d(ids, selection.excluded, assume_unique=True)
-    if words:
-        # A seed takes no place from those that words move.
-        ids = np.setdiff1d(ids, [seed.track.id for seed in seeds if seed.track is not None])
+        ids = np.setdiff1d(ids, selection.excluded, assume_unique=True)
+    else:
+        ids = np.empty(0, np.int64)
     vectors = snapshot.index.reconstruct(ids)
     seed_cosines, cosines, relevance = profile.compare(vectors)
     if ranking.local_scaling:
         relevance = snapshot.local_scale.relevance(relevance, vectors)
-    steered = None
-    if words:
-        steered = steer(
-            snapshot.words,
-            words,
-            ids,
-            relevance,
-            median_random_cosine=snapshot.median_random_cosine,
-        )
+    if steered is not None:
         relevance = (relevance + steered.shifts.sum(axis=1)).astype(np.float32)
     order = np.lexsort((ids, -relevance))
-    complete = searched == limit
     if words and len(order) > width:
         order, complete = order[:width], False
     ids, vectors = ids[order], vectors[order]
@@ -214,6 +212,31 @@ def _candidates(
         complete=complete,
         median_random_cosine=snapshot.median_random_cosine,
         steered=None if steered is None else steered.at(kept),
+    )
+
+
+def _steered_pool(
+    snapshot: Snapshot,
+    profile: QueryProfile,
+    selection: Selection,
+    seeds: Sequence[Seed],
+    words: Sequence[Word],
+    searched: int,
+) -> tuple[NDArray[np.int64], Steered]:
+    """Ids, ascending, of the nearest to each query, and what words do to them."""
+    found, close = snapshot.index.search(profile.queries, searched, among=selection.subset)
+    ids, rows = np.unique(found, return_inverse=True)
+    nearest_query = np.full(len(ids), -np.inf, np.float32)
+    np.maximum.at(nearest_query, rows.ravel(), close.ravel())
+    # A seed takes no place from those that words move.
+    own = [seed.track.id for seed in seeds if seed.track is not None]
+    kept = ~np.isin(ids, np.concatenate([selection.excluded, np.array(own, np.int64)]))
+    return ids[kept], steer(
+        snapshot.words,
+        words,
+        ids[kept],
+        nearest_query[kept],
+        median_random_cosine=snapshot.median_random_cosine,
     )
 
 

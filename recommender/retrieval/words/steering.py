@@ -12,7 +12,7 @@ half of WEIGHT at most, as a part of the distance (1 - cosine) of random pairs.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from recommender.retrieval.words.word_fit import WordFit
 
 WEIGHT = 0.5
-POOL = 1_000
+POOL = 500
 """So many of the nearest tracks, at least, are what words choose from."""
 MOST_WORDS = 16
 
@@ -39,25 +39,28 @@ Texts: TypeAlias = "str | Iterable[str]"
 
 @dataclass(frozen=True, eq=False)
 class Steered:
-    """What words do to candidates, float64 or int64 (c, words) each.
+    """What words do to candidates.
 
     Attributes
     ----------
-    percentiles
+    relevance : float64 (c,)
+        With what all words add.
+    percentiles : float64 (c, words)
         Share of the library that a word fits less well; less is wanted: one minus that.
-    shifts
-        What it adds to the candidate's relevance, on the scale of a cosine.
-    moved
+    shifts : float64 (c, words)
+        What a word adds to the candidate's relevance, on the scale of a cosine.
+    moved : int64 (c, words)
         By how many places among the candidates it moves this one up; down is negative.
     """
 
+    relevance: NDArray[np.float64]
     percentiles: NDArray[np.float64]
     shifts: NDArray[np.float64]
     moved: NDArray[np.int64]
 
     def at(self, rows: Any) -> Steered:
         """What words do to some of the candidates."""
-        return Steered(self.percentiles[rows], self.shifts[rows], self.moved[rows])
+        return Steered(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def as_texts(given: Texts) -> list[str]:
@@ -108,13 +111,6 @@ def steering_label(word: Word) -> str:
     return f"{'less' if word.avoided else 'more'} {word.text}"
 
 
-def shift_of(
-    percentiles: NDArray[np.float64], *, median_random_cosine: float
-) -> NDArray[np.float64]:
-    """What words of these percentiles add to a candidate's relevance."""
-    return WEIGHT * (1.0 - median_random_cosine) * (percentiles - 0.5)
-
-
 def steer(
     fit: WordFit,
     words: Sequence[Word],
@@ -125,10 +121,10 @@ def steer(
 ) -> Steered:
     """What words do to candidates of a relevance without words, (c,); their ids are ascending."""
     percentiles = fit.percentiles_of(words, ids)
-    shifts = shift_of(percentiles, median_random_cosine=median_random_cosine)
+    shifts = WEIGHT * (1.0 - median_random_cosine) * (percentiles - 0.5)
     steered = relevance + shifts.sum(axis=1)
     moved = [_places(steered - shift) - _places(steered) for shift in shifts.T]
-    return Steered(percentiles, shifts, np.stack(moved, axis=1))
+    return Steered(steered, percentiles, shifts, np.stack(moved, axis=1))
 
 
 def _places(relevance: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -227,6 +227,8 @@ class Vocabulary:
         key = _key(phrase)
         if not key:
             return None
+        if key in self._words_by_key:
+            return replace(self._words_by_key[key], text=phrase)
         tags, genres = self._tags.get(key, []), self._genres.get(key, [])
         by = "name" if tags or genres else "synonym"
         concept = self._concepts.get(key)

@@ -6,6 +6,7 @@ counts as much as a common one, and 0.98 means the same for every word, model an
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -67,10 +68,11 @@ def reason(
         return f"{value:.0f} BPM" if word.measure == "tempo_bpm" else f"{value:.1f} LUFS"
     if not word.tags:
         return ""
-    columns = [tag_names.index(tag) for tag in word.tags]
+    probabilities = [float(activations[tag_names.index(tag)]) for tag in word.tags]
     # Damaged activations are no reason.
-    best = max(columns, key=lambda column: np.nan_to_num(activations[column], nan=-1.0))
-    return f"{tag_names[best]} {max(0.0, float(np.nan_to_num(activations[best]))):.2f}"
+    known = [0.0 if math.isnan(one) else one for one in probabilities]
+    best = max(range(len(known)), key=known.__getitem__)
+    return f"{word.tags[best]} {known[best]:.2f}"
 
 
 @dataclass(frozen=True, eq=False)
