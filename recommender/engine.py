@@ -18,6 +18,7 @@ import numpy as np
 
 from indexer.errors import AnalysisError, QueryError
 from indexer.vectors.base import checked_vectors
+from recommender.retrieval.explanations import explain_words
 from recommender.retrieval.listing import TableCache, format_cursor, parse_cursor
 from recommender.retrieval.lookup import (
     count_noun,
@@ -28,7 +29,7 @@ from recommender.retrieval.lookup import (
 )
 from recommender.retrieval.on_demand import OnDemandPool, model_of_new_catalogs
 from recommender.retrieval.ranking import PLAIN
-from recommender.retrieval.retriever import nearest, retrieve
+from recommender.retrieval.retriever import nearest, nearest_steered, retrieve
 from recommender.retrieval.seeds import (
     AnalysedFile,
     QueryProfile,
@@ -41,7 +42,7 @@ from recommender.retrieval.tag_order import strongest_tags
 from recommender.retrieval.track_ids import as_ids, indexed_ids, refuse_unknown
 from recommender.retrieval.track_table import FACETS, OF_FACET, Listing
 from recommender.retrieval.where import EVERYTHING
-from recommender.retrieval.words.steering import as_texts, read_steering
+from recommender.retrieval.words.steering import as_texts, read_steering, word_shifts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from indexer.catalog.records import StoredModel, Track
     from indexer.library import Library
     from indexer.vectors.base import Stamp
-    from recommender.retrieval.answers import Answer, Explain, MatchingWindows
+    from recommender.retrieval.answers import Answer, Explain, MatchingWindows, WordShift
     from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.ranking import Ranking
     from recommender.retrieval.seeds import Seed, SeedLike, SeedSource, Strategy
@@ -304,7 +305,12 @@ class Recommender:
             return nearest(snapshot, vectors, n, where, tracks=tracks)
 
     def nearest(
-        self, vectors: NDArray[np.float32], k: int, *, where: Where | None = None
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        *,
+        where: Where | None = None,
+        words: Sequence[Word] = (),
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The tracks nearest to vectors, near-duplicates among them.
 
@@ -312,6 +318,8 @@ class Recommender:
         ----------
         vectors : float32 (q, dim)
             Unit length, of the catalog's model.
+        words : sequence of Word
+            Those that steer, as `steering` returns them.
 
         Returns
         -------
@@ -326,7 +334,10 @@ class Recommender:
         """
         k = result_count(k)
         with self._snapshot() as snapshot:
-            return nearest(snapshot, checked_vectors(vectors, snapshot.index.dim), k, where)
+            queries = checked_vectors(vectors, snapshot.index.dim)
+            if words:
+                return nearest_steered(snapshot, queries, k, where, words)
+            return nearest(snapshot, queries, k, where)
 
     def ids(self, where: Where | None = None) -> NDArray[np.int64]:
         """Ids of the tracks that can be answers, or of those a filter keeps, ascending.
@@ -553,6 +564,36 @@ class Recommender:
         """
         wanted, unwanted = as_texts(more), as_texts(less)
         return read_steering(self.vocabulary, wanted, unwanted) if wanted or unwanted else ()
+
+    def word_shifts(self, words: Sequence[Word], ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What words that steer add to the relevance of tracks, (len(ids),).
+
+        Raises
+        ------
+        UnknownTrack
+        """
+        if not words:
+            return np.zeros(len(ids))
+        with self._snapshot() as snapshot:
+            percentiles = snapshot.words.percentiles_of(words, indexed_ids(snapshot.index, ids))
+            shifts = word_shifts(percentiles, median_random_cosine=snapshot.median_random_cosine)
+            total: NDArray[np.float64] = shifts.sum(axis=1)
+            return total
+
+    def explain_words(
+        self, words: Sequence[Word], tracks: Sequence[Track]
+    ) -> list[tuple[WordShift, ...]]:
+        """How well each word that steers fits each track, what it adds, and why.
+
+        Raises
+        ------
+        UnknownTrack
+        """
+        if not words or not tracks:
+            return [()] * len(tracks)
+        with self._snapshot() as snapshot:
+            ids = indexed_ids(snapshot.index, [track.id for track in tracks])
+            return explain_words(snapshot, words, tracks, snapshot.words.percentiles_of(words, ids))
 
     def word_percentiles(
         self, words: Sequence[Word]

@@ -15,6 +15,7 @@ from recommender.commands.options.shared import (
     playlist_options,
     random_state_option,
 )
+from recommender.commands.options.steering import steering_options
 from recommender.commands.terminal.output import duration, print_json, print_message, printable
 from recommender.commands.terminal.tables import print_table, track_cell
 
@@ -36,7 +37,7 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(random_state_option(command))
 
 
-@click.command(epilog="Example: soundalike station 'nina simone - feeling good' --dislike 17 -n 30")
+@click.command(epilog="Example: soundalike station 'nina simone - feeling good' --more calmer")
 @click.argument("seed")
 @click.option("-n", "--count", default=20, show_default=True, help="How many tracks.")
 @click.option(
@@ -62,6 +63,7 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @sampling_options
 @catalog_option
 @where_options
+@steering_options
 @playlist_options
 @json_option
 def station(
@@ -75,6 +77,8 @@ def station(
     random_state: int,
     catalog: str,
     where: Where,
+    more: tuple[str, ...],
+    less: tuple[str, ...],
     **output: Any,
 ) -> None:
     """Play on from SEED: a playlist that drifts slowly around it and repeats nothing.
@@ -90,6 +94,8 @@ def station(
             recommender,
             seed,
             where=where,
+            more=more,
+            less=less,
             tie=tie,
             variety=variety,
             artist_gap=artist_gap,
@@ -111,9 +117,19 @@ def station(
 )
 @catalog_option
 @where_options
+@steering_options
 @playlist_options
 @json_option
-def path(start: str, end: str, steps: int, catalog: str, where: Where, **output: Any) -> None:
+def path(
+    start: str,
+    end: str,
+    steps: int,
+    catalog: str,
+    where: Where,
+    more: tuple[str, ...],
+    less: tuple[str, ...],
+    **output: Any,
+) -> None:
     """Make a playlist from START to END, two tracks of the catalog, in even steps.
 
     A step is the cosine distance between two neighbours. How even they are is printed below: the
@@ -123,7 +139,7 @@ def path(start: str, end: str, steps: int, catalog: str, where: Where, **output:
     from recommender.playlists import path_between
 
     with Recommender.open(catalog) as recommender:
-        found = path_between(recommender, start, end, steps, where=where)
+        found = path_between(recommender, start, end, steps, where=where, more=more, less=less)
     _print(found, with_evenness=True, **output)
 
 
@@ -142,6 +158,7 @@ def path(start: str, end: str, steps: int, catalog: str, where: Where, **output:
 @sampling_options
 @catalog_option
 @where_options
+@steering_options
 @playlist_options
 @json_option
 def playlist(
@@ -152,6 +169,8 @@ def playlist(
     random_state: int,
     catalog: str,
     where: Where,
+    more: tuple[str, ...],
+    less: tuple[str, ...],
     **output: Any,
 ) -> None:
     """Make a playlist of a given length of what sounds like any SEED, in a smooth order.
@@ -167,6 +186,8 @@ def playlist(
             seeds,
             total_s,
             where=where,
+            more=more,
+            less=less,
             per_artist=per_artist,
             variety=variety,
             random_seed=random_state,
@@ -198,13 +219,15 @@ def _print(
         print_json(found.to_json())
     elif out != STDOUT:
         click.echo(f"{printable(found.title)}:")
+        has_words = any(entry.words for entry in found)
         print_table(
-            ("cosine", "step", "length", "id", "track"),
+            ("cosine", "step", "length", *(("words",) if has_words else ()), "id", "track"),
             [
                 (
                     f"{entry.to_seed:.3f}",
                     "" if entry.to_previous is None else f"{1 - entry.to_previous:.3f}",
                     duration(entry.track.duration_s),
+                    *((", ".join(map(str, entry.words)),) if has_words else ()),
                     entry.track.id,
                     track_cell(entry.track),
                 )

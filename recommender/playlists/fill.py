@@ -19,6 +19,7 @@ from recommender.playlists.playlist import Playlist, PlaylistCandidates, filter_
 from recommender.playlists.sampling import sample_from_best
 from recommender.retrieval.lookup import count_noun, whole_number
 from recommender.retrieval.near_duplicates import TrackFacts, group_heads, label_ids
+from recommender.retrieval.words.steering import steering_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from recommender.engine import Recommender
     from recommender.retrieval.seeds import SeedLike
     from recommender.retrieval.where import Where
+    from recommender.retrieval.words.steering import Texts
+    from recommender.retrieval.words.vocabulary import Word
 
 MAX_TRACKS = 1000
 CLOSE = 0.01
@@ -49,6 +52,8 @@ def fill_playlist(
     duration_s: float,
     *,
     where: Where | None = None,
+    more: Texts = (),
+    less: Texts = (),
     per_artist: int = 3,
     variety: float = 0.1,
     random_seed: int = 0,
@@ -64,6 +69,8 @@ def fill_playlist(
         The tracks' sum is nearer to it than half a track is long, mostly within 1 %.
     where : Where, optional
         Which tracks may be part of it.
+    more, less : str or iterable of str
+        Words that the tracks are to fit more or less: "calmer", "piano".
     per_artist : int
         Tracks of one artist at most; those without an artist are not counted.
     variety : float
@@ -80,7 +87,7 @@ def fill_playlist(
     ------
     UnknownTrack, AmbiguousTrack, AnalysisError, BadVector, InvalidOption
     QueryError
-        The filter keeps no track.
+        The filter keeps no track, or a word is not known.
     """
     if not 0 < duration_s < np.inf:
         raise InvalidOption(
@@ -95,6 +102,7 @@ def fill_playlist(
     found = [recommender.seed(seed) for seed in seeds]
     if not found:
         raise InvalidOption("a playlist needs something to sound like: name at least one seed")
+    words = recommender.steering(more, less)
     kept = recommender.ids(where)
     if not len(kept):
         raise QueryError(f"{filter_label(where)} no track")
@@ -103,9 +111,10 @@ def fill_playlist(
     own = [track_id for track_id in dict.fromkeys(own) if track_id in kept]
     width = _SPARE * (int(duration_s / _TRACK_S / len(found)) + 16)
     while True:
-        candidates = _candidates(recommender, starts, own, width, where)
-        cosines = candidates.vectors @ starts.T
-        order = _in_turns(cosines, len(own), variety, np.random.default_rng(random_seed))
+        candidates = _candidates(recommender, starts, own, width, where, words)
+        shifts = recommender.word_shifts(words, candidates.ids)
+        scores = candidates.vectors @ starts.T + shifts[:, np.newaxis].astype(np.float32)
+        order = _in_turns(scores, len(own), variety, np.random.default_rng(random_seed))
         filled = _fill(candidates, order, duration_s, per_artist, len(own))
         if filled.full or width >= len(kept):
             break
@@ -123,12 +132,14 @@ def fill_playlist(
         note = f"only {total:.0f} of {duration_s:.0f} seconds: {held}"
         if filled.capped:
             note += f", of which at most {per_artist} of one artist leaves {filled.capped} out"
+    tracks = [candidates.tracks[row] for row in rows]
     return Playlist.along(
-        "sounds like " + ", ".join(seed.label for seed in found),
-        [candidates.tracks[row] for row in rows],
+        steering_title("sounds like " + ", ".join(seed.label for seed in found), words),
+        tracks,
         candidates.vectors[rows],
         starts,
         note,
+        recommender.explain_words(words, tracks),
     )
 
 
@@ -147,11 +158,13 @@ def _candidates(
     own: list[int],
     width: int,
     where: Where | None,
+    words: Sequence[Word],
 ) -> PlaylistCandidates:
-    """Tracks near the seeds, the seeds' own first; of near-duplicates the nearest only."""
-    ids, cosines = recommender.nearest(starts, width, where=where)
+    """Tracks near the seeds, the seeds' own first; of near-duplicates the best only."""
+    ids, cosines = recommender.nearest(starts, width, where=where, words=words)
     new = (ids >= 0) & ~np.isin(ids, own)
-    order = np.argsort(-cosines[new], kind="stable")
+    shifts = recommender.word_shifts(words, ids[new]).astype(np.float32)
+    order = np.argsort(-(cosines[new] + shifts), kind="stable")
     near = ids[new][order]
     _, first = np.unique(near, return_index=True)
     near = near[np.sort(first)]
@@ -167,16 +180,16 @@ def _candidates(
 
 
 def _in_turns(
-    cosines: NDArray[np.float32], own: int, variety: float, rng: np.random.Generator
+    relevance: NDArray[np.float32], own: int, variety: float, rng: np.random.Generator
 ) -> list[int]:
     """Rows in the order they are taken: the seeds' own, then in turns those near each seed.
 
-    Each candidate, of cosines (c, seeds), belongs to its nearest seed and is drawn among that
+    Each candidate, of relevance (c, seeds), belongs to its nearest seed and is drawn among that
     seed's. In turns, or a seed that has many tracks close around it would leave the others nothing.
     """
-    nearest, scores = cosines.argmax(axis=1), cosines.max(axis=1)
+    nearest, scores = relevance.argmax(axis=1), relevance.max(axis=1)
     turns: list[tuple[int, int, int]] = []
-    for seed in range(cosines.shape[1]):
+    for seed in range(relevance.shape[1]):
         (mine,) = np.nonzero(nearest == seed)
         mine = mine[mine >= own]
         order = mine[sample_from_best(scores[mine], variety, rng)].tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from indexer.catalog.records import Track
     from recommender.engine import Recommender
+    from recommender.retrieval.answers import WordShift
     from recommender.retrieval.where import Where
 
 
@@ -37,11 +38,14 @@ class Entry:
         Its cosine to the seed; of several seeds, to the nearest.
     to_previous : float or None
         Its cosine to the entry before; None at the first.
+    words : tuple of WordShift
+        How well each word that steers fits it.
     """
 
     track: Track
     to_seed: float
     to_previous: float | None
+    words: tuple[WordShift, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The entry as plain values."""
@@ -49,6 +53,7 @@ class Entry:
             **track_values(self.track),
             "cosine_to_seed": round(self.to_seed, 6),
             "cosine_to_previous": None if self.to_previous is None else round(self.to_previous, 6),
+            "words": [asdict(word) for word in self.words],
         }
 
 
@@ -116,11 +121,15 @@ class Playlist(TupleSequence[Entry]):
         vectors: NDArray[np.float32],
         seeds: NDArray[np.float32],
         note: str | None = None,
+        words: Sequence[tuple[WordShift, ...]] = (),
     ) -> Playlist:
-        """The playlist of tracks with vectors (n, dim), which starts from seeds (s, dim)."""
+        """The playlist of tracks with vectors (n, dim), which starts from seeds (s, dim).
+
+        With words that steer, what they do to each track.
+        """
         to_seed = (vectors @ seeds.T).max(axis=1, initial=-1.0).tolist()
         before = np.einsum("nd,nd->n", vectors[:-1], vectors[1:]).tolist()
-        entries = map(Entry, tracks, to_seed, [None, *before])
+        entries = map(Entry, tracks, to_seed, [None, *before], words or [()] * len(tracks))
         return cls(title, tuple(entries), note)
 
 

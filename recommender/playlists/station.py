@@ -11,7 +11,8 @@ where w is the sum of the dislikes' weights: 1 each, `SKIP` for a skip. What was
 is no part of the drift. The share `tie` of the seed keeps the average, a random walk without it,
 near the seed; the rest of it lets the walk leave the seed's nearest tracks.
 A candidate's score is its cosine to the target, less what it is nearer to a disliked track than the
-anchor is (times that dislike's weight). One of the `POOL` nearest is drawn (see `sampling`).
+anchor is (times that dislike's weight), plus what words that steer add (see
+`recommender.retrieval.words.steering`). One of the `POOL` nearest is drawn (see `sampling`).
 """
 
 from __future__ import annotations
@@ -41,12 +42,14 @@ from recommender.retrieval.lookup import (
     whole_number,
 )
 from recommender.retrieval.where import Where
+from recommender.retrieval.words.steering import as_texts, steering_title
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recommender.engine import Recommender
     from recommender.retrieval.seeds import SeedLike
+    from recommender.retrieval.words.steering import Texts
 
 POOL = 48
 """Candidates that a step draws from."""
@@ -77,6 +80,8 @@ class Station(Iterator[Entry]):
         A track, a file or a vector, as `Recommender.seed` takes it. It is not played itself.
     where : Where, optional
         Which tracks may be played.
+    more, less : str or iterable of str
+        Words that the tracks are to fit more or less: "calmer", "piano".
     tie : float
         Share of the seed in every step's target, 0 to 1.
     variety : float
@@ -90,6 +95,8 @@ class Station(Iterator[Entry]):
     Raises
     ------
     UnknownTrack, AmbiguousTrack, AnalysisError, BadVector, InvalidOption
+    QueryError
+        A word is not known.
     """
 
     def __init__(
@@ -98,6 +105,8 @@ class Station(Iterator[Entry]):
         seed: SeedLike,
         *,
         where: Where | None = None,
+        more: Texts = (),
+        less: Texts = (),
         tie: float = 0.7,
         variety: float = 0.1,
         artist_gap: int = 5,
@@ -123,11 +132,22 @@ class Station(Iterator[Entry]):
         self._liked: dict[int, NDArray[np.float32]] = {}
         self._disliked: dict[int, tuple[float, NDArray[np.float32]]] = {}
         self._width = POOL
+        self.steer(more=more, less=less)
 
     @property
     def played_ids(self) -> tuple[int, ...]:
         """Ids of the tracks played so far, oldest first."""
         return tuple(self._played)
+
+    def steer(self, *, more: Texts = (), less: Texts = ()) -> None:
+        """From now on, play what fits words more or less; none end that.
+
+        Raises
+        ------
+        QueryError, InvalidOption
+        """
+        self._more, self._less = as_texts(more), as_texts(less)
+        self._words = self._recommender.steering(self._more, self._less)
 
     def like(self, track: Track | SupportsIndex | str | bytes) -> None:
         """Draw the station towards a track, which is no longer disliked if it was."""
@@ -163,6 +183,7 @@ class Station(Iterator[Entry]):
             track,
             to_seed=float(vector @ self.seed.vector),
             to_previous=None if before is None else float(vector @ before),
+            words=self._recommender.explain_words(self._words, [track])[0],
         )
 
     def take(self, count: SupportsIndex) -> Playlist:
@@ -177,7 +198,8 @@ class Station(Iterator[Entry]):
         note = None
         if len(entries) < number:
             note = f"{len(entries)} of {number} tracks: {self.ended}"
-        return Playlist(f"a station from {self.seed.label}", entries, note)
+        title = steering_title(f"a station from {self.seed.label}", self._words)
+        return Playlist(title, entries, note)
 
     def to_json(self) -> dict[str, Any]:
         """The state of the station as plain values, from which `from_json` goes on."""
@@ -187,6 +209,8 @@ class Station(Iterator[Entry]):
             "seed": self.seed.vector.tolist() if track is None else track.id,
             "label": self.seed.label,
             "where": None if self._where is None else asdict(self._where),
+            "more": self._more,
+            "less": self._less,
             "tie": self._tie,
             "variety": self._variety,
             "artist_gap": self._artist_gap,
@@ -208,6 +232,8 @@ class Station(Iterator[Entry]):
         ------
         InvalidOption
             The state is not one of `to_json`.
+        QueryError
+            A word that steers is no longer known.
         UnknownTrack
             The seed has left the catalog.
         BadVector
@@ -221,6 +247,8 @@ class Station(Iterator[Entry]):
                 recommender,
                 np.array(seed, dtype=np.float32) if isinstance(seed, list) else int(seed),
                 where=None if state["where"] is None else Where(**_frozen(state["where"])),
+                more=state["more"],
+                less=state["less"],
                 tie=state["tie"],
                 variety=state["variety"],
                 artist_gap=state["artist_gap"],
@@ -289,9 +317,13 @@ class Station(Iterator[Entry]):
         return _unit(mixed, anchor)
 
     def _scores(
-        self, vectors: NDArray[np.float32], target: NDArray[np.float32]
+        self, candidates: PlaylistCandidates, target: NDArray[np.float32]
     ) -> NDArray[np.float32]:
+        vectors = candidates.vectors
         scores: NDArray[np.float32] = vectors @ target
+        if self._words:
+            shifts = self._recommender.word_shifts(self._words, candidates.ids)
+            scores = scores + shifts.astype(np.float32)
         if self._disliked:
             disliked = np.array([vector for _, vector in self._disliked.values()])
             weights = np.array([weight for weight, _ in self._disliked.values()], np.float32)
@@ -300,18 +332,18 @@ class Station(Iterator[Entry]):
         return scores
 
     def _nearest_left(self, target: NDArray[np.float32]) -> Iterator[PlaylistCandidates]:
-        """What has not been played, `POOL` tracks at a time, nearest to the target first."""
+        """What has not been played, `POOL` tracks at a time, best by target and words first."""
         gone = {*self._history.ids, *self._passed, *self._disliked}
-        given = 0
         while True:
             (found,), _ = self._recommender.nearest(
-                target[np.newaxis], self._width, where=self._where
+                target[np.newaxis], self._width, where=self._where, words=self._words
             )
+            # Words choose anew among more.
             fresh = np.array([i for i in found.tolist() if i not in gone and i >= 0], np.int64)
             everything = len(found) < self._width
-            while given < len(fresh) and (everything or len(fresh) - given >= POOL):
-                ids = fresh[given : given + POOL]
-                given += len(ids)
+            while len(fresh) and (everything or len(fresh) >= POOL):
+                ids, fresh = fresh[:POOL], fresh[POOL:]
+                gone.update(ids.tolist())
                 yield PlaylistCandidates.of(self._recommender, ids)
             if everything:
                 return
@@ -322,7 +354,7 @@ class Station(Iterator[Entry]):
         seen, other_artist = 0, None
         for candidates in self._nearest_left(target):
             rng = np.random.default_rng([self._random_seed, len(self._played)])
-            order = sample_from_best(self._scores(candidates.vectors, target), self._variety, rng)
+            order = sample_from_best(self._scores(candidates, target), self._variety, rng)
             since = np.array([self._history.since(artist) for artist in candidates.artists])
             spaced = since[order] >= self._artist_gap
             chosen = self._first_new(candidates, order[spaced])

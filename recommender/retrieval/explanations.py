@@ -9,7 +9,7 @@ import numpy as np
 from indexer.features.key import parse_musical_key
 from recommender.retrieval.answers import Explanation, MatchingWindows, WordShift
 from recommender.retrieval.seeds import descriptors_of
-from recommender.retrieval.words.steering import steering_label
+from recommender.retrieval.words.steering import steering_label, word_shifts
 from recommender.retrieval.words.word_fit import reason
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from indexer.features.descriptors import Descriptors
     from recommender.retrieval.seeds import QueryProfile, Seed
     from recommender.retrieval.snapshot import Snapshot
-    from recommender.retrieval.words.steering import Steered
     from recommender.retrieval.words.vocabulary import Word
 
 SHARED_TAGS = 3
@@ -58,23 +57,30 @@ def explain(
 
 
 def explain_words(
-    snapshot: Snapshot, words: Sequence[Word], tracks: Sequence[Track], steered: Steered
+    snapshot: Snapshot,
+    words: Sequence[Word],
+    tracks: Sequence[Track],
+    percentiles: NDArray[np.float64],
+    moved: NDArray[np.int64] | None = None,
 ) -> list[tuple[WordShift, ...]]:
     """What each word does to each track, and why.
 
     Parameters
     ----------
-    steered : Steered (tracks, words)
+    percentiles : float64 (tracks, words)
+    moved : int64 (tracks, words), optional
+        By how many places each word moves each track up.
     """
     activations = snapshot.catalog.activations_of([track.id for track in tracks], snapshot.model)
+    shifts = word_shifts(percentiles, median_random_cosine=snapshot.median_random_cosine)
     return [
         tuple(
             WordShift(
                 steering_label(word),
-                round(float(steered.percentiles[row, column]), 4),
+                round(float(percentiles[row, column]), 4),
                 reason(word, track, activations[row], snapshot.model.tag_names),
-                round(float(steered.shifts[row, column]), 6),
-                int(steered.moved[row, column]),
+                round(float(shifts[row, column]), 6),
+                None if moved is None else int(moved[row, column]),
             )
             for column, word in enumerate(words)
         )

@@ -16,7 +16,7 @@ from recommender.retrieval.explanations import explain, explain_words
 from recommender.retrieval.near_duplicates import own_recordings
 from recommender.retrieval.ranking import Candidates, Ranked, Ranking, rank
 from recommender.retrieval.where import EVERYTHING
-from recommender.retrieval.words.steering import POOL, steer, steering_label
+from recommender.retrieval.words.steering import POOL, steer, steering_title, word_shifts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,8 @@ def retrieve(
     if why:
         explanations[:] = explain(snapshot, profile, tracks, candidates.seed_cosines[ranked.rows])
     if candidates.steered is not None:
-        shifts = explain_words(snapshot, words, tracks, candidates.steered.at(ranked.rows))
+        steered = candidates.steered.at(ranked.rows)
+        shifts = explain_words(snapshot, words, tracks, steered.percentiles, steered.moved)
         explanations = [
             replace(one or Explanation(), words=of_one)
             for one, of_one in zip(explanations, shifts, strict=True)
@@ -93,8 +94,7 @@ def retrieve(
     if len(neighbours) < n:
         total = len(snapshot.index)
         note = _shortage(len(neighbours), n, selection, ranking, ranked, total)
-    label = ", ".join([profile.label, *map(steering_label, words)])
-    return Answer(label, neighbours, note)
+    return Answer(steering_title(profile.label, words), neighbours, note)
 
 
 def nearest(
@@ -152,6 +152,35 @@ def nearest(
         open_rows = open_rows[ids[open_rows, -1] < 0]
         width *= 4
     return ids, cosines
+
+
+def nearest_steered(
+    snapshot: Snapshot,
+    queries: NDArray[np.float32],
+    n: int,
+    where: Where | None,
+    words: Sequence[Word],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Of the `POOL` nearest to each query (q, dim), or more, those n that words choose.
+
+    Returns
+    -------
+    ids : int64 (q, m)
+        The best by cosine and words first; m is the smaller of n and what the filter keeps.
+    cosines : float32 (q, m)
+
+    Raises
+    ------
+    InvalidOption
+        The filter names a tag that the model does not have.
+    """
+    ids, cosines = nearest(snapshot, queries, max(n, POOL), where)
+    if not ids.size:
+        return ids, cosines
+    percentiles = snapshot.words.percentiles_of(words, ids.ravel())
+    shifts = word_shifts(percentiles, median_random_cosine=snapshot.median_random_cosine)
+    order = np.lexsort((ids, -(cosines + shifts.sum(axis=1).reshape(ids.shape))))[:, :n]
+    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(cosines, order, axis=1)
 
 
 def _candidates(
@@ -232,9 +261,7 @@ def _steered_pool(
     own = [seed.track.id for seed in seeds if seed.track is not None]
     kept = ~np.isin(ids, np.concatenate([selection.excluded, np.array(own, np.int64)]))
     return ids[kept], steer(
-        snapshot.words,
-        words,
-        ids[kept],
+        snapshot.words.percentiles_of(words, ids[kept]),
         nearest_query[kept],
         median_random_cosine=snapshot.median_random_cosine,
     )

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recommender.retrieval.words.vocabulary import Vocabulary, Word
-    from recommender.retrieval.words.word_fit import WordFit
 
 WEIGHT = 0.5
 POOL = 500
@@ -111,17 +110,26 @@ def steering_label(word: Word) -> str:
     return f"{'less' if word.avoided else 'more'} {word.text}"
 
 
+def steering_title(label: str, words: Sequence[Word]) -> str:
+    """The label of seeds with the words that steer: "A - B, more piano, less vocals"."""
+    return ", ".join([label, *map(steering_label, words)])
+
+
+def word_shifts(
+    percentiles: NDArray[np.float64], *, median_random_cosine: float
+) -> NDArray[np.float64]:
+    """What words of these percentiles add to a candidate's relevance, on the scale of a cosine."""
+    return WEIGHT * (1.0 - median_random_cosine) * (percentiles - 0.5)
+
+
 def steer(
-    fit: WordFit,
-    words: Sequence[Word],
-    ids: NDArray[np.int64],
+    percentiles: NDArray[np.float64],
     relevance: NDArray[np.float32],
     *,
     median_random_cosine: float,
 ) -> Steered:
-    """What words do to candidates of a relevance without words, (c,); their ids are ascending."""
-    percentiles = fit.percentiles_of(words, ids)
-    shifts = WEIGHT * (1.0 - median_random_cosine) * (percentiles - 0.5)
+    """What words of percentiles (c, words) do to candidates of a relevance without them, (c,)."""
+    shifts = word_shifts(percentiles, median_random_cosine=median_random_cosine)
     steered = relevance + shifts.sum(axis=1)
     moved = [_places(steered - shift) - _places(steered) for shift in shifts.T]
     return Steered(steered, percentiles, shifts, np.stack(moved, axis=1))

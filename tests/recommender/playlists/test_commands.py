@@ -104,6 +104,7 @@ def test_a_path_prints_its_evenness(run: Run) -> None:
         "duration_s",
         "cosine_to_seed",
         "cosine_to_previous",
+        "words",
     }
 
 
