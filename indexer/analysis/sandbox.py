@@ -116,7 +116,7 @@ class Sandbox(Generic[State]):
     def _start(self) -> ProcessPool:
         return ProcessPool(
             max_workers=self._workers,
-            context=_WorkerContext(),
+            context=WorkerContext(),
             initializer=_start_worker,
             initargs=(self._prepare, self._limits),
         )
@@ -227,7 +227,7 @@ _state: list[Any] = []
 
 
 def _start_worker(prepare: Callable[[], object], limits: Limits) -> None:
-    _die_with_parent()
+    die_with_parent()
     _state[:] = [prepare()]
     if sys.platform == "linux":
         memory = _address_space() + limits.memory_bytes
@@ -260,7 +260,7 @@ def _address_space() -> int:
         return int(file.read().split()[0]) * resource.getpagesize()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Exit as soon as the process that started this one is gone, or if it is gone already.
 
     Not by PR_SET_PDEATHSIG: that is sent when the thread ends that started the worker.
@@ -290,7 +290,9 @@ class _WorkerProcess(SpawnProcess):
             super().start()
 
 
-class _WorkerContext(SpawnContext):
+class WorkerContext(SpawnContext):
+    """Starts processes that import nothing of the caller's script and do not get its Ctrl-C."""
+
     Process = _WorkerProcess
 
 

@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class Groups:
         Unit vectors of the clusters; no rows for genres.
     """
 
-    by: str
+    by: Literal["genre", "cluster"]
     names: tuple[str, ...]
     of_track: NDArray[np.uint8]
     centres: NDArray[np.float32]
@@ -253,7 +253,7 @@ def _clusters(
     drawn = ids[sample_rows(len(ids), LANDMARKS, random_state=random_state)]
     found = find_clusters(
         recommender,
-        count=min(MOST_GROUPS, max(1, len(drawn) // FEWEST)),
+        count=int(np.clip(len(drawn) ** 0.5 / 2, 1, MOST_GROUPS)),
         where=Where(among=tuple(drawn.tolist())),
         random_state=random_state,
     ).clusters

@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from indexer.analysis.sandbox import Limits
 from indexer.catalog.reader import Catalog
 from recommender.engine import Recommender
+from recommender.server.map_process import MapInBackground
 from recommender.server.metrics import Metrics
 from recommender.server.slow_work import SlowWork
 
@@ -37,6 +38,7 @@ class Context:
     recommender : Recommender
     catalog : Catalog
         A connection of the event loop's own, on which no question waits.
+    library_map : MapInBackground
     uploads : Path
         Folder of files that are analysed and then deleted.
     analysing : CapacityLimiter
@@ -50,6 +52,7 @@ class Context:
     settings: Settings
     recommender: Recommender
     catalog: Catalog
+    library_map: MapInBackground
     uploads: Path
     analysing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ANALYSING))
     slow_work: SlowWork = field(default_factory=SlowWork)
@@ -70,9 +73,10 @@ def open_context(settings: Settings) -> Iterator[Context]:
     with (
         Recommender.open(settings.catalog, limits=limits) as recommender,
         closing(Catalog.open_for_reading(settings.catalog)) as catalog,
+        closing(MapInBackground(settings.catalog, recommender)) as library_map,
         tempfile.TemporaryDirectory(prefix="soundalike-") as uploads,
     ):
-        context = Context(settings, recommender, catalog, Path(uploads))
+        context = Context(settings, recommender, catalog, library_map, Path(uploads))
         try:
             yield context
         finally:

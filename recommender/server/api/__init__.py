@@ -3,6 +3,7 @@
 from recommender.server.api import (
     collection,
     genres,
+    library_map,
     operation,
     pictures,
     playlists,
@@ -19,6 +20,7 @@ ROUTERS = (
     playlists.router,
     collection.router,
     genres.router,
+    library_map.router,
     pictures.router,
     operation.router,
     sessions.router,
