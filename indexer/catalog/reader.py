@@ -72,6 +72,9 @@ BATCH_IDS = 10_000
 """Ids per SQL statement: SQLite takes 32,766 parameters."""
 
 
+KEPT_TRACKS = 20_000
+"""Tracks kept in memory until the catalog is written to: some 20 MB. Neighbours of neighbours come
+again and again."""
 CHECKED_BYTES = 8 << 20
 """Catalogs up to this size are checked whole whenever they are opened; it takes up to 0.1 s."""
 
@@ -88,6 +91,7 @@ class Catalog:
         self._identity = _file_identity(path)
         self.uuid: str = self._state().uuid
         self._watch = engine.raw_connection()
+        self._read_tracks: tuple[int, dict[int, Track]] = -1, {}
 
     @classmethod
     def open_for_reading(cls, path: str | os.PathLike[str]) -> Catalog:
@@ -229,9 +233,24 @@ class Catalog:
 
     def tracks(self, ids: Iterable[int]) -> dict[int, Track]:
         """The tracks with these ids; unknown ids are left out."""
-        with translate_errors(self.path):
-            found = map(_track, self._rows_of(_tracks_by_id(), list(ids)))
-            return {track.id: track for track in found}
+        wanted = list(ids)
+        kept = self._tracks_of(self.data_version())
+        absent = [track_id for track_id in wanted if track_id not in kept]
+        if absent:
+            with translate_errors(self.path):
+                read = {row[1]: _track(row) for row in self._rows_of(_tracks_by_id(), absent)}
+            if len(kept) + len(read) <= KEPT_TRACKS:
+                kept.update(read)
+            else:
+                kept = kept | read
+        return {track_id: kept[track_id] for track_id in wanted if track_id in kept}
+
+    def _tracks_of(self, version: int) -> dict[int, Track]:
+        """Tracks read since the catalog was last written to, by id."""
+        # One tuple, so that a thread that still fills the tracks of an older state fills nothing.
+        if self._read_tracks[0] != version or len(self._read_tracks[1]) >= KEPT_TRACKS:
+            self._read_tracks = version, {}
+        return self._read_tracks[1]
 
     def require_tracks(self, ids: Sequence[int]) -> list[Track]:
         """The tracks with these ids, which are known to be there, in their order.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,6 +170,15 @@ class Neighbour:
     duplicates: tuple[NearDuplicate, ...] = ()
     why: Explanation | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """The neighbour as plain values."""
+        # `asdict` of the whole copies each value, which takes longer than the search.
+        return {
+            **vars(self),
+            "duplicates": [asdict(one) for one in self.duplicates],
+            "why": None if self.why is None else asdict(self.why),
+        }
+
     @property
     def steered_cosine(self) -> float:
         """The cosine with what words that steer add to it."""
@@ -247,6 +256,6 @@ class Answer(TupleSequence[Neighbour]):
         """The answer as plain values, as the command line's `--json` prints it."""
         return {
             "seed": self.seed,
-            "neighbours": [asdict(one) for one in self.neighbours],
+            "neighbours": [one.to_json() for one in self.neighbours],
             "note": self.note,
         }

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, get_ar
 
 import numpy as np
 
+from indexer.catalog.records import Track
 from indexer.errors import BadVector, InvalidOption
 from indexer.features.descriptors import Descriptors
 from indexer.filesystem import display_path
@@ -34,13 +35,12 @@ if TYPE_CHECKING:
 
     from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.reader import Catalog
-    from indexer.catalog.records import Track
     from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.snapshot import Snapshot
 
 Strategy: TypeAlias = Literal["average", "best_score"]
-SeedLike: TypeAlias = "TrackOrFile | ArrayLike | AnalysedFile"
-"""What can be a seed: what names a track or a file, a vector, or a file analysed already."""
+SeedLike: TypeAlias = "TrackOrFile | ArrayLike | Track | AnalysedFile"
+"""What can be a seed: what names a track or a file, a vector, a present track, an analysed file."""
 
 PUSH = 0.5
 """How much a disliked sound counts against a liked one. Below 1, so that the same sound liked and
@@ -117,7 +117,7 @@ def seed_sources(
 def _seed_source(
     catalog: Catalog, given: Any, analyse: Callable[[bytes], TrackAnalysis]
 ) -> SeedSource:
-    if isinstance(given, AnalysedFile):
+    if isinstance(given, Track | AnalysedFile):
         return given
     if isinstance(given, np.ndarray | list | tuple):
         return as_vector(given)
@@ -130,7 +130,7 @@ def _as_seed_list(given: Any) -> list[Any]:
     if isinstance(given, np.ndarray):
         one = given.ndim == 0 or (given.ndim == 1 and not np.issubdtype(given.dtype, np.integer))
         return [given] if one else list(given)
-    if isinstance(given, str | bytes | os.PathLike | SupportsIndex | AnalysedFile):
+    if isinstance(given, str | bytes | os.PathLike | SupportsIndex | Track | AnalysedFile):
         return [given]
     try:
         return list(given)

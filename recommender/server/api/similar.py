@@ -131,8 +131,8 @@ def similar(
     As `soundalike similar --json`, with the facts of each track beside it.
     """
     answer = server.recommender.similar_to_tracks(
-        [track.id for track in tracks_of(server, like)],
-        [track.id for track in tracks_of(server, dislike)],
+        tracks_of(server, like),
+        tracks_of(server, dislike),
         n,
         strategy=strategy,
         where=where,
