@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import urllib.request
 from pathlib import Path
 
 import click
 
-from indexer.errors import ExtraMissing
+from indexer.errors import ExtraMissing, SoundalikeError
 from recommender.commands.options.shared import as_seconds, catalog_option
 from recommender.commands.terminal.output import print_message
+
+CHECK_S = 4.0
+"""Seconds in which a server that is alive answers."""
 
 file_type = click.Path(dir_okay=False, path_type=Path)
 folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -72,6 +76,9 @@ folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
     help="Requests a second of one client in the long run; 0: any number.",
 )
 @click.option("--log", "with_log", is_flag=True, help="Print a line for each request.")
+@click.option(
+    "--check", is_flag=True, help="Start nothing: exit 0 if a server at --port of here is alive."
+)
 def serve(
     catalog: str,
     host: str,
@@ -85,6 +92,7 @@ def serve(
     sweep: float,
     rate: float,
     with_log: bool,  # noqa: FBT001
+    check: bool,  # noqa: FBT001
 ) -> None:
     """Serve a page and a JSON API over the catalog, until Ctrl-C.
 
@@ -92,6 +100,9 @@ def serve(
     """
     from indexer.library import Library
 
+    if check:
+        _check(port)
+        return
     try:
         from recommender.server.run import serve as run
         from recommender.server.safety.tokens import read_or_make_token
@@ -123,3 +134,21 @@ def serve(
         settings,
         on_ready=lambda port: print_message(f"http://{name}:{port}/ serves {catalog}; Ctrl-C ends"),
     )
+
+
+def _check(port: int) -> None:
+    """Ask the server at a port of this machine whether it is alive, as container runtimes do.
+
+    Raises
+    ------
+    SoundalikeError
+        It is not.
+    """
+    address = f"http://127.0.0.1:{port}/api/v1/health"
+    try:
+        # The scheme is ours, and no proxy of the environment is asked.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(address, timeout=CHECK_S):
+            click.echo("alive")
+    except OSError as error:
+        raise SoundalikeError(f"no server answers at port {port} ({error})") from error

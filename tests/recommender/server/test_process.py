@@ -1,0 +1,82 @@
+"""`soundalike serve` as a process: how it starts, answers, and ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.recommender.server.conftest import Start
+
+
+def soundalike(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "recommender", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_server_answers_and_ends_cleanly_at_a_signal(
+    original_catalog: Path, server: Start
+) -> None:
+    with server(original_catalog) as running:
+        port = running.url.rstrip("/").rpartition(":")[2]
+        assert httpx.get(f"{running.api}similar?like=1").status_code == 200
+        checked = soundalike("serve", "--check", "--port", port)
+        assert (checked.returncode, checked.stdout) == (0, "alive\n")
+        maps = f"/proc/{running.process.pid}/maps"
+        with open(maps) as file:
+            assert "libtorch" not in file.read(), "the serving process has loaded torch"
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(20) == 0
+        assert soundalike("serve", "--check", "--port", port).returncode == 1
+
+
+def test_a_port_that_is_taken_is_said(original_catalog: Path, server: Start) -> None:
+    with server(original_catalog) as running:
+        port = running.url.rstrip("/").rpartition(":")[2]
+        done = soundalike("serve", "--catalog", str(original_catalog), "--port", port)
+        assert done.returncode == 1
+        assert "choose another --port" in done.stderr
+
+
+def test_an_address_for_other_machines_needs_a_token(original_catalog: Path) -> None:
+    done = soundalike("serve", "--catalog", str(original_catalog), "--host", "0.0.0.0")  # noqa: S104
+    assert done.returncode == 1
+    assert "--token-file" in done.stderr
+
+
+def test_no_catalog_is_said_and_one_is_made_for_a_folder(tmp_path: Path, server: Start) -> None:
+    done = soundalike("serve", "--catalog", str(tmp_path / "none.db"))
+    assert done.returncode == 1
+    assert "there is no catalog" in done.stderr
+    (tmp_path / "music").mkdir()
+    with server(tmp_path / "new.db", "--folder", str(tmp_path / "music")) as running:
+        assert httpx.get(f"{running.api}ready").status_code == 503
+        assert httpx.get(f"{running.api}status").json()["present"] == 0
+        answer = httpx.get(f"{running.api}similar?like=1")
+        assert answer.status_code in (404, 422)
+        assert str(tmp_path) not in answer.text
+
+
+@pytest.mark.slow
+def test_a_connection_that_says_nothing_is_closed(original_catalog: Path, server: Start) -> None:
+    import socket
+
+    with server(original_catalog) as running:
+        port = int(running.url.rstrip("/").rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as silent:
+            silent.settimeout(20)
+            began = time.monotonic()
+            assert silent.recv(1) == b""
+            assert 5 < time.monotonic() - began < 18
