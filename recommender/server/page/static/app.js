@@ -63,6 +63,7 @@ function showViews(app) {
   let shown = { name: null, view: null, controller: null };
   const show = async () => {
     const { route } = app.router;
+    const before = shown.name;
     const name = Object.hasOwn(VIEWS, route.name) ? route.name : "search";
     markView(name);
     if (name === "similar") app.seeds.read(route.params);
@@ -76,10 +77,12 @@ function showViews(app) {
         main.dataset.view = name;
         fill(main);
         shown.view = module.open(main, app, controller.signal);
-        scrollTo(0, 0);
         if (!document.activeElement?.closest(".top")) main.focus({ preventScroll: true });
       }
-      shown.view?.update(app.router.route);
+      const { scrolledTo } = app.router;
+      if (name !== before || scrolledTo !== null) scrollTo(0, 0);
+      await shown.view?.update(app.router.route);
+      if (scrolledTo !== null) scrollTo(0, scrolledTo);
     } catch (error) {
       if (isAbort(error)) return;
       console.error(error);

@@ -39,6 +39,17 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** Redraw an element; the focus stays on what has the same `data-keep`, else on the first control. */
+export function keepFocus(element, draw) {
+  const { activeElement } = document;
+  const held = element.contains(activeElement);
+  const kept = activeElement?.dataset.keep;
+  draw();
+  if (!held || element.contains(document.activeElement)) return;
+  const same = kept === undefined ? null : element.querySelector(`[data-keep="${CSS.escape(kept)}"]`);
+  (same ?? element.querySelector('[tabindex="0"], button:not([tabindex="-1"]), a:not([tabindex="-1"])'))?.focus({ preventScroll: true });
+}
+
 /** A round button that shows an icon and is known by its label. */
 export function iconButton(name, label, onclick, more = {}) {
   return h("button.round", { type: "button", "aria-label": label, title: label, onclick, ...more }, icon(name));

@@ -1,6 +1,6 @@
 // Filters as chips, each with the count of tracks that would remain.
 
-import { fill, foreign, h, icon } from "./dom.js";
+import { fill, foreign, h, icon, keepFocus } from "./dom.js";
 import { Latest, note, problem } from "./loading.js";
 import { isAbort } from "./api.js";
 import { address } from "./router.js";
@@ -19,8 +19,8 @@ const JUST_BELOW = 0.001;
 const GROUPS = [
   { title: "Genre", facet: "genre", chip: (value) => [value, { genre: value }] },
   { title: "Sound", facet: "tag", chip: (value) => [value, { tag: value }] },
-  { title: "Decade", facet: "decade", chip: (value) => [`${value}s`, { year_from: value, year_to: Number(value) + 9 }] },
-  { title: "Tempo", facet: "tempo", chip: tempoChip },
+  { title: "Decade", facet: "decade", ordered: true, chip: (value) => [`${value}s`, { year_from: value, year_to: Number(value) + 9 }] },
+  { title: "Tempo", facet: "tempo", ordered: true, chip: tempoChip },
   { title: "Key", facet: "musical_key", chip: (value) => [value, { musical_key: value }] },
   { title: "Artist", facet: "artist", chip: (value) => [value, { artist: value }] },
 ];
@@ -66,8 +66,8 @@ export class Filters {
   update(route) {
     this.route = route;
     const active = chosen(route.params);
-    fill(this.bar, active.map((one) => this.#activeChip(one)), this.buttons,
-      active.length > 1 && h("button.link", { type: "button", onclick: () => this.#set(new URLSearchParams()) }, "Clear all"));
+    keepFocus(this.bar, () => fill(this.bar, active.map((one) => this.#activeChip(one)), this.buttons,
+      active.length > 1 && h("button.link", { type: "button", onclick: () => this.#set(new URLSearchParams()) }, "Clear all")));
     if (this.open) this.#count();
   }
 
@@ -89,7 +89,7 @@ export class Filters {
     try {
       const q = this.route.name === "search" && params.get("by") !== "sound" ? params.get("q") : null;
       const counts = await this.api.get("facets", { q, ...filterValues(params) }, { signal: this.latest.next() });
-      if (group === this.open) fill(this.panel, this.#chips(group, counts));
+      if (group === this.open) keepFocus(this.panel, () => fill(this.panel, this.#chips(group, counts)));
     } catch (error) {
       if (!isAbort(error)) fill(this.panel, problem(error, () => this.#count()));
     }
@@ -97,13 +97,15 @@ export class Filters {
 
   #chips(group, counts) {
     const set = new Set(filtersOf(this.route.params).toString().split("&"));
-    const chips = counts[group.facet].map(({ value, count }) => {
+    const values = counts[group.facet];
+    if (group.ordered) values.sort((one, other) => one.value - other.value);
+    const chips = values.map(({ value, count }) => {
       const [label, params] = group.chip(value);
       const pressed = new URLSearchParams(params).toString().split("&").every((one) => set.has(one));
       const toggle = () => this.#set(pressed
         ? without(filtersOf(this.route.params), params)
         : withParams(filtersOf(this.route.params), params));
-      return h("button.chip", { type: "button", "aria-pressed": String(pressed), onclick: toggle },
+      return h("button.chip", { type: "button", "aria-pressed": String(pressed), "data-keep": value, onclick: toggle },
         foreign(plain(label, 40)), h("span.count", {}, ` ${count}`));
     });
     return [

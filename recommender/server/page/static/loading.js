@@ -1,7 +1,7 @@
 // The states of what is fetched: waiting, failed with a way to try again, there.
 
 import { isAbort } from "./api.js";
-import { button, fill, h, icon } from "./dom.js";
+import { button, fill, h, icon, keepFocus } from "./dom.js";
 import { sentence } from "./text.js";
 
 /** Gives each request a signal that aborts the one before, so that late answers are dropped. */
@@ -29,7 +29,7 @@ export async function load(element, ask, draw, signal) {
   try {
     const answer = await ask(signal);
     if (signal.aborted) return false;
-    fill(element, draw(answer));
+    keepFocus(element, () => fill(element, draw(answer)));
     return true;
   } catch (error) {
     if (isAbort(error) || signal.aborted) return false;

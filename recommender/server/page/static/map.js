@@ -8,6 +8,7 @@ import { counted, nameOf, plain } from "./text.js";
 const PAGE = 200;
 const LIT = 2000;
 const LONGEST = 500;
+const BY_SOUND = 40;
 const NEIGHBOURS = 8;
 const RETRY_MS = 2000;
 
@@ -65,8 +66,12 @@ export function open(main, app, signal) {
   }
 
   /** Ids of what a text finds, page after page, up to a bound; null without a text. */
-  async function found(q, one) {
+  async function found(q, by, one) {
     if (!q) return null;
+    if (by === "sound") {
+      const { hits, note: why } = await app.api.get("words", { q: q.slice(0, LONGEST), n: BY_SOUND }, { signal: one });
+      return { ids: hits.map((hit) => hit.id), total: hits.length, note: why };
+    }
     const ids = [];
     let answer = { next: null };
     do {
@@ -79,7 +84,7 @@ export function open(main, app, signal) {
   async function update({ params }) {
     const q = params.get("q");
     try {
-      const answer = await found(q, search.next());
+      const answer = await found(q, params.get("by"), search.next());
       lit = answer?.ids ?? [];
       view?.highlight(lit);
       fill(said, answer ? `${counted(answer.total, "track")} lit up` : "Click a track to play it; type to light tracks up.", note(answer?.note));

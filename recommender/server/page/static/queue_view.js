@@ -1,6 +1,6 @@
 // What plays, what comes, and what has played.
 
-import { button, fill, foreign, h, icon, iconButton } from "./dom.js";
+import { button, fill, foreign, h, icon, iconButton, keepFocus } from "./dom.js";
 import { url } from "./api.js";
 import { playlistUrl } from "./actions.js";
 import { address } from "./router.js";
@@ -16,7 +16,6 @@ export function open(main, app, signal) {
 
   function update() {
     const { current, upcoming } = queue;
-    const kept = document.activeElement?.dataset?.keep;
     if (!current) {
       fill(head);
       fill(lists, h("div.empty", {}, h("h2", {}, "Nothing is queued"),
@@ -34,12 +33,11 @@ export function open(main, app, signal) {
       upcoming.length > 0 && button("Clear", () => { if (station.on) station.stop(); queue.clearUpcoming(); })));
     const byHand = upcoming.filter((item) => !item.station);
     const byStation = upcoming.filter((item) => item.station);
-    fill(lists,
+    keepFocus(lists, () => fill(lists,
       section("Now", [current]), section("Next", byHand),
       station.on && section(`Station from ${plain(nameOf(station.seed), 60)}`, byStation, station.ended ?? "More is chosen as it plays."),
       !station.on && section("From a station", byStation),
-      section("Played", queue.items.slice(0, queue.at).filter((item) => item.begun).reverse().slice(0, SHOWN_PLAYED)));
-    if (kept) lists.querySelector(`[data-keep="${CSS.escape(kept)}"]`)?.focus();
+      section("Played", queue.items.slice(0, queue.at).filter((item) => item.begun).reverse().slice(0, SHOWN_PLAYED))));
   }
 
   function section(title, items, about = null) {

@@ -35,11 +35,11 @@ export function open(main, app, signal) {
     filters.element.hidden = params.get("by") === "sound" && !text;
     if (!start) fill(hero);
     if (params.get("by") === "sound") {
-      if (text) load(results, (one) => bySound(params, one), (answer) => drawHits(answer, list), latest.next());
-      else fill(results, invitation(app));
-      return;
+      if (text) return load(results, (one) => bySound(params, one), drawHits, latest.next());
+      latest.next();
+      return fill(results, invitation());
     }
-    load(results, (one) => byName(params, null, one), (answer) => {
+    return load(results, (one) => byName(params, null, one), (answer) => {
       if (start) fill(hero, answer.total ? welcome(app, answer) : null);
       return answer.total ? drawTracks(answer, params) : nothing(answer, params);
     }, latest.next());
@@ -136,7 +136,7 @@ function bySoundParams(text) {
   return new URLSearchParams({ q: text, by: "sound" });
 }
 
-function invitation(app) {
+function invitation() {
   const tries = ["calm piano", "fast and loud", "dark electronic", "acoustic guitar", "sad strings"];
   return h("div.empty", {}, h("h2", {}, "Say how it should sound"),
     h("p.soft", {}, "Tags of the model, genres, years and tempo are known, such as:"),

@@ -33,6 +33,7 @@ export function seedStrip(element, { seeds, api, steer }) {
   const draw = () => {
     element.hidden = seeds.empty;
     if (seeds.empty) return;
+    const held = [list, wishes].some((one) => one.contains(document.activeElement));
     fill(list,
       seeds.like.map((id) => trackChip(seeds, api, id, "like", steer)),
       seeds.dislike.map((id) => trackChip(seeds, api, id, "dislike", steer)),
@@ -42,6 +43,7 @@ export function seedStrip(element, { seeds, api, steer }) {
       type: "button", "aria-label": `Steer: ${wish}`,
       onclick: () => { const { word, list: where } = readWish(wish); seeds.setWord(word, where); steer(); },
     }, icon("plus"), wish)));
+    if (held) field.focus({ preventScroll: true });
   };
   seeds.addEventListener("change", draw);
   draw();

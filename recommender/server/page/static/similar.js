@@ -25,10 +25,10 @@ export function open(main, app, signal) {
     filters.update(route);
     fill(options, choices(params));
     if (app.seeds.empty || !app.seeds.like.length) {
-      fill(results, beginning(app));
-      return;
+      latest.next();
+      return fill(results, beginning(app));
     }
-    load(results, (one) => app.api.get("similar", {
+    return load(results, (one) => app.api.get("similar", {
       ...app.seeds.values, n: params.get("n") ?? 20, why: true,
       strategy: params.get("strategy"), diversity: params.get("diversity"), per_artist: params.get("per_artist"),
       ...filterValues(params),

@@ -93,11 +93,13 @@ function picture(track) {
   const details = h("details", {
     ontoggle: () => {
       if (!details.open || place.childElementCount) return;
-      const image = h("img", { src: url(`tracks/${track.id}/picture.png`), alt: `Waveform, spectrogram and chroma of ${plain(nameOf(track), 80)}` });
+      const image = h("img", { hidden: true, src: url(`tracks/${track.id}/picture.png`), alt: `Waveform, spectrogram and chroma of ${plain(nameOf(track), 80)}` });
       image.addEventListener("error", () => fill(place, note("the picture could not be drawn: the file may be missing, or matplotlib is not installed")));
-      image.addEventListener("load", () => place.removeAttribute("aria-busy"));
-      place.setAttribute("aria-busy", "true");
-      fill(place, image);
+      image.addEventListener("load", () => {
+        image.hidden = false;
+        fill(place, image);
+      });
+      fill(place, h("p.soft", { role: "status" }, "Drawing the picture; this takes some seconds."), image);
     },
   }, h("summary", {}, icon("wave"), "Picture of the signal"), place);
   return details;
