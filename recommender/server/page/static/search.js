@@ -45,9 +45,16 @@ export function open(main, app, signal) {
     }, latest.next());
   }
 
-  const byName = (params, cursor, one) => app.api.get("tracks", {
-    q: params.get("q")?.slice(0, LONGEST), limit: PAGE, cursor, ...filterValues(params),
-  }, { signal: one });
+  async function byName(params, cursor, one) {
+    try {
+      const q = params.get("q")?.slice(0, LONGEST);
+      return await app.api.get("tracks", { q, limit: PAGE, cursor, ...filterValues(params) }, { signal: one });
+    } catch (error) {
+      // A library without any track has nothing to ask: that is no error to people.
+      if (error.status !== 422 || (await app.api.get("status", {}, { signal: one })).present) throw error;
+      return { tracks: [], total: 0, next: null, note: null, empty: true };
+    }
+  }
 
   const bySound = (params, one) => app.api.get("words", {
     q: params.get("q").slice(0, LONGEST), n: FOUND_BY_SOUND, ...filterValues(params),
@@ -73,8 +80,8 @@ export function open(main, app, signal) {
   }
 
   function nothing(answer, params) {
+    if (answer.empty) return emptyLibrary();
     const text = params.get("q");
-    if (!text && !hasFilters(params)) return emptyLibrary();
     return h("div.empty", {}, h("h2", {}, "No track found"), note(answer.note),
       text && button("Search by sound instead", () => app.router.go(address("search", bySoundParams(text))), { symbol: "sound" }));
   }
