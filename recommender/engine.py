@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from indexer.errors import AnalysisError, QueryError
+from indexer.errors import AnalysisError, QueryError, UnknownTrack
 from indexer.vectors.base import checked_vectors
 from recommender.retrieval.explanations import explain_words
 from recommender.retrieval.listing import TableCache, format_cursor, parse_cursor
@@ -26,6 +26,7 @@ from recommender.retrieval.lookup import (
     require_present,
     resolve,
     result_count,
+    whole_number,
 )
 from recommender.retrieval.on_demand import OnDemandPool, model_of_new_catalogs
 from recommender.retrieval.ranking import PLAIN
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from indexer.analysis.sandbox import Limits
     from indexer.analysis.track_analysis import TrackAnalysis
+    from indexer.catalog.file_queries import TrackFile
     from indexer.catalog.records import StoredModel, Track
     from indexer.library import Library
     from indexer.vectors.base import Stamp
@@ -400,6 +402,23 @@ class Recommender:
     def track_of_recording(self, audio_hash: bytes) -> Track | None:
         """The first track that holds a recording, `TrackAnalysis.facts.audio_hash`; None: none."""
         return self._library.catalog.track_by_hash(audio_hash)
+
+    def track_file(self, track: SupportsIndex) -> TrackFile:
+        """The file of a present track, by its id.
+
+        Raises
+        ------
+        UnknownTrack
+            There is none with this id, or its file is not there.
+        """
+        from indexer.catalog.file_queries import track_file
+
+        number = whole_number(track, "a track's id")
+        file = track_file(self._library.catalog, number)
+        if file is None:
+            found = require_present(find_track(self._library.catalog, number))
+            raise UnknownTrack(f"track {found.id} came back just now: ask again")
+        return file
 
     def folders(self) -> list[bytes]:
         """Folders that were indexed, as absolute paths."""

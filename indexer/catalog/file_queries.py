@@ -42,6 +42,37 @@ class KnownFile:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class TrackFile:
+    """The file of a track, with size and mtime as the last run saw them, and its sound's hash."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    audio_hash: bytes
+
+
+def track_file(catalog: Catalog, track_id: int) -> TrackFile | None:
+    """The file of a present track; None for other ids."""
+    query = (
+        select(
+            TrackRow.path,
+            TrackRow.size,
+            TrackRow.mtime_ns,
+            RecordingRow.audio_hash,
+            is_intact(TrackRow) & is_intact(RecordingRow),
+        )
+        .join(RecordingRow, TrackRow.recording_id == RecordingRow.id)
+        .where(TrackRow.id == track_id, TrackRow.status == TrackStatus.PRESENT)
+    )
+    with catalog.reading() as connection:
+        row = connection.execute(query).first()
+        if row is None:
+            return None
+        require_intact(row[4], f"track {track_id}")
+    return TrackFile(*row[:4])
+
+
 def known_files(catalog: Catalog) -> dict[bytes, KnownFile]:
     """Every file of the catalog by its path."""
     query = select(TrackRow.path, TrackRow.id, TrackRow.size, TrackRow.mtime_ns, TrackRow.status)

@@ -15,9 +15,13 @@ from fastapi import Depends, Request
 from indexer.analysis.sandbox import Limits
 from indexer.catalog.reader import Catalog
 from recommender.engine import Recommender
+from recommender.server.covers.covers import Covers
 from recommender.server.map_process import MapInBackground
 from recommender.server.metrics import Metrics
 from recommender.server.slow_work import SlowWork
+from recommender.server.sound.ranged_answers import Streams
+from recommender.server.sound.sources import StoredFiles
+from recommender.server.sound.workers import PlaybackWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +47,11 @@ class Context:
         Folder of files that are analysed and then deleted.
     analysing : CapacityLimiter
         Slots of routes that wait for the worker: they must not take up every thread.
+    playback : PlaybackWorkers
+        Worker processes that read sound and covers.
+    stored_files : StoredFiles
+    streams : Streams
+    covers : Covers
     slow_work : SlowWork
     metrics : Metrics
     closing : asyncio.Event
@@ -54,6 +63,10 @@ class Context:
     catalog: Catalog
     library_map: MapInBackground
     uploads: Path
+    playback: PlaybackWorkers
+    stored_files: StoredFiles
+    covers: Covers
+    streams: Streams = field(default_factory=Streams)
     analysing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ANALYSING))
     slow_work: SlowWork = field(default_factory=SlowWork)
     metrics: Metrics = field(default_factory=Metrics)
@@ -75,8 +88,18 @@ def open_context(settings: Settings) -> Iterator[Context]:
         closing(Catalog.open_for_reading(settings.catalog)) as catalog,
         closing(MapInBackground(settings.catalog, recommender)) as library_map,
         tempfile.TemporaryDirectory(prefix="soundalike-") as uploads,
+        closing(PlaybackWorkers()) as playback,
     ):
-        context = Context(settings, recommender, catalog, library_map, Path(uploads))
+        context = Context(
+            settings,
+            recommender,
+            catalog,
+            library_map,
+            Path(uploads),
+            playback,
+            StoredFiles(playback),
+            Covers(recommender, playback),
+        )
         try:
             yield context
         finally:

@@ -9,6 +9,7 @@ from recommender.server.api import (
     playlists,
     sessions,
     similar,
+    sound,
     tracks,
     words,
 )
@@ -16,6 +17,7 @@ from recommender.server.api import (
 ROUTERS = (
     tracks.router,
     similar.router,
+    sound.router,
     words.router,
     playlists.router,
     collection.router,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import Route
 
+from recommender.server.caching import etag_fits
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -66,7 +68,7 @@ class PageFile:
         headers = {"ETag": etag, "Cache-Control": cache_control}
         if self.compressed is not None:
             headers["Vary"] = "Accept-Encoding"
-        if etag in _etags(request):
+        if etag_fits(request.headers.get("if-none-match"), etag):
             return Response(status_code=304, headers=headers)
         if takes_gzip:
             headers["Content-Encoding"] = "gzip"
@@ -118,8 +120,3 @@ def _accepts_gzip(request: Request) -> bool:
         if coding in ("gzip", "*"):
             return parameters.replace(" ", "").rstrip("0.") != "q="
     return False
-
-
-def _etags(request: Request) -> list[str]:
-    given = request.headers.get("if-none-match", "").split(",")
-    return [etag.strip().removeprefix("W/") for etag in given]

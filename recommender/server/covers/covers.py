@@ -1,0 +1,128 @@
+"""Covers of a library's tracks, the last ones kept in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from anyio import to_thread
+
+from indexer.errors import AnalysisError, QueryError
+from indexer.filesystem import file_version
+from recommender.retrieval.library_statistics import sample_ids
+from recommender.server.covers.tiles import AXES, Palette, draw_tile
+
+if TYPE_CHECKING:
+    from indexer.catalog.file_queries import TrackFile
+    from indexer.filesystem import FileVersion
+    from recommender.engine import Recommender
+    from recommender.server.sound.workers import PlaybackWorkers
+
+    Key = tuple[int, FileVersion | None, FileVersion | None]
+
+log = logging.getLogger(__name__)
+
+KEPT_BYTES = 32 << 20
+"""Memory that covers take at most."""
+LARGEST_KEPT = 1 << 20
+_OVERHEAD = 400
+"""Bytes that an entry takes beside its picture, as one of a track without a cover does."""
+PALETTE_TRACKS = 1024
+"""Tracks sampled for the palette of tiles."""
+
+
+@dataclass(frozen=True)
+class Cover:
+    """A picture as it is sent."""
+
+    data: bytes
+    media_type: str
+    etag: str
+
+
+class Covers:
+    """Covers of tracks: the picture in a file or beside it, else a tile.
+
+    A picture is kept until its file, or the folder around it, changes.
+    """
+
+    def __init__(self, recommender: Recommender, workers: PlaybackWorkers) -> None:
+        self._recommender = recommender
+        self._workers = workers
+        self._kept: OrderedDict[Key, Cover | None] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._palette: Palette | None = None
+        self._palette_tracks = 0
+
+    async def cover(self, track_id: int, file: TrackFile) -> Cover:
+        """The cover of a track, a tile where there is no picture that can be read.
+
+        Raises
+        ------
+        WorkersFailed
+        """
+        key = await to_thread.run_sync(_key, track_id, file.path)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            found = self._kept[key]
+        else:
+            found = await self._read(file.path)
+            self._keep(key, found)
+        return await to_thread.run_sync(self._tile, track_id) if found is None else found
+
+    async def _read(self, path: bytes) -> Cover | None:
+        try:
+            picture = await self._workers.cover(path)
+        except AnalysisError as error:
+            log.info("no cover: %s", error)
+            return None
+        return None if picture is None else _cover(picture.data, picture.media_type)
+
+    def _keep(self, key: Key, cover: Cover | None) -> None:
+        size = _size(cover)
+        if size > LARGEST_KEPT or key in self._kept:
+            return
+        self._kept[key] = cover
+        self._bytes += size
+        while self._bytes > KEPT_BYTES:
+            self._bytes -= _size(self._kept.popitem(last=False)[1])
+
+    def _tile(self, track_id: int) -> Cover:
+        coordinates = np.zeros(AXES)
+        try:
+            palette = self._current_palette()
+            coordinates = palette.coordinates(self._recommender.vectors([track_id])[0])
+        except QueryError:
+            # A track whose file a newer model has not embedded yet.
+            coordinates[:2] = np.cos(track_id), np.sin(track_id)
+        return _cover(draw_tile(coordinates).encode(), "image/svg+xml")
+
+    def _current_palette(self) -> Palette:
+        """The palette of the library, made again when there are twice as many tracks."""
+        with self._lock:
+            count = len(self._recommender)
+            if self._palette is None or count >= 2 * self._palette_tracks:
+                drawn = sample_ids(self._recommender.ids(), PALETTE_TRACKS)
+                self._palette = Palette.of(self._recommender.vectors(drawn))
+                self._palette_tracks = count
+            return self._palette
+
+
+def _key(track_id: int, path: bytes) -> Key:
+    return track_id, file_version(path), file_version(os.path.dirname(path))
+
+
+def _cover(data: bytes, media_type: str) -> Cover:
+    digest = hashlib.blake2b(data, digest_size=12).hexdigest()
+    return Cover(data, media_type, f'"{digest}"')
+
+
+def _size(cover: Cover | None) -> int:
+    return _OVERHEAD + (0 if cover is None else len(cover.data))
