@@ -1,4 +1,4 @@
-"""Measure models: models, candidates, labelled, windows, copies, words, duplicates, descriptors.
+"""Measure models: models, candidates, labelled, windows, copies, words, steering, and more.
 
 All of them print Markdown tables, or JSON with --json; bootstrap intervals are in brackets.
 """
@@ -330,6 +330,21 @@ def words(catalog: Path, labels: Path, *, as_json: bool) -> None:
     from evaluation.words import measure_words
 
     _tell([measure_words(catalog, labels)], as_json=as_json)
+
+
+@main.command()
+@click.argument("catalog", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("labels", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
+@click.option("--seed", default=0, show_default=True, help="Of the halves and the bootstrap.")
+def steering(catalog: Path, labels: Path, *, as_json: bool, seed: int) -> None:
+    """Ask CATALOG for songs like one of LABELS, mood4q.csv, but sadder: genre kept, mood reached.
+
+    Example: evaluate.py steering mood4q.db ../shared/music/mood4q.csv
+    """
+    from evaluation.steering import measure_steering
+
+    _tell(measure_steering(catalog, labels, seed=seed), as_json=as_json, seed=seed)
 
 
 @main.command()

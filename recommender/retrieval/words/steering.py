@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from recommender.retrieval.words.vocabulary import Vocabulary, Word
 
-WEIGHT = 0.5
+WEIGHT = 0.6
+"""Taken by the rule of `scripts/evaluation/steering.py`; what is reported are other songs."""
 POOL = 500
 """So many of the nearest tracks, at least, are what words choose from."""
 MOST_WORDS = 16
@@ -116,10 +117,10 @@ def steering_title(label: str, words: Sequence[Word]) -> str:
 
 
 def word_shifts(
-    percentiles: NDArray[np.float64], *, median_random_cosine: float
+    percentiles: NDArray[np.float64], *, median_random_cosine: float, weight: float = WEIGHT
 ) -> NDArray[np.float64]:
     """What words of these percentiles add to a candidate's relevance, on the scale of a cosine."""
-    return WEIGHT * (1.0 - median_random_cosine) * (percentiles - 0.5)
+    return weight * (1.0 - median_random_cosine) * (percentiles - 0.5)
 
 
 def steer(
