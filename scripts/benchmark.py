@@ -40,6 +40,7 @@ TABLES = {
     "workers": "index runs with one and two workers",
     "memory": "peak memory and CPU for a very long file",
     "queries": "latency and recall of questions; opening a catalog",
+    "map": "the map of a library: its layout, new tracks, bytes, a frame in a browser",
     "start": "imports, the command line, a rescan without changes",
 }
 """Modules of `benchmarks`, in the order they run, and what they measure."""
