@@ -59,10 +59,9 @@ _MOVE = """async (count) => {
   for (let turn = 0; turn < count; turn++) {
     const deltaY = turn % 40 < 20 ? -60 : 60;
     const key = ["ArrowLeft", "ArrowUp", "ArrowRight", "ArrowDown"][turn >> 3 & 3];
+    const frames = window.times.length;
     surface.dispatchEvent(new WheelEvent("wheel", { ...at, deltaY, cancelable: true }));
     surface.dispatchEvent(new KeyboardEvent("keydown", { key, cancelable: true }));
-    await new Promise((done) => setTimeout(done, 0));
-    const frames = window.times.length;
     while (window.times.length === frames) await new Promise((done) => setTimeout(done, 5));
   }
   return { times: window.times, draws: window.draws };
