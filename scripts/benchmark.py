@@ -41,11 +41,12 @@ TABLES = {
     "memory": "peak memory and CPU for a very long file",
     "queries": "latency and recall of questions; opening a catalog",
     "map": "the map of a library: its layout, new tracks, bytes, a frame in a browser",
+    "serving": "requests a second of the server, alone and during an index run",
     "start": "imports, the command line, a rescan without changes",
 }
 """Modules of `benchmarks`, in the order they run, and what they measure."""
 
-NEED_MUSIC = ("analysis", "decoding", "workers", "memory")
+NEED_MUSIC = ("analysis", "decoding", "workers", "memory", "serving")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

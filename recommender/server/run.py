@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from recommender.server.context import Context
     from recommender.server.settings import Settings
 
+BACKLOG = 1024
+"""Connections that wait to be taken."""
 GRACE_S = 20
 """Seconds that answers under way get at shutdown."""
 
@@ -80,13 +82,22 @@ def serve(settings: Settings, *, on_ready: Callable[[int], None] = lambda _port:
 
 def _listen(settings: Settings) -> socket.socket:
     """A socket that listens at the server's address."""
+    listening: socket.socket | None = None
     try:
-        family, _, _, _, address = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM
         )[0]
-        return socket.create_server(address[:2], family=family, backlog=1024)
+        # With its protocol named, as `socket.create_server` does not: asyncio sends small packets
+        # at once (TCP_NODELAY) only then, and an answer would wait 40 ms for the client's ACK.
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
     except OSError as error:
+        if listening is not None:
+            listening.close()
         raise InvalidOption(
             f"cannot listen at {settings.host}, port {settings.port} ({error.strerror}): "
             "choose another --port or --host"
         ) from error
+    return listening

@@ -34,6 +34,9 @@ class Sizes:
         Questions of which p50 and p99 are taken.
     rescan_files : int
     start_runs : int
+    served_tracks, served_requests, served_files : int
+        Tracks of a catalog that is served; requests of one round; files that an index run adds
+        meanwhile.
     """
 
     clip_s: float = 30.0
@@ -51,6 +54,9 @@ class Sizes:
     queries: int = 500
     rescan_files: int = 10_000
     start_runs: int = 7
+    served_tracks: int = 100_000
+    served_requests: int = 4_000
+    served_files: int = 200
 
 
 FULL = Sizes()
@@ -66,6 +72,9 @@ QUICK = replace(
     catalog_counts=(10_000, 100_000),
     queries=200,
     start_runs=3,
+    served_tracks=20_000,
+    served_requests=2_000,
+    served_files=100,
 )
 
 

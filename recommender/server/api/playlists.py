@@ -12,6 +12,7 @@ from indexer.errors import InvalidOption
 from recommender.playlists import Playlist, Station, fill_playlist, path_between
 from recommender.playlists.files import m3u8_text, name_in_a_line
 from recommender.playlists.playlist import Entry
+from recommender.retrieval.answers import WordShift
 from recommender.server.api.answers import (
     TRACK,
     Responses,
@@ -28,6 +29,7 @@ from recommender.server.api.parameters import (
     Filter,
     TrackName,
     TrackNames,
+    Words,
     track_of,
     tracks_of,
     where_of,
@@ -48,6 +50,7 @@ class EntryFacts(TrackFacts):
 
     cosine_to_seed: float
     cosine_to_previous: float | None
+    words: list[WordShift]
 
 
 class PlaylistAnswer(BaseModel):
@@ -62,6 +65,11 @@ class PlaylistAnswer(BaseModel):
 
 Id = Annotated[int, Field(ge=1, le=LARGEST)]
 Ids = Annotated[list[Id], Field(max_length=MOST_VALUES)]
+
+
+Texts = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]], Field(max_length=20)
+]
 
 
 class StationFilter(BaseModel):
@@ -99,6 +107,8 @@ class StationRequest(BaseModel):
     skip: Ids = []
     played: Annotated[list[Id], Field(max_length=MOST_PLAYED)] = []
     where: StationFilter = StationFilter()
+    more: Texts | None = None
+    less: Texts | None = None
     tie: Annotated[float, Field(ge=0, le=1)] = 0.7
     variety: Annotated[float, Field(ge=0, le=100)] = 0.1
     artist_gap: Annotated[int, Field(ge=0, le=1_000)] = 5
@@ -118,6 +128,7 @@ _ENTRY = {
     **TRACK,
     "cosine_to_seed": 0.91,
     "cosine_to_previous": None,
+    "words": [],
 }
 _PLAYLIST = {
     "title": "from So What to All Blues",
@@ -153,10 +164,14 @@ def path(
     start: TrackName,
     end: TrackName,
     steps: Annotated[int, Query(ge=1, le=100)] = 8,
+    more: Words = [],  # noqa: B006 - FastAPI copies defaults
+    less: Words = [],  # noqa: B006
 ) -> Response:
     """A playlist from one track to another in even steps, as `soundalike path`."""
     ends = tracks_of(server, [start, end])
-    found = path_between(server.recommender, ends[0].id, ends[1].id, steps, where=where)
+    found = path_between(
+        server.recommender, ends[0].id, ends[1].id, steps, where=where, more=more, less=less
+    )
     return json_response(playlist_json(found), keep=True)
 
 
@@ -174,6 +189,8 @@ def playlist(
     per_artist: Annotated[int, Query(ge=1, le=1_000)] = 3,
     variety: Annotated[float, Query(ge=0, le=100, allow_inf_nan=False)] = 0.1,
     random_state: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    more: Words = [],  # noqa: B006 - FastAPI copies defaults
+    less: Words = [],  # noqa: B006
 ) -> Response:
     """Tracks that sound like any seed and last so long together, as `soundalike playlist`."""
     found = fill_playlist(
@@ -184,6 +201,8 @@ def playlist(
         per_artist=per_artist,
         variety=variety,
         random_seed=random_state,
+        more=more,
+        less=less,
     )
     return json_response(playlist_json(found), keep=True)
 
@@ -208,6 +227,8 @@ def station(server: Server, request: StationRequest) -> Response:
     for track in server.recommender.tracks(request.skip):
         playing.skip(track)
     playing.pass_over(request.played)
+    if request.more is not None or request.less is not None:
+        playing.steer(more=request.more or (), less=request.less or ())
     found = playing.take(request.n)
     return json_response(
         {
@@ -275,6 +296,6 @@ def playlist_json(found: Playlist) -> dict[str, Any]:
 
 def entry_json(entry: Entry) -> dict[str, Any]:
     """An entry of a playlist as plain values, without its path."""
-    cosines = entry.to_json()
-    names = ("cosine_to_seed", "cosine_to_previous")
-    return {**track_facts(entry.track), **{name: cosines[name] for name in names}}
+    known = entry.to_json()
+    names = ("cosine_to_seed", "cosine_to_previous", "words")
+    return {**track_facts(entry.track), **{name: known[name] for name in names}}
