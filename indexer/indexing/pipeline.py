@@ -109,6 +109,43 @@ class Summary:
     other_windows: int | None
     seconds: float
 
+    def counts(self) -> dict[str, int]:
+        """How many files became what."""
+        stored = {str(kind): count for kind, count in self.stored.items()}
+        return {
+            "new": stored.get("new", 0),
+            "changed": stored.get("changed", 0),
+            "moved": stored.get("moved", 0),
+            "retagged": stored.get("retagged", 0),
+            "returned": stored.get("returned", 0),
+            "missing": self.missing,
+            "failed": self.failed,
+            "unchanged": self.unchanged + stored.get("touched", 0),
+            "failed_before": self.failed_before,
+            "waiting": self.waiting,
+        }
+
+    def notes(self) -> list[str]:
+        """What a person should know beside the counts, a sentence each."""
+        said = []
+        for folder, count in self.left_alone.items():
+            why = self.unreachable.get(folder)
+            state = (
+                f"cannot be reached ({why})"
+                if why
+                else "is empty (--empty-is-gone if it really is)"
+            )
+            tracks = (
+                "1 track is left as it is"
+                if count == 1
+                else f"{count:,} tracks are left as they are"
+            )
+            said.append(f"{display_path(folder)} {state}: its {tracks}")
+        if self.other_windows is not None:
+            earlier = self.other_windows or "all"
+            said.append(f"tracks that were indexed before keep their {earlier} windows")
+        return said
+
 
 def index_paths(
     library: Library,
@@ -178,7 +215,7 @@ def index_paths(
     model = _store_plan(library, info, windows, todo, found.walked, keys_by_path)
     files = todo.analyse + _files_to_embed(library, model, found.walked, todo.analyse)
     tally = Tally()
-    workers = options.workers or _processors()
+    workers = options.workers or processors()
     if files and not stop():
         with _open_pool(library, model, min(workers, len(files)), options, pool) as running:
             tally = analyse_files(
@@ -348,7 +385,7 @@ def _refuse_unknown_paths(
         )
 
 
-def _processors() -> int:
+def processors() -> int:
     """Number of processors this process may use, which a container may limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

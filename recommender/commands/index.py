@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from indexer.errors import UnknownTrack
-from indexer.filesystem import display_path
 from recommender.commands.options.shared import (
     as_seconds,
     catalog_option,
@@ -23,7 +22,6 @@ from recommender.commands.options.shared import (
 from recommender.commands.terminal.output import duration, print_json, print_message
 from recommender.commands.terminal.progress import progress_bar
 from recommender.commands.terminal.tables import print_answer, track_cell
-from recommender.retrieval.lookup import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -221,36 +219,15 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
 
 
 def _print_summary(summary: Summary, *, as_json: bool) -> None:
-    for folder, count in summary.left_alone.items():
-        name = display_path(folder)
-        why = summary.unreachable.get(folder)
-        state = (
-            f"cannot be reached ({why})" if why else "is empty (--empty-is-gone if it really is)"
-        )
-        left = "is left as it is" if count == 1 else "are left as they are"
-        print_message(f"{name} {state}: its {count_noun(count, 'track')} {left}")
-    if summary.other_windows is not None:
-        earlier = summary.other_windows or "all"
-        print_message(f"tracks that were indexed before keep their {earlier} windows")
-    stored = {str(kind): summary.stored[kind] for kind in summary.stored}
-    counts = {
-        "new": stored.get("new", 0),
-        "changed": stored.get("changed", 0),
-        "moved": stored.get("moved", 0),
-        "retagged": stored.get("retagged", 0),
-        "returned": stored.get("returned", 0),
-        "missing": summary.missing,
-        "failed": summary.failed,
-        "unchanged": summary.unchanged + stored.get("touched", 0),
-        "failed before": summary.failed_before,
-        "waiting": summary.waiting,
-    }
+    for note in summary.notes():
+        print_message(note)
+    counts = summary.counts()
     if as_json:
-        named = {name.replace(" ", "_"): count for name, count in counts.items()}
-        print_json({**named, "seconds": round(summary.seconds, 3)})
+        print_json({**counts, "seconds": round(summary.seconds, 3)})
         return
     always = ("new", "changed", "moved", "missing", "failed")
-    parts = [f"{count} {name}" for name, count in counts.items() if count or name in always]
+    shown = {name: count for name, count in counts.items() if count or name in always}
+    parts = [f"{count} {name.replace('_', ' ')}" for name, count in shown.items()]
     if summary.other_files:
         parts.append(f"{summary.other_files} other files passed over")
     click.echo(f"{', '.join(parts)} in {duration(summary.seconds)}")
