@@ -121,7 +121,7 @@ def serve(
         token=None if token_file is None else read_or_make_token(token_file),
         allowed_hosts=allow_host,
         trusted_proxies=trust_proxy,
-        folders=tuple(os.fsencode(folder.resolve()) for folder in incoming),
+        folders=tuple(os.fsencode(folder.resolve()) for folder in folders),
         uploads=None if uploads is None else uploads.resolve(),
         watch=watch,
         sweep_s=sweep,

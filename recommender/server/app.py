@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 from recommender.server.api import ROUTERS
 from recommender.server.caching import AnswerCache
 from recommender.server.error_handlers import add_problem_handlers
+from recommender.server.indexing.background import indexing_in_background
 from recommender.server.metrics import CountRequests
 from recommender.server.page.serving import page_routes
 from recommender.server.safety.bodies import BodyLimit
@@ -20,6 +22,8 @@ from recommender.server.safety.rate_limit import RateLimit
 from recommender.server.safety.tokens import TokenGuard
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.types import ASGIApp
 
     from recommender.server.context import Context
@@ -29,7 +33,14 @@ API = "/api/v1"
 
 def create_app(context: Context) -> FastAPI:
     """The routes of a server, without the guards that `guarded` puts before them."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with indexing_in_background(context):
+            yield
+
     app = FastAPI(
+        lifespan=lifespan,
         title="soundalike",
         summary="What sounds like this? Answers from sound alone.",
         version=version("soundalike"),

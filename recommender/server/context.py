@@ -16,6 +16,9 @@ from indexer.analysis.sandbox import Limits
 from indexer.catalog.reader import Catalog
 from recommender.engine import Recommender
 from recommender.server.covers.covers import Covers
+from recommender.server.indexing.accepted_files import AcceptedFiles
+from recommender.server.indexing.runs import IndexRuns
+from recommender.server.indexing.watching import require_watchfiles
 from recommender.server.map_process import MapInBackground
 from recommender.server.metrics import Metrics
 from recommender.server.slow_work import SlowWork
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 ANALYSING = 4
 """Requests that wait for the worker at a time."""
+LISTENING = 16
+"""Connections that are told of changes at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,11 @@ class Context:
     stored_files : StoredFiles
     streams : Streams
     covers : Covers
+    index_runs : IndexRuns
+    accepted : AcceptedFiles or None
+        The uploads folder; None: no files are taken.
+    event_places : CapacityLimiter
+        Places of connections that are told of changes.
     slow_work : SlowWork
     metrics : Metrics
     closing : asyncio.Event
@@ -63,11 +73,14 @@ class Context:
     catalog: Catalog
     library_map: MapInBackground
     uploads: Path
+    index_runs: IndexRuns
+    accepted: AcceptedFiles | None
     playback: PlaybackWorkers
     stored_files: StoredFiles
     covers: Covers
     streams: Streams = field(default_factory=Streams)
     analysing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ANALYSING))
+    event_places: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LISTENING))
     slow_work: SlowWork = field(default_factory=SlowWork)
     metrics: Metrics = field(default_factory=Metrics)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,7 +93,13 @@ def open_context(settings: Settings) -> Iterator[Context]:
     Raises
     ------
     CatalogMissing, NotACatalog, CatalogTooNew
+    InvalidOption
+        The uploads folder cannot be used.
+    ExtraMissing
+        Folders are to be watched and nothing tells of changes.
     """
+    if settings.watch:
+        require_watchfiles()
     seconds = settings.upload.analyse_s
     limits = Limits(wall_s=seconds, cpu_s=seconds + 1)
     with (
@@ -89,13 +108,22 @@ def open_context(settings: Settings) -> Iterator[Context]:
         closing(MapInBackground(settings.catalog, recommender)) as library_map,
         tempfile.TemporaryDirectory(prefix="soundalike-") as uploads,
         closing(PlaybackWorkers()) as playback,
+        _accepting(settings) as accepted,
     ):
+        runs = IndexRuns(
+            catalog,
+            lambda: _folders(settings, recommender),
+            on_indexed=lambda path: accepted.forget(path) if accepted else None,
+            watching=settings.watch,
+        )
         context = Context(
             settings,
             recommender,
             catalog,
             library_map,
             Path(uploads),
+            runs,
+            accepted,
             playback,
             StoredFiles(playback),
             Covers(recommender, playback),
@@ -104,6 +132,21 @@ def open_context(settings: Settings) -> Iterator[Context]:
             yield context
         finally:
             context.slow_work.close()
+
+
+@contextmanager
+def _accepting(settings: Settings) -> Iterator[AcceptedFiles | None]:
+    if settings.uploads is None:
+        yield None
+        return
+    with closing(AcceptedFiles(settings.uploads)) as accepted:
+        yield accepted
+
+
+def _folders(settings: Settings, recommender: Recommender) -> list[bytes]:
+    """Folders that a run may be started for, the uploads folder among them."""
+    uploads = [] if settings.uploads is None else [bytes(settings.uploads)]
+    return list(dict.fromkeys([*(settings.folders or recommender.folders()), *uploads]))
 
 
 def context_of(request: Request) -> Context:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -87,4 +88,5 @@ def without_paths(text: str, folders: Iterable[bytes] = ()) -> str:
     """
     for folder in sorted(folders, key=len, reverse=True):
         text = text.replace(display_path(folder_prefix(folder)), "")
+        text = text.replace(display_path(folder), display_path(os.path.basename(folder)))
     return _PATH.sub("", text)

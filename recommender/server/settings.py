@@ -51,13 +51,15 @@ class Settings:
     trusted_proxies : tuple of str
         Addresses whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     folders : tuple of bytes
-        Folders that an index run may be started for, absolute.
+        Folders that an index run may be started for, absolute; none: those indexed before.
     uploads : Path or None
         Folder that takes files to be added to the library; None: none are taken.
     watch : bool
         Whether files that appear in the folders are indexed by themselves.
     sweep_s : float
         Seconds between two looks at all folders while watching.
+    settle_s : float
+        Seconds without a change after which a watched folder is looked at.
     requests_per_s : float
         Requests that one client may make in the long run; 0: any number.
     upload : UploadLimits
@@ -73,6 +75,7 @@ class Settings:
     uploads: Path | None = None
     watch: bool = False
     sweep_s: float = 900.0
+    settle_s: float = 5.0
     requests_per_s: float = 100.0
     upload: UploadLimits = UploadLimits()
 

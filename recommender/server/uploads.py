@@ -58,11 +58,11 @@ async def receive(
         413: longer than the limit; 408: too slow; 400: not whole; 422: empty; 507: disk full;
         503: the folder cannot be written.
     """
-    with _translate_errors():
+    with translate_errors():
         own = Path(tempfile.mkdtemp(prefix=".upload-", dir=folder))
     try:
         path = own / file_name(name)
-        with _translate_errors():
+        with translate_errors():
             await _write_body(request, path, limits)
         yield path
     except AnalysisError as error:
@@ -119,7 +119,7 @@ async def _write_body(request: Request, path: Path, limits: UploadLimits) -> Non
     most = limits.bytes if announced is None else announced
     require_room(path.parent, announced or 0)
     received, piece = 0, bytearray()
-    with path.open("xb", buffering=0) as file:
+    with path.open("xb") as file:
         async for chunk in _timely(request.stream(), limits):
             received += len(chunk)
             if received > most:
@@ -129,8 +129,8 @@ async def _write_body(request: Request, path: Path, limits: UploadLimits) -> Non
                 require_room(path.parent, len(piece))
                 await to_thread.run_sync(file.write, bytes(piece))
                 piece.clear()
-        if piece:
-            await to_thread.run_sync(file.write, bytes(piece))
+        await to_thread.run_sync(file.write, bytes(piece))
+        await to_thread.run_sync(file.flush)
     if received == 0:
         raise Problem(422, "the body is empty: send the file's bytes")
 
@@ -173,7 +173,7 @@ def _too_long(most: int) -> Problem:
 
 
 @contextmanager
-def _translate_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raise as problems what the disk refuses, and that a client is gone."""
     try:
         yield

@@ -3,6 +3,7 @@
 from recommender.server.api import (
     collection,
     genres,
+    indexing,
     library_map,
     operation,
     pictures,
@@ -23,6 +24,7 @@ ROUTERS = (
     collection.router,
     genres.router,
     library_map.router,
+    indexing.router,
     pictures.router,
     operation.router,
     sessions.router,

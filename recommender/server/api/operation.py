@@ -118,7 +118,7 @@ def status(server: Server) -> Response:
 
     catalog, settings = server.catalog, server.settings
     model = catalog.active_model()
-    folders = settings.folders or tuple(catalog.roots())
+    folders = server.index_runs.folders
     return json_response(
         {
             "version": version("soundalike"),

@@ -3,24 +3,33 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from contextlib import suppress
+import time
+from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import httpx
+import numpy as np
 import pytest
 from starlette.requests import Request
 
-from indexer.errors import Silent
+from indexer.errors import InvalidOption, Silent
 from recommender.server import uploads
+from recommender.server.indexing import accepted_files
+from recommender.server.indexing.accepted_files import HIDDEN, AcceptedFile, AcceptedFiles
 from recommender.server.problems import Problem
 from recommender.server.settings import UploadLimits
 from recommender.server.uploads import NAME_BYTES, PIECE_BYTES, file_name, receive
+from tests import sounds
+from tests.recommender.server.conftest import client_of, start_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
     from starlette.types import Message
+
+    from tests.recommender.server.conftest import Running
 
 LIMITS = UploadLimits(bytes=3 * PIECE_BYTES, receive_s=1.0, least_bytes_per_s=1e6, grace_s=0.2)
 
@@ -201,3 +210,140 @@ def test_errors_of_a_file_say_the_clients_name(tmp_path: Path) -> None:
 def test_names_of_files(label: str, name: str) -> None:
     assert file_name(label) == name
     assert len(name.encode()) <= NAME_BYTES
+
+
+@pytest.fixture
+def uploads_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    return folder
+
+
+def accept(files: AcceptedFiles, name: str, content: bytes = b"x", **said: Any) -> AcceptedFile:
+    part = files.folder / ".upload-test" / name
+    part.parent.mkdir(exist_ok=True)
+    part.write_bytes(content)
+    said = {"container": "mp3", "key": None, "audio_hash": content.hex(), **said}
+    accepted = files.accept(part, **said)
+    part.unlink(missing_ok=True)
+    return accepted
+
+
+def test_an_accepted_file_outlasts_its_server(uploads_folder: Path) -> None:
+    with closing(AcceptedFiles(uploads_folder)) as files:
+        first = accept(files, "song.mp3", b"one", key="mine")
+        second = accept(files, "song.mp3", b"two")
+        assert accept(files, "other.mp3", b"two") == second
+        (files.folder / ".upload-cut").mkdir()
+        with pytest.raises(InvalidOption, match="another server"):
+            AcceptedFiles(uploads_folder)
+    assert [file.path.name for file in (first, second)] == ["song.mp3", "song (2).mp3"]
+    assert second.path.read_bytes() == b"two"
+    second.path.unlink()
+    (files.folder / "0.json").write_text('{"name": "../../etc/passwd", "key": null}')
+    (files.folder / "1.json").write_text("[]")
+    with closing(AcceptedFiles(uploads_folder)) as files:
+        assert files.pending() == [first]
+        files.forget(bytes(first.path))
+        assert files.pending() == []
+        assert [file.name for file in files.folder.iterdir()] == ["lock"]
+    assert first.path.read_bytes() == b"one"
+
+
+def test_names_in_the_library_end_as_audio_does(uploads_folder: Path) -> None:
+    with closing(AcceptedFiles(uploads_folder)) as files:
+        names = [
+            accept(files, name, name.encode(), container=container).path.name
+            for name, container in (
+                ("a.MP3", "flac"),
+                ("b", "ogg"),
+                ("c.txt", "mov,mp4,m4a,3gp"),
+                ("d.exe", "unheard of"),
+            )
+        ]
+    assert names == ["a.MP3", "b.ogg", "c.txt.mov", "d.exe.mka"]
+
+
+def test_a_file_that_cannot_be_kept_leaves_nothing(
+    uploads_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with closing(AcceptedFiles(uploads_folder)) as files:
+        monkeypatch.setattr(accepted_files, "_fsync_folder", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            accept(files, "song.mp3")
+        assert files.pending() == []
+    assert [file.name for file in uploads_folder.iterdir()] == [HIDDEN]
+    assert sorted(file.name for file in files.folder.iterdir()) == [".upload-test", "lock"]
+
+
+def test_where_no_links_are_known_a_file_is_moved(
+    uploads_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path, _target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with closing(AcceptedFiles(uploads_folder)) as files:
+        assert accept(files, "song.mp3", b"one").path.read_bytes() == b"one"
+
+
+STREAM = {"Content-Type": "application/octet-stream"}
+WITHIN_S = 120.0
+
+
+def send(server: Running, content: bytes, **params: str) -> httpx.Response:
+    return httpx.post(
+        server.api + "tracks", params=params, content=content, headers=STREAM, timeout=WITHIN_S
+    )
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
+
+
+def parts(folder: Path) -> list[Path]:
+    return [*(folder / HIDDEN).glob(".upload-*")]
+
+
+def until(is_true: Callable[[], object]) -> None:
+    end = time.monotonic() + WITHIN_S
+    while not is_true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_without_a_folder_no_file_is_taken(original_catalog: Path) -> None:
+    with client_of(original_catalog) as client:
+        assert client.post("tracks", content=b"x", headers=STREAM).status_code == 403
+
+
+@pytest.mark.slow
+def test_a_file_is_added_once_and_only_if_it_sounds(
+    catalog_path: Path, original_songs: Path, uploads_folder: Path, tmp_path: Path
+) -> None:
+    song = sounds.write_audio(tmp_path / "new.flac", sounds.music(7, seed=500)).read_bytes()
+    known = (original_songs / "album 0" / "02.mp3").read_bytes()
+    with start_server(catalog_path, "--uploads", str(uploads_folder)) as server:
+        added = send(server, song, name="../../My song.flac", key="mine")
+        assert added.status_code in (201, 202)
+        with httpx.Client(base_url=server.api, timeout=WITHIN_S) as client:
+            until(lambda: client.get("similar", params={"like": "mine"}).status_code == 200)
+        again = send(server, song, name="again.flac")
+        assert (again.status_code, again.json()["state"]) == (200, "known")
+        assert again.json()["track"]["key"] == "mine"
+        assert send(server, song, name="again.flac", key="other").status_code == 409
+        assert send(server, known, name="x.mp3").json()["track"]["title"] == "Song 2"
+        assert send(server, b"no sound", key="mine").status_code == 409
+        for content in (b"no sound at all" * 100, b"<script>", b"ID3" + bytes(1000), b""):
+            refused = send(server, content, name="text.mp3")
+            assert refused.status_code == 422
+            assert str(tmp_path) not in refused.text
+            assert ".upload" not in refused.text
+        silence = sounds.write_audio(tmp_path / "silent.wav", np.zeros((1, 100_000), np.float32))
+        refused = send(server, silence.read_bytes(), name="silent.wav")
+        assert (refused.status_code, refused.json()["reason"]) == (422, "silent")
+        assert visible(uploads_folder) == ["My song.flac"]
+        until(lambda: [file.name for file in (uploads_folder / HIDDEN).iterdir()] == ["lock"])
