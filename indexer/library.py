@@ -69,6 +69,8 @@ class Library:
         Unit vectors by track id; None as long as there is no model.
     version : int
         The catalog's `data_version` when the index was last brought up to it.
+    changed : int
+        How many vectors have come, changed or gone since it was opened.
     lock : RLock
         To be held by a thread that searches while others may `refresh`.
     """
@@ -80,6 +82,7 @@ class Library:
         self.index: VectorIndex | None = None
         self._seen = 0
         self.version = -1
+        self.changed = 0
         self._on_disk: Stamp | None = None
         self.refresh()
 
@@ -145,6 +148,7 @@ class Library:
                 self.model = model
                 count = self._catch_up(self.index, model)
             self.version = version
+            self.changed += count
             return count
 
     def rebuild(self) -> int:

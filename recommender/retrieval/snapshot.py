@@ -28,13 +28,49 @@ TAG_TRACKS = 1_024
 LOCAL_SCALE_TRACKS = 1_024
 """Tracks sampled as the references of local scaling."""
 
+KEPT_SHARE = 0.01
+"""Statistics of vectors are kept until more than this part of the library has changed: while files
+are indexed, every commit would cost the next question 0.2 s, and scores would move by less than
+they are told to."""
+
+
+@dataclass(frozen=True, eq=False)
+class VectorStatistics:
+    """Statistics of a library's vectors, computed when first asked for, from one sample.
+
+    Attributes
+    ----------
+    index : VectorIndex
+    changed : int
+        `Library.changed` when they were begun.
+    """
+
+    index: VectorIndex
+    changed: int
+
+    @cached_property
+    def percentiles(self) -> Percentiles:
+        """How the cosines of random pairs of tracks are distributed."""
+        return Percentiles.from_vectors(self._sample(PERCENTILE_TRACKS))
+
+    @cached_property
+    def local_scale(self) -> LocalScale:
+        """How near a track's nearest neighbours are."""
+        return LocalScale.from_references(self._sample(LOCAL_SCALE_TRACKS))
+
+    def hold(self, index: VectorIndex, changed: int) -> bool:
+        """Whether they still describe an index in which `changed` vectors have changed by now."""
+        return self.index is index and changed - self.changed <= KEPT_SHARE * len(index)
+
+    def _sample(self, count: int) -> NDArray[np.float32]:
+        return self.index.reconstruct(sample_ids(self.index.ids(), count))
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """One state of a library that holds tracks; made by `take_snapshot`.
 
-    Its index is the library's own, so it holds as long as the library's lock is held. Statistics
-    are computed when first asked for, from the same sample every time.
+    Its index is the library's own, so it holds as long as the library's lock is held.
 
     Attributes
     ----------
@@ -45,27 +81,30 @@ class Snapshot:
         Unit vectors by track id; not empty.
     version : int
         The catalog's `data_version` that the index is up to.
+    statistics : VectorStatistics
+        Of this state, or of one in which hardly anything was different.
     """
 
     catalog: Catalog
     model: StoredModel
     index: VectorIndex
     version: int
+    statistics: VectorStatistics
 
-    @cached_property
+    @property
     def percentiles(self) -> Percentiles:
         """How the cosines of random pairs of tracks are distributed."""
-        return Percentiles.from_vectors(self._sample_vectors(PERCENTILE_TRACKS))
+        return self.statistics.percentiles
 
     @property
     def median_random_cosine(self) -> float:
         """The median cosine of random pairs of tracks."""
         return self.percentiles.median
 
-    @cached_property
+    @property
     def local_scale(self) -> LocalScale:
         """How near a track's nearest neighbours are."""
-        return LocalScale.from_references(self._sample_vectors(LOCAL_SCALE_TRACKS))
+        return self.statistics.local_scale
 
     @cached_property
     def mean_activations(self) -> NDArray[np.float32]:
@@ -98,9 +137,6 @@ class Snapshot:
 
         return CompiledFilters(self.catalog, self.model, self.index)
 
-    def _sample_vectors(self, count: int) -> NDArray[np.float32]:
-        return self.index.reconstruct(sample_ids(self.index.ids(), count))
-
 
 def take_snapshot(library: Library, last: Snapshot | None = None) -> Snapshot:
     """The present state of a library, whose lock the caller holds.
@@ -125,7 +161,10 @@ def take_snapshot(library: Library, last: Snapshot | None = None) -> Snapshot:
         model,
     ):
         return last
-    return Snapshot(library.catalog, model, index, library.version)
+    statistics = None if last is None else last.statistics
+    if statistics is None or not statistics.hold(index, library.changed):
+        statistics = VectorStatistics(index, library.changed)
+    return Snapshot(library.catalog, model, index, library.version, statistics)
 
 
 def empty_catalog_message(catalog: Catalog) -> str:
