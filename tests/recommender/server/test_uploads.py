@@ -3,17 +3,21 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import signal
+import socket
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
 from starlette.requests import Request
 
+from indexer.catalog.lock import WriterLock
 from indexer.errors import InvalidOption, Silent
 from recommender.server import uploads
 from recommender.server.indexing import accepted_files
@@ -25,7 +29,7 @@ from tests import sounds
 from tests.recommender.server.conftest import client_of, start_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from starlette.types import Message
 
@@ -347,3 +351,58 @@ def test_a_file_is_added_once_and_only_if_it_sounds(
         assert (refused.status_code, refused.json()["reason"]) == (422, "silent")
         assert visible(uploads_folder) == ["My song.flac"]
         until(lambda: [file.name for file in (uploads_folder / HIDDEN).iterdir()] == ["lock"])
+
+
+@pytest.mark.slow
+def test_an_acknowledged_file_outlasts_a_crash(
+    catalog_path: Path, uploads_folder: Path, tmp_path: Path
+) -> None:
+    song = sounds.write_audio(tmp_path / "new.flac", sounds.music(7, seed=501)).read_bytes()
+    other = sounds.write_audio(tmp_path / "other.flac", sounds.music(5, seed=502)).read_bytes()
+    lock = WriterLock(catalog_path)
+    with start_server(catalog_path, "--uploads", str(uploads_folder)) as server:
+        # Nothing can be indexed as long as another process writes.
+        added = send(server, song, name="song.flac", key="mine")
+        assert (added.status_code, added.json()["state"]) == (202, "queued")
+        again = send(server, song, name="again.flac")
+        assert (again.status_code, again.json()["id"]) == (202, added.json()["id"])
+        with half_sent(server, other) as connection:
+            until(lambda: parts(uploads_folder))
+            server.process.send_signal(signal.SIGKILL)
+            server.process.wait()
+            connection.close()
+    assert visible(uploads_folder) == ["song.flac"]
+    assert parts(uploads_folder) != []
+    lock.release()
+    with start_server(catalog_path, "--uploads", str(uploads_folder)) as server:
+        assert parts(uploads_folder) == []
+        with httpx.Client(base_url=server.api, timeout=WITHIN_S) as client:
+            until(lambda: client.get("similar", params={"like": "mine"}).status_code == 200)
+        until(lambda: [file.name for file in (uploads_folder / HIDDEN).iterdir()] == ["lock"])
+
+        # A shutdown waits for a file that is coming; its worker has started by now.
+        assert send(server, song, name="again.flac").status_code == 200
+        with half_sent(server, other) as connection:
+            until(lambda: parts(uploads_folder))
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(1)
+            connection.sendall(other[len(other) // 2 :])
+            answer = connection.recv(1 << 16)
+        assert answer.startswith((b"HTTP/1.1 201", b"HTTP/1.1 202")), answer
+        assert server.process.wait(60) == 0
+    assert visible(uploads_folder) == ["other.flac", "song.flac"]
+    with closing(AcceptedFiles(uploads_folder)) as files:
+        assert [file.path.name for file in files.pending()] == ["other.flac"]
+
+
+@contextmanager
+def half_sent(server: Running, content: bytes) -> Iterator[socket.socket]:
+    """A connection on which the first half of a file was sent."""
+    url = urlsplit(server.url)
+    head = (
+        f"POST /api/v1/tracks?name=other.flac HTTP/1.1\r\nHost: {url.netloc}\r\n"
+        f"Content-Type: application/octet-stream\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    with socket.create_connection((url.hostname, url.port), timeout=WITHIN_S) as connection:
+        connection.sendall(head.encode() + content[: len(content) // 2])
+        yield connection
