@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from recommender.server.context import Context
 
 API = "/api/v1"
+UPLOADS = tuple(f"{API}/{name}" for name in ("similar", "genres", "tracks"))
+"""Routes that take files."""
 
 
 def create_app(context: Context) -> FastAPI:
@@ -61,7 +63,7 @@ def create_app(context: Context) -> FastAPI:
 def guarded(app: ASGIApp, context: Context) -> ASGIApp:
     """An application behind its guards, the first one asked last in this list."""
     settings = context.settings
-    app = AnswerCache(BodyLimit(app), catalog=context.catalog)
+    app = AnswerCache(BodyLimit(app, streamed=UPLOADS), catalog=context.catalog)
     if settings.token is not None:
         app = TokenGuard(app, token=settings.token)
     app = SameSiteGuard(app)

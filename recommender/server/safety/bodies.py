@@ -11,29 +11,40 @@ from recommender.server.problems import problem_response
 from recommender.server.safety.headers import header
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES = 1 << 20
 RECEIVE_S = 15.0
-STREAMED = "application/octet-stream"
-"""Media type of uploads, whose routes read them piece by piece under limits of their own."""
+TOO_LONG = f"a request may be {MOST_BYTES >> 20} MiB long"
 
 
 class BodyLimit:
-    """Refuses bodies that are too long or too slow, except uploads."""
+    """Refuses bodies that are too long or too slow.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Parameters
+    ----------
+    streamed : paths
+        Routes that read a body piece by piece under limits of their own.
+    """
+
+    def __init__(self, app: ASGIApp, *, streamed: Iterable[str]) -> None:
         self._app = app
+        self._streamed = frozenset(streamed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        is_upload = scope["type"] == "http" and header(scope, b"content-type") == STREAMED
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD") or is_upload:
+        if (
+            scope["type"] != "http"
+            or scope["method"] in ("GET", "HEAD")
+            or scope["path"] in self._streamed
+        ):
             await self._app(scope, receive, send)
             return
         length = header(scope, b"content-length") or "0"
         if not length.isdigit() or int(length[:20]) > MOST_BYTES:
-            refusal = problem_response(413, f"a request may be {MOST_BYTES >> 20} MiB long")
+            refusal = problem_response(413, TOO_LONG)
             await refusal(scope, receive, send)
             return
         loop = asyncio.get_running_loop()
@@ -49,7 +60,7 @@ class BodyLimit:
                 raise HTTPException(408, "the request took too long to arrive") from error
             read += len(message.get("body", b""))
             if read > MOST_BYTES:
-                raise HTTPException(413, f"a request may be {MOST_BYTES >> 20} MiB long")
+                raise HTTPException(413, TOO_LONG)
             if message["type"] == "http.request" and not message.get("more_body"):
                 read = -1 << 60
             return message

@@ -287,12 +287,11 @@ def test_metrics_and_status(client: TestClient) -> None:
     assert (status["present"], status["vectors"], status["folders"]) == (4, 4, ["music"])
 
 
-def test_a_body_that_is_too_long_is_refused(client: TestClient) -> None:
+@pytest.mark.parametrize("media_type", ["application/json", "application/octet-stream"])
+def test_a_body_that_is_too_long_is_refused(client: TestClient, media_type: str) -> None:
     long = b'{"seed": 1, "state": {"x": "' + b"y" * (1 << 20) + b'"}}'
     for content in (long, iter([long])):
-        answer = client.post(
-            "station", content=content, headers={"Content-Type": "application/json"}
-        )
+        answer = client.post("station", content=content, headers={"Content-Type": media_type})
         assert answer.status_code == 413
 
 
