@@ -1,6 +1,8 @@
 // What lies over the points: names of groups, lines to neighbours, rings around single tracks.
 
 const GAP = 6;
+/** A name stands so far above the point that it belongs to, which it would hide. */
+const ABOVE = 18;
 
 export class Overlay {
   constructor(canvas) {
@@ -44,7 +46,8 @@ export class Overlay {
     const { context } = this;
     const taken = [];
     Object.assign(context, { font: `650 13px ${this.family}`, textAlign: "center", textBaseline: "middle", lineJoin: "round" });
-    for (const { name, at: [x, y] } of names) {
+    for (const { name, at: [x, at] } of names) {
+      const y = at - ABOVE;
       const half = context.measureText(name).width / 2;
       const box = [x - half - GAP, y - 8 - GAP, x + half + GAP, y + 8 + GAP];
       const hidden = taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
