@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import Response
 
+from indexer.errors import CatalogError
 from recommender.server.safety.headers import header
 
 if TYPE_CHECKING:
@@ -52,7 +53,12 @@ class AnswerCache:
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
-        version = self._catalog.data_version()
+        try:
+            version = self._catalog.data_version()
+        except CatalogError:
+            # The file was moved or replaced: the route says so.
+            await self._app(scope, receive, send)
+            return
         if version != self._version:
             self._kept.clear()
             self._version, self._bytes = version, 0

@@ -266,6 +266,18 @@ def test_a_kept_answer_is_the_same_and_goes_when_the_catalog_changes(tmp_path: P
         assert 2 not in [one["id"] for one in later.json()["neighbours"]]
 
 
+def test_a_catalog_that_is_replaced_is_said(tmp_path: Path) -> None:
+    path = plant(tmp_path, TAGS, [Planted(f"Song {name}", vector=v) for name, v in UNITS.items()])
+    with client_of(path) as client:
+        assert client.get("similar?like=1").status_code == 200
+        path.rename(tmp_path / "elsewhere.db")
+        answer = client.get("similar?like=1")
+        assert answer.status_code == 503
+        assert "moved or replaced" in answer.json()["detail"]
+        assert str(tmp_path) not in answer.text
+        assert client.get("health").status_code == 200
+
+
 def test_every_operation_has_a_summary_and_an_example(client: TestClient) -> None:
     document = client.get("openapi.json").json()
     for path, operations in document["paths"].items():
