@@ -7,7 +7,7 @@ import { clock, percent, plain } from "./text.js";
 export function reasonsOf(why) {
   if (!why) return [];
   const chips = (why.words ?? []).map(wordChip);
-  if (why.seed) chips.push(h("span.reason.seed", { title: "The seed that it is nearest to" }, "like ", foreign(plain(why.seed, 40))));
+  if (why.seed) chips.push(h("span.reason.seed", { title: `Of the seeds it is nearest to ${plain(why.seed, 80)}` }, "like ", foreign(plain(shortName(why.seed), 40))));
   for (const tag of why.tags ?? []) chips.push(h("span.reason", { title: "Both have it, most tracks have not" }, foreign(plain(tag, 30))));
   if (why.tempo_bpm) chips.push(h("span.reason", { title: "The same tempo" }, icon("tempo"), `${Math.round(why.tempo_bpm)} BPM`));
   if (why.musical_key) chips.push(h("span.reason", { title: "The same key" }, icon("key"), foreign(plain(why.musical_key, 20))));
@@ -17,6 +17,9 @@ export function reasonsOf(why) {
   }
   return chips;
 }
+
+/** The title in "artist - title". */
+const shortName = (label) => label.split(" - ").slice(1).join(" - ") || label;
 
 /** A word of the question: how well it fits, and by how many places it moved the row. */
 function wordChip({ word, percentile, moved, because }) {

@@ -28,7 +28,7 @@ export function seedStrip(element, { seeds, api, steer }) {
   h("button.quiet.small", { type: "submit" }, "Steer"));
   const clear = h("button.link", { type: "button", onclick: () => { seeds.clear(); steer(); } }, "Clear");
   const wishes = h("div.wishes", { role: "group", "aria-label": "Words that steer" });
-  fill(element, h("div.inner", {}, list, wishes, form, clear));
+  fill(element, h("div.inner", {}, list, clear, wishes, form));
 
   const draw = () => {
     element.hidden = seeds.empty;
@@ -49,9 +49,10 @@ export function seedStrip(element, { seeds, api, steer }) {
   draw();
 }
 
+/** Whether a word of a wish is asked for already, be it as "calm" or "calmer". */
 function used(seeds, wish) {
-  const { word } = readWish(wish);
-  return seeds.more.includes(word) || seeds.less.includes(word);
+  const stem = readWish(wish).word.slice(0, 4);
+  return [...seeds.more, ...seeds.less].some((word) => word.startsWith(stem));
 }
 
 function trackChip(seeds, api, id, list, steer) {
