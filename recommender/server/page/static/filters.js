@@ -49,10 +49,10 @@ export function filterValues(params) {
 /** Whether an address filters at all. */
 export const hasFilters = (params) => filtersOf(params).size > 0;
 
-/** Buttons of the groups, the chips of the open one, and the filters that are set. */
+/** Buttons of the groups, then `others`; the chips of the open group, and the filters that are set. */
 export class Filters {
-  constructor({ api, router, signal }) {
-    Object.assign(this, { api, router, open: null, route: null, counts: null });
+  constructor({ api, router, signal, others = [] }) {
+    Object.assign(this, { api, router, others, open: null, route: null });
     this.latest = new Latest(signal);
     this.panel = h("div.facets", { id: "facets" });
     this.bar = h("div.filters", { role: "group", "aria-label": "Filters" });
@@ -66,7 +66,7 @@ export class Filters {
   update(route) {
     this.route = route;
     const active = chosen(route.params);
-    keepFocus(this.bar, () => fill(this.bar, active.map((one) => this.#activeChip(one)), this.buttons,
+    keepFocus(this.bar, () => fill(this.bar, active.map((one) => this.#activeChip(one)), this.buttons, this.others,
       active.length > 1 && h("button.link", { type: "button", onclick: () => this.#set(new URLSearchParams()) }, "Clear all")));
     if (this.open) this.#count();
   }

@@ -26,7 +26,7 @@ function wordChip({ word, percentile, moved, because }) {
   const fits = percentile === null || percentile === undefined ? "" : `fits better than ${percent(percentile)} of the library`;
   const effect = moved ? `moved ${moved > 0 ? "up" : "down"} ${Math.abs(moved)}` : "not moved";
   return h("span.reason.word", { title: [because, fits, effect].filter(Boolean).join(", ") }, foreign(plain(word, 30)),
-    h("span.moved", { "aria-hidden": "true" }, moved ? [icon(moved > 0 ? "up" : "down"), Math.abs(moved)] : "0"), h("span.unseen", {}, effect));
+    h("span.moved", { "aria-hidden": "true" }, moved ? [icon(moved > 0 ? "up" : "down"), Math.abs(moved)] : null), h("span.unseen", {}, effect));
 }
 
 /** Chips of how well the words of a search by sound fit a track. */

@@ -39,7 +39,7 @@ export function seedStrip(element, { seeds, api, steer }) {
       seeds.dislike.map((id) => trackChip(seeds, api, id, "dislike", steer)),
       ["more", "less"].map((sign) => seeds[sign].map((word) => wordChip(seeds, word, sign, steer))));
     const open = WISHES.filter((wish) => !used(seeds, wish));
-    fill(wishes, open.slice(0, 3).map((wish) => h("button.chip.ghost", {
+    fill(wishes, open.slice(0, 2).map((wish) => h("button.chip.ghost", {
       type: "button", "aria-label": `Steer: ${wish}`,
       onclick: () => { const { word, list: where } = readWish(wish); seeds.setWord(word, where); steer(); },
     }, icon("plus"), wish)));

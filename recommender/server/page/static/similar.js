@@ -1,6 +1,6 @@
 // What sounds like the seeds: likes, dislikes and words, steered at once.
 
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, icon, keepFocus } from "./dom.js";
 import { Filters, filterValues } from "./filters.js";
 import { Latest, load, note } from "./loading.js";
 import { reasonsOf } from "./reasons.js";
@@ -13,9 +13,16 @@ const COUNTS = [10, 20, 50];
 
 export function open(main, app, signal) {
   const latest = new Latest(signal);
-  const filters = new Filters({ ...app, signal });
   const list = new TrackList({ ...app, label: "Similar tracks" });
-  const options = h("div.options");
+  const options = h("div.options", { id: "options", hidden: true });
+  const opener = h("button.chip", {
+    type: "button", "aria-expanded": "false", "aria-controls": "options",
+    onclick: () => {
+      options.hidden = !options.hidden;
+      opener.setAttribute("aria-expanded", String(!options.hidden));
+    },
+  }, "Ranking", icon("chevron"));
+  const filters = new Filters({ ...app, signal, others: [opener] });
   const results = h("section", { "aria-label": "Answers" });
   fill(main, h("h1", {}, "Sounds like this"), filters.element, options, results);
   app.player.addEventListener("state", () => list.markPlaying(), { signal });
@@ -23,7 +30,7 @@ export function open(main, app, signal) {
   function update(route) {
     const { params } = route;
     filters.update(route);
-    fill(options, choices(params));
+    keepFocus(options, () => fill(options, choices(params)));
     if (app.seeds.empty || !app.seeds.like.length) {
       latest.next();
       return fill(results, beginning(app));
@@ -53,12 +60,12 @@ export function open(main, app, signal) {
       app.router.go(address("similar", next));
     };
     const chip = (label, name, value, on) => h("button.chip", {
-      type: "button", "aria-pressed": String(on), onclick: set(name, on ? null : value),
+      type: "button", "aria-pressed": String(on), "data-keep": name, onclick: set(name, on ? null : value),
     }, label);
     const n = Number(params.get("n") ?? 20);
     return [
       h("div.chips", { role: "group", "aria-label": "How many" }, COUNTS.map((count) => h("button.chip", {
-        type: "button", "aria-pressed": String(n === count), onclick: set("n", count),
+        type: "button", "aria-pressed": String(n === count), "data-keep": count, onclick: set("n", count),
       }, `${count} tracks`))),
       h("div.chips", { role: "group", "aria-label": "Ranking" },
         chip("One an artist", "per_artist", 1, params.get("per_artist") === "1"),
