@@ -65,6 +65,7 @@ export function open(main, app, signal) {
         ? h("div.buttons", {}, button("Index all", start([], false), { kind: "primary", symbol: "refresh" }),
           status.failures > 0 && button("Try failed files again", start([], true)))
         : howTo(status),
+      note(state.note),
       h("p.soft", {}, state.watching ? "New files are found by themselves." : null),
     ];
   }

@@ -72,9 +72,10 @@ export function open(main, app, signal) {
     fill(element, bar.element);
     try {
       const answer = await app.api.upload("tracks", { name: file.name }, file, { onProgress: bar.show, signal: one });
+      const said = { added: "Added to the library", known: "It was in the library" }[answer.state];
       fill(element, answer.track
-        ? h("a.quiet", { href: address("track", undefined, answer.track.id) }, icon("check"), "Added to the library")
-        : h("p.note", { role: "status" }, icon("check"), "It is stored, and appears when the index run gets to it."));
+        ? h("a.quiet", { href: address("track", undefined, answer.track.id) }, icon("check"), said)
+        : note(answer.note ?? "it is stored, and appears when the index run gets to it"));
     } catch (error) {
       if (!isAbort(error)) fill(element, problem(error, () => addToLibrary(file, element)));
     }
