@@ -11,7 +11,7 @@ import { asRows, listHead, TrackList } from "./track_list.js";
 import { counted, duration, nameOf, plain, titleOf } from "./text.js";
 import { fileButton } from "./upload_target.js";
 
-const PAGE = 50;
+const PAGE = 32;
 const SHELF = 8;
 const FOUND_BY_SOUND = 30;
 /** Letters that the server takes. */

@@ -6,6 +6,8 @@ import { openMenu } from "./menu.js";
 import { address } from "./router.js";
 import { clock, counted, nameOf, percent, plain, titleOf } from "./text.js";
 
+const AHEAD = "200px";
+
 /**
  * Rows are {track, score, reasons, duplicates, aside}: `reasons` are chips, `aside` an element in
  * the place of the score. `basis`: tracks that the list is like.
@@ -13,6 +15,7 @@ import { clock, counted, nameOf, percent, plain, titleOf } from "./text.js";
 export class TrackList {
   constructor({ actions, player, label, basis = [] }) {
     Object.assign(this, { actions, player, basis, rows: [] });
+    this.seen = new IntersectionObserver(showSeen, { rootMargin: AHEAD });
     this.element = h("div.tracks", {
       role: "grid", "aria-label": label,
       onkeydown: (event) => this.#key(event),
@@ -28,6 +31,7 @@ export class TrackList {
   /** Show these rows in place of those before, or after them. */
   show(rows, { after = false } = {}) {
     const first = after ? this.rows.length : 0;
+    if (!after) this.seen.disconnect();
     this.rows = after ? [...this.rows, ...rows] : rows;
     const elements = rows.flatMap((row, index) => this.#row(row, first + index));
     if (after) this.element.append(...elements);
@@ -78,9 +82,15 @@ export class TrackList {
     return [element, folded];
   }
 
+  /** A picture that is fetched when it is nearly seen; `loading=lazy` would fetch some screens more. */
+  #late(image) {
+    this.seen.observe(image);
+    return image;
+  }
+
   #cover(track, name, play) {
     return h("button.play", { type: "button", "aria-label": `Play ${name}`, tabindex: -1, onclick: play },
-      h("img", { src: url(`tracks/${track.id}/cover`), alt: "", loading: "lazy", decoding: "async", width: 52, height: 52 }),
+      this.#late(h("img", { "data-src": url(`tracks/${track.id}/cover`), alt: "", decoding: "async", width: 52, height: 52 })),
       h("span.over", {}, icon("play"), h("span.bars", {}, h("i"), h("i"), h("i"))));
   }
 
@@ -147,6 +157,14 @@ export class TrackList {
   #sideways(row, by) {
     const stops = [row, ...row.querySelectorAll("a, button")];
     stops[Math.max(0, Math.min(stops.length - 1, stops.indexOf(document.activeElement) + by))].focus();
+  }
+}
+
+function showSeen(entries, observer) {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    target.src = target.dataset.src;
+    observer.unobserve(target);
   }
 }
 
