@@ -5,12 +5,9 @@ The browser draws with software: the time of the page's own code is measured, no
 
 from __future__ import annotations
 
-import re
 import resource
-import subprocess
-import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
@@ -18,6 +15,7 @@ from urllib.request import urlopen
 import numpy as np
 
 from benchmarks.catalogs import clustered, make_catalog
+from benchmarks.served import CHROMIUM, served
 from benchmarks.table import Cell, Table
 from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.status import TrackStatus
@@ -28,14 +26,12 @@ from recommender.collection.kept_map import map_path, read_map, update_map, writ
 from recommender.engine import Recommender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from benchmarks.setting import Setting
 
 _NEW = 1_000
 _FRAMES = 60
-_CHROMIUM = "/usr/bin/chromium"
 _COUNT = """
   window.times = []; window.draws = 0;
   const real = WebGL2RenderingContext.prototype.drawArrays;
@@ -134,7 +130,7 @@ def _ask(catalog: Path) -> list[tuple[Cell, ...]]:
     """What a client gets, and what a browser needs to draw it."""
     from playwright.sync_api import sync_playwright
 
-    with _serve(catalog) as url:
+    with served(catalog) as url:
         times = []
         for _ in range(5):
             began = time.perf_counter()
@@ -143,7 +139,7 @@ def _ask(catalog: Path) -> list[tuple[Cell, ...]]:
             times.append(time.perf_counter() - began)
         with sync_playwright() as playwright:
             flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-            browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=flags)
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.set_default_timeout(120_000)
             page.add_init_script(_COUNT)
@@ -159,20 +155,3 @@ def _ask(catalog: Path) -> list[tuple[Cell, ...]]:
         ("a frame: ms of JavaScript, p99", p99),
         ("a frame: draw calls", found["draws"] / len(found["times"])),
     ]
-
-
-@contextmanager
-def _serve(catalog: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "recommender", "serve", "--catalog", str(catalog)]
-    process = subprocess.Popen(
-        [*command, "--port", "0", "--rate", "0"], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stderr is not None  # noqa: S101 - a pipe was asked for
-        said = next(
-            re.finditer(r"http://\S+/", line) for line in process.stderr if "serves" in line
-        )
-        yield next(said)[0]
-    finally:
-        process.terminate()
-        process.wait()

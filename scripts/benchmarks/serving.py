@@ -11,11 +11,13 @@ import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from benchmarks import sounds
 from benchmarks.catalogs import clustered, make_catalog
+from benchmarks.served import served
 from benchmarks.table import Cell, Table
 from indexer.catalog.file_queries import SeenFile
 from indexer.models.registry import model_info
@@ -70,7 +72,8 @@ def measure(setting: Setting) -> tuple[Table, ...]:
     favourites = rng.integers(1, sizes.served_tracks + 1, FAVOURITES).tolist()
     anew = iter(rng.permutation(sizes.served_tracks) + 1)
     found: dict[str, list[Load]] = {"bare": [], "again": [], "anew": [], "indexing": []}
-    with _server(catalog) as port:
+    with served(catalog) as url:
+        port = int(urlsplit(url).port or 0)
         answer = folder / "answer.json"
         answer.write_bytes(asyncio.run(_body(port, favourites[0])))
         with _bare(answer) as bare_port:
@@ -153,19 +156,6 @@ async def _request(
         raise RuntimeError(f"the server answered {head[:200]!r}")
     length = int(head.partition(b"content-length:")[2].partition(b"\r")[0])
     return await reader.readexactly(length)
-
-
-@contextmanager
-def _server(catalog: Path) -> Iterator[int]:
-    command = [sys.executable, "-m", "recommender", "serve", "--catalog", str(catalog)]
-    process = subprocess.Popen(
-        [*command, "--port", "0", "--rate", "0"], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        line = next(said for said in process.stderr or () if " serves " in said)
-        yield int(line.partition("://127.0.0.1:")[2].partition("/")[0])
-    finally:
-        _end(process)
 
 
 @contextmanager
