@@ -50,7 +50,7 @@ export function open(main, app, signal) {
     drawn = { show };
     show(state.run);
     const stopping = state.state === "stopping";
-    return [h("p.soft", {}, state.run.folders.map((name) => foreign(plain(name, 60) + " "))), bar,
+    return [h("p.soft", {}, foreign(state.run.folders.map((name) => plain(name, 60)).join(", "))), bar,
       h("div.line", {}, said, button(stopping ? "Stopping…" : "Stop", () => ask(api.delete("indexing")), { disabled: stopping }))];
   }
 
