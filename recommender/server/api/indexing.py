@@ -203,6 +203,7 @@ async def stop(server: Server) -> Response:
 @router.get(
     "/indexing/events",
     summary="Be told what goes on",
+    status_code=200,
     response_class=EventStream,
     responses=_EVENTS | problems(503),
 )
