@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from recommender.server.problems import problem_response
+from recommender.server.safety.headers import SECURITY_HEADERS
+
 if TYPE_CHECKING:
     import asyncio
     from asyncio import TimerHandle
@@ -20,7 +23,11 @@ HEADERS_S = 10.0
 LINGER_S = 5.0
 """Seconds for which the rest of a body is still taken after its answer, and then cut off."""
 MOST = 512
-"""Connections at a time; beyond it the one that has been idle longest is closed."""
+"""Connections at a time; beyond it one that is idle, or else one that has stalled, is closed."""
+STALLED_S = 5.0
+"""Seconds after which a connection on which no byte moves may be closed for a new one."""
+HEADER_BYTES = 32 << 10
+"""Length of a request line and its headers at most."""
 
 
 class GuardedProtocol(H11Protocol):
@@ -28,24 +35,40 @@ class GuardedProtocol(H11Protocol):
 
     uvicorn waits without an end for the first request of a connection, and refuses everyone when
     too many are open. Here a connection that does not bring a whole request in time is closed, and
-    when too many are open the longest idle one makes room.
+    when too many are open the longest idle one makes room, or else the one on which nothing has
+    moved for longest: a client that reads no answer would hold its connection without an end.
     """
 
     _deadline: TimerHandle | None = None
+    _is_refused = False
+    _moved_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, closing an idle one where there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > MOST:
-            # A set has no order; a connection knows since when it waits.
-            idle = [one for one in self.connections if isinstance(one, GuardedProtocol)]
-            waiting = [one for one in idle if one is not self and one.is_idle]
-            if waiting:
-                min(waiting, key=lambda one: one._idle_since).transport.close()  # noqa: SLF001
-            else:
-                transport.abort()
-                return
+        self._moved_at = self.loop.time()
+        if len(self.connections) > MOST and not self._make_room():
+            transport.abort()
+            return
         self._wait_for_headers()
+
+    def _make_room(self) -> bool:
+        """Close the connection that needs its place least; False where all are in use."""
+        until = self.loop.time() - STALLED_S
+        others = [
+            one for one in self.connections if isinstance(one, GuardedProtocol) and one is not self
+        ]
+        leaving = [one for one in others if one.is_idle or one._moved_at < until]  # noqa: SLF001
+        if not leaving:
+            return False
+        # A set has no order; a connection knows since when nothing has moved on it.
+        least = min(leaving, key=lambda one: (not one.is_idle, one._moved_at))  # noqa: SLF001
+        if least.is_idle:
+            least.transport.close()
+        else:
+            # What its client does not read would be waited for.
+            least.transport.abort()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
@@ -54,17 +77,56 @@ class GuardedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what a client sent; from the first byte of a request on the time counts anew."""
+        self._moved_at = self.loop.time()
+        if self._is_refused:
+            return
         if self._deadline is None and self.is_idle:
             self._wait_for_headers()
         super().data_received(data)
         if not self.is_idle:
             self._stop_waiting()
 
+    def resume_writing(self) -> None:
+        """Go on to send, since the client has read what was waiting."""
+        self._moved_at = self.loop.time()
+        super().resume_writing()  # type: ignore[no-untyped-call]
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request that can be read, and end the connection.
+
+        Closing at once, with bytes unread, would lose the answer.
+        """
+        del msg
+        self._is_refused = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            # A body that is broken: its route is told that the client is gone.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()
+            return
+        is_long = len(self.conn.trailing_data[0]) > HEADER_BYTES
+        answer = (
+            problem_response(431, f"a request's address and headers may be {HEADER_BYTES:,} bytes")
+            if is_long
+            else problem_response(400, "that is no HTTP/1.1 request: check the client or its proxy")
+        )
+        headers = [*answer.raw_headers, *SECURITY_HEADERS, (b"connection", b"close")]
+        for event in (
+            h11.Response(status_code=answer.status_code, headers=headers),
+            h11.Data(data=bytes(answer.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
     def on_response_complete(self) -> None:
         """Go on to the next request, or take a body that is of no use any more for a while only.
 
         Closing at once would lose the answer that says why it is refused.
         """
+        self._moved_at = self.loop.time()
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
             self.loop.call_later(LINGER_S, self._cut_body, self.cycle)
@@ -80,7 +142,6 @@ class GuardedProtocol(H11Protocol):
         return self.cycle is None or self.conn.their_state is h11.IDLE
 
     def _wait_for_headers(self) -> None:
-        self._idle_since = self.loop.time()
         self._deadline = self.loop.call_later(HEADERS_S, self._give_up)
 
     def _stop_waiting(self) -> None:
