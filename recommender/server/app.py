@@ -15,6 +15,7 @@ from recommender.server.indexing.background import indexing_in_background
 from recommender.server.metrics import CountRequests
 from recommender.server.page.serving import page_routes
 from recommender.server.safety.bodies import BodyLimit
+from recommender.server.safety.framing import FramingGuard
 from recommender.server.safety.headers import SecurityHeaders
 from recommender.server.safety.hosts import HostGuard, SameSiteGuard
 from recommender.server.safety.log import RequestLog
@@ -69,5 +70,5 @@ def guarded(app: ASGIApp, context: Context) -> ASGIApp:
     app = SameSiteGuard(app)
     if settings.requests_per_s:
         app = RateLimit(app, per_s=settings.requests_per_s)
-    app = HostGuard(app, hosts=settings.allowed_hosts)
+    app = FramingGuard(HostGuard(app, hosts=settings.allowed_hosts))
     return CountRequests(RequestLog(SecurityHeaders(app)), metrics=context.metrics)
