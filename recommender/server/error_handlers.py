@@ -55,7 +55,10 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     def of_http(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
-        return problem_response(error.status_code, str(error.detail), headers=error.headers)
+        # FastAPI's own sentence of a body that it cannot parse gives no remedy.
+        is_unread = isinstance(error.__cause__, UnicodeDecodeError | RecursionError)
+        detail = "the body is no plain JSON in UTF-8: mend it" if is_unread else str(error.detail)
+        return problem_response(error.status_code, detail, headers=error.headers)
 
     def of_validation(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101

@@ -212,7 +212,7 @@ def playlist(
     summary="The next tracks of a station",
     response_model=StationAnswer,
     responses=example({"entries": [_ENTRY], "state": {"format": 1}, "ended": None, "note": None})
-    | problems(404, 422),
+    | problems(400, 404, 408, 413, 422),
 )
 def station(server: Server, request: StationRequest) -> Response:
     """Music that goes on around a seed and follows likes, dislikes and skips.

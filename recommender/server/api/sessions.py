@@ -28,7 +28,12 @@ class Token(BaseModel):
     token: Annotated[str, Field(max_length=500)]
 
 
-@router.post("/session", summary="Show the token", status_code=204, responses=problems(401, 422))
+@router.post(
+    "/session",
+    summary="Show the token",
+    status_code=204,
+    responses=problems(400, 401, 408, 413, 422),
+)
 async def begin(server: Server, shown: Token) -> Response:
     """Set a cookie, with which the browser may ask from now on."""
     token = server.settings.token
