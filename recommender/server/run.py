@@ -10,7 +10,8 @@ import uvicorn
 from indexer.errors import InvalidOption
 from recommender.server.app import create_app, guarded
 from recommender.server.context import open_context
-from recommender.server.safety.connections import HEADER_BYTES, GuardedProtocol, allow_many_files
+from recommender.server.safety.connections import GuardedProtocol, allow_many_files
+from recommender.server.safety.framing import HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ def serve(settings: Settings, *, on_ready: Callable[[int], None] = lambda _port:
             forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_graceful_shutdown=GRACE_S,
             log_config=None,
-            h11_max_incomplete_event_size=HEADER_BYTES,
+            h11_max_incomplete_event_size=HEAD_BYTES,
         )
         on_ready(listening.getsockname()[1])
         _Server(config, context).run([listening])

@@ -10,6 +10,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from recommender.server.problems import problem_response
+from recommender.server.safety.framing import HEAD_BYTES, head_too_long
 from recommender.server.safety.headers import SECURITY_HEADERS
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ MOST = 512
 """Connections at a time; beyond it one that is idle, or else one that has stalled, is closed."""
 STALLED_S = 5.0
 """Seconds after which a connection on which no byte moves may be closed for a new one."""
-HEADER_BYTES = 32 << 10
-"""Length of a request line and its headers at most."""
 
 
 class GuardedProtocol(H11Protocol):
@@ -89,7 +88,7 @@ class GuardedProtocol(H11Protocol):
     def resume_writing(self) -> None:
         """Go on to send, since the client has read what was waiting."""
         self._moved_at = self.loop.time()
-        super().resume_writing()  # type: ignore[no-untyped-call]
+        super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request that can be read, and end the connection.
@@ -105,13 +104,16 @@ class GuardedProtocol(H11Protocol):
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()
             return
-        is_long = len(self.conn.trailing_data[0]) > HEADER_BYTES
         answer = (
-            problem_response(431, f"a request's address and headers may be {HEADER_BYTES:,} bytes")
-            if is_long
-            else problem_response(400, "that is no HTTP/1.1 request: check the client or its proxy")
+            head_too_long()
+            if len(self.conn.trailing_data[0]) > HEAD_BYTES
+            else problem_response(
+                400,
+                "that is no HTTP/1.1 request: check the client or its proxy",
+                headers={"Connection": "close"},
+            )
         )
-        headers = [*answer.raw_headers, *SECURITY_HEADERS, (b"connection", b"close")]
+        headers = [*answer.raw_headers, *SECURITY_HEADERS]
         for event in (
             h11.Response(status_code=answer.status_code, headers=headers),
             h11.Data(data=bytes(answer.body)),
