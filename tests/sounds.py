@@ -466,3 +466,31 @@ def _grow_mp4_tags(body: bytearray, size: int) -> bytearray:
         at = body.rindex(box) - 4
         body[at : at + 4] = (int.from_bytes(body[at : at + 4]) + size).to_bytes(4)
     return body
+
+
+def long_silent_flac(path: Path, *, hours: float, sample_rate: int = 1_000) -> Path:
+    """Hours of digital silence in some kB: every frame of 65,535 samples says one value."""
+    samples = round(3600 * hours * sample_rate)
+    block = 65_535
+    info = struct.pack(">HH", block, block) + bytes(6)
+    info += (sample_rate << 44 | 15 << 36 | samples).to_bytes(8) + bytes(16)
+    frames = []
+    for number in range(-(-samples // block)):
+        length = min(block, samples - number * block)
+        # Lengths and rates of 16 bits stand behind the number; mono, 16 bits a sample.
+        head = b"\xff\xf8\x7d\x08" + chr(number).encode()
+        head += struct.pack(">HH", length - 1, sample_rate)
+        frame = head + bytes([_crc(head, 0x07, 8)]) + b"\0\0\0"
+        frames.append(frame + struct.pack(">H", _crc(frame, 0x8005, 16)))
+    path.write_bytes(b"fLaC\x80\0\0\x22" + info + b"".join(frames))
+    return path
+
+
+def _crc(data: bytes, polynomial: int, bits: int) -> int:
+    """The checksum of FLAC's frames (RFC 9639, sections 9.1.8 and 9.3)."""
+    crc = 0
+    for byte in data:
+        crc ^= byte << (bits - 8)
+        for _ in range(8):
+            crc = (crc << 1 ^ (polynomial if crc >> (bits - 1) else 0)) & ((1 << bits) - 1)
+    return crc
