@@ -33,6 +33,9 @@ ASK_EACH_TIME = "no-cache"
 _COMPRESSED = frozenset({"css", "html", "js", "svg", "txt"})
 _PACKAGE = "recommender.server.page"
 _PAGE = "index.html"
+_DOCS = "docs.html"
+DOCS = "/api/v1/docs"
+"""Path of the page that lists the operations of the API."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class PageFile:
 
 
 def page_routes() -> list[Route]:
-    """Routes of the page, relative to where the server is mounted: `/` and `/static/...`.
+    """Routes of the page and of the description of the API, and `/static/...` for their files.
 
     Static files lie in a folder that is named by the content of all of them, so that they may be
     cached for ever, and modules, which import each other by relative names, are never of two
@@ -85,11 +88,15 @@ def page_routes() -> list[Route]:
     """
     static, version = _static_files()
     folder = f"static/{version}/"
-    html = (files(_PACKAGE) / _PAGE).read_bytes().replace(b"static/", folder.encode())
-    page = PageFile.of(_PAGE, html)
+    page = _with_static_at(folder, _PAGE)
+    # Addresses are relative, so that the server may be mounted anywhere: this page lies deeper.
+    docs = _with_static_at("../" * (DOCS.count("/") - 1) + folder, _DOCS)
 
     async def send_page(request: Request) -> Response:
         return page.answer(request, cache_control=ASK_EACH_TIME)
+
+    async def send_docs(request: Request) -> Response:
+        return docs.answer(request, cache_control=ASK_EACH_TIME)
 
     async def send_static(request: Request) -> Response:
         file = static.get(request.path_params["name"])
@@ -99,8 +106,15 @@ def page_routes() -> list[Route]:
 
     return [
         Route("/", send_page, name="page"),
+        Route(DOCS, send_docs, name="docs"),
         Route("/static/{version}/{name}", send_static, name="static"),
     ]
+
+
+def _with_static_at(folder: str, name: str) -> PageFile:
+    """A page whose static files lie in a folder relative to it."""
+    html = (files(_PACKAGE) / name).read_bytes().replace(b'"static/', f'"{folder}'.encode())
+    return PageFile.of(name, html)
 
 
 def _static_files() -> tuple[Mapping[str, PageFile], str]:

@@ -113,3 +113,16 @@ def test_icons_that_are_named_are_there() -> None:
         named |= set(re.findall(r'(?:\bicon\(|iconButton\(|symbol: )"([\w-]+)"', path.read_text()))
     assert len(named) > 25
     assert named <= icons
+
+
+def test_the_description_of_the_api_is_a_page_of_our_own(client: TestClient) -> None:
+    answer = client.get("docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    addresses = re.findall(r'(?:href|src)="([^"]+)"', answer.text)
+    assert len(addresses) == 4
+    for address in addresses:
+        assert address.startswith("../../static/")
+        assert client.get(address).status_code == 200, address
+    assert client.get("openapi.json").status_code == 200
