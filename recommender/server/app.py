@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from recommender.server.api import ROUTERS
+from recommender.server.api.answers import problems
 from recommender.server.caching import AnswerCache
 from recommender.server.error_handlers import add_problem_handlers
 from recommender.server.indexing.background import indexing_in_background
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from recommender.server.context import Context
 
 API = "/api/v1"
+REFUSALS = (401, 403, 421, 429, 431)
+"""What the guards answer before a route sees a request."""
 UPLOADS = tuple(f"{API}/{name}" for name in ("similar", "genres", "tracks"))
 """Routes that take files."""
 
@@ -50,6 +53,7 @@ def create_app(context: Context) -> FastAPI:
         openapi_url=f"{API}/openapi.json",
         # FastAPI's own pages of documentation load scripts from elsewhere.
         docs_url=None,
+        responses=problems(*REFUSALS),
         redoc_url=None,
         redirect_slashes=False,
     )

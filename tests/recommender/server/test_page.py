@@ -492,8 +492,10 @@ def test_the_theme_is_kept(browser: Browser, site: str) -> None:
     with opened(browser, site, color_scheme="light") as page:
         light = page.evaluate("getComputedStyle(document.body).backgroundColor")
         page.get_by_role("button", name="Light or dark").click()
-        dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert light != dark
+        ground = "getComputedStyle(document.body).backgroundColor"
+        # What switches is loaded with the first click.
+        page.wait_for_function(f"light => {ground} !== light", arg=light)
+        dark = page.evaluate(ground)
         page.reload()
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
 
