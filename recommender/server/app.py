@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from recommender.server.api import ROUTERS
 from recommender.server.api.answers import problems
 from recommender.server.caching import AnswerCache
+from recommender.server.context import warm_up
 from recommender.server.error_handlers import add_problem_handlers
 from recommender.server.indexing.background import indexing_in_background
 from recommender.server.metrics import CountRequests
@@ -42,8 +44,10 @@ def create_app(context: Context) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.get_running_loop().run_in_executor(None, warm_up, context)
         async with indexing_in_background(context):
             yield
+        await warming
 
     app = FastAPI(
         lifespan=lifespan,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 
 from indexer.analysis.sandbox import Limits
 from indexer.catalog.reader import Catalog
+from indexer.errors import SoundalikeError
 from recommender.engine import Recommender
 from recommender.server.covers.covers import Covers
 from recommender.server.indexing.accepted_files import AcceptedFiles
@@ -149,7 +150,16 @@ def _folders(settings: Settings, recommender: Recommender) -> list[bytes]:
     return list(dict.fromkeys([*(settings.folders or recommender.folders()), *uploads]))
 
 
-def context_of(request: Request) -> Context:
+def warm_up(context: Context) -> None:
+    """Load and compute what the first questions would wait for: packages, random pairs."""
+    import scipy.sparse.csgraph  # noqa: F401 - of questions that meet near-duplicates
+
+    with suppress(SoundalikeError):
+        # Nothing to compute in a library without tracks.
+        context.recommender.scores(0.5)
+
+
+async def context_of(request: Request) -> Context:
     """The context of the server that a request came to."""
     found: Context = request.app.state.context
     return found

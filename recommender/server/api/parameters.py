@@ -48,7 +48,7 @@ _Names = Annotated[list[_Name], Query(max_length=MOST_NAMED)]
 _SomeNames = Annotated[list[_Name] | None, Query(max_length=MOST_NAMED)]
 
 
-def where_of(
+async def _where_of(
     artist: _Texts = [],  # noqa: B006 - FastAPI copies defaults
     album: _Texts = [],  # noqa: B006
     genre: _Texts = [],  # noqa: B006
@@ -64,7 +64,28 @@ def where_of(
     among: _SomeNames = None,
     exclude: _Names = [],  # noqa: B006
 ) -> Where:
-    """The filter that query parameters describe.
+    """The filter that query parameters describe."""
+    return where_from(**locals())
+
+
+def where_from(
+    *,
+    artist: Sequence[str] = (),
+    album: Sequence[str] = (),
+    genre: Sequence[str] = (),
+    musical_key: Sequence[str] = (),
+    tag: Sequence[str] = (),
+    year_from: int | None = None,
+    year_to: int | None = None,
+    duration_from: float | None = None,
+    duration_to: float | None = None,
+    tempo_from: float | None = None,
+    tempo_to: float | None = None,
+    added_since: float | None = None,
+    among: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+) -> Where:
+    """A filter by the names that its fields have in addresses and in JSON.
 
     Raises
     ------
@@ -85,7 +106,7 @@ def where_of(
     )
 
 
-def ranking_of(
+async def _ranking_of(
     diversity: Annotated[float, Query(ge=0, le=1, allow_inf_nan=False)] = 0.0,
     per_artist: Annotated[int | None, Query(ge=1, le=1_000)] = None,
     per_album: Annotated[int | None, Query(ge=1, le=1_000)] = None,
@@ -104,8 +125,9 @@ def ranking_of(
     )
 
 
-Filter = Annotated[Where, Depends(where_of)]
-Ranked = Annotated[Ranking, Depends(ranking_of)]
+# Coroutines: FastAPI calls each plain function in a thread, which takes as long as some questions.
+Filter = Annotated[Where, Depends(_where_of)]
+Ranked = Annotated[Ranking, Depends(_ranking_of)]
 
 
 def tag_level(text: str) -> tuple[str, float | None]:

@@ -32,7 +32,7 @@ from recommender.server.api.parameters import (
     Words,
     track_of,
     tracks_of,
-    where_of,
+    where_from,
 )
 from recommender.server.context import Server
 
@@ -250,7 +250,7 @@ def _station(server: Server, request: StationRequest) -> Station:
     return Station(
         server.recommender,
         track_of(server, str(request.seed)).id,
-        where=where_of(**request.where.model_dump()),
+        where=where_from(**request.where.model_dump()),
         tie=request.tie,
         variety=request.variety,
         artist_gap=request.artist_gap,
