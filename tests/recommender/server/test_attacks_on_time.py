@@ -41,8 +41,9 @@ TRIES = 3
 """How often an attack is measured before it counts as one that hinders: other work does so too."""
 REQUESTS = 100
 """Requests of the good client before and during an attack: the p99 is the second longest."""
-SLACK_MS = 40.0
-"""Milliseconds beyond double that other work of the machine may add to a p99."""
+SLACK_MS = 400.0
+"""Milliseconds beyond double that other work of the machine may add to a p99: tests run beside each
+other. An attack that hinders takes seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +272,7 @@ def test_twenty_clients_with_files_leave_others_their_answers(
     found = {answer.status_code for answer in answers}
     assert found <= {200, 503}
     assert 200 in found
-    assert np.median(during) <= 4 * np.median(before) + SLACK_MS
+    assert np.median(during) <= 4 * np.median(before) + 2 * SLACK_MS
     assert int(memory.read_text().split()[1]) - used < (100 << 20) / 4096
 
 

@@ -400,7 +400,7 @@ def test_a_client_that_goes_away_is_decoded_for_no_longer(
     assert cpu_seconds(pid) - spent < 0.3
     began = time.perf_counter()
     assert audio(client, 1, headers={"Range": "bytes=-1000"}).status_code == 206
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 20
 
 
 @pytest.mark.slow
