@@ -169,7 +169,7 @@ async def indexing(server: Server) -> Response:
     summary="Start an index run",
     status_code=202,
     response_model=Indexing,
-    responses=_accepted(_RUNNING) | problems(403, 409, 422),
+    responses=_accepted(_RUNNING) | problems(400, 403, 408, 409, 413, 422),
 )
 async def start(server: Server, wanted: IndexRequest) -> Response:
     """Look at folders for new, changed and vanished files.
