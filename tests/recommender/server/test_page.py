@@ -192,6 +192,7 @@ def test_an_answer_that_comes_late_is_dropped(page: Page) -> None:
             break
         page.wait_for_timeout(25)
     page.get_by_role("searchbox").fill("song 7")
+    expect(rows(page)).to_have_count(1)
     expect(row_of(page, "Song 7")).to_be_visible()
     assert len(waiting) == 1
     waiting[0].abort()

@@ -212,7 +212,7 @@ def test_one_draw_call_a_frame_and_none_while_nothing_changes(page: Page) -> Non
         if page.evaluate("frames_") >= 5:
             break
         page.wait_for_timeout(100)
-    settle(page)
+    page.wait_for_timeout(300)
     draws, frames = page.evaluate("[draws, frames_]")
     assert 5 <= draws == frames
 
