@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from tests.recommender.server.conftest import Running
 
+# A loop that ends while a child process is on its way out leaves its transport to the collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 WITHIN_S = 60.0
 """Seconds after which something that a test waits for has failed; a busy machine is slow."""
 
