@@ -67,7 +67,7 @@ class SlowWork:
             raise Problem(503, "the process that worked on it has died") from error
         finally:
             self._count -= 1
-        return found  # type: ignore[no-any-return]
+        return found  # type: ignore[no-any-return]  # pebble has no types
 
     def close(self) -> None:
         """End the process at once."""

@@ -60,5 +60,6 @@ async def _logged(work: Coroutine[object, object, None]) -> None:
     try:
         await work
     except Exception:
+        # Raised again: a task that nobody waits for would end without a word.
         log.exception("no index runs any more: start the server again")
         raise
