@@ -103,7 +103,7 @@ def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
                 )
             rows[TrackRow].append(_track(number, track, path, recordings[facts.audio_hash]))
         with library.catalog.writing() as connection:
-            connection.execute(update(CatalogRow).values(change=1))
+            connection.execute(update(CatalogRow).values(change=1, facets_change=1))
             for table, values in rows.items():
                 if values:
                     connection.execute(insert(table), values)
@@ -160,6 +160,7 @@ def _track(number: int, track: Planted, path: Path, recording: int) -> dict[str,
         "recording_id": recording,
         "status": TrackStatus.PRESENT,
         "change": 1,
+        "facets_change": 1,
         "added_at": 0.0,
         **asdict(tags),
     }

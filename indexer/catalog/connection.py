@@ -125,7 +125,11 @@ def create(path: Path) -> None:
         add_digest_triggers(memory)
         connection.execute(
             insert(CatalogRow).values(
-                id=1, uuid=str(uuid.uuid4()), change=0, created_at=time.time()
+                id=1,
+                uuid=str(uuid.uuid4()),
+                change=0,
+                facets_change=0,
+                created_at=time.time(),
             )
         )
         connection.commit()

@@ -41,7 +41,7 @@ from indexer.catalog.connection import create as create_catalog
 from indexer.catalog.digests import is_intact, malformed_row, require_intact
 from indexer.catalog.integrity import damage, require_whole_pages
 from indexer.catalog.lock import WriterLock
-from indexer.catalog.records import Changes, Failure, StoredModel, Track
+from indexer.catalog.records import CatalogChanges, Changes, Failure, StoredModel, Track
 from indexer.catalog.schema import (
     CatalogRow,
     EmbeddingRow,
@@ -198,6 +198,11 @@ class Catalog:
     def change(self) -> int:
         """The number of the last change to the vectors of present tracks."""
         return int(self._state().change)
+
+    def changes(self) -> CatalogChanges:
+        """The numbers of the last changes, both of one state of the catalog."""
+        state = self._state()
+        return CatalogChanges(vectors=int(state.change), facets=int(state.facets_change))
 
     def active_model(self) -> StoredModel | None:
         """The model that answers come from; None in a catalog that was never indexed."""

@@ -75,6 +75,22 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class CatalogChanges:
+    """Numbers of a catalog's last changes.
+
+    Attributes
+    ----------
+    vectors : int
+        Of the vectors of present tracks, and of which tracks are present.
+    facets : int
+        Of what is shown of tracks: tags, keys, statuses, recordings, embeddings, active model.
+    """
+
+    vectors: int
+    facets: int
+
+
+@dataclass(frozen=True)
 class Changes:
     """Vectors of present tracks that were added, changed or removed since a change number."""
 

@@ -85,13 +85,14 @@ class Base(DeclarativeBase):
 
 
 class CatalogRow(Base):
-    """The catalog's identity, change counter and active model: one row."""
+    """The catalog's identity, change counters and active model: one row."""
 
     __tablename__ = "catalog"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     uuid: Mapped[str] = mapped_column(String(36))
     change: Mapped[int] = mapped_column(BigInteger)
+    facets_change: Mapped[int] = mapped_column(BigInteger)
     active_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
     created_at: Mapped[float]
 
@@ -171,6 +172,7 @@ class TrackRow(Base):
     __tablename__ = "tracks"
     __table_args__ = (
         Index("ix_tracks_change", "change"),
+        Index("ix_tracks_facets_change", "facets_change"),
         Index("ix_tracks_recording_id", "recording_id"),
         {"sqlite_autoincrement": True},
     )
@@ -186,6 +188,8 @@ class TrackRow(Base):
     status: Mapped[str] = mapped_column(String(8))
     change: Mapped[int] = mapped_column(BigInteger)
     """The catalog's change counter when this track's vector or presence last changed."""
+    facets_change: Mapped[int] = mapped_column(BigInteger)
+    """The catalog's other counter when its tags, key, status, recording or embedding last did."""
     title: Mapped[str | None] = mapped_column(Text)
     artist: Mapped[str | None] = mapped_column(Text)
     """As shown; `artists` holds each by itself, and likewise for album artists and genres."""

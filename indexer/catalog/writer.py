@@ -2,6 +2,7 @@
 
 Every change to the vectors that answers are made of takes the next change number, in the
 transaction that makes it; an index that knows the last number it has seen can always catch up.
+Every change of what is shown of a track does so with a counter of its own.
 """
 
 from __future__ import annotations
@@ -83,8 +84,9 @@ def record_model(connection: Connection, model: ModelInfo, *, windows: int) -> S
 
 def activate_model(connection: Connection, model: StoredModel) -> None:
     """Make a model that has embedded every track the active one, and delete all others."""
-    _next_change(connection)
+    changes = _next_changes(connection)
     connection.execute(update(CatalogRow).values(active_model_id=model.id))
+    connection.execute(update(TrackRow).values(facets_change=changes["facets_change"]))
     connection.execute(delete(EmbeddingRow).where(EmbeddingRow.model_id != model.id))
     connection.execute(delete(ModelRow).where(ModelRow.id != model.id))
 
@@ -157,7 +159,9 @@ def store(
     else:
         outcome = Stored.NEW
     if outcome not in (Stored.RETAGGED, Stored.TOUCHED):
-        seen["change"] = _next_change(connection)
+        seen |= _next_changes(connection)
+    elif outcome is Stored.RETAGGED or "key" in seen:
+        seen |= _next_facets_change(connection)
     if track is None:
         seen["key"] = _free_key(connection, file, track_id=None)
         connection.execute(
@@ -202,7 +206,8 @@ def store_tags(connection: Connection, path: bytes, tags: Tags) -> Stored:
     query = select(TrackRow).where(TrackRow.path == path)
     if _has_tags(connection.execute(query).one(), tags):
         return Stored.TOUCHED
-    connection.execute(update(TrackRow).where(TrackRow.path == path).values(**_tag_columns(tags)))
+    changed = _tag_columns(tags) | _next_facets_change(connection)
+    connection.execute(update(TrackRow).where(TrackRow.path == path).values(**changed))
     return Stored.RETAGGED
 
 
@@ -235,7 +240,7 @@ def store_failure(connection: Connection, file: SeenFile, error: AnalysisError) 
                 status=TrackStatus.FAILED,
                 size=file.size,
                 mtime_ns=file.mtime_ns,
-                change=_next_change(connection),
+                **_next_changes(connection),
             )
         )
 
@@ -255,21 +260,21 @@ def set_key(connection: Connection, path: bytes, key: str) -> None:
     owner = connection.execute(select(TrackRow.path).where(TrackRow.key == key)).scalar()
     if owner not in (None, path):
         raise InvalidOption(f"the key {key!r} already names another track: choose another")
-    connection.execute(
-        update(TrackRow).where(TrackRow.path == path).values(key=key, key_given=True)
-    )
+    named = update(TrackRow).where(TrackRow.path == path)
+    if connection.execute(named.values(key_given=True)).rowcount and owner is None:
+        connection.execute(named.values(key=key, **_next_facets_change(connection)))
 
 
 def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) -> None:
     """Set the status of tracks, under one new change number."""
     if not ids:
         return
-    change = _next_change(connection)
+    changes = _next_changes(connection)
     for start in range(0, len(ids), BATCH_IDS):
         connection.execute(
             update(TrackRow)
             .where(TrackRow.id.in_(ids[start : start + BATCH_IDS]))
-            .values(status=status, change=change)
+            .values(status=status, **changes)
         )
 
 
@@ -358,9 +363,17 @@ def _free_key(connection: Connection, file: SeenFile, *, track_id: int | None) -
     return candidate
 
 
-def _next_change(connection: Connection) -> int:
+def _next_changes(connection: Connection) -> dict[str, int]:
+    """The next numbers of both counters, as columns of tracks whose vector or presence changes."""
     connection.execute(update(CatalogRow).values(change=CatalogRow.change + 1))
-    return connection.execute(select(CatalogRow.change)).scalar_one()
+    change = connection.execute(select(CatalogRow.change)).scalar_one()
+    return {"change": change, **_next_facets_change(connection)}
+
+
+def _next_facets_change(connection: Connection) -> dict[str, int]:
+    """The next number of the counter of facets, as a column of the tracks that change."""
+    connection.execute(update(CatalogRow).values(facets_change=CatalogRow.facets_change + 1))
+    return {"facets_change": connection.execute(select(CatalogRow.facets_change)).scalar_one()}
 
 
 def _delete_unused(connection: Connection, recording_ids: Sequence[int | None]) -> None:

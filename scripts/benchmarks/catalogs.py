@@ -63,7 +63,7 @@ def make_catalog(path: Path, files: Sequence[SeenFile], vectors: NDArray[np.floa
         # Begins an index while there is nothing to put in; later it would be reported missing.
         library.refresh()
         with library.catalog.writing() as connection:
-            connection.execute(update(CatalogRow).values(change=1))
+            connection.execute(update(CatalogRow).values(change=1, facets_change=1))
             silence = np.zeros(len(model.tag_names), "<f2").tobytes()
             for start in range(0, len(files), _BLOCK):
                 ids = range(start + 1, min(start + _BLOCK, len(files)) + 1)
@@ -115,6 +115,7 @@ def _track(number: int, file: SeenFile) -> dict[str, object]:
         "recording_id": number,
         "status": TrackStatus.PRESENT,
         "change": 1,
+        "facets_change": 1,
         "title": f"Title {number}",
         "artist": f"Artist {number // _TRACKS_PER_ARTIST}",
         "album": f"Album {number // 10}",

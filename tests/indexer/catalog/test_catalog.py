@@ -20,7 +20,7 @@ from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile, embedded_hashes
 from indexer.catalog.filter_queries import TrackFilter, distinct_values, matching_ids
 from indexer.catalog.reader import Catalog
-from indexer.catalog.schema import REVISIONS, RecordingRow
+from indexer.catalog.schema import REVISIONS, RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
 from indexer.catalog.writer import Stored
 from indexer.errors import (
@@ -173,6 +173,65 @@ def test_retagging_changes_tags_but_not_what_is_changed_ids(
     assert store(catalog, model, file("1.mp3", size=2), retagged) is Stored.TOUCHED
     assert catalog.change() == change
     assert catalog.names() == [(1, "1.mp3", "", "Named")]
+
+
+def test_each_write_moves_the_counters_of_what_it_changes(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    seen = [file(f"{number}.mp3") for number in range(3)]
+    for number in (1, 2):
+        store(catalog, model, seen[number], analysis(number))
+    named = replace(known(1), tags=replace(NO_TAGS, title="Named"))
+    gone = known(2)
+
+    def move() -> None:
+        os.unlink(seen[2].path)
+        store(catalog, model, file("moved.mp3"), gone)
+
+    def write(change: Callable[..., object], *values: object) -> Callable[[], None]:
+        def run() -> None:
+            with catalog.writing() as connection:
+                change(connection, *values)
+
+        return run
+
+    bad = TooShort("0.1 s", stage="decode")
+    nothing: set[int] = set()
+    for run, vectors, facets in (
+        (lambda: store(catalog, model, seen[1], known(1)), nothing, nothing),
+        (lambda: store(catalog, model, seen[1], named), nothing, {1}),
+        (lambda: store(catalog, model, seen[1], named), nothing, nothing),
+        (write(writer.store_tags, seen[1].path, NO_TAGS), nothing, {1}),
+        (write(writer.store_tags, seen[1].path, NO_TAGS), nothing, nothing),
+        (write(writer.set_key, seen[2].path, "mine"), nothing, {2}),
+        (write(writer.set_key, seen[2].path, "mine"), nothing, nothing),
+        (write(writer.set_key, b"/nowhere", "other"), nothing, nothing),
+        (lambda: store(catalog, model, seen[0], analysis(1)), {3}, {3}),
+        (lambda: store(catalog, model, seen[1], analysis(3)), {1}, {1}),
+        (write(writer.store_failure, seen[1], bad), {1}, {1}),
+        (write(writer.store_failure, file("unknown.mp3"), bad), nothing, nothing),
+        (lambda: store(catalog, model, seen[1], analysis(3)), {1}, {1}),
+        (move, {2}, {2}),
+        (write(writer.set_status, [1, 3], TrackStatus.MISSING), {1, 3}, {1, 3}),
+        (write(writer.set_status, [], TrackStatus.MISSING), nothing, nothing),
+        (write(writer.activate_model, model), nothing, {1, 2, 3}),
+    ):
+        before = catalog.changes()
+        run()
+        after = catalog.changes()
+        with catalog.reading() as connection:
+            moved = [
+                set(connection.execute(select(TrackRow.id).where(column > number)).scalars())
+                for column, number in (
+                    (TrackRow.change, before.vectors),
+                    (TrackRow.facets_change, before.facets),
+                )
+            ]
+        assert moved == [vectors, facets]
+        assert not vectors or after.vectors > before.vectors
+        assert (after.facets > before.facets) == bool(facets)
+        assert catalog.change() == after.vectors
+    assert catalog.damage() == []
 
 
 def test_a_changed_file_gets_its_new_vector_and_the_old_one_goes(

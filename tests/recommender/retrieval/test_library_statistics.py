@@ -61,12 +61,13 @@ def add_planted(catalog: Path, vectors: NDArray[np.float64]) -> None:
                 "recording_id": number,
                 "status": TrackStatus.PRESENT,
                 "change": 1000,
+                "facets_change": 1000,
                 "added_at": 0.0,
             }
             for number in numbers
         ]
         with library.catalog.writing() as connection:
-            connection.execute(update(CatalogRow).values(change=1000))
+            connection.execute(update(CatalogRow).values(change=1000, facets_change=1000))
             connection.execute(insert(RecordingRow), recordings)
             connection.execute(insert(EmbeddingRow), embeddings)
             connection.execute(insert(TrackRow), tracks)

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("uuid", sa.String(36), nullable=False),
         sa.Column("change", sa.BigInteger, nullable=False),
+        sa.Column("facets_change", sa.BigInteger, nullable=False),
         sa.Column("active_model_id", sa.Integer),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("digest", sa.BigInteger, nullable=False),
@@ -97,6 +98,7 @@ def upgrade() -> None:
         sa.Column("recording_id", sa.Integer),
         sa.Column("status", sa.String(8), nullable=False),
         sa.Column("change", sa.BigInteger, nullable=False),
+        sa.Column("facets_change", sa.BigInteger, nullable=False),
         sa.Column("title", sa.Text),
         sa.Column("artist", sa.Text),
         sa.Column("artists", sa.Text, nullable=False),
@@ -116,6 +118,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_tracks_change", "tracks", ["change"])
+    op.create_index("ix_tracks_facets_change", "tracks", ["facets_change"])
     op.create_index("ix_tracks_recording_id", "tracks", ["recording_id"])
     op.create_table(
         "failures",
