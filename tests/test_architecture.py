@@ -34,6 +34,7 @@ WINGS = (
     "indexer.features",
     "indexer.audio",
     "indexer.vectors",
+    "indexer.mapped_arrays",
     "indexer.filesystem",
     "indexer.errors",
 )
