@@ -43,6 +43,7 @@ TABLES = {
     "map": "the map of a library: its layout, new tracks, bytes, a frame in a browser",
     "page": "the first view of the page: requests, bytes, time until tracks are seen",
     "serving": "requests a second of the server, alone and during an index run",
+    "storing": "the one writer: analyses into a catalog, on disk",
     "start": "imports, the command line, a rescan without changes",
 }
 """Modules of `benchmarks`, in the order they run, and what they measure."""

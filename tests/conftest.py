@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.analysis.pools import AnalysisPool
-from indexer.catalog.writer import Stored
+from indexer.catalog.storing import Stored
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
 from indexer.models.registry import DEFAULT_MODEL, model_info

@@ -7,17 +7,16 @@ Every change of what is shown of a track does so with a counter of its own.
 
 from __future__ import annotations
 
-import enum
 import os
 import time
-from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, delete, func, insert, select, text, update
+from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from indexer.catalog.reader import BATCH_IDS
-from indexer.catalog.records import StoredModel
+from indexer.catalog.records import CatalogChanges, StoredModel
 from indexer.catalog.schema import (
     CatalogRow,
     EmbeddingRow,
@@ -29,29 +28,32 @@ from indexer.catalog.schema import (
     TrackRow,
 )
 from indexer.catalog.status import TrackStatus
-from indexer.errors import AnalysisError, InvalidOption
-from indexer.filesystem import display_path, folder_prefix
+from indexer.catalog.storing import (
+    Columns,
+    Held,
+    Stored,
+    Writes,
+    decide,
+    has_columns,
+    possible_keys,
+    require_free,
+    require_valid,
+    tag_columns,
+)
+from indexer.filesystem import folder_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
     from indexer.audio.tags import Tags
     from indexer.catalog.file_queries import SeenFile
+    from indexer.errors import AnalysisError
     from indexer.models.registry import ModelInfo
 
-
-class Stored(enum.StrEnum):
-    """What storing an analysis did to the catalog."""
-
-    NEW = "new"
-    CHANGED = "changed"  # other sound in the same file
-    MOVED = "moved"  # the sound of a missing track under another path
-    RETAGGED = "retagged"  # the same sound in the same file, other tags
-    TOUCHED = "touched"  # the same sound and the same tags in the same file
-    RETURNED = "returned"  # a track that was missing, failed or removed is present again
+_TRACK_COLUMNS = [column for column in TrackRow.__table__.columns if column.name != "digest"]
 
 
 def record_model(connection: Connection, model: ModelInfo, *, windows: int) -> StoredModel:
@@ -85,8 +87,9 @@ def record_model(connection: Connection, model: ModelInfo, *, windows: int) -> S
 def activate_model(connection: Connection, model: StoredModel) -> None:
     """Make a model that has embedded every track the active one, and delete all others."""
     changes = _next_changes(connection)
+    _set_changes(connection, changes)
     connection.execute(update(CatalogRow).values(active_model_id=model.id))
-    connection.execute(update(TrackRow).values(facets_change=changes["facets_change"]))
+    connection.execute(update(TrackRow).values(facets_change=changes.facets))
     connection.execute(delete(EmbeddingRow).where(EmbeddingRow.model_id != model.id))
     connection.execute(delete(ModelRow).where(ModelRow.id != model.id))
 
@@ -112,137 +115,105 @@ def next_track_id(connection: Connection) -> int:
 def store(
     connection: Connection,
     model: StoredModel,
-    file: SeenFile,
-    analysis: TrackAnalysis | KnownRecording,
+    analyses: Sequence[tuple[SeenFile, TrackAnalysis | KnownRecording]],
     *,
-    new_id: int | None = None,
-) -> Stored | None:
-    """Store the analysis of one file, and delete the file's failure if it had one.
+    new_ids: Mapping[bytes, int] = MappingProxyType({}),
+    keys: Mapping[bytes, str] = MappingProxyType({}),
+) -> list[Stored | None]:
+    """Store analyses of files, and delete the failures of those files.
 
-    A new file whose recording belongs to a track without a file takes over that track: it was
-    moved. If the owner had removed that track, it stays removed.
+    See `indexer.catalog.storing.decide` for what becomes of them.
 
     Parameters
     ----------
-    new_id : int, optional
-        Id of the track if it is a new one, at least `next_track_id`; by default the next.
+    new_ids : dict of path to int, optional
+        Ids of tracks that are new, at least `next_track_id`; by default the next ones.
+    keys : dict of path to str, optional
+        The caller's own names for files.
 
     Returns
     -------
-    Stored or None
-        None if nothing was stored: the recording is taken for known, but the catalog has no
-        embedding of it.
+    list of Stored or None
+        For each analysis; None if nothing was stored: the recording is taken for known, but the
+        catalog has no embedding of it.
+
+    Raises
+    ------
+    InvalidOption
+        A key names another track already, or cannot be stored.
     """
-    recording_id = _store_recording(connection, model, analysis)
-    if recording_id is None:
-        return None
-    connection.execute(delete(FailureRow).where(FailureRow.path == file.path))
-    seen = {
-        "path": file.path,
-        "size": file.size,
-        "mtime_ns": file.mtime_ns,
-        "recording_id": recording_id,
-        "status": TrackStatus.PRESENT,
-        **_tag_columns(analysis.tags),
-    }
-    track: Row[Any] | None = connection.execute(
-        select(TrackRow).where(TrackRow.path == file.path)
-    ).first()
-    if track is not None:
-        outcome = _outcome(track, recording_id, analysis)
-    elif (track := _track_without_file(connection, recording_id, file)) is not None:
-        outcome = Stored.MOVED
-        if not track.key_given:
-            seen["key"] = _free_key(connection, file, track_id=track.id)
-        if track.status == TrackStatus.REMOVED:
-            seen["status"], outcome = TrackStatus.REMOVED, Stored.TOUCHED
-    else:
-        outcome = Stored.NEW
-    if outcome not in (Stored.RETAGGED, Stored.TOUCHED):
-        seen |= _next_changes(connection)
-    elif outcome is Stored.RETAGGED or "key" in seen:
-        seen |= _next_facets_change(connection)
-    if track is None:
-        seen["key"] = _free_key(connection, file, track_id=None)
-        connection.execute(
-            insert(TrackRow).values(id=new_id, added_at=time.time(), key_given=False, **seen)
+    own_keys = [keys[file.path] for file, _ in analyses if file.path in keys]
+    for key in own_keys:
+        require_valid(key)
+    stored: list[Stored | None] = []
+    while len(stored) < len(analyses):
+        batch = analyses[len(stored) :]
+        held = _held(connection, model, batch, own_keys)
+        decided, writes = decide(
+            held, batch, model_id=model.id, now=time.time(), new_ids=new_ids, keys=keys
         )
-    else:
-        connection.execute(update(TrackRow).where(TrackRow.id == track.id).values(**seen))
-        _delete_unused(connection, [track.recording_id])
-    return outcome
+        done = [file.path for (file, _), kind in zip(batch, decided, strict=False) if kind]
+        delete_failures(connection, done)
+        _write(connection, model, writes, held.changes)
+        stored += decided
+    return stored
 
 
-def _outcome(
-    track: Row[Any], recording_id: int, analysis: TrackAnalysis | KnownRecording
-) -> Stored:
-    """What an analysis does to the track that the file had before."""
-    if track.recording_id != recording_id:
-        return Stored.CHANGED
-    if track.status != TrackStatus.PRESENT:
-        return Stored.RETURNED
-    return Stored.TOUCHED if _has_tags(track, analysis.tags) else Stored.RETAGGED
+def store_tags(connection: Connection, tags: Mapping[bytes, Tags]) -> int:
+    """Store the tags of files, by path, whose sound is as before; returns how many changed."""
+    tracks = _tracks(connection, TrackRow.path, list(tags))
+    changes = _next_changes(connection)
+    changed = [
+        track | tag_columns(tags[track["path"]]) | {"facets_change": changes.facets}
+        for track in tracks
+        if not has_columns(track, tag_columns(tags[track["path"]]))
+    ]
+    _write_tracks(connection, new=[], changed=changed)
+    return len(changed)
 
 
-def _tag_columns(tags: Tags) -> dict[str, Any]:
-    """Columns of a track's tags; a name that is shown is also the only one of its list."""
-    columns = asdict(tags)
-    for shown, listed in (
-        ("artist", "artists"),
-        ("album_artist", "album_artists"),
-        ("genre", "genres"),
-    ):
-        names = (columns[shown],) if columns[shown] else ()
-        columns[listed] = tuple(columns.get(listed) or names)
-    return columns
-
-
-def _has_tags(track: Row[Any], tags: Tags) -> bool:
-    return all(getattr(track, name) == value for name, value in _tag_columns(tags).items())
-
-
-def store_tags(connection: Connection, path: bytes, tags: Tags) -> Stored:
-    """Store the tags of a file whose sound is as before; the file has a track."""
-    query = select(TrackRow).where(TrackRow.path == path)
-    if _has_tags(connection.execute(query).one(), tags):
-        return Stored.TOUCHED
-    changed = _tag_columns(tags) | _next_facets_change(connection)
-    connection.execute(update(TrackRow).where(TrackRow.path == path).values(**changed))
-    return Stored.RETAGGED
-
-
-def store_failure(connection: Connection, file: SeenFile, error: AnalysisError) -> None:
-    """Store the failure of one file, and mark its track as failed."""
-    row = {
-        "path": file.path,
-        "size": file.size,
-        "mtime_ns": file.mtime_ns,
-        "stage": error.stage,
-        "reason": error.reason,
-        "message": str(error),
-        "failed_at": time.time(),
-    }
+def store_failures(
+    connection: Connection, failures: Sequence[tuple[SeenFile, AnalysisError]]
+) -> None:
+    """Store the failures of files, and mark their tracks as failed."""
+    if not failures:
+        return
+    row = upsert(FailureRow)
+    again = {name: row.excluded[name] for name in ("size", "mtime_ns", "stage", "reason")}
+    again |= {name: row.excluded[name] for name in ("message", "failed_at")}
     connection.execute(
-        upsert(FailureRow)
-        .values(tries=1, **row)
-        .on_conflict_do_update(index_elements=["path"], set_={**row, "tries": FailureRow.tries + 1})
+        row.on_conflict_do_update(
+            index_elements=["path"], set_={**again, "tries": FailureRow.tries + 1}
+        ),
+        [
+            {
+                "path": file.path,
+                "size": file.size,
+                "mtime_ns": file.mtime_ns,
+                "stage": error.stage,
+                "reason": error.reason,
+                "message": str(error),
+                "tries": 1,
+                "failed_at": time.time(),
+            }
+            for file, error in failures
+        ],
     )
-    track = connection.execute(
-        select(TrackRow.id).where(
-            TrackRow.path == file.path, TrackRow.status != TrackStatus.REMOVED
-        )
-    ).scalar()
-    if track is not None:
-        connection.execute(
-            update(TrackRow)
-            .where(TrackRow.id == track)
-            .values(
-                status=TrackStatus.FAILED,
-                size=file.size,
-                mtime_ns=file.mtime_ns,
-                **_next_changes(connection),
-            )
-        )
+    files = {file.path: file for file, _ in failures}
+    changes = _next_changes(connection)
+    failed = [
+        track
+        | {
+            "status": TrackStatus.FAILED,
+            "size": files[track["path"]].size,
+            "mtime_ns": files[track["path"]].mtime_ns,
+            "change": changes.vectors,
+            "facets_change": changes.facets,
+        }
+        for track in _tracks(connection, TrackRow.path, list(files))
+        if track["status"] != TrackStatus.REMOVED
+    ]
+    _write_tracks(connection, new=[], changed=failed)
 
 
 def set_key(connection: Connection, path: bytes, key: str) -> None:
@@ -253,16 +224,14 @@ def set_key(connection: Connection, path: bytes, key: str) -> None:
     InvalidOption
         The key already names another file, or cannot be stored.
     """
-    try:
-        key.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidOption(f"the key {key!r} is not valid Unicode: choose another") from error
-    owner = connection.execute(select(TrackRow.path).where(TrackRow.key == key)).scalar()
-    if owner not in (None, path):
-        raise InvalidOption(f"the key {key!r} already names another track: choose another")
-    named = update(TrackRow).where(TrackRow.path == path)
-    if connection.execute(named.values(key_given=True)).rowcount and owner is None:
-        connection.execute(named.values(key=key, **_next_facets_change(connection)))
+    require_valid(key)
+    track = next(iter(_tracks(connection, TrackRow.path, [path])), None)
+    owner = connection.execute(select(TrackRow.id).where(TrackRow.key == key)).scalar()
+    require_free(key, owner, track_id=None if track is None else track["id"])
+    if track is not None and not has_columns(track, {"key": key, "key_given": True}):
+        facets = _next_changes(connection).facets
+        named = track | {"key": key, "key_given": True, "facets_change": facets}
+        _write_tracks(connection, new=[], changed=[named])
 
 
 def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) -> None:
@@ -270,11 +239,12 @@ def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) 
     if not ids:
         return
     changes = _next_changes(connection)
+    _set_changes(connection, changes)
     for start in range(0, len(ids), BATCH_IDS):
         connection.execute(
             update(TrackRow)
             .where(TrackRow.id.in_(ids[start : start + BATCH_IDS]))
-            .values(status=status, **changes)
+            .values(status=status, change=changes.vectors, facets_change=changes.facets)
         )
 
 
@@ -297,86 +267,116 @@ def delete_failures(connection: Connection, paths: Sequence[bytes]) -> None:
         connection.execute(delete(FailureRow).where(FailureRow.path.in_(batch)))
 
 
-def _store_recording(
-    connection: Connection, model: StoredModel, analysis: TrackAnalysis | KnownRecording
-) -> int | None:
-    """Id of the file's recording, stored if it is new; None without any embedding of it."""
-    # It brings the decoders, which only those need who index.
-    from indexer.analysis.track_analysis import KnownRecording
-
-    facts = analysis.facts
-    recording_id = connection.execute(
-        select(RecordingRow.id).where(RecordingRow.audio_hash == facts.audio_hash)
-    ).scalar()
-    if isinstance(analysis, KnownRecording):
-        if recording_id is None:
-            return None
-        embedded = select(EmbeddingRow.windows).where(
-            EmbeddingRow.recording_id == recording_id, EmbeddingRow.model_id == model.id
+def _held(
+    connection: Connection,
+    model: StoredModel,
+    analyses: Sequence[tuple[SeenFile, TrackAnalysis | KnownRecording]],
+    keys: Sequence[str],
+) -> Held:
+    """What the catalog holds of what these analyses and keys touch."""
+    hashes = {analysis.facts.audio_hash for _, analysis in analyses}
+    recordings = connection.execute(
+        select(RecordingRow.audio_hash, RecordingRow.id, EmbeddingRow.model_id)
+        .outerjoin(
+            EmbeddingRow,
+            (EmbeddingRow.recording_id == RecordingRow.id) & (EmbeddingRow.model_id == model.id),
         )
-        return None if connection.execute(embedded).scalar() is None else recording_id
-    if recording_id is None:
-        row = asdict(facts) | asdict(analysis.descriptors)
-        new_row = insert(RecordingRow).values(**row).returning(RecordingRow.id)
-        recording_id = connection.execute(new_row).scalar_one()
-    # A recording that is already embedded keeps its vector: the tracks that share it would
-    # otherwise change without a change number of their own.
-    connection.execute(
-        upsert(EmbeddingRow)
-        .values(
-            recording_id=recording_id,
-            model_id=model.id,
-            vector=analysis.embedding.astype("<f2").tobytes(),
-            activations=analysis.activations.astype("<f2").tobytes(),
-            windows=analysis.windows,
-        )
-        .on_conflict_do_nothing()
-    )
-    return recording_id
-
-
-def _track_without_file(
-    connection: Connection, recording_id: int, file: SeenFile
-) -> Row[Any] | None:
-    """A track of this recording whose file is gone, preferring one whose file had the same name."""
-    rows = connection.execute(
-        select(TrackRow).where(TrackRow.recording_id == recording_id).order_by(TrackRow.id)
+        .where(RecordingRow.audio_hash.in_(hashes))
     ).all()
-    gone = [row for row in rows if not os.path.lexists(row.path)]
-    name = os.path.basename(file.path)
-    same_name = [row for row in gone if os.path.basename(row.path) == name]
-    return next(iter([*same_name, *gone]), None)
+    ids = {row.audio_hash: row.id for row in recordings}
+    tracks = _tracks(connection, TrackRow.path, [file.path for file, _ in analyses])
+    tracks += _tracks(connection, TrackRow.recording_id, list(ids.values()))
+    wanted = {*keys, *(key for file, _ in analyses for key in possible_keys(file))}
+    query = select(TrackRow.key, TrackRow.id).where(TrackRow.key.in_(sorted(wanted)))
+    owners = {row.key: row.id for row in connection.execute(query)}
+
+    def key_owner(key: str) -> int | None:
+        if key in wanted:
+            return owners.get(key)
+        return connection.execute(select(TrackRow.id).where(TrackRow.key == key)).scalar()
+
+    last_recording = connection.execute(select(func.max(RecordingRow.id))).scalar() or 0
+    return Held(
+        recordings=ids,
+        embedded={row.id for row in recordings if row.model_id is not None},
+        tracks=tracks,
+        key_owner=key_owner,
+        next_recording_id=last_recording + 1,
+        next_track_id=next_track_id(connection),
+        changes=_next_changes(connection),
+    )
 
 
-def _free_key(connection: Connection, file: SeenFile, *, track_id: int | None) -> str:
-    """A key for a file that no other track has: its path below the root, or its whole path."""
-    candidate = display_path(file.path.removeprefix(folder_prefix(file.root)))
-    number = 0
-    while connection.execute(select(TrackRow.id).where(TrackRow.key == candidate)).scalar() not in (
-        None,
-        track_id,
-    ):
-        number += 1
-        candidate = (
-            display_path(file.path) if number == 1 else f"{display_path(file.path)} ({number})"
+def _tracks(connection: Connection, column: Any, values: Sequence[Any]) -> list[Columns]:
+    """Whole rows of the tracks of which a column has one of some values."""
+    found: list[Columns] = []
+    for start in range(0, len(values), BATCH_IDS):
+        query = select(*_TRACK_COLUMNS).where(column.in_(values[start : start + BATCH_IDS]))
+        found += [dict(row) for row in connection.execute(query).mappings()]
+    return found
+
+
+def _write(
+    connection: Connection, model: StoredModel, writes: Writes, changes: CatalogChanges
+) -> None:
+    for table, rows in ((RecordingRow, writes.recordings), (EmbeddingRow, writes.embeddings)):
+        if rows:
+            connection.execute(insert(table), rows)
+    changed = list(writes.changed_tracks.values())
+    _write_tracks(connection, new=writes.new_tracks, changed=changed)
+    if writes.embedded_again:
+        active = select(CatalogRow.active_model_id).scalar_subquery()
+        connection.execute(
+            update(TrackRow)
+            .where(TrackRow.recording_id.in_(writes.embedded_again), active == model.id)
+            .values(change=changes.vectors, facets_change=changes.facets)
         )
-    return candidate
+        _set_changes(connection, changes)
+    _delete_unused(connection, writes.left)
 
 
-def _next_changes(connection: Connection) -> dict[str, int]:
-    """The next numbers of both counters, as columns of tracks whose vector or presence changes."""
-    connection.execute(update(CatalogRow).values(change=CatalogRow.change + 1))
-    change = connection.execute(select(CatalogRow.change)).scalar_one()
-    return {"change": change, **_next_facets_change(connection)}
+def _write_tracks(
+    connection: Connection, *, new: Sequence[Columns], changed: Sequence[Columns]
+) -> None:
+    """Insert tracks, and write others anew in the order given: all names pass by here.
+
+    What is changed comes first: a new track may have the path or key that another one has left.
+    The catalog's counters follow those of the tracks.
+    """
+    if changed:
+        of_track = TrackRow.id == bindparam("track_id")
+        connection.execute(
+            update(TrackRow).where(of_track),
+            [
+                {name if name != "id" else "track_id": value for name, value in track.items()}
+                for track in changed
+            ],
+        )
+    if new:
+        connection.execute(insert(TrackRow), new)
+    if new or changed:
+        vectors = max(track["change"] for track in (*new, *changed))
+        facets = max(track["facets_change"] for track in (*new, *changed))
+        _set_changes(connection, CatalogChanges(vectors=vectors, facets=facets))
 
 
-def _next_facets_change(connection: Connection) -> dict[str, int]:
-    """The next number of the counter of facets, as a column of the tracks that change."""
-    connection.execute(update(CatalogRow).values(facets_change=CatalogRow.facets_change + 1))
-    return {"facets_change": connection.execute(select(CatalogRow.facets_change)).scalar_one()}
+def _next_changes(connection: Connection) -> CatalogChanges:
+    """The next numbers of both counters; `_write_tracks` takes those that its tracks have."""
+    row = connection.execute(select(CatalogRow.change, CatalogRow.facets_change)).one()
+    return CatalogChanges(vectors=row.change + 1, facets=row.facets_change + 1)
 
 
-def _delete_unused(connection: Connection, recording_ids: Sequence[int | None]) -> None:
+def _set_changes(connection: Connection, changes: CatalogChanges) -> None:
+    """Bring the counters up to some numbers."""
+    for column, number in (
+        (CatalogRow.change, changes.vectors),
+        (CatalogRow.facets_change, changes.facets),
+    ):
+        connection.execute(update(CatalogRow).where(column < number).values({column: number}))
+
+
+def _delete_unused(connection: Connection, recording_ids: Collection[int]) -> None:
     """Delete recordings, and with them their embeddings, that no track holds any more."""
     held = select(TrackRow.id).where(TrackRow.recording_id == RecordingRow.id).exists()
-    connection.execute(delete(RecordingRow).where(RecordingRow.id.in_(list(recording_ids)), ~held))
+    if recording_ids:
+        connection.execute(delete(RecordingRow).where(RecordingRow.id.in_(recording_ids), ~held))

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from indexer.analysis.pools import Outcome, analyse_file, analyse_new_file, read_file_tags
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
-from indexer.catalog.writer import Stored
 from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied
 
 if TYPE_CHECKING:
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
 
     from indexer.analysis.pools import AnalysisPool
     from indexer.analysis.sandbox import Job, Sandbox
+    from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
     from indexer.catalog.reader import Catalog
     from indexer.catalog.records import StoredModel
+    from indexer.catalog.storing import Stored
 
 Analysed: TypeAlias = tuple[SeenFile, Outcome]
 State = TypeVar("State")
@@ -66,7 +67,7 @@ class Batching:
         Seconds that a finished analysis waits for its transaction at most.
     """
 
-    files: int = 32
+    files: int = 256
     wait_s: float = 2.0
 
 
@@ -143,14 +144,14 @@ def reread_tags(
     retagged = done = 0
     outcomes = _outcomes(pool, read_file_tags, files, in_flight=in_flight, stop=stop)
     for batch in _batches(outcomes, batching):
-        changed = 0
+        read = {}
+        for file, tags in batch:
+            if isinstance(tags, AnalysisError):
+                log.warning("the tags stay as they are: %s", tags)
+            else:
+                read[file.path] = tags
         with catalog.writing() as connection:
-            for file, tags in batch:
-                if isinstance(tags, AnalysisError):
-                    log.warning("the tags stay as they are: %s", tags)
-                else:
-                    stored = writer.store_tags(connection, file.path, tags)
-                    changed += stored is Stored.RETAGGED
+            changed = writer.store_tags(connection, read)
         retagged += changed
         done += len(batch)
         on_progress(Progress(total=len(files), done=done))
@@ -212,26 +213,20 @@ def _store_batch(
     tally: Tally,
 ) -> list[SeenFile]:
     """Store outcomes in one transaction and count them; returns files to analyse in full."""
-    stored: Counter[Stored] = Counter()
-    failed = 0
-    unknown: list[SeenFile] = []
+    analyses: list[tuple[SeenFile, TrackAnalysis | KnownRecording]] = []
+    failures: list[tuple[SeenFile, AnalysisError]] = []
+    for file, outcome in batch:
+        if isinstance(outcome, AnalysisError):
+            failures.append((file, _with_remedy(outcome)))
+        else:
+            analyses.append((file, outcome))
     with catalog.writing() as connection:
-        for file, outcome in batch:
-            if isinstance(outcome, AnalysisError):
-                writer.store_failure(connection, file, _with_remedy(outcome))
-                failed += 1
-                continue
-            kind = writer.store(connection, model, file, outcome, new_id=ids[file.path])
-            if kind is None:
-                unknown.append(file)
-                continue
-            if file.path in keys:
-                writer.set_key(connection, file.path, keys[file.path])
-            stored[kind] += 1
+        writer.store_failures(connection, failures)
+        kinds = writer.store(connection, model, analyses, new_ids=ids, keys=keys)
     # After the transaction: only what is on disk is counted as done.
-    tally.stored += stored
-    tally.failed += failed
-    return unknown
+    tally.stored += Counter(kind for kind in kinds if kind is not None)
+    tally.failed += len(failures)
+    return [file for (file, _), kind in zip(analyses, kinds, strict=True) if kind is None]
 
 
 def _with_remedy(error: AnalysisError) -> AnalysisError:

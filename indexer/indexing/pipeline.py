@@ -16,7 +16,7 @@ from indexer.analysis.track_analysis import DEFAULT_WINDOWS
 from indexer.catalog import file_queries, writer
 from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.status import TrackStatus
-from indexer.catalog.writer import Stored
+from indexer.catalog.storing import Stored
 from indexer.errors import (
     InvalidOption,
     LibraryUnreachable,

@@ -14,7 +14,7 @@ from benchmarks import lone, sounds
 from benchmarks.machine import usable_cores
 from benchmarks.table import Table
 from indexer.analysis.pools import AnalysisPool
-from indexer.catalog.writer import Stored
+from indexer.catalog.storing import Stored
 from indexer.indexing.pipeline import Options, index_paths
 from indexer.library import Library
 from indexer.models.registry import DEFAULT_MODEL, model_info

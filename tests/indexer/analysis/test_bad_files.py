@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer.catalog.writer import Stored
+from indexer.catalog.storing import Stored
 from indexer.indexing.pipeline import Options, index_paths
 from indexer.library import Library
 from tests import sounds

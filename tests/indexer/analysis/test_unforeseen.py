@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.catalog.writer import Stored
+from indexer.catalog.storing import Stored
 from indexer.errors import Unforeseen
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library

@@ -50,7 +50,7 @@ def fail(path: Path) -> None:
     with closing(Library.open_for_writing(path)) as library:
         file = SeenFile(bytes(path.parent / "music" / "0001.mp3"), bytes(path.parent), 1, 1)
         with library.catalog.writing() as connection:
-            writer.store_failure(connection, file, TooShort("0.1 s", stage="decode"))
+            writer.store_failures(connection, [(file, TooShort("0.1 s", stage="decode"))])
         library.refresh()
 
 
@@ -70,7 +70,7 @@ def add(path: Path) -> None:
             )
             file = SeenFile(root + b"/%d.mp3" % number, root, 1, 1)
             with library.catalog.writing() as connection:
-                writer.store(connection, model, file, analysis)
+                writer.store(connection, model, [(file, analysis)])
         library.refresh()
 
 

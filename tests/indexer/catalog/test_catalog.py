@@ -22,7 +22,7 @@ from indexer.catalog.filter_queries import TrackFilter, distinct_values, matchin
 from indexer.catalog.reader import Catalog
 from indexer.catalog.schema import REVISIONS, RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
-from indexer.catalog.writer import Stored
+from indexer.catalog.storing import Stored
 from indexer.errors import (
     CatalogError,
     CatalogFull,
@@ -49,15 +49,8 @@ NO_TAGS = Tags(None, None, None, None, None, None, None)
 UNKNOWN_DESCRIPTORS = Descriptors(None, 0.0, None, 0.0, None, None)
 
 
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with closing(Catalog.open_for_writing(tmp_path / "catalog.db", create=True)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def model(catalog: Catalog) -> StoredModel:
-    info = ModelInfo(
+def tiny_model(path: Path) -> ModelInfo:
+    return ModelInfo(
         name="tiny",
         network=NetworkConfig("tiny", {}),
         front_end=FrontEnd(),
@@ -67,10 +60,20 @@ def model(catalog: Catalog) -> StoredModel:
         licence="MIT",
         source="a test",
         fingerprint="f" * 64,
-        path=catalog.path,
+        path=path,
     )
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    with closing(Catalog.open_for_writing(tmp_path / "catalog.db", create=True)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def model(catalog: Catalog) -> StoredModel:
     with catalog.writing() as connection:
-        return writer.record_model(connection, info, windows=12)
+        return writer.record_model(connection, tiny_model(catalog.path), windows=12)
 
 
 @pytest.fixture
@@ -108,9 +111,8 @@ def store(
     key: str | None = None,
 ) -> Stored | None:
     with catalog.writing() as connection:
-        outcome = writer.store(connection, model, seen, found)
-        if key is not None:
-            writer.set_key(connection, seen.path, key)
+        keys = {} if key is None else {seen.path: key}
+        (outcome,) = writer.store(connection, model, [(seen, found)], keys=keys)
         return outcome
 
 
@@ -201,15 +203,15 @@ def test_each_write_moves_the_counters_of_what_it_changes(
         (lambda: store(catalog, model, seen[1], known(1)), nothing, nothing),
         (lambda: store(catalog, model, seen[1], named), nothing, {1}),
         (lambda: store(catalog, model, seen[1], named), nothing, nothing),
-        (write(writer.store_tags, seen[1].path, NO_TAGS), nothing, {1}),
-        (write(writer.store_tags, seen[1].path, NO_TAGS), nothing, nothing),
+        (write(writer.store_tags, {seen[1].path: NO_TAGS}), nothing, {1}),
+        (write(writer.store_tags, {seen[1].path: NO_TAGS}), nothing, nothing),
         (write(writer.set_key, seen[2].path, "mine"), nothing, {2}),
         (write(writer.set_key, seen[2].path, "mine"), nothing, nothing),
         (write(writer.set_key, b"/nowhere", "other"), nothing, nothing),
         (lambda: store(catalog, model, seen[0], analysis(1)), {3}, {3}),
         (lambda: store(catalog, model, seen[1], analysis(3)), {1}, {1}),
-        (write(writer.store_failure, seen[1], bad), {1}, {1}),
-        (write(writer.store_failure, file("unknown.mp3"), bad), nothing, nothing),
+        (write(writer.store_failures, [(seen[1], bad)]), {1}, {1}),
+        (write(writer.store_failures, [(file("unknown.mp3"), bad)]), nothing, nothing),
         (lambda: store(catalog, model, seen[1], analysis(3)), {1}, {1}),
         (move, {2}, {2}),
         (write(writer.set_status, [1, 3], TrackStatus.MISSING), {1, 3}, {1, 3}),
@@ -252,7 +254,7 @@ def test_a_file_that_turns_bad_is_no_longer_answered_and_comes_back(
     store(catalog, model, file("1.mp3"), analysis(1))
     for _ in range(2):
         with catalog.writing() as connection:
-            writer.store_failure(connection, file("1.mp3"), TooShort("0.1 s", stage="decode"))
+            writer.store_failures(connection, [(file("1.mp3"), TooShort("0.1 s", stage="decode"))])
     (failure,) = catalog.failures()
     assert (failure.reason, failure.stage, failure.tries) == ("too short", "decode", 2)
     assert changed_ids(catalog, model) == (set(), {1})
@@ -284,11 +286,105 @@ def test_keys_are_the_callers_or_the_path_below_the_root(
         store(catalog, model, file("2.mp3"), analysis(2), key="upload-7")
 
 
+def contents(catalog: Catalog) -> list[tuple[object, ...]]:
+    """Tracks with their recordings by hash, and how many recordings there are."""
+    query = select(TrackRow, RecordingRow.audio_hash).join(RecordingRow).order_by(TrackRow.id)
+    varying = ("recording_id", "added_at", "digest", "change", "facets_change")
+    with catalog.reading() as connection:
+        rows = connection.execute(query).mappings().all()
+    return [
+        *(tuple(value for name, value in row.items() if name not in varying) for row in rows),
+        (catalog.counts()["recordings"],),
+    ]
+
+
+def test_a_batch_does_what_its_files_do_one_after_another(tmp_path: Path, file: FileMaker) -> None:
+    """With copies, retags, moves, returns, other sound, own keys and a path twice, at random."""
+    rng = np.random.default_rng(11)
+    names = ["1.mp3", "2.mp3", "a/1.mp3", "a/2.mp3", "b/1.mp3"]
+    everything = [(name, root) for root in ("music", "disk") for name in names]
+    info = tiny_model(tmp_path)
+    with (
+        closing(Catalog.open_for_writing(tmp_path / "one.db", create=True)) as singly,
+        closing(Catalog.open_for_writing(tmp_path / "many.db", create=True)) as at_once,
+    ):
+        seen_kinds: set[Stored | None] = set()
+        for catalog in (singly, at_once):
+            with catalog.writing() as connection:
+                model = writer.record_model(connection, info, windows=12)
+        for step in range(40):
+            batch = []
+            for row in rng.integers(0, len(everything), 6):
+                name, root = everything[row]
+                tags = replace(NO_TAGS, title=str(rng.integers(0, 2)))
+                analysed = analysis(int(rng.integers(0, 6)), tags=tags)
+                batch.append((file(name, root=root, size=step), analysed))
+            keys = {batch[0][0].path: f"own {step}"} if step % 5 == 0 else {}
+            for row in rng.integers(0, len(everything), 4):
+                name, root = everything[row]
+                path = os.fsencode(tmp_path / root / name)
+                if path not in {seen.path for seen, _ in batch} and os.path.exists(path):
+                    os.unlink(path)
+            with singly.writing() as connection:
+                expected = [
+                    kind
+                    for one in batch
+                    for kind in writer.store(connection, model, [one], keys=keys)
+                ]
+            with at_once.writing() as connection:
+                assert writer.store(connection, model, batch, keys=keys) == expected
+            ids = rng.integers(1, 6, 2).tolist()
+            status = list(TrackStatus)[step % 4]
+            for catalog in (singly, at_once):
+                with catalog.writing() as connection:
+                    writer.set_status(connection, ids, status)
+            assert contents(at_once) == contents(singly)
+            seen_kinds |= set(expected)
+        assert seen_kinds == set(Stored)
+        assert at_once.damage() == []
+        assert at_once.changes().vectors < singly.changes().vectors
+
+
+def test_files_of_one_batch_share_a_recording_and_get_keys_of_their_own(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    batch = [
+        (file("1.mp3"), analysis(1)),
+        (file("2.mp3"), known(1)),
+        (file("1.mp3", root="disk"), analysis(1)),
+        (file("3.mp3"), known(3)),
+    ]
+    with catalog.writing() as connection:
+        kinds = writer.store(connection, model, batch, new_ids={batch[0][0].path: 7})
+    assert kinds == [Stored.NEW, Stored.NEW, Stored.NEW, None]
+    other = os.fsdecode(batch[2][0].path)
+    assert [row[:2] for row in catalog.names()] == [(7, "1.mp3"), (8, "2.mp3"), (9, other)]
+    assert catalog.counts()["recordings"] == 1
+    assert catalog.changes().vectors == 1
+
+
+def test_an_embedding_that_was_missing_is_a_change_of_every_track_of_the_recording(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    """As after a switch to another model that was given up half-way."""
+    with catalog.writing() as connection:
+        other = writer.record_model(
+            connection, replace(tiny_model(catalog.path.parent), fingerprint="e" * 64), windows=12
+        )
+    store(catalog, other, file("1.mp3"), analysis(1))
+    store(catalog, other, file("2.mp3"), known(1))
+    assert changed_ids(catalog, model) == (set(), {1, 2})
+    before = catalog.changes()
+    assert store(catalog, model, file("1.mp3"), analysis(1)) is Stored.TOUCHED
+    assert changed_ids(catalog, model, since=before.vectors) == ({1, 2}, set())
+    assert catalog.changes().facets > before.facets
+
+
 def test_a_transaction_that_fails_leaves_nothing_behind(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
     with pytest.raises(ZeroDivisionError), catalog.writing() as connection:
-        writer.store(connection, model, file("1.mp3"), analysis(1))
+        writer.store(connection, model, [(file("1.mp3"), analysis(1))])
         raise ZeroDivisionError
     assert catalog.counts()["present"] == 0
     assert catalog.change() == 0
@@ -301,7 +397,7 @@ def test_a_reader_sees_what_a_writer_commits_and_is_not_blocked(
         version = reader.data_version()
         assert reader.data_version() == version
         with catalog.writing() as connection:
-            writer.store(connection, model, file("1.mp3"), analysis(1))
+            writer.store(connection, model, [(file("1.mp3"), analysis(1))])
             assert reader.names() == []
         assert reader.data_version() != version
         assert len(reader.names()) == 1
@@ -469,8 +565,8 @@ def test_several_artists_and_genres_are_kept_and_each_is_found(
     assert store(catalog, model, file("1.mp3"), replace(known(1), tags=both)) is Stored.TOUCHED
     with catalog.writing() as connection:
         seen = file("1.mp3").path
-        assert writer.store_tags(connection, seen, both) is Stored.TOUCHED
-        assert writer.store_tags(connection, seen, Tags(genre="Blues")) is Stored.RETAGGED
+        assert writer.store_tags(connection, {seen: both}) == 0
+        assert writer.store_tags(connection, {seen: Tags(genre="Blues")}) == 1
     assert catalog.tracks([1])[1].genres == ("Blues",)
 
 

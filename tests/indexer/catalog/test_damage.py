@@ -126,7 +126,7 @@ def test_a_change_of_any_column_is_one_error_or_a_warning(
     with closing(Library.open_for_writing(catalog)) as library:
         file = file_queries.SeenFile(b"/music/x.mp3", b"/music", 1, 1)
         with library.catalog.writing() as connection:
-            writer.store_failure(connection, file, TooShort("0.1 s", stage="decode"))
+            writer.store_failures(connection, [(file, TooShort("0.1 s", stage="decode"))])
     with closing(sqlite3.connect(catalog)) as raw, raw:
         changed = f"UPDATE {table} SET {column} = coalesce(?, 'x') WHERE rowid = 1"  # noqa: S608
         assert raw.execute(changed, (value,)).rowcount == 1

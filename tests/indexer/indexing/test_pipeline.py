@@ -15,7 +15,7 @@ import pytest
 
 from indexer.analysis.pools import AnalysisPool, analyse_file
 from indexer.analysis.sandbox import Limits
-from indexer.catalog.writer import Stored
+from indexer.catalog.storing import Stored
 from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
 from indexer.indexing.executor import Progress
 from indexer.indexing.pipeline import Options, Summary, index_paths

@@ -96,11 +96,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(Library.open_for_writing(place)) as opened:
         root = opened.catalog.roots()[0]
         with opened.catalog.writing() as connection:
-            writer.store_failure(
-                connection,
-                SeenFile(root + b"/<u>\xff.mp3", root, 0, 1),
-                NotAudio(f"{SCRIPT} is no audio file", stage="open"),
-            )
+            file = SeenFile(root + b"/<u>\xff.mp3", root, 0, 1)
+            error = NotAudio(f"{SCRIPT} is no audio file", stage="open")
+            writer.store_failures(connection, [(file, error)])
     return place
 
 

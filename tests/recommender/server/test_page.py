@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from indexer.catalog.writer import Stored
+from indexer.catalog.storing import Stored
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
 from tests import sounds
