@@ -40,6 +40,7 @@ TABLES = {
     "workers": "index runs with one and two workers",
     "memory": "peak memory and CPU for a very long file",
     "queries": "latency and recall of questions; opening a catalog",
+    "million": "a million tracks: questions, opening, memory, one more track",
     "map": "the map of a library: its layout, new tracks, bytes, a frame in a browser",
     "page": "the first view of the page: requests, bytes, time until tracks are seen",
     "serving": "requests a second of the server, alone and during an index run",
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sizes=QUICK if options.quick else FULL,
             seed=options.seed,
             say=print,
+            keep=options.keep and options.keep.resolve(),
+            against=options.against and options.against.resolve(),
         )
     except SoundalikeError as error:
         print(f"benchmark: {error}", file=sys.stderr)
@@ -75,7 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(
-    names: Sequence[str], *, sizes: Sizes, seed: int, say: Callable[[str], object]
+    names: Sequence[str],
+    *,
+    sizes: Sizes,
+    seed: int,
+    say: Callable[[str], object],
+    keep: Path | None = None,
+    against: Path | None = None,
 ) -> dict[str, Any]:
     """Measure tables, each in a process of its own.
 
@@ -85,6 +94,8 @@ def measure(
         Some of `TABLES`.
     say : function of str
         Given each part of the text as soon as it is known.
+    keep, against : Path, optional
+        See `Setting`.
 
     Returns
     -------
@@ -106,7 +117,7 @@ def measure(
         "tables": {},
     }
     with tempfile.TemporaryDirectory(prefix="soundalike-benchmark-") as folder:
-        setting = Setting(sizes, seed, Path(folder))
+        setting = Setting(sizes, seed, Path(folder), keep, against)
         if any(name in NEED_MUSIC for name in names):
             seconds = max(sizes.clip_s, sizes.track_s, sizes.ordinary_s)
             sounds.compose(setting.music, seconds, composed=sizes.composed_s, seed=seed)
@@ -154,6 +165,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all of it as JSON")
     parser.add_argument("--seed", type=int, default=0, help="of music, vectors and choices")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="where `million` keeps its catalogs for the next time",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="CHECKOUT",
+        help="beside this code, the code of another checkout (`million` only)",
+    )
     return parser
 
 

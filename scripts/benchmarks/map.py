@@ -14,14 +14,12 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from benchmarks.catalogs import clustered, make_catalog
+from benchmarks.catalogs import make_catalog
 from benchmarks.served import CHROMIUM, served
 from benchmarks.table import Cell, Table
-from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.status import TrackStatus
 from indexer.catalog.writer import set_status
 from indexer.library import Library
-from indexer.models.registry import model_info
 from recommender.collection.kept_map import map_path, read_map, update_map, write_map
 from recommender.engine import Recommender
 
@@ -65,13 +63,12 @@ _MOVE = """async (count) => {
 
 
 def measure(setting: Setting) -> tuple[Table, ...]:
-    """Seconds, bytes and memory of the map of the largest catalog but one that is asked."""
-    count = setting.sizes.catalog_counts[-2]
+    """Seconds, bytes and memory of the map of the largest catalog that is asked."""
+    count = setting.sizes.catalog_counts[-1]
     folder = setting.folder / "map"
     folder.mkdir()
     catalog = folder / "catalog.db"
-    files = [SeenFile(b"/music/%07d.mp3" % n, b"/music", 0, 1) for n in range(count)]
-    make_catalog(catalog, files, clustered(count, dim=model_info().dim, seed=setting.seed))
+    make_catalog(catalog, count, seed=setting.seed)
     _set_last(catalog, TrackStatus.MISSING)
     layout_s, layout_mb = _in_own_process(catalog)
     _set_last(catalog, TrackStatus.PRESENT)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.catalogs import clustered, make_catalog
+from benchmarks.catalogs import make_catalog
 from benchmarks.served import CHROMIUM, served
 from benchmarks.table import Cell, Table
-from indexer.catalog.file_queries import SeenFile
-from indexer.models.registry import model_info
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +45,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
     folder = setting.folder / "page"
     folder.mkdir()
     catalog = folder / "catalog.db"
-    files = [SeenFile(b"/music/%07d.mp3" % n, b"/music", 0, 1) for n in range(count)]
-    make_catalog(catalog, files, clustered(count, dim=model_info().dim, seed=setting.seed))
+    make_catalog(catalog, count, seed=setting.seed)
     first, again = [], []
     with served(catalog) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

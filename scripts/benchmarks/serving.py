@@ -16,11 +16,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from benchmarks import sounds
-from benchmarks.catalogs import clustered, make_catalog
+from benchmarks.catalogs import make_catalog
 from benchmarks.served import served
 from benchmarks.table import Cell, Table
-from indexer.catalog.file_queries import SeenFile
-from indexer.models.registry import model_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,13 +59,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
     folder = setting.folder / "serving"
     folder.mkdir()
     catalog = folder / "catalog.db"
-    files = [
-        SeenFile(f"/music/{row // 12}/{row}.mp3".encode(), b"/music", 1, 1)
-        for row in range(sizes.served_tracks)
-    ]
-    make_catalog(
-        catalog, files, clustered(sizes.served_tracks, dim=model_info().dim, seed=setting.seed)
-    )
+    make_catalog(catalog, sizes.served_tracks, seed=setting.seed)
     rng = np.random.default_rng(setting.seed)
     favourites = rng.integers(1, sizes.served_tracks + 1, FAVOURITES).tolist()
     anew = iter(rng.permutation(sizes.served_tracks) + 1)

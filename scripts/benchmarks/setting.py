@@ -30,6 +30,8 @@ class Sizes:
     memory_runs : int
     index_counts, catalog_counts : tuple of int
         Vectors in an index searched directly; tracks in a catalog asked.
+    million_counts : tuple of two int
+        Tracks of the two catalogs whose figures stand beside each other.
     queries : int
         Questions of which p50 and p99 are taken.
     rescan_files : int
@@ -50,7 +52,8 @@ class Sizes:
     long_formats: tuple[str, ...] = ("mp3", "m4a", "opus")
     memory_runs: int = 3
     index_counts: tuple[int, ...] = (10_000, 100_000, 1_000_000)
-    catalog_counts: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    catalog_counts: tuple[int, ...] = (10_000, 100_000)
+    million_counts: tuple[int, int] = (100_000, 1_000_000)
     queries: int = 500
     rescan_files: int = 10_000
     start_runs: int = 7
@@ -69,7 +72,8 @@ QUICK = replace(
     long_formats=("mp3",),
     memory_runs=1,
     index_counts=(10_000, 100_000),
-    catalog_counts=(10_000, 100_000),
+    catalog_counts=(10_000,),
+    million_counts=(5_000, 20_000),
     queries=200,
     start_runs=3,
     served_tracks=20_000,
@@ -89,6 +93,10 @@ class Setting:
         Of all music, vectors and choices.
     folder : Path
         For files, removed after the last table; tables use folders of their own in it.
+    keep : Path or None
+        Where the table `million` keeps its catalogs, for the next time.
+    against : Path or None
+        Another checkout of this project, whose figures it shows too.
     music : Path
         The music, as `sounds.compose` has stored it; the file is there only for tables that
         analyse files.
@@ -97,6 +105,8 @@ class Setting:
     sizes: Sizes
     seed: int
     folder: Path
+    keep: Path | None = None
+    against: Path | None = None
 
     @property
     def music(self) -> Path:

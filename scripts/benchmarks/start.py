@@ -11,12 +11,11 @@ from contextlib import closing
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.catalogs import clustered, make_catalog
+from benchmarks.catalogs import make_catalog
 from benchmarks.table import Cell, Table
 from indexer.indexing.pipeline import index_paths
 from indexer.indexing.scan import scan
 from indexer.library import Library
-from indexer.models.registry import model_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,8 +79,7 @@ def _rescans(setting: Setting) -> dict[str, _Cost]:
     folder = setting.folder / "start"
     music, catalog = folder / "music", folder / "catalog.db"
     files = _dummies(music, setting.sizes.rescan_files)
-    vectors = clustered(len(files), dim=model_info().dim, seed=setting.seed)
-    make_catalog(catalog, files, vectors)
+    make_catalog(catalog, len(files), seed=setting.seed, files=files)
 
     def rescan(library: Library) -> None:
         summary = index_paths(library, [music])

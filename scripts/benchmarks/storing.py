@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.catalogs import clustered, make_catalog
+from benchmarks.catalogs import make_catalog
+from benchmarks.made_up import made_up
 from benchmarks.table import Cell, Table
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS, TrackAnalysis
 from indexer.audio.container import AudioFacts
@@ -45,8 +46,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
     rows: list[tuple[Cell, ...]] = []
     for held in (0, setting.sizes.served_tracks):
         base = folder / f"{held}.db"
-        files = [SeenFile(b"%s/%07d.mp3" % (_ROOT, n), _ROOT, 1, 1) for n in range(held)]
-        make_catalog(base, files, clustered(held, dim=model_info().dim, seed=setting.seed))
+        make_catalog(base, held, seed=setting.seed)
         speeds: dict[str, list[float]] = {"soundalike": [], _BARE: []}
         for _ in range(setting.sizes.runs):
             full, bare = (shutil.copy(base, folder / f"{name}.db") for name in ("full", "bare"))
@@ -107,7 +107,7 @@ def _copy_rows(source: Path, target: Path, held: int, batch: int) -> float:
 def _analyses(count: int, *, seed: int) -> list[tuple[SeenFile, TrackAnalysis]]:
     info = model_info()
     rng = np.random.default_rng(seed)
-    vectors = clustered(count, dim=info.dim, seed=seed).astype(np.float16)
+    vectors = made_up(count, dim=info.dim, seed=seed).vectors
     activations = rng.random((count, len(info.tag_names)), np.float32).astype(np.float16)
     return [
         (

@@ -14,7 +14,7 @@ from pathlib import Path
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import analysis, catalogs, decoding, machine, sounds, stages
+from benchmarks import analysis, decoding, machine, million, peers, sounds, stages
 from benchmarks.setting import Setting, Sizes
 from benchmarks.table import Table, plain_text
 
@@ -34,6 +34,7 @@ TINY = Sizes(
     memory_runs=1,
     index_counts=(300,),
     catalog_counts=(300,),
+    million_counts=(300, 600),
     queries=10,
     rescan_files=150,
     start_runs=1,
@@ -111,6 +112,25 @@ def test_tables_that_start_processes_are_measured_in_the_order_of_all_tables(
     assert list(empty_temp.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_two_sizes_of_catalog_stand_beside_each_other(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(million, "READERS", 1)
+    monkeypatch.setattr(peers, "NAMES", ())
+    asked, opened, memory, added = million.measure(setting)
+    rows = [dict(zip(asked.columns, row, strict=True)) for row in asked.rows]
+    labels = {str(row["question"]) for row in rows}
+    assert len(labels) == 13
+    assert [row["tracks"] for row in rows] == len(labels) * [300, 600]
+    assert all(row["recall"] == 1.0 for row in rows if "filter" in str(row["question"]))
+    assert all(row["p50"] * row["growth"] > 0 for row in rows[1::2])
+    assert [row[:2] for row in opened.rows] == [("this code", 300), ("this code", 600)]
+    private = memory.columns.index("private")
+    assert all(10 < row[private] < 500 for row in memory.rows)
+    assert all(row[added.columns.index("seen in ms")] > 0 for row in added.rows)
+
+
 def test_files_made_of_the_same_packets_last_as_long_as_asked_and_are_other_recordings(
     setting: Setting, tmp_path: Path
 ) -> None:
@@ -129,15 +149,6 @@ def test_files_made_of_the_same_packets_last_as_long_as_asked_and_are_other_reco
             assert long.facts.duration_s == pytest.approx(30, abs=0.3)
             # It can be entered anywhere, as a file of that length from an encoder can.
             assert long.packets is not None
-
-
-def test_vectors_are_of_unit_length_and_in_clusters() -> None:
-    vectors = catalogs.clustered(2_000, dim=50, seed=1)
-    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert np.array_equal(vectors, catalogs.clustered(2_000, dim=50, seed=1))
-    cosines = np.sort(vectors @ vectors.T, axis=1)[:, -11:-1]
-    assert cosines.mean() > 0.6
-    assert abs(np.median(vectors @ vectors.T)) < 0.1
 
 
 def test_a_table_is_printed_with_numbers_to_the_right() -> None:
