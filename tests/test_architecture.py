@@ -35,6 +35,7 @@ WINGS = (
     "indexer.audio",
     "indexer.vectors",
     "indexer.mapped_arrays",
+    "indexer.text_folding",
     "indexer.filesystem",
     "indexer.errors",
 )

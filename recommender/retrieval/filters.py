@@ -18,9 +18,10 @@ from indexer.catalog.filter_queries import (
 )
 from indexer.errors import InvalidOption
 from indexer.features.key import parse_musical_key
+from indexer.text_folding import fold
 from recommender.retrieval.library_statistics import strongest
 from recommender.retrieval.lookup import LARGEST_ID, is_id
-from recommender.retrieval.names import fold, tags_with_genres
+from recommender.retrieval.names import tags_with_genres
 from recommender.retrieval.where import EVERYTHING, Where
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, SupportsIndex, TypeAlias
 from indexer.catalog.status import TrackStatus
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
 from indexer.filesystem import display_path, resolve_path
-from recommender.retrieval.names import fold
+from indexer.text_folding import fold
 
 if TYPE_CHECKING:
     from indexer.catalog.reader import Catalog

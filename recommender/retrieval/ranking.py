@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import InvalidOption
+from indexer.text_folding import fold
 from recommender.retrieval.lookup import whole_number
-from recommender.retrieval.names import artist_key, artist_of, fold, is_placeholder
+from recommender.retrieval.names import artist_key, artist_of, is_placeholder
 from recommender.retrieval.near_duplicates import TrackFacts, all_apart, group_heads
 
 if TYPE_CHECKING:

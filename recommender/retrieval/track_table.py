@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from indexer.text_folding import fold
 from recommender.retrieval.library_statistics import strongest
-from recommender.retrieval.names import fold, genres_by_key
+from recommender.retrieval.names import genres_by_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from recommender.retrieval.names import fold
+from indexer.text_folding import fold
 from recommender.retrieval.words.comparatives import positive_form
 from recommender.retrieval.words.synonyms import (
     CONCEPTS,

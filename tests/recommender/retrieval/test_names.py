@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.library import Library
+from indexer.text_folding import fold
 from recommender.engine import Recommender
 from recommender.retrieval.lookup import find_track
-from recommender.retrieval.names import artist_key, fold, is_placeholder, name_key
+from recommender.retrieval.names import artist_key, is_placeholder, name_key
 from recommender.retrieval.ranking import Ranking
 from tests.catalogs import Planted, plant
 
