@@ -42,6 +42,11 @@ class Asked:
             cwd=checkout,
         )
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
     def __enter__(self) -> Asked:
         return self
 

@@ -14,6 +14,7 @@ import json
 import resource
 import sys
 import time
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,13 @@ class Reader:
         began = time.perf_counter()
         self._opened = Recommender.open(self.path)
         return {"ms": [1e3 * (time.perf_counter() - began)]}
+
+    @property
+    def held(self) -> Writer:
+        """The writer, once `hold` was asked."""
+        if self._writer is None:
+            raise RuntimeError("the catalog is not held")
+        return self._writer
 
     def close(self) -> dict[str, Any]:
         """Close the catalog."""
@@ -150,6 +158,60 @@ class Reader:
 
         self._writer = Writer(self.path)
         return {}
+
+    def more(self, vectors: list[list[float]], names: list[str]) -> dict[str, Any]:
+        """Write more tracks as the writer that `hold` made; see `Writer.add`."""
+        return self.held.add(vectors, names)
+
+    def fewer(self, ids: list[int]) -> dict[str, Any]:
+        """Remove tracks as the writer that `hold` made; see `Writer.remove`."""
+        return self.held.remove(ids)
+
+    def without_pause(self, seconds: float, seeds: str, record: str) -> dict[str, Any]:
+        """Ask for what sounds like one track after another, and once a second for the nearest.
+
+        Writes to `record`: `at` (`time.monotonic` of each question) and `ms`, float64 (n,); of the
+        nearest `sampled`, the seeds, and `changes`, the number of the change that the answer knows,
+        int64 (m,), and `answers`, ids int64 (m, K), -1 for none.
+
+        Returns
+        -------
+        dict
+            `memory_mb` afterwards.
+        """
+        import numpy as np
+
+        ids = np.load(seeds).tolist()
+        began = time.monotonic()
+        at, ms, samples = [], [], []
+        for number in count():
+            asked = time.monotonic()
+            if asked >= began + seconds:
+                break
+            self.opened.similar_to_track(ids[number % len(ids)], K)
+            at.append(asked)
+            ms.append(1e3 * (time.monotonic() - asked))
+            if asked - began > len(samples):
+                samples.append(self._sample(ids[number % len(ids)]))
+        sampled = np.array(samples, np.int64).reshape(len(samples), 2 + K)
+        np.savez(
+            record,
+            at=at,
+            ms=ms,
+            sampled=sampled[:, 0],
+            changes=sampled[:, 1],
+            answers=sampled[:, 2:],
+        )
+        return memory_mb()
+
+    def _sample(self, seed: int) -> list[int]:
+        """A seed, the change that its answer knows, and the ids of its nearest, -1 for none."""
+        query = self.opened.vectors([seed])
+        while True:
+            before = self.opened.stamp.change
+            found = self.opened.nearest(query, K)[0][0].tolist()
+            if self.opened.stamp.change == before:
+                return [seed, before, *found, *[-1] * (K - len(found))]
 
 
 def memory_mb() -> dict[str, float]:

@@ -277,7 +277,7 @@ def _recalls(
         rng = np.random.default_rng([setting.seed, count, 1])
         ids = rng.integers(1, count + 1, _JUDGED)
         queries = _unit(library.vectors[ids - 1])
-        here = next(one for one in programs if one.count == count and one.checkout == HERE)
+        here = next(one for one in programs if one.count == count and one.checkout)
         kept: dict[str, NDArray[np.bool_]] = {}
         for question in questions[here]:
             if question.do == "similar":
