@@ -28,6 +28,7 @@ WINGS = (
     "recommender.lazy_attributes",
     "indexer.indexing",
     "indexer.library",
+    "indexer.facets",
     "indexer.catalog",
     "indexer.analysis",
     "indexer.models",
@@ -52,6 +53,7 @@ FORBIDDEN = {
     "indexer.features": (*NO_DATABASE, "faiss"),
     "indexer.audio": (*NO_DATABASE, "faiss"),
     "indexer.catalog": NO_AUDIO,
+    "indexer.facets": (*NO_DATABASE, *NO_AUDIO),
     "indexer.vectors": NO_AUDIO,
 }
 """What no module of a wing imports."""

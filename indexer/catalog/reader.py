@@ -91,6 +91,7 @@ class Catalog:
         self._identity = _file_identity(path)
         self.uuid: str = self._state().uuid
         self._watch = engine.raw_connection()
+        self._changes: tuple[int, CatalogChanges | None] = -1, None
         self._read_tracks: tuple[int, dict[int, Track]] = -1, {}
 
     @classmethod
@@ -200,9 +201,20 @@ class Catalog:
         return int(self._state().change)
 
     def changes(self) -> CatalogChanges:
-        """The numbers of the last changes, both of one state of the catalog."""
-        state = self._state()
-        return CatalogChanges(vectors=int(state.change), facets=int(state.facets_change))
+        """The numbers of the last changes, both of one state of the catalog; takes microseconds.
+
+        Raises
+        ------
+        CatalogError
+            The file was moved or replaced since it was opened.
+        """
+        version = self.data_version()
+        known_at, changes = self._changes
+        if changes is None or known_at != version:
+            state = self._state()
+            changes = CatalogChanges(vectors=int(state.change), facets=int(state.facets_change))
+            self._changes = version, changes
+        return changes
 
     def active_model(self) -> StoredModel | None:
         """The model that answers come from; None in a catalog that was never indexed."""

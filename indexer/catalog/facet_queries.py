@@ -1,0 +1,131 @@
+"""What facets are made of: rows of present tracks with an embedding, in blocks, by ascending id."""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from indexer.catalog.digests import require_intact
+from indexer.catalog.schema import parse_text_list
+from indexer.catalog.status import TrackStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    from indexer.catalog.records import StoredModel
+
+BLOCK = 20_000
+"""Rows read at once."""
+_NUMBER, _TEXT = frozenset({int, float, NoneType}), frozenset({str, NoneType})
+
+
+class FacetRow(NamedTuple):
+    """A present track: its names, as `Track` has them but for the lists, which are JSON still."""
+
+    id: int
+    key: str
+    title: str | None
+    artist: str | None
+    artists: str
+    album: str | None
+    album_artist: str | None
+    album_artists: str
+    genre: str | None
+    genres: str
+    year: int | None
+    track_number: int | None
+    added_at: float
+    duration_s: float
+    tempo_bpm: float | None
+    musical_key: str | None
+    loudness_lufs: float | None
+    activations: bytes
+
+
+_KINDS = {
+    **dict.fromkeys(("title", "artist", "album", "album_artist", "genre", "musical_key"), _TEXT),
+    **dict.fromkeys(("key", "artists", "album_artists", "genres"), frozenset({str})),
+    **dict.fromkeys(("year", "track_number", "tempo_bpm", "loudness_lufs"), _NUMBER),
+    **dict.fromkeys(("added_at", "duration_s"), frozenset({int, float})),
+    "id": frozenset({int}),
+    "activations": frozenset({bytes}),
+}
+_OF_TABLE = {
+    **dict.fromkeys(FacetRow._fields, "t"),
+    **dict.fromkeys(("duration_s", "tempo_bpm", "musical_key", "loudness_lufs"), "r"),
+    "activations": "e",
+}
+
+
+def facet_rows(
+    connection: Connection, model: StoredModel, *, since: int | None = None
+) -> Iterator[Sequence[FacetRow]]:
+    """Present tracks with an embedding of a model, in blocks by ascending id.
+
+    Parameters
+    ----------
+    since : int, optional
+        Only those whose facets changed after this number.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        A value is of another type than its column.
+    """
+    columns = ", ".join(f"{table}.{name}" for name, table in _OF_TABLE.items())
+    # The plus keeps SQLite from reading all tracks in the order of their ids to find some.
+    changed = "" if since is None else f"AND t.facets_change > {since:d}"
+    order = "t.id" if since is None else "+t.id"
+    query = (
+        f"SELECT {columns} FROM tracks t JOIN recordings r ON r.id = t.recording_id "  # noqa: S608 - own names
+        f"JOIN embeddings e ON e.recording_id = r.id AND e.model_id = {model.id:d} "
+        f"WHERE t.status = ? {changed} ORDER BY {order}"
+    )
+    cursor = connection.exec_driver_sql(query, (str(TrackStatus.PRESENT),)).cursor
+    while rows := cursor.fetchmany(BLOCK):
+        _require_types(rows, 2 * len(model.tag_names))
+        yield rows
+
+
+def count_facet_rows(connection: Connection) -> int:
+    """How many tracks are present."""
+    query = "SELECT count(*) FROM tracks WHERE status = ?"
+    return int(connection.exec_driver_sql(query, (str(TrackStatus.PRESENT),)).scalar_one())
+
+
+def changed_facets(connection: Connection, since: int) -> NDArray[np.int64]:
+    """Ids, ascending, of all tracks whose facets changed after a number, present or not."""
+    query = "SELECT id FROM tracks WHERE facets_change > ?"
+    rows = connection.exec_driver_sql(query, (since,)).cursor.fetchall()
+    return np.sort(np.array([row[0] for row in rows], dtype=np.int64))
+
+
+def names_of_list(stored: str) -> tuple[str, ...]:
+    """The texts of a list as `FacetRow` has it.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        It is damaged.
+    """
+    return parse_text_list(stored)
+
+
+def _require_types(rows: Sequence[FacetRow], activation_bytes: int) -> None:
+    for name, values in zip(FacetRow._fields, zip(*rows, strict=True), strict=True):
+        whole = set(map(type, values)) <= _KINDS[name]
+        if whole and name == "activations":
+            whole = set(map(len, values)) == {activation_bytes}
+        if not whole:
+            bad = next(
+                row[0]
+                for row, value in zip(rows, values, strict=True)
+                if type(value) not in _KINDS[name]
+                or (name == "activations" and len(value) != activation_bytes)
+            )
+            require_intact(0, f"track {bad} or its embedding")

@@ -1,0 +1,1 @@
+"""Columns of what is known of all tracks beside their vectors, mapped into memory."""

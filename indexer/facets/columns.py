@@ -1,0 +1,179 @@
+"""Columns of all present tracks of one state of a catalog: a large part and a small one beside it.
+
+Rows are those of the base, followed by those of the delta; what has changed or gone since the base
+was made is masked in it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from indexer.facets.merging import renumber_keys
+from indexer.facets.part import ACTIVATION_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from indexer.facets.part import Part
+
+Value = TypeVar("Value", bound=np.generic)
+
+ACTIVATIONS: NDArray[np.float32] = (
+    np.arange(ACTIVATION_CODES, dtype=np.uint16).view(np.float16).astype(np.float32)
+)
+"""The number that each rank of float16 stands for."""
+
+
+class Columns:
+    """Columns of one state of a catalog; never changes.
+
+    Attributes
+    ----------
+    base, delta : Part
+    gone : int64, ascending
+        Rows of the base that are no more, or are in the delta.
+    tag_names : tuple of str
+        Names of the rows of activations.
+    change : int
+        The catalog's number of the last change of facets that they have.
+    """
+
+    def __init__(
+        self,
+        base: Part,
+        delta: Part,
+        gone: NDArray[np.int64],
+        *,
+        tag_names: tuple[str, ...],
+        change: int,
+    ) -> None:
+        self.base = base
+        self.delta = delta
+        self.gone = gone
+        self.tag_names = tag_names
+        self.change = change
+
+    def __len__(self) -> int:
+        return self.size - len(self.gone)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Base and delta."""
+        return self.base, self.delta
+
+    @property
+    def size(self) -> int:
+        """How many rows there are, masked ones too."""
+        return len(self.base) + len(self.delta)
+
+    def each(self, values: Callable[[Part], NDArray[Value]]) -> NDArray[Value]:
+        """Values (size,) that are computed for each part by itself."""
+        if not len(self.delta):
+            return values(self.base)
+        return np.concatenate([values(part) for part in self.parts])
+
+    def mask(self, wanted: Callable[[Part], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """Which rows (size,) are there and wanted."""
+        found = self.each(wanted)
+        if len(self.gone):
+            found = found.copy()
+            found[self.gone] = False
+        return found
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which rows (size,) are there."""
+        return self.mask(lambda part: np.ones(len(part), np.bool_))
+
+    def ids(self, mask: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Ids of the rows in a mask (size,), ascending; by default of all that are there."""
+        if mask is None:
+            mask = self.alive
+        split = len(self.base)
+        found = self.base.column("ids")[mask[:split]]
+        if not len(self.delta):
+            return found
+        both: NDArray[np.int64] = np.concatenate([found, self.delta.column("ids")[mask[split:]]])
+        both.sort()
+        return both
+
+    def at(self, name: str, rows: NDArray[np.integer]) -> NDArray[Any]:
+        """Values of a column without texts, such as `ids` or `year`, in some rows."""
+        return self._at(lambda part: part.column(name), rows)
+
+    def activations_at(self, tag: int, rows: NDArray[np.integer]) -> NDArray[np.uint16]:
+        """Activations of a tag in some rows, as ranks of float16."""
+        return self._at(lambda part: part.activations(tag), rows)
+
+    def _at(
+        self, values: Callable[[Part], NDArray[Value]], rows: NDArray[np.integer]
+    ) -> NDArray[Value]:
+        split = len(self.base)
+        if not len(self.delta):
+            only: NDArray[Value] = values(self.base)[rows]
+            return only
+        in_base = rows < split
+        new = values(self.delta)
+        found: NDArray[Value] = np.empty(len(rows), new.dtype)
+        found[in_base] = values(self.base)[rows[in_base]]
+        found[~in_base] = new[rows[~in_base] - split]
+        return found
+
+    def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of tracks by their ids; -1 of those that are not there."""
+        rows = search(self.base.column("ids"), ids)
+        if len(self.gone):
+            rows[np.isin(rows, self.gone)] = -1
+        if len(self.delta):
+            new = search(self.delta.column("ids"), ids)
+            rows = np.where(new >= 0, new + len(self.base), rows)
+        return rows
+
+    def tag_counts(self, tag: int) -> NDArray[np.int64]:
+        """How many tracks have each activation of a tag, by its rank, (ACTIVATION_CODES,)."""
+        counts = self.base.tag_counts(tag)
+        if len(self.gone):
+            gone = self.base.activations(tag)[self.gone]
+            counts = counts - np.bincount(gone, minlength=ACTIVATION_CODES)
+        return counts + self.delta.tag_counts(tag) if len(self.delta) else counts
+
+    @cached_property
+    def mean_activations(self) -> NDArray[np.float32]:
+        """The mean activation of each tag, (tags,)."""
+        tags = range(len(self.tag_names))
+        total = np.array([self.tag_counts(tag) @ ACTIVATIONS.astype(np.float64) for tag in tags])
+        return (total / max(1, len(self))).astype(np.float32)
+
+    @cached_property
+    def order(self) -> NDArray[np.integer]:
+        """Rows by artist, album, number and title; masked ones among them."""
+        base = self.base.column("order")
+        if not len(self.delta):
+            return base
+        artists, albums = (self._numbers_in_base(name) for name in ("artists", "album"))
+        # In the delta's own order: of two names that lie between the same names of the base, the
+        # keys say nothing.
+        keys = renumber_keys(self.delta, slice(None), artists, albums)
+        places = np.searchsorted(self.base.column("sort_key"), keys)
+        return np.insert(base, places, len(self.base) + self.delta.column("order"))
+
+    def _numbers_in_base(self, name: str) -> NDArray[np.int64]:
+        """For each text of the delta, and for none, its number in the base, for sort keys."""
+        texts = self.base.texts(name)
+        found = [texts.insertion(text) for text in self.delta.texts(name)]
+        return np.array([*(2 * place + is_there for place, is_there in found), -1], np.int64)
+
+
+def search(ascending: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where values are among others; -1 where they are not."""
+    rows = np.searchsorted(ascending, wanted)
+    if not len(ascending):
+        return np.full(len(wanted), -1, np.int64)
+    last = np.minimum(rows, len(ascending) - 1)
+    found: NDArray[np.int64] = np.where(ascending[last] == wanted, last, -1)
+    return found
