@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from sqlalchemy import func, select
 
-from indexer.catalog.digests import is_intact, require_intact
+from indexer.catalog.digests import is_intact, malformed_row, require_intact
 from indexer.catalog.schema import EmbeddingRow, FailureRow, RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from indexer.catalog.reader import Catalog
     from indexer.catalog.records import StoredModel
 
 
+Rows: TypeAlias = "Sequence[Sequence[Any]]"
+Value = TypeVar("Value")
+
 _STATUSES = frozenset(TrackStatus)
+_BLOCK = 5_000
+"""Rows read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeenFile:
+class SeenFile(NamedTuple):
     """A file as the scan found it; `root` is the folder its key is counted from."""
 
     path: bytes
@@ -32,14 +38,22 @@ class SeenFile:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class KnownFile:
+class KnownFile(NamedTuple):
     """The track of a file, with size and mtime as the last run saw them."""
 
+    path: bytes
     track_id: int
     size: int
     mtime_ns: int
     status: str
+
+
+class FailedFile(NamedTuple):
+    """A file that failed, with size and mtime at its last failure."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +87,54 @@ def track_file(catalog: Catalog, track_id: int) -> TrackFile | None:
     return TrackFile(*row[:4])
 
 
-def known_files(catalog: Catalog) -> dict[bytes, KnownFile]:
-    """Every file of the catalog by its path."""
+def known_files(catalog: Catalog) -> Iterator[KnownFile]:
+    """Every file of the catalog, in the order of paths."""
     query = select(TrackRow.path, TrackRow.id, TrackRow.size, TrackRow.mtime_ns, TrackRow.status)
-    with catalog.reading() as connection:
-        # Straight from the driver: a rescan of a large library spends its time here.
-        rows = connection.connection.cursor().execute(str(query)).fetchall()
+
+    def known_block(rows: Rows) -> Iterable[KnownFile]:
         for row in rows:
-            require_intact(row[4] in _STATUSES and type(row[0]) is bytes, f"track {row[1]}")
-    return {row[0]: KnownFile(*row[1:]) for row in rows}
+            if row[4] not in _STATUSES or type(row[0]) is not bytes:
+                raise malformed_row(f"track {row[1]}")
+        return map(KnownFile._make, rows)
+
+    return _by_path(catalog, str(query), TrackRow, known_block)
 
 
-def failed_files(catalog: Catalog) -> dict[bytes, tuple[int, int]]:
-    """Size and mtime of each file at its last failure."""
+def failed_files(catalog: Catalog) -> Iterator[FailedFile]:
+    """Every file that failed, in the order of paths."""
     query = select(FailureRow.path, FailureRow.size, FailureRow.mtime_ns, is_intact(FailureRow))
-    with catalog.reading() as connection:
-        rows = connection.execute(query).all()
+
+    def failed_block(rows: Rows) -> Iterable[FailedFile]:
         for row in rows:
-            require_intact(row[3], f"failure of {row.path!r}")
-    return {row.path: (row.size, row.mtime_ns) for row in rows}
+            require_intact(row[3], f"failure of {row[0]!r}")
+        return [FailedFile._make(row[:3]) for row in rows]
+
+    return _by_path(catalog, str(query), FailureRow, failed_block)
+
+
+def _by_path(
+    catalog: Catalog,
+    query: str,
+    table: type[TrackRow | FailureRow],
+    values_of: Callable[[Rows], Iterable[Value]],
+) -> Iterator[Value]:
+    """Values of rows whose first column is the path, in its order.
+
+    Each block is read in a transaction of its own: whoever reads slowly, as beside a walk over a
+    network share, keeps no writer from taking over its log.
+    """
+    path = f"{table.__tablename__}.path"
+    block = f"{query} WHERE {path} > ? ORDER BY {path} LIMIT {_BLOCK}"
+    last: bytes | str = ""
+    while True:
+        with catalog.reading() as connection:
+            # Straight from the driver: a rescan of a large library spends its time here.
+            rows = connection.connection.cursor().execute(block, (last,)).fetchall()
+            values = values_of(rows)
+        yield from values
+        if len(rows) < _BLOCK:
+            return
+        last = rows[-1][0]
 
 
 def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:
@@ -101,30 +144,37 @@ def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:
         .join(EmbeddingRow)
         .where(EmbeddingRow.model_id == model_id)
     )
+    found = bytearray()
     with catalog.reading() as connection:
-        prefixes = connection.execute(query).scalars().all()
-        require_intact(
-            all(type(prefix) is bytes and len(prefix) == 8 for prefix in prefixes),
-            "hash of a recording",
-        )
-    joined = b"".join(prefixes)
-    return np.sort(np.frombuffer(joined, dtype=">u8").astype(np.uint64))
+        rows = connection.execution_options(yield_per=_BLOCK).execute(query).scalars()
+        for prefixes in rows.partitions():
+            require_intact(
+                all(type(prefix) is bytes and len(prefix) == 8 for prefix in prefixes),
+                "hash of a recording",
+            )
+            found += b"".join(prefixes)
+    hashes = np.frombuffer(found, dtype=">u8").astype(np.uint64)
+    hashes.sort()
+    return hashes
 
 
 def files_to_embed(catalog: Catalog, model: StoredModel) -> list[tuple[bytes, int, int]]:
     """Path, size and mtime of each present track whose recording a model has not embedded."""
-    embedded = (
-        select(EmbeddingRow.recording_id)
-        .where(
-            EmbeddingRow.recording_id == TrackRow.recording_id,
-            EmbeddingRow.model_id == model.id,
-        )
-        .exists()
+    embedded = select(EmbeddingRow.recording_id).where(
+        EmbeddingRow.recording_id == TrackRow.recording_id, EmbeddingRow.model_id == model.id
     )
     query = (
         select(TrackRow.path, TrackRow.size, TrackRow.mtime_ns)
-        .where(TrackRow.status == TrackStatus.PRESENT, ~embedded)
+        .where(TrackRow.status == TrackStatus.PRESENT, ~embedded.exists())
         .order_by(TrackRow.path)
     )
+    recordings = select(func.count()).select_from(RecordingRow)
+    embeddings = select(func.count()).where(EmbeddingRow.model_id == model.id)
     with catalog.reading() as connection:
+        # Counting is quick; looking for each recording's embedding is not.
+        held, embedded_count = (
+            connection.execute(count).scalar_one() for count in (recordings, embeddings)
+        )
+        if held == embedded_count:
+            return []
         return [(row[0], row[1], row[2]) for row in connection.execute(query)]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from indexer.analysis.pools import Outcome, analyse_file, analyse_new_file, read_file_tags
@@ -121,7 +122,7 @@ def analyse_files(
     on_progress(Progress(total=len(files)))
     for task in (analyse_new_file, analyse_file):
         work = partial(task, windows=model.windows)
-        outcomes = _outcomes(pool, work, pending, in_flight=in_flight, stop=stop)
+        outcomes = _outcomes(pool, work, iter(pending), in_flight=in_flight, stop=stop)
         # A hash that the workers took for known, but that no recording has, is analysed in full.
         pending = []
         for batch in _batches(outcomes, batching):
@@ -132,15 +133,22 @@ def analyse_files(
 
 def reread_tags(
     catalog: Catalog,
-    files: Sequence[SeenFile],
+    files: Iterator[SeenFile],
     pool: Sandbox[None],
     *,
+    total: int,
     in_flight: int,
     batching: Batching,
     stop: Callable[[], bool],
     on_progress: Callable[[Progress], None],
 ) -> int:
-    """Read the tags of files that have tracks, and store those that changed; returns how many."""
+    """Read the tags of files that have tracks, and store those that changed; returns how many.
+
+    Parameters
+    ----------
+    total : int
+        How many files there are, for `on_progress`.
+    """
     retagged = done = 0
     outcomes = _outcomes(pool, read_file_tags, files, in_flight=in_flight, stop=stop)
     for batch in _batches(outcomes, batching):
@@ -154,28 +162,28 @@ def reread_tags(
             changed = writer.store_tags(connection, read)
         retagged += changed
         done += len(batch)
-        on_progress(Progress(total=len(files), done=done))
+        on_progress(Progress(total=total, done=done))
     return retagged
 
 
 def _outcomes(
     pool: Sandbox[State],
     work: Callable[[State, bytes], Result],
-    files: Sequence[SeenFile],
+    files: Iterator[SeenFile],
     *,
     in_flight: int,
     stop: Callable[[], bool],
 ) -> Iterator[tuple[SeenFile, Result | AnalysisError] | None]:
     """Each file with its outcome, as they come; None now and then while there is none."""
-    waiting = deque(files)
     flying: dict[Future[Result | AnalysisError], tuple[SeenFile, Job[State, Result]]] = {}
-    while waiting or flying:
-        while waiting and len(flying) < in_flight:
-            file = waiting.popleft()
+    while True:
+        for file in islice(files, in_flight - len(flying)):
             job = pool.submit(work, file.path)
             flying[job.future] = (file, job)
+        if not flying:
+            return
         if stop():
-            waiting.clear()
+            files = iter(())
             for future in [future for future in flying if not (future.running() or future.done())]:
                 future.cancel()
                 del flying[future]

@@ -24,7 +24,7 @@ from indexer.errors import (
 )
 from indexer.filesystem import display_path, folder_prefix, resolve_path
 from indexer.indexing.executor import Batching, Progress, Tally, analyse_files, reread_tags
-from indexer.indexing.plan import Plan, plan
+from indexer.indexing.plan import Plan, plan, unchanged_files
 from indexer.indexing.scan import scan
 from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
 
@@ -193,14 +193,13 @@ def index_paths(
     switching = active is not None and active.fingerprint != info.fingerprint
     named = [resolve_path(path) for path in paths]
     keys_by_path = _keys_by_path(keys or {})
+    folders = named if named and not switching else [*named, *catalog.roots()]
     found = scan(
-        named if named and not switching else [*named, *catalog.roots()],
+        folders,
         include_hidden=options.include_hidden,
         on_file=lambda count: on_progress(Progress(scanned=count)),
         stop=interrupted,
     )
-    if interrupted():  # a walk broken off says nothing about what has vanished
-        found.walked.clear()
     todo = plan(
         found,
         file_queries.known_files(catalog),
@@ -212,8 +211,9 @@ def index_paths(
         empty_is_gone=options.empty_is_gone,
     )
     _refuse_unknown_paths(library, named, found.unreachable, todo.left_alone)
-    model = _store_plan(library, info, windows, todo, found.walked, keys_by_path)
-    files = todo.analyse + _files_to_embed(library, model, found.walked, todo.analyse)
+    walked = [] if found.broken_off else found.walked
+    model = _store_plan(library, info, windows, todo, walked, keys_by_path)
+    files = todo.analyse + _files_to_embed(library, model, walked, todo.analyse)
     tally = Tally()
     workers = options.workers or processors()
     if files and not stop():
@@ -231,11 +231,15 @@ def index_paths(
             )
     retagged = 0
     if options.reread_tags and todo.unchanged and not stop():
-        with tags_pool(min(workers, len(todo.unchanged)), limits=options.limits) as readers:
+        just_read = {file.path for file in files}
+        again = scan(folders, include_hidden=options.include_hidden, stop=stop)
+        unchanged = unchanged_files(again, file_queries.known_files(catalog))
+        with tags_pool(min(workers, todo.unchanged), limits=options.limits) as readers:
             retagged = reread_tags(
                 catalog,
-                todo.unchanged,
+                (file for file in unchanged if file.path not in just_read),
                 readers,
+                total=todo.unchanged,
                 in_flight=_IN_FLIGHT * workers,
                 batching=options.batching,
                 stop=stop,
@@ -248,7 +252,7 @@ def index_paths(
         failed=tally.failed,
         failed_before=todo.failed_before,
         missing=catalog.count_missing(todo.vanished),
-        unchanged=len(todo.unchanged) - retagged,
+        unchanged=todo.unchanged - retagged,
         other_files=found.other_files,
         waiting=len(files) - tally.done,
         left_alone={path: count for path, count in todo.left_alone.items() if count},
@@ -315,9 +319,10 @@ def _files_to_embed(
     library: Library, model: StoredModel, walked: Sequence[bytes], analysed: Sequence[SeenFile]
 ) -> list[SeenFile]:
     """Unchanged files without an embedding by this model, as after a run with another one."""
-    due = {file.path for file in analysed}
+    waiting = file_queries.files_to_embed(library.catalog, model)
+    due = {file.path for file in analysed} if waiting else set()
     files = []
-    for path, size, mtime_ns in file_queries.files_to_embed(library.catalog, model):
+    for path, size, mtime_ns in waiting:
         root = next((root for root in walked if path.startswith(folder_prefix(root))), None)
         if path not in due and os.path.lexists(path):
             files.append(SeenFile(path, root or os.path.dirname(path), size, mtime_ns))

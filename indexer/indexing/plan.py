@@ -1,21 +1,33 @@
-"""What has changed on disk since the catalog last looked: size and time of modification decide."""
+"""What has changed on disk since the catalog last looked: size and time of modification decide.
+
+The walk and the catalog both come in the order of paths, so that one pass over both finds what
+differs, and nothing else is kept in memory.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
+from indexer.catalog.file_queries import FailedFile, KnownFile, SeenFile
 from indexer.catalog.status import TrackStatus
 from indexer.filesystem import folder_prefix, has_vanished
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from indexer.catalog.file_queries import KnownFile, SeenFile
     from indexer.indexing.scan import Scan
 
+_AFTER_ALL = b"\xff"
+"""Comes after every absolute path."""
+_NO_FILE = SeenFile(_AFTER_ALL, b"", 0, 0)
+_NO_TRACK = KnownFile(_AFTER_ALL, 0, 0, 0, "")
+_NO_FAILURE = FailedFile(_AFTER_ALL, 0, 0)
+_Absent: TypeAlias = KnownFile | FailedFile
 
-@dataclass(frozen=True)
+
+@dataclass
 class Plan:
     """What a run has to do.
 
@@ -29,7 +41,7 @@ class Plan:
         Present tracks whose file is gone.
     forgotten : list of bytes
         Failed files that are gone.
-    unchanged : list of SeenFile
+    unchanged : int
         Files of present tracks that need nothing.
     failed_before : int
         Files left alone because they failed as they are.
@@ -41,20 +53,20 @@ class Plan:
         in them is taken to have vanished.
     """
 
-    analyse: list[SeenFile]
-    returned: list[int]
-    vanished: list[int]
-    forgotten: list[bytes]
-    unchanged: list[SeenFile]
-    failed_before: int
-    mounts: list[bytes]
-    left_alone: dict[bytes, int]
+    analyse: list[SeenFile] = field(default_factory=list)
+    returned: list[int] = field(default_factory=list)
+    vanished: list[int] = field(default_factory=list)
+    forgotten: list[bytes] = field(default_factory=list)
+    unchanged: int = 0
+    failed_before: int = 0
+    mounts: list[bytes] = field(default_factory=list)
+    left_alone: dict[bytes, int] = field(default_factory=dict)
 
 
 def plan(
     scan: Scan,
-    known: Mapping[bytes, KnownFile],
-    failed: Mapping[bytes, tuple[int, int]],
+    known: Iterable[KnownFile],
+    failed: Iterable[FailedFile],
     *,
     roots: Sequence[bytes] = (),
     mounts: Sequence[bytes] = (),
@@ -62,10 +74,12 @@ def plan(
     retry_failed: bool = False,
     empty_is_gone: bool = False,
 ) -> Plan:
-    """Compare a scan with what the catalog holds.
+    """Compare a scan, which is walked here, with what the catalog holds.
 
     Parameters
     ----------
+    known, failed : iterable of KnownFile, iterable of FailedFile
+        In the order of paths.
     roots : sequence of bytes
         Every folder that was ever indexed. Files outside were named one by one, and are looked for
         here, since no walk comes by.
@@ -78,98 +92,166 @@ def plan(
     empty_is_gone : bool
         Whether a folder without any audio file really has lost all its tracks.
     """
-    analyse: list[SeenFile] = []
-    returned: list[int] = []
-    unchanged: list[SeenFile] = []
-    failed_before = 0
-    for file in scan.files:
-        as_seen = (file.size, file.mtime_ns)
-        if failed and failed.get(file.path) == as_seen:
-            if retry_failed:
-                analyse.append(file)
-            else:
-                failed_before += 1
+    todo = Plan()
+    folders = _Folders(scan, roots, mounts, empty_is_gone=empty_is_gone)
+    for file, track, failure in _side_by_side(scan.files, known, failed):
+        if scan.broken_off:
+            break
+        present = track if track is not None and track.status == TrackStatus.PRESENT else None
+        if scan.unreachable and present is not None:
+            folders.add_present(present.path)
+        if file is None:
+            # A failed track keeps what it failed with, so that the same bad file fails again.
+            if present is not None:
+                folders.add_absent(present)
+            if failure is not None:
+                folders.add_absent(failure)
             continue
-        track = known.get(file.path)
-        if track is None or (track.size, track.mtime_ns) != as_seen:
+        folders.add_seen(file.path)
+        as_seen = (file.size, file.mtime_ns)
+        if failure is not None and (failure.size, failure.mtime_ns) == as_seen:
+            if retry_failed:
+                todo.analyse.append(file)
+            else:
+                todo.failed_before += 1
+        elif track is None or (track.size, track.mtime_ns) != as_seen:
             if track is None or track.status != TrackStatus.REMOVED or file.path in named:
-                analyse.append(file)
-        elif track.status == TrackStatus.PRESENT:
-            unchanged.append(file)
+                todo.analyse.append(file)
+        elif present is not None:
+            todo.unchanged += 1
         elif track.status == TrackStatus.MISSING:
-            returned.append(track.track_id)
+            todo.returned.append(track.track_id)
         elif track.status == TrackStatus.FAILED or file.path in named:
-            analyse.append(file)
-    left_alone = {path: _present_below(path, known) for path in scan.unreachable}
-    if not empty_is_gone:
-        left_alone |= _empty_folders(scan, known, mounts)
-    vanished, forgotten = _gone(scan, known, failed, roots, left_alone)
-    return Plan(
-        analyse=analyse,
-        returned=returned,
-        vanished=vanished,
-        forgotten=forgotten,
-        unchanged=unchanged,
-        failed_before=failed_before,
-        mounts=_mounts_after(scan, mounts, left_alone),
-        left_alone=left_alone,
-    )
+            todo.analyse.append(file)
+    todo.left_alone = folders.left_alone()
+    for absent in folders.gone():
+        if isinstance(absent, KnownFile):
+            todo.vanished.append(absent.track_id)
+        else:
+            todo.forgotten.append(absent.path)
+    todo.mounts = _mounts_after(scan, mounts, todo.left_alone)
+    return todo
 
 
-def _empty_folders(
-    scan: Scan, known: Mapping[bytes, KnownFile], mounts: Sequence[bytes]
-) -> dict[bytes, int]:
-    """Folders without any file that held tracks: those walked from, and former mount points."""
-    below_walked = tuple(folder_prefix(root) for root in scan.walked)
-    unmounted = [
-        mount for mount in mounts if mount.startswith(below_walked) and mount not in scan.mounts
-    ]
-    empty = {}
-    for folder in (*scan.walked, *unmounted):
-        count = _present_below(folder, known)
-        if count and not any(file.path.startswith(folder_prefix(folder)) for file in scan.files):
-            empty[folder] = count
-    return empty
+def unchanged_files(scan: Scan, known: Iterable[KnownFile]) -> Iterator[SeenFile]:
+    """Files of present tracks that are as the catalog saw them."""
+    for file, track, _ in _side_by_side(scan.files, known, ()):
+        if file is None or track is None or track.status != TrackStatus.PRESENT:
+            continue
+        if (track.size, track.mtime_ns) == (file.size, file.mtime_ns):
+            yield file
+
+
+def _side_by_side(
+    files: Iterable[SeenFile], known: Iterable[KnownFile], failed: Iterable[FailedFile]
+) -> Iterator[tuple[SeenFile | None, KnownFile | None, FailedFile | None]]:
+    """What there is of each path, in the order of paths in which all three come."""
+    seen, tracks, failures = iter(files), iter(known), iter(failed)
+    file = next(seen, _NO_FILE)
+    track, failure = next(tracks, _NO_TRACK), next(failures, _NO_FAILURE)
+    while True:
+        path = file.path
+        if path == track.path and path < failure.path:  # nearly all, in a rescan
+            yield file, track, None
+            file, track = next(seen, _NO_FILE), next(tracks, _NO_TRACK)
+            continue
+        path = min(path, track.path, failure.path)
+        if path == _AFTER_ALL:
+            return
+        yield (
+            file if file.path == path else None,
+            track if track.path == path else None,
+            failure if failure.path == path else None,
+        )
+        if file.path == path:
+            file = next(seen, _NO_FILE)
+        if track.path == path:
+            track = next(tracks, _NO_TRACK)
+        if failure.path == path:
+            failure = next(failures, _NO_FAILURE)
+
+
+class _Folders:
+    """Folders of a scan, as far as they decide whether what is absent is gone.
+
+    Parameters
+    ----------
+    mounts : sequence of bytes
+        Folders where another disk was mounted at the last run.
+    """
+
+    def __init__(
+        self, scan: Scan, roots: Sequence[bytes], mounts: Sequence[bytes], *, empty_is_gone: bool
+    ) -> None:
+        self._scan = scan
+        self._walked = tuple(folder_prefix(root) for root in scan.walked)
+        self._covered = tuple(folder_prefix(root) for root in (*roots, *scan.walked))
+        watched = [] if empty_is_gone else [*scan.walked, *_below(mounts, self._walked)]
+        self._folder_of = {folder_prefix(folder): folder for folder in watched}
+        self._without_file = tuple(self._folder_of)
+        self._tracks_in_empty: Counter[bytes] = Counter()
+        self._tracks_unreachable: Counter[bytes] = Counter()
+        self._vanished: list[_Absent] = []
+        self._absent: list[tuple[_Absent, tuple[bytes, ...]]] = []
+
+    def add_seen(self, path: bytes) -> None:
+        """Take note of a file that the scan found."""
+        if self._without_file and path.startswith(self._without_file):
+            self._without_file = tuple(
+                folder for folder in self._without_file if not path.startswith(folder)
+            )
+
+    def add_present(self, path: bytes) -> None:
+        """Take note of a present track, whether the scan found its file or not."""
+        for folder in self._scan.unreachable:
+            self._tracks_unreachable[folder] += _is_at_or_below(path, folder)
+
+    def add_absent(self, absent: _Absent) -> None:
+        """Take note of a present track or a failure whose file the scan did not find."""
+        path = absent.path
+        if not path.startswith(self._covered):  # added by name: no walk will ever come by
+            if has_vanished(path):
+                self._vanished.append(absent)
+            return
+        empty = tuple(folder for folder in self._without_file if path.startswith(folder))
+        if isinstance(absent, KnownFile):
+            self._tracks_in_empty.update(empty)
+        # The walk has come by, so that all that is out of reach on the way is known.
+        reached = not any(_is_at_or_below(path, folder) for folder in self._scan.unreachable)
+        if reached and path.startswith(self._walked):
+            self._absent.append((absent, empty))
+
+    def left_alone(self) -> dict[bytes, int]:
+        """Folders out of reach, empty or not mounted any more, with the present tracks in them."""
+        found = {folder: self._tracks_unreachable[folder] for folder in self._scan.unreachable}
+        if self._scan.broken_off:
+            return found
+        for prefix in self._without_file:
+            folder = self._folder_of[prefix]
+            is_mounted = folder in self._scan.mounts and folder not in self._scan.walked
+            if self._tracks_in_empty[prefix] and not is_mounted:
+                found[folder] = self._tracks_in_empty[prefix]
+        return found
+
+    def gone(self) -> list[_Absent]:
+        """Tracks and failures whose files are gone."""
+        if self._scan.broken_off:
+            return self._vanished
+        kept = {folder_prefix(folder) for folder in self.left_alone()}
+        return self._vanished + [absent for absent, empty in self._absent if kept.isdisjoint(empty)]
+
+
+def _is_at_or_below(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder_prefix(folder))
+
+
+def _below(folders: Sequence[bytes], prefixes: tuple[bytes, ...]) -> list[bytes]:
+    return [folder for folder in folders if folder.startswith(prefixes)]
 
 
 def _mounts_after(
     scan: Scan, before: Sequence[bytes], left_alone: Collection[bytes]
 ) -> list[bytes]:
-    walked = tuple(folder_prefix(root) for root in scan.walked)
+    walked = () if scan.broken_off else tuple(folder_prefix(root) for root in scan.walked)
     kept = [mount for mount in before if mount in left_alone or not mount.startswith(walked)]
     return sorted({*scan.mounts, *kept})
-
-
-def _gone(
-    scan: Scan,
-    known: Mapping[bytes, KnownFile],
-    failed: Mapping[bytes, tuple[int, int]],
-    roots: Sequence[bytes],
-    left_alone: Collection[bytes],
-) -> tuple[list[int], list[bytes]]:
-    """Ids of the present tracks whose file is gone, and failed files that are gone."""
-    seen = {file.path for file in scan.files}
-    closed = (*left_alone, *(folder_prefix(path) for path in left_alone))
-    walked = tuple(folder_prefix(root) for root in scan.walked)
-    covered = tuple(folder_prefix(root) for root in (*roots, *scan.walked))
-
-    def is_gone(path: bytes) -> bool:
-        if not path.startswith(covered):  # added by name: no walk will ever come by
-            return has_vanished(path)
-        return path.startswith(walked) and not path.startswith(closed)
-
-    # A failed track keeps what it failed with, so that the same bad file fails again.
-    vanished = [
-        track.track_id
-        for path, track in known.items()
-        if track.status == TrackStatus.PRESENT and path not in seen and is_gone(path)
-    ]
-    return vanished, [path for path in failed if path not in seen and is_gone(path)]
-
-
-def _present_below(folder: bytes, known: Mapping[bytes, KnownFile]) -> int:
-    return sum(
-        track.status == TrackStatus.PRESENT
-        and (path == folder or path.startswith(folder_prefix(folder)))
-        for path, track in known.items()
-    )

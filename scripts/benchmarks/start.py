@@ -95,7 +95,7 @@ def _rescans(setting: Setting) -> dict[str, _Cost]:
         seconds = _medians(
             {
                 _BARE_WALK: lambda: _walk(music),
-                "scan alone": lambda: scan([os.fsencode(music)]),
+                "scan alone": lambda: list(scan([os.fsencode(music)]).files),
                 _RESCAN: lambda: rescan(library),
             },
             runs=runs,
@@ -115,7 +115,7 @@ def _dummies(music: Path, count: int) -> list[SeenFile]:
         path = music / f"{number // _FILES_PER_FOLDER:04}" / f"{number:06}.mp3"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"no music")
-    return scan([os.fsencode(music)]).files
+    return list(scan([os.fsencode(music)]).files)
 
 
 def _walk(root: Path) -> None:

@@ -517,7 +517,7 @@ def test_a_key_follows_the_path_only_when_the_file_moves(
 ) -> None:
     seen = file("album/1.mp3")
     store(catalog, model, seen, analysis(1))
-    store(catalog, model, replace(seen, root=os.path.dirname(seen.path)), analysis(2))
+    store(catalog, model, seen._replace(root=os.path.dirname(seen.path)), analysis(2))
     assert [row[1] for row in catalog.names()] == ["album/1.mp3"]
 
 

@@ -57,7 +57,7 @@ def answers(path: Path) -> list[object]:
         model = opened.active_model()
         assert model is not None
         found += [opened.counts(), opened.names(), opened.failures(), opened.roots()]
-        found += [opened.played_seconds(), file_queries.failed_files(opened)]
+        found += [opened.played_seconds(), list(file_queries.failed_files(opened))]
         found += [sorted(filter_queries.distinct_values(opened, "genre"))]
         wanted = TrackFilter(genre=["Genre 1"], tempo=(90, 110))
         found += [sorted(filter_queries.matching_ids(opened, wanted).tolist())]
