@@ -11,6 +11,7 @@ been public for long is used: the packages can be those of another checkout.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -159,6 +160,20 @@ class Reader:
         self._writer = Writer(self.path)
         return {}
 
+    def walk(self, folder: str) -> dict[str, Any]:
+        """Walk a folder with the standard library, and stat each file."""
+        began = time.perf_counter()
+        for inside, _, names in os.walk(os.fsencode(folder)):
+            for name in names:
+                os.stat(os.path.join(inside, name))  # noqa: PTH116, PTH118 - names are bytes
+        return {"ms": [1e3 * (time.perf_counter() - began)]}
+
+    def rescan(self, folder: str, count: int) -> dict[str, Any]:
+        """Index a folder of which no file has changed; see `benchmarks.writing.rescan`."""
+        from benchmarks.writing import rescan
+
+        return rescan(self.path, folder, count)
+
     def more(self, vectors: list[list[float]], names: list[str]) -> dict[str, Any]:
         """Write more tracks as the writer that `hold` made; see `Writer.add`."""
         return self.held.add(vectors, names)
@@ -228,6 +243,16 @@ def memory_mb() -> dict[str, float]:
             if name.startswith(start) and "huge" not in name:
                 found[key] += int(value) / 1e3 * 1.024
     return found
+
+
+def peak_mb() -> float:
+    """The most resident memory that this process has had, in MB."""
+    for line in (
+        Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    ):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1.024 / 1e3
+    return 0.0
 
 
 def _where(given: dict[str, Any] | None) -> Any:

@@ -1,13 +1,16 @@
 """Made-up catalogs: a library of `benchmarks.made_up` with names, tags and descriptors, no sound.
 
-    python -m benchmarks.catalogs CATALOG MADE_UP [SEED]
+    python -m benchmarks.catalogs CATALOG MADE_UP MUSIC SEED
 
-writes the catalog of a library that `MadeUp.save` has written to the folder MADE_UP.
+writes the catalog of a library that `MadeUp.save` has written to the folder MADE_UP, with files
+below the folder MUSIC that `write_files` makes.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from indexer.catalog.records import StoredModel
 
 ROOT = b"/music"
+SIZE, MTIME_NS = 0, 1_700_000_000_000_000_000
+"""Of files as catalogs know them."""
 LATEST = 1_800_000_000.0
 """Unix time of the last track added."""
 SPAN_S = 3e8
@@ -56,21 +61,27 @@ def make_catalog(
 
 
 def write_catalog(
-    path: Path, library: MadeUp, *, seed: int, files: Sequence[SeenFile] | None = None
+    path: Path,
+    library: MadeUp,
+    *,
+    seed: int,
+    root: bytes = ROOT,
+    files: Sequence[SeenFile] | None = None,
 ) -> None:
     """Write a catalog and its index: one present track for each row, with ids from 1 on.
 
     Parameters
     ----------
+    root : bytes
+        The folder of the files, which need not be there.
     files : sequence of SeenFile, optional
-        As many as there are tracks; by default files of a folder `/music` that is not there.
+        As many as there are tracks, in place of files with made-up names.
     """
     with closing(Library.open_for_writing(path, create=True)) as opened:
         with opened.catalog.writing() as connection:
             model = record_model(connection, model_info(), windows=DEFAULT_WINDOWS)
-            roots = {file.root for file in files} if files else {ROOT}
-            for root in sorted(roots):
-                add_root(connection, root)
+            for folder in sorted({file.root for file in files} if files else {root}):
+                add_root(connection, folder)
             numbers = {"change": 1, "facets_change": 1}
             known = {name: 1 for name in numbers if hasattr(CatalogRow, name)}
         # Begins an index while there is nothing to put in; later it would be reported missing.
@@ -80,7 +91,7 @@ def write_catalog(
         )
         for start in range(0, len(library), _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, len(library)))
-            block = _rows(library, rows, model, names, seed)
+            block = _rows(library, rows, model, names, root, seed)
             if files is not None:
                 for row, track in zip(rows.tolist(), block[TrackRow], strict=True):
                     file = files[row]
@@ -132,7 +143,12 @@ class Names:
 
 
 def _rows(
-    library: MadeUp, rows: NDArray[np.int64], model: StoredModel, names: Names, seed: int
+    library: MadeUp,
+    rows: NDArray[np.int64],
+    model: StoredModel,
+    names: Names,
+    root: bytes,
+    seed: int,
 ) -> dict[type[Base], list[dict[str, Any]]]:
     """What the tables hold of a block of tracks."""
     rng = np.random.default_rng([seed, 3, int(rows[0])])
@@ -170,9 +186,9 @@ def _rows(
                 "id": number,
                 "key": key,
                 "key_given": False,
-                "path": ROOT + b"/" + key.encode(),
-                "size": 1,
-                "mtime_ns": 1,
+                "path": root + b"/" + key.encode(),
+                "size": SIZE,
+                "mtime_ns": MTIME_NS,
                 "recording_id": int(recordings[at]),
                 "status": TrackStatus.PRESENT.value,
                 "change": 1,
@@ -261,8 +277,22 @@ def _insert(connection: Connection, table: type[Base], rows: Iterable[dict[str, 
     connection.connection.cursor().executemany(query, values)
 
 
-def _main(path: str, folder: str, seed: str = "0") -> None:
-    write_catalog(Path(path), MadeUp.load(Path(folder)), seed=int(seed))
+def write_files(catalog: Path) -> None:
+    """Make the files that a catalog knows: empty, all of one time."""
+    with closing(sqlite3.connect(catalog)) as connection:
+        folders = set()
+        for (path,) in connection.execute("SELECT path FROM tracks ORDER BY id"):
+            folder = Path(os.fsdecode(path)).parent
+            if folder not in folders:
+                folders.add(folder)
+                folder.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+            os.utime(path, ns=(MTIME_NS, MTIME_NS))
+
+
+def _main(path: str, folder: str, music: str, seed: str) -> None:
+    root = os.fsencode(music)
+    write_catalog(Path(path), MadeUp.load(Path(folder)), seed=int(seed), root=root)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import peers
 from benchmarks.asked import HERE, Asked, run
 from benchmarks.asking import K
-from benchmarks.catalogs import Names, added_at
+from benchmarks.catalogs import Names, added_at, write_files
 from benchmarks.made_up import GENRES_OF_STYLE, MadeUp, made_up
 from benchmarks.table import Cell, Table
 from indexer.models.registry import model_info
@@ -97,6 +97,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
         _opening_table(setting, programs),
         _memory_table(setting, programs),
         _added_table(setting, programs),
+        _rescan_table(setting, programs),
     )
 
 
@@ -115,9 +116,11 @@ def _prepared(setting: Setting, folder: Path) -> Iterator[Program]:
                 draft = place / "draft"
                 shutil.rmtree(draft, ignore_errors=True)
                 draft.mkdir()
-                arguments = (draft / "catalog.db", place / "made_up", setting.seed)
+                arguments = (draft / "catalog.db", place / "made_up", place / "music", setting.seed)
                 run("benchmarks.catalogs", *arguments, checkout=checkout)
                 draft.rename(below)
+            if not (place / "music").exists():
+                write_files(below / "catalog.db")
             yield Program(name, count, below / "catalog.db", checkout)
         for name in filter(peers.installed, peers.NAMES):
             program = Program(name, count, place / f"{name}.index", None)
@@ -498,6 +501,38 @@ def _added_table(setting: Setting, programs: Sequence[Program]) -> Table:
         notes=f"Medians of {setting.sizes.start_runs} tracks each. Seen: from when the reader is "
         "asked, after the commit, until its answer holds the track. A file is rewritten if its "
         "inode or time has changed; the catalog itself and SQLite's own files are not counted.",
+    )
+
+
+def _rescan_table(setting: Setting, programs: Sequence[Program]) -> Table:
+    asked = [program for program in programs if program.checkout is not None]
+    found: dict[Program, list[tuple[float, float, float]]] = {program: [] for program in asked}
+    walks: dict[int, list[float]] = {program.count: [] for program in asked}
+    for number in range(setting.sizes.rescans + 1):
+        for program in asked:
+            with program.start() as writer:
+                music = str(program.catalog.parents[1] / "music")
+                walked = writer.ask("walk", folder=music)["ms"][0]
+                done = writer.ask("rescan", folder=music, count=program.count)
+            if number:
+                walks[program.count].append(walked)
+                found[program].append((done["ms"][0], done["peak_mb"], done["more_mb"]))
+    rows: list[tuple[Cell, ...]] = [
+        ("os.walk and os.stat", count, median(times) / 1e3, 1e3 * count / median(times), None, None)
+        for count, times in walks.items()
+    ]
+    for name in dict.fromkeys(program.name for program in asked):
+        for program in asked:
+            if program.name == name:
+                ms, peak, more = (median(column) for column in zip(*found[program], strict=True))
+                speed = 1e3 * program.count / ms
+                rows.append((name, program.count, ms / 1e3, speed, peak, more))
+    return Table(
+        title="A rescan of files of which none has changed, in process",
+        columns=("by", "files", "s", "files/s", "peak MB", "MB more than before"),
+        rows=tuple(rows),
+        notes=f"Medians of {setting.sizes.rescans} fresh processes each, in turn, after one that "
+        "is not counted, of `index_paths` on an open library. Peak: of the whole process.",
     )
 
 

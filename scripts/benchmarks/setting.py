@@ -28,6 +28,8 @@ class Sizes:
     long_formats : tuple of str
         Formats of the long file.
     memory_runs : int
+    rescans : int
+        Runs of a rescan of a million files.
     index_counts, catalog_counts : tuple of int
         Vectors in an index searched directly; tracks in a catalog asked.
     million_counts : tuple of two int
@@ -56,6 +58,7 @@ class Sizes:
     million_counts: tuple[int, int] = (100_000, 1_000_000)
     queries: int = 500
     rescan_files: int = 10_000
+    rescans: int = 3
     start_runs: int = 7
     served_tracks: int = 100_000
     served_requests: int = 4_000
@@ -74,6 +77,7 @@ QUICK = replace(
     index_counts=(10_000, 100_000),
     catalog_counts=(10_000,),
     million_counts=(5_000, 20_000),
+    rescans=1,
     queries=200,
     start_runs=3,
     served_tracks=20_000,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.asking import memory_mb, peak_mb
 from indexer.analysis.track_analysis import TrackAnalysis
 from indexer.audio.container import AudioFacts
 from indexer.audio.tags import Tags
@@ -15,6 +17,7 @@ from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.status import TrackStatus
 from indexer.features.descriptors import Descriptors
+from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
 
 if TYPE_CHECKING:
@@ -89,6 +92,26 @@ class Writer:
             writer.set_status(connection, list(ids), TrackStatus.REMOVED)
         self.library.refresh()
         return {"change": self.library.catalog.change()}
+
+
+def rescan(catalog: Path, folder: str, count: int) -> dict[str, Any]:
+    """Index a folder of `count` files of which none has changed.
+
+    Returns
+    -------
+    dict
+        `ms` of `index_paths` on an open library, `peak_mb` of this process and how much `more_mb`
+        that is than it held before.
+    """
+    with closing(Library.open_for_writing(catalog)) as library:
+        before = memory_mb()["rss"]
+        began = time.perf_counter()
+        summary = index_paths(library, [folder])
+        ms = 1e3 * (time.perf_counter() - began)
+        if summary.unchanged != count:
+            raise RuntimeError(f"only {summary.unchanged} of {count} files are unchanged")
+    peak = peak_mb()
+    return {"ms": [ms], "peak_mb": peak, "more_mb": peak - before}
 
 
 def _sound(number: int) -> bytes:

@@ -35,6 +35,7 @@ TINY = Sizes(
     index_counts=(300,),
     catalog_counts=(300,),
     million_counts=(300, 600),
+    rescans=1,
     queries=10,
     rescan_files=150,
     start_runs=1,
@@ -118,7 +119,7 @@ def test_two_sizes_of_catalog_stand_beside_each_other(
 ) -> None:
     monkeypatch.setattr(million, "READERS", 1)
     monkeypatch.setattr(peers, "NAMES", ())
-    asked, opened, memory, added = million.measure(setting)
+    asked, opened, memory, added, rescanned = million.measure(setting)
     rows = [dict(zip(asked.columns, row, strict=True)) for row in asked.rows]
     labels = {str(row["question"]) for row in rows}
     assert len(labels) == 13
@@ -129,6 +130,7 @@ def test_two_sizes_of_catalog_stand_beside_each_other(
     private = memory.columns.index("private")
     assert all(10 < row[private] < 500 for row in memory.rows)
     assert all(row[added.columns.index("seen in ms")] > 0 for row in added.rows)
+    assert [row[:2] for row in rescanned.rows[2:]] == [("this code", 300), ("this code", 600)]
 
 
 def test_files_made_of_the_same_packets_last_as_long_as_asked_and_are_other_recordings(
