@@ -45,7 +45,8 @@ TABLES = {
     "page": "the first view of the page: requests, bytes, time until tracks are seen",
     "serving": "requests a second of the server, alone and during an index run",
     "storing": "the one writer: analyses into a catalog, on disk",
-    "start": "imports, the command line, a rescan without changes",
+    "rescans": "rescans that find nothing changed: files a second, memory",
+    "start": "imports, the command line",
 }
 """Modules of `benchmarks`, in the order they run, and what they measure."""
 

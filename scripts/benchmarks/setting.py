@@ -36,7 +36,6 @@ class Sizes:
         Tracks of the two catalogs whose figures stand beside each other.
     queries : int
         Questions of which p50 and p99 are taken.
-    rescan_files : int
     start_runs : int
     served_tracks, served_requests, served_files : int
         Tracks of a catalog that is served; requests of one round; files that an index run adds
@@ -57,7 +56,6 @@ class Sizes:
     catalog_counts: tuple[int, ...] = (10_000, 100_000)
     million_counts: tuple[int, int] = (100_000, 1_000_000)
     queries: int = 500
-    rescan_files: int = 10_000
     rescans: int = 3
     start_runs: int = 7
     served_tracks: int = 100_000

@@ -37,7 +37,6 @@ TINY = Sizes(
     million_counts=(300, 600),
     rescans=1,
     queries=10,
-    rescan_files=150,
     start_runs=1,
 )
 
@@ -98,18 +97,21 @@ def test_tables_that_start_processes_are_measured_in_the_order_of_all_tables(
     empty_temp: Path,
 ) -> None:
     report = benchmark.measure(
-        ["start", "memory", "workers"], sizes=TINY, seed=0, say=lambda _text: None
+        ["start", "memory", "rescans", "workers"], sizes=TINY, seed=0, say=lambda _text: None
     )
-    assert list(report["tables"]) == ["workers", "memory", "start"]
+    assert list(report["tables"]) == ["workers", "memory", "rescans", "start"]
     (workers,) = report["tables"]["workers"]
     assert all(cell > 0 for row in workers["rows"] for cell in row[1:])
     (memory,) = report["tables"]["memory"]
     assert len(memory["rows"]) == 3 * len(TINY.long_formats)
     peak = memory["columns"].index("peak MB")
     assert all(10 < row[peak] < 2_000 for row in memory["rows"])
-    starts, rescans = report["tables"]["start"]
+    rescans, peaks = report["tables"]["rescans"]
+    assert all(cell > 0 for row in rescans["rows"] for cell in row[2:5])
+    assert all(20 < row[1] <= row[2] <= row[3] < 500 for row in peaks["rows"])
+    (starts,) = report["tables"]["start"]
     assert [row[0] for row in starts["rows"]][1:] == ["import recommender", "soundalike --help"]
-    assert all(row[1] > 0 for row in [*starts["rows"], *rescans["rows"]])
+    assert all(row[1] > 0 for row in starts["rows"])
     assert list(empty_temp.iterdir()) == []
 
 
@@ -184,14 +186,14 @@ def test_an_unknown_table_and_a_missing_model_are_said(
 @pytest.mark.slow
 def test_a_run_that_is_told_to_end_leaves_no_files(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, benchmark.__file__, "start", "--quick"],
+        [sys.executable, benchmark.__file__, "rescans", "--quick"],
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
         until = time.monotonic() + 60
-        while not list(tmp_path.glob("*/start/music")):
+        while not list(tmp_path.glob("*/rescans*/music")):
             assert running.poll() is None
             assert time.monotonic() < until
             time.sleep(0.05)
