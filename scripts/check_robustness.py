@@ -1,4 +1,4 @@
-"""Attack the program and print what becomes of it: inputs | faults | damage | mutated.
+"""Attack the program and print what becomes of it: inputs | faults | kills | damage | mutated.
 
 Each ends with exit status 1 if anything was not as it should be.
 """
@@ -86,6 +86,27 @@ def faults(only: tuple[str, ...], step: int) -> None:
             click.echo(f"  WRONG {line}")
         wrong += len(walk.faults)
     sys.exit(bool(wrong))
+
+
+@main.command()
+@click.option("--tracks", default=30_000, show_default=True, help="Tracks of the catalog.")
+@click.option("--kills", default=200, show_default=True, help="How often the writer is killed.")
+@click.option("--seed", default=0, show_default=True, help="Of vectors and moments.")
+def kills(tracks: int, kills: int, seed: int) -> None:
+    """Kill the writer while it makes the index anew, beside a reader whose answers are compared.
+
+    Example: check_robustness.py kills --kills 20
+    """
+    from robustness.kills import kill_writers
+
+    with TemporaryDirectory() as scratch:
+        result = kill_writers(Path(scratch), tracks=tracks, kills=kills, seed=seed, say=click.echo)
+    for name, count in sorted(result.tried.items()):
+        click.echo(f"{name}: {count}")
+    click.echo(f"{result.answers:,} answers compared with exact scans: recall {result.recall:.4f}")
+    for line in result.faults:
+        click.echo(f"WRONG {line}")
+    sys.exit(bool(result.faults))
 
 
 @main.command()

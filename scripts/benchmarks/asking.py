@@ -178,6 +178,28 @@ class Reader:
         """Write more tracks as the writer that `hold` made; see `Writer.add`."""
         return self.held.add(vectors, names)
 
+    def release(self) -> dict[str, Any]:
+        """Close the writer that `hold` made."""
+        self.held.library.close()
+        self._writer = None
+        return {}
+
+    def back(self, ids: list[int]) -> dict[str, Any]:
+        """Let removed tracks come back as the writer that `hold` made; see `Writer.remove`."""
+        return self.held.remove(ids, back=True)
+
+    def change(self) -> dict[str, Any]:
+        """The number of the last change that answers know."""
+        return {"change": self.opened.stamp.change}
+
+    def samples(self, seconds: float, ids: list[int]) -> dict[str, Any]:
+        """Ask for the nearest of one track after another; `samples` are those of `_sample`."""
+        began = time.monotonic()
+        found = []
+        while time.monotonic() < began + seconds:
+            found.append(self._sample(ids[len(found) % len(ids)]))
+        return {"samples": found}
+
     def fewer(self, ids: list[int]) -> dict[str, Any]:
         """Remove tracks as the writer that `hold` made; see `Writer.remove`."""
         return self.held.remove(ids)

@@ -243,7 +243,7 @@ class Watch:
         files = self._files()
         while not self._ending.wait(0.05):
             now = time.monotonic()
-            busy = any(_children(parent) for parent in self._parents)
+            busy = any(children(parent) for parent in self._parents)
             if busy and began is None:
                 began = now
             elif not busy and began is not None:
@@ -264,11 +264,12 @@ class Watch:
         return found
 
 
-def _children(process: int) -> list[str]:
-    found = []
+def children(process: int) -> list[int]:
+    """Processes that a process has started and that are there still."""
+    found: list[int] = []
     for task in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):
-            found += task.read_text(encoding="ascii").split()
+            found += map(int, task.read_text(encoding="ascii").split())
     return found
 
 

@@ -86,10 +86,11 @@ class Writer:
         self.library.refresh()
         return {"first": first, "change": self.library.catalog.change(), "ms": [committed]}
 
-    def remove(self, ids: Sequence[int]) -> dict[str, Any]:
-        """Remove tracks in one transaction; returns `change`, as of `add`."""
+    def remove(self, ids: Sequence[int], *, back: bool = False) -> dict[str, Any]:
+        """Remove tracks in one transaction, or let them come `back`; `change` as of `add`."""
+        status = TrackStatus.PRESENT if back else TrackStatus.REMOVED
         with self.library.catalog.writing() as connection:
-            writer.set_status(connection, list(ids), TrackStatus.REMOVED)
+            writer.set_status(connection, list(ids), status)
         self.library.refresh()
         return {"change": self.library.catalog.change()}
 
