@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.catalog.reader import Catalog
+from indexer.catalog.title_index import make_titles_again
 from indexer.errors import IndexFileError
+from indexer.facets.facets import Facets
+from indexer.facets.files import facets_path
+from indexer.facets.files import remove_drafts as remove_facet_drafts
 from indexer.vectors.base import Stamp, VectorIndex
 from indexer.vectors.index_file import remove_drafts
 
@@ -37,9 +41,11 @@ def index_path(catalog: Path) -> Path:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """Faults of a catalog and its vector index, found by `verify`; empty where there are none."""
+    """Faults of a catalog and the files beside it, found by `verify`; empty where none are."""
 
     damage: tuple[str, ...]
+    titles: tuple[str, ...]
+    facets_file: str | None
     index_file: str | None
     not_in_index: tuple[int, ...]
     not_in_catalog: tuple[int, ...]
@@ -50,6 +56,8 @@ class VerifyReport:
         """Whether there is no fault."""
         return not (
             self.damage
+            or self.titles
+            or self.facets_file
             or self.index_file
             or self.not_in_index
             or self.not_in_catalog
@@ -71,12 +79,15 @@ class Library:
         The catalog's `data_version` when the index was last brought up to it.
     changed : int
         How many vectors have come, changed or gone since it was opened.
+    facets : Facets
+        What is known of the tracks beside their vectors.
     lock : RLock
         To be held by a thread that searches while others may `refresh`.
     """
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
+        self.facets = Facets(catalog)
         self.lock = threading.RLock()
         self.model: StoredModel | None = None
         self.index: VectorIndex | None = None
@@ -106,6 +117,7 @@ class Library:
         """
         catalog = Catalog.open_for_writing(path, create=create)
         remove_drafts(index_path(catalog.path))
+        remove_facet_drafts(facets_path(catalog.path))
         return cls(catalog)
 
     @property
@@ -125,6 +137,7 @@ class Library:
         try:
             if self.catalog.writable:
                 self.save_index()
+                self.facets.save(closing=True)
         finally:
             self.catalog.close()
 
@@ -152,7 +165,10 @@ class Library:
             return count
 
     def rebuild(self) -> int:
-        """Make the index again from the catalog; returns how many vectors it holds."""
+        """Make the index again from the catalog, and all else that is; returns its vectors."""
+        with self.catalog.writing() as connection:
+            make_titles_again(connection)
+        self.facets.rebuild()
         model = self.catalog.active_model()
         if model is None:
             return 0
@@ -181,8 +197,10 @@ class Library:
         """Compare the catalog, the index in memory and the index file with each other."""
         damage = tuple(self.catalog.damage())
         model = None if damage else self.catalog.active_model()
+        titles = () if damage else tuple(self.catalog.title_faults())
+        facets = None if damage else self.facets.fault()
         if model is None or self.index is None:
-            return VerifyReport(damage, self._index_file_fault(), (), (), ())
+            return VerifyReport(damage, titles, facets, self._index_file_fault(), (), (), ())
         missing: list[int] = []
         differing: list[int] = []
         in_catalog: list[int] = []
@@ -196,7 +214,13 @@ class Library:
             differing += changes.ids[there][~same].tolist()
         extra = np.setdiff1d(in_index, np.array(in_catalog, dtype=np.int64)).tolist()
         return VerifyReport(
-            damage, self._index_file_fault(), tuple(missing), tuple(extra), tuple(differing)
+            damage,
+            titles,
+            facets,
+            self._index_file_fault(),
+            tuple(missing),
+            tuple(extra),
+            tuple(differing),
         )
 
     def _open_index(self, model: StoredModel) -> tuple[VectorIndex, int]:

@@ -7,6 +7,7 @@ and punctuation that taggers set and people do not type.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _LETTERS = str.maketrans(
@@ -48,6 +49,9 @@ _PUNCTUATION = str.maketrans(
 _STRESS = "\u0300\u0301"
 _CYRILLIC_VOWELS = frozenset("аеиоуыэюяіАЕИОУЫЭЮЯІ")
 
+_UNSPACED = re.compile("([\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
+"""Kana and ideographs, which are written without spaces between words."""
+
 
 def fold(text: str) -> str:
     """Text for comparing names: without case, accents and typographic punctuation.
@@ -61,6 +65,12 @@ def fold(text: str) -> str:
     # Compatibility forms decompose to typographic punctuation too.
     folded = _without_accents(decomposed.translate(_PUNCTUATION)).casefold().translate(_LETTERS)
     return unicodedata.normalize("NFC", folded)
+
+
+def searchable(text: str) -> str:
+    """Folded text with one space between words, ideographs and kana being words of their own."""
+    folded = fold(text)
+    return " ".join((folded if folded.isascii() else _UNSPACED.sub(r" \1 ", folded)).split())
 
 
 def _without_accents(decomposed: str) -> str:

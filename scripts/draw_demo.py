@@ -11,29 +11,18 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from indexer.catalog.reader import Catalog
 from recommender import Recommender
 
 mpl.use("Agg")
-
-
-def styles_of(catalog: Path) -> dict[int, str]:
-    """The genre tag of each present track by its id."""
-    opened = Catalog.open_for_reading(catalog)
-    try:
-        tracks = opened.tracks([row[0] for row in opened.names()])
-    finally:
-        opened.close()
-    return {track.id: track.genre or "?" for track in tracks.values()}
 
 
 def draw(catalog: Path, picture: Path) -> None:
     """Write the matrix of cosines between all tracks, ordered by style, as a PNG."""
     from matplotlib import pyplot as plt
 
-    style = styles_of(catalog)
-    ids = sorted(style, key=lambda track: (style[track], track))
     with Recommender.open(catalog) as recommender:
+        style = {one.id: one.genre or "?" for one in recommender.tracks(recommender.ids())}
+        ids = sorted(style, key=lambda track: (style[track], track))
         vectors = recommender.vectors(ids)
     figure, axes = plt.subplots(figsize=(7.2, 6.2), dpi=130, layout="constrained")
     image = axes.imshow(vectors @ vectors.T, cmap="magma", vmin=-0.1, vmax=1.0)

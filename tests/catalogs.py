@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from indexer.audio.container import AudioFacts
 from indexer.audio.reading import read_facts
@@ -23,6 +23,8 @@ from indexer.models.checkpoint import ModelInfo, NetworkConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from indexer.catalog.reader import Catalog
 
 DIM = 8
 
@@ -109,6 +111,14 @@ def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
                     connection.execute(insert(table), values)
         library.refresh()
     return catalog
+
+
+def present_names(catalog: Catalog) -> list[tuple[int, str, str, str]]:
+    """Id, key, artist and title ("" where unknown) of each present track, by id."""
+    query = select(TrackRow.id, TrackRow.key, TrackRow.artist, TrackRow.title)
+    present = query.where(TrackRow.status == TrackStatus.PRESENT).order_by(TrackRow.id)
+    with catalog.reading() as connection:
+        return [(one[0], one[1], one[2] or "", one[3] or "") for one in connection.execute(present)]
 
 
 def _vector(number: int, track: Planted) -> np.ndarray:

@@ -20,6 +20,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from indexer.catalog.digests import add_digest_function, add_digest_triggers, renew_digests
 from indexer.catalog.schema import APPLICATION_ID, REVISIONS, CatalogRow
+from indexer.catalog.title_index import add_name_functions, add_name_triggers
 from indexer.errors import (
     CatalogFull,
     CatalogLocked,
@@ -99,12 +100,13 @@ def connect(path: Path, *, read_only: bool) -> Engine:
     return engine
 
 
-def keep_digests(engine: Engine) -> None:
-    """Let every new connection of an engine keep the digests of rows up to date."""
+def keep_in_step(engine: Engine) -> None:
+    """Let every new connection of an engine keep digests of rows and names of tracks in step."""
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
         add_digest_triggers(connection)
+        add_name_triggers(connection)
 
     engine.dispose()
 
@@ -159,6 +161,7 @@ def _begin_explicitly(engine: Engine) -> None:
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         add_digest_function(connection)
+        add_name_functions(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -216,7 +219,15 @@ def bring_up_to_date(path: Path, engine: Engine) -> None:
             renew_digests(connection)
 
 
-_DAMAGE = ("not a database", "malformed", "decode to UTF-8", "user-defined function", "no such")
+_DAMAGE = (
+    "not a database",
+    "malformed",
+    "fts5",
+    "vtable constructor",
+    "decode to UTF-8",
+    "user-defined function",
+    "no such",
+)
 """Parts of SQLite's messages about a damaged file, also of what our digest function cannot read."""
 
 

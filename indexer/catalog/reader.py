@@ -8,7 +8,7 @@ every time.
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +32,7 @@ from indexer.catalog.connection import (
     check_header,
     check_revision,
     connect,
-    keep_digests,
+    keep_in_step,
     no_catalog,
     revision_of,
     translate_errors,
@@ -54,6 +54,7 @@ from indexer.catalog.schema import (
     parse_text_list,
 )
 from indexer.catalog.status import TrackStatus
+from indexer.catalog.title_index import damaged_indexes, title_faults
 from indexer.errors import (
     CatalogError,
     CatalogMissing,
@@ -62,6 +63,7 @@ from indexer.vectors.half_precision import to_unit_float32
 
 if TYPE_CHECKING:
     import os
+    import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
@@ -150,7 +152,7 @@ class Catalog:
             with translate_errors(file):
                 require_whole_pages(engine)
                 bring_up_to_date(file, engine)
-                keep_digests(engine)
+                keep_in_step(engine)
                 return cls(file, engine, lock)
         except BaseException:
             lock.release()
@@ -298,24 +300,6 @@ class Catalog:
         )
         return self._one(query.order_by(TrackRow.id).limit(1))
 
-    def names(self) -> list[tuple[int, str, str, str]]:
-        """Id, key, artist and title ("" where unknown) of each present track, by id."""
-        query = (
-            select(
-                TrackRow.id,
-                TrackRow.key,
-                func.coalesce(TrackRow.artist, ""),
-                func.coalesce(TrackRow.title, ""),
-            )
-            .where(TrackRow.status == TrackStatus.PRESENT)
-            .order_by(TrackRow.id)
-        )
-        with self.reading() as connection:
-            rows = connection.execute(query).all()
-            for row in rows:
-                require_intact(all(type(text) is str for text in row[1:]), f"track {row[0]}")
-        return [(row[0], row[1], row[2], row[3]) for row in rows]
-
     def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
         """Ids of the present tracks with these keys; unknown keys are left out."""
         found: dict[str, int] = {}
@@ -437,6 +421,33 @@ class Catalog:
         """Damage that SQLite's full check and the rows' digests show; empty when there is none."""
         with self.reading() as connection:
             return damage(connection)
+
+    def title_faults(self) -> list[str]:
+        """Ways in which the search for titles differs from the tracks; empty where in none.
+
+        Its indexes are read whole where nobody else writes, and only counted otherwise.
+        """
+        with self.reading() as connection:
+            faults = title_faults(connection)
+        with suppress(CatalogError), self._locked() as raw:
+            faults += damaged_indexes(raw)
+        return faults
+
+    @contextmanager
+    def _locked(self) -> Iterator[sqlite3.Connection]:
+        """A connection that may write, and whose transaction is rolled back."""
+        lock = None if self.writable else WriterLock(self.path)
+        try:
+            engine = connect(self.path, read_only=False)
+            with translate_errors(self.path), closing(engine.raw_connection()) as connection:
+                raw: Any = connection.dbapi_connection
+                raw.execute("BEGIN")
+                yield raw
+                raw.execute("ROLLBACK")
+            engine.dispose()
+        finally:
+            if lock is not None:
+                lock.release()
 
     def _one(self, query: Select[Any]) -> Track | None:
         with self.reading() as connection:

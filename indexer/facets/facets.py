@@ -121,6 +121,9 @@ class Facets:
         with self._lock:
             if self._count() <= IN_MEMORY or self.catalog.active_model() is None:
                 return
+            if self._columns is None and not self.path.exists():
+                self._is_written(self._build)
+                return
             columns = self.columns()
             changed = len(columns.delta) + len(columns.gone)
             if self._mapped is None:

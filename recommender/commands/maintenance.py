@@ -72,7 +72,7 @@ def failures(catalog: str, as_json: bool) -> None:  # noqa: FBT001
 @catalog_option
 @json_option
 def verify(catalog: str, as_json: bool) -> None:  # noqa: FBT001
-    """Check the catalog and its vector index against each other; exit 1 on any fault."""
+    """Check the catalog and what is made from it against each other; exit 1 on any fault."""
     from indexer.library import Library
 
     library = Library.open(catalog)
@@ -86,8 +86,10 @@ def verify(catalog: str, as_json: bool) -> None:  # noqa: FBT001
         click.echo(f"{catalog} is sound")
     for line in report.damage:
         print_message(f"{catalog}: {line}: restore a copy, or move it away and index again")
-    if report.index_file:
-        print_message(f"{report.index_file}: `soundalike rebuild` builds it again")
+    faults = [*(f"{catalog}: {line}" for line in report.titles)]
+    faults += [fault for fault in (report.facets_file, report.index_file) if fault]
+    for fault in faults:
+        print_message(f"{fault}: `soundalike rebuild` builds it again")
     for text, ids in (
         ("tracks are not in the index", report.not_in_index),
         ("vectors of the index are not in the catalog", report.not_in_catalog),
@@ -106,7 +108,7 @@ def verify(catalog: str, as_json: bool) -> None:  # noqa: FBT001
 @catalog_option
 @json_option
 def rebuild(catalog: str, as_json: bool) -> None:  # noqa: FBT001
-    """Build the vector index again from the catalog."""
+    """Build the vector index and all else that is made from the catalog again."""
     from indexer.library import Library
 
     library = Library.open_for_writing(catalog)

@@ -9,9 +9,9 @@ import re
 from typing import TYPE_CHECKING, Protocol, SupportsIndex, TypeAlias
 
 from indexer.catalog.status import TrackStatus
+from indexer.catalog.title_queries import named_tracks
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
 from indexer.filesystem import display_path, resolve_path
-from indexer.text_folding import fold
 
 if TYPE_CHECKING:
     from indexer.catalog.reader import Catalog
@@ -26,6 +26,8 @@ _AUDIO_ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 CANDIDATES = 10
 """Tracks an ambiguous text lists at most."""
+COUNTED = 1_000
+"""Tracks that it fits are counted up to so many."""
 _NOT_PRESENT = {
     TrackStatus.MISSING: "is missing: its file has vanished; index again when it is back",
     TrackStatus.FAILED: "has changed into a file that cannot be decoded: see `soundalike failures`",
@@ -227,29 +229,20 @@ def find_by_words(catalog: Catalog, query: str) -> Track:
     ------
     UnknownTrack, AmbiguousTrack
     """
-    words = fold(query).split()
-    if not words:
+    if not query.strip():
         raise UnknownTrack("an empty text names no track: give an id, key, path or part of a title")
-    exact: list[int] = []
-    partial: list[int] = []
-    names = catalog.names()
-    if not names:
-        raise UnknownTrack(f"{catalog.path} holds no tracks yet: run `soundalike index FOLDER`")
-    for track_id, key, artist, title in names:
-        whole = fold(f"{artist} - {title}" if artist or title else key)
-        if words in (whole.split(), fold(title).split()):
-            exact.append(track_id)
-        elif all(word in whole for word in words):
-            partial.append(track_id)
-    fitting = exact or partial
+    fitting = named_tracks(catalog, query, most=COUNTED + 1)
     if not fitting:
+        if catalog.counts()[TrackStatus.PRESENT] == 0:
+            raise UnknownTrack(f"{catalog.path} holds no tracks yet: run `soundalike index FOLDER`")
         raise UnknownTrack(
             f"no track fits {query!r}: give an id, key, path or part of artist - title"
         )
     if len(fitting) > 1:
         some = catalog.tracks(fitting[:CANDIDATES])
+        count = f"{len(fitting)}" if len(fitting) <= COUNTED else f"over {COUNTED:,}"
         raise AmbiguousTrack(
-            f"{len(fitting)} tracks fit {query!r}: name one by its id",
+            f"{count} tracks fit {query!r}: name one by its id",
             candidates=tuple(describe(some[track_id]) for track_id in fitting[:CANDIDATES]),
         )
     return catalog.tracks(fitting)[fitting[0]]

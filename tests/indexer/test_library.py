@@ -154,7 +154,7 @@ def test_two_runs_at_once_are_refused(
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "small disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1000k", "tmpfs", str(place)]
     try:
         done = subprocess.run(mount, capture_output=True)
     except FileNotFoundError:

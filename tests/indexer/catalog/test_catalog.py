@@ -36,6 +36,7 @@ from indexer.errors import (
 from indexer.features.descriptors import Descriptors
 from indexer.features.melspectrogram import FrontEnd
 from indexer.models.checkpoint import ModelInfo, NetworkConfig
+from tests.catalogs import present_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,7 +175,7 @@ def test_retagging_changes_tags_but_not_what_is_changed_ids(
     assert store(catalog, model, file("1.mp3", size=2), retagged) is Stored.RETAGGED
     assert store(catalog, model, file("1.mp3", size=2), retagged) is Stored.TOUCHED
     assert catalog.change() == change
-    assert catalog.names() == [(1, "1.mp3", "", "Named")]
+    assert present_names(catalog) == [(1, "1.mp3", "", "Named")]
 
 
 def test_each_write_moves_the_counters_of_what_it_changes(
@@ -268,7 +269,7 @@ def test_ids_are_never_used_again(catalog: Catalog, model: StoredModel, file: Fi
     with catalog.writing() as connection:
         writer.set_status(connection, [1], TrackStatus.REMOVED)
     store(catalog, model, file("2.mp3"), analysis(1))
-    assert [row[0] for row in catalog.names()] == [2]
+    assert [row[0] for row in present_names(catalog)] == [2]
 
 
 def test_keys_are_the_callers_or_the_path_below_the_root(
@@ -279,7 +280,7 @@ def test_keys_are_the_callers_or_the_path_below_the_root(
     store(catalog, model, file("1.mp3", root="disk"), analysis(3))
     store(catalog, model, file("1.mp3", root="usb"), analysis(4))
     store(catalog, model, file(b"\xff.mp3", root="usb"), analysis(5))
-    keys = [row[1] for row in catalog.names()]
+    keys = [row[1] for row in present_names(catalog)]
     usb = str(catalog.path.parent / "usb" / "1.mp3")
     assert keys == ["upload-7", "2.mp3", "1.mp3", usb, "\\xff.mp3"]
     with pytest.raises(InvalidOption, match="upload-7"):
@@ -358,7 +359,7 @@ def test_files_of_one_batch_share_a_recording_and_get_keys_of_their_own(
         kinds = writer.store(connection, model, batch, new_ids={batch[0][0].path: 7})
     assert kinds == [Stored.NEW, Stored.NEW, Stored.NEW, None]
     other = os.fsdecode(batch[2][0].path)
-    assert [row[:2] for row in catalog.names()] == [(7, "1.mp3"), (8, "2.mp3"), (9, other)]
+    assert [row[:2] for row in present_names(catalog)] == [(7, "1.mp3"), (8, "2.mp3"), (9, other)]
     assert catalog.counts()["recordings"] == 1
     assert catalog.changes().vectors == 1
 
@@ -398,9 +399,9 @@ def test_a_reader_sees_what_a_writer_commits_and_is_not_blocked(
         assert reader.data_version() == version
         with catalog.writing() as connection:
             writer.store(connection, model, [(file("1.mp3"), analysis(1))])
-            assert reader.names() == []
+            assert present_names(reader) == []
         assert reader.data_version() != version
-        assert len(reader.names()) == 1
+        assert len(present_names(reader)) == 1
         with pytest.raises(CatalogError, match="reading only"), reader.writing():
             pass
 
@@ -475,6 +476,11 @@ def test_a_newer_catalog_is_refused_unchanged(catalog: Catalog) -> None:
             opener(catalog.path)
 
 
+def _is_table(_object: object, name: str, *_: object) -> bool:
+    """Whether it is no part of the search for titles, of which SQLAlchemy has no models."""
+    return not name.startswith(("title_", "track_names"))
+
+
 def test_the_migrations_make_the_schema_that_the_models_describe(catalog: Catalog) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
@@ -483,7 +489,8 @@ def test_the_migrations_make_the_schema_that_the_models_describe(catalog: Catalo
     from indexer.catalog.schema import Base
 
     with catalog.reading() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        context = MigrationContext.configure(connection, opts={"include_object": _is_table})
+        assert compare_metadata(context, Base.metadata) == []
     assert ScriptDirectory("indexer/catalog/migrations").get_current_head() == REVISIONS[-1]
 
 
@@ -518,7 +525,7 @@ def test_a_key_follows_the_path_only_when_the_file_moves(
     seen = file("album/1.mp3")
     store(catalog, model, seen, analysis(1))
     store(catalog, model, seen._replace(root=os.path.dirname(seen.path)), analysis(2))
-    assert [row[1] for row in catalog.names()] == ["album/1.mp3"]
+    assert [row[1] for row in present_names(catalog)] == ["album/1.mp3"]
 
 
 def test_descriptors_are_stored_once_for_a_recording_and_go_with_it(

@@ -54,8 +54,9 @@ def made_up(count: int, seed: int = 1) -> list[Planted]:
 @pytest.fixture
 def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A catalog large enough, as tests go, for a file of facets."""
+    path = plant(tmp_path, TAGS, made_up(60))
     monkeypatch.setattr(holder, "IN_MEMORY", 20)
-    return plant(tmp_path, TAGS, made_up(60))
+    return path
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from indexer.models import checkpoint
 from indexer.models.registry import DEFAULT_MODEL, SHIPPED, load_model
 from recommender import Ranking, Recommender
 from tests import sounds
+from tests.catalogs import present_names
 from tests.workers import ReplayPool, save_analyses
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def vectors(catalog: Path) -> dict[str, np.ndarray]:
     with closing(Library.open(catalog)) as library:
         assert library.verify().damage == ()
         assert library.index is not None
-        names = library.catalog.names()
+        names = present_names(library.catalog)
         ids = [row[0] for row in names]
         assert library.index.ids().tolist() == ids
         rows = library.index.reconstruct(np.array(ids, dtype=np.int64))
@@ -59,7 +60,7 @@ def new_sound(path: Path, *, seed: int, title: str | None = None) -> Path:
 
 def test_ids_follow_the_order_of_the_scan(original_catalog: Path) -> None:
     with closing(Library.open(original_catalog)) as library:
-        keys = [row[1] for row in library.catalog.names()]
+        keys = [row[1] for row in present_names(library.catalog)]
     assert keys == sorted(keys)
     assert len(keys) == 12
 
@@ -471,7 +472,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
 
 def _ids(catalog: Path) -> dict[str, int]:
     with closing(Library.open(catalog)) as library:
-        return {row[1]: row[0] for row in library.catalog.names()}
+        return {row[1]: row[0] for row in present_names(library.catalog)}
 
 
 def _retag(path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from indexer.catalog.title_index import create_titles
+
 revision = "0001"
 down_revision = None
 
@@ -133,3 +135,4 @@ def upgrade() -> None:
         sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("path", name="pk_failures"),
     )
+    create_titles(op.get_bind())

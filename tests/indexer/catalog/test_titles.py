@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import random
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import update
+
+from indexer.catalog import writer
+from indexer.catalog.reader import Catalog
+from indexer.catalog.schema import TrackRow
+from indexer.catalog.status import TrackStatus
+from indexer.catalog.title_index import make_titles_again
+from indexer.catalog.title_queries import named_tracks, search_titles
+from indexer.text_folding import fold
+from tests.catalogs import Planted, plant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TRACKS = [
+    Planted("So What", artist="Miles Davis", album="Kind of Blue"),
+    Planted("So What Else", artist="Someone"),
+    Planted("Blue in Green", artist="Miles Davis"),
+    Planted("So What", artist="Björk"),
+    Planted(None, artist=None),
+    Planted("Weihnachten", artist="Chor"),
+    Planted("夜に駆ける", artist="YOASOBI"),
+    Planted("がんばれ", artist="ザ・ブルー"),
+    Planted("A.B.C. (AC/DC cover)", artist="!!!"),
+    Planted("Green - Blue", artist="Someone"),
+    Planted(None, artist="Ünal"),
+]
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    with closing(Catalog.open_for_writing(plant(tmp_path, ("loud",), TRACKS))) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("so what", [1, 4]),
+        ("SO WHAT", [1, 4]),
+        ("Miles Davis - So What", [1]),
+        ("miles so", [1]),
+        ("wha", [1, 2, 4]),
+        ("bjork", [4]),
+        ("green - blue", [10]),
+        ("Someone - Green - Blue", [10]),
+        ("blue green", [3, 10]),
+        ("Kind of", []),
+        ("0005", [5]),
+        ("0011", [11]),
+        ("nacht", [6]),
+        ("駆け", [7]),
+        ("夜", [7]),
+        ("ける", [7]),
+        ("か\u3099ん", [8]),
+        ("ブルー", [8]),
+        ("ac/dc", [9]),
+        ("ac/d", [9]),
+        ("!!!", [9]),
+        ("- &", []),
+        ("", []),
+        ('"', []),
+        ('so" OR "blue', []),
+        ("caf\udce9", []),
+        ("so\0what", [1, 4]),
+        ("*", []),
+        ("title : so", []),
+        ("so " * 700, [1, 2, 4, 10]),
+        (" ".join(f"word{n}" for n in range(500)), []),
+    ],
+)
+def test_a_text_names_tracks(catalog: Catalog, text: str, ids: list[int]) -> None:
+    assert named_tracks(catalog, text, most=99) == ids
+
+
+def test_only_present_tracks_are_named_and_no_more_than_are_asked_for(catalog: Catalog) -> None:
+    with catalog.writing() as connection:
+        writer.set_status(connection, [1], TrackStatus.REMOVED)
+    assert named_tracks(catalog, "so what", most=99) == [4]
+    assert named_tracks(catalog, "so", most=1) == [2]
+
+
+def test_beginnings_words_and_parts_are_told_apart(catalog: Catalog) -> None:
+    found = search_titles(catalog, "blue")
+    assert found.starts.tolist() == [3]
+    assert found.words.tolist() == [1, 3, 10]
+    found = search_titles(catalog, "reen")
+    assert (found.starts.tolist(), found.words.tolist()) == ([], [])
+    assert found.parts.tolist() == [3, 10]
+    assert search_titles(catalog, "mi wha").parts.tolist() == [1]
+
+
+WORDS = ("blue", "Bluebird", "bl", "the", "ü", "Über", "a-ha", "so", "What", "1999", "夜に", "x")
+
+
+def made_up(rng: random.Random) -> str | None:
+    return " ".join(rng.choices(WORDS, k=rng.randrange(4))) or None
+
+
+def test_every_text_finds_what_looking_at_all_names_finds(tmp_path: Path) -> None:
+    rng = random.Random(3)  # noqa: S311 - names of test tracks
+    tracks = [
+        Planted(made_up(rng) or "t", artist=made_up(rng), album=made_up(rng)) for _ in range(150)
+    ]
+    with closing(Catalog.open_for_reading(plant(tmp_path, ("loud",), tracks))) as catalog:
+        names = [
+            [fold(name or "") for name in (one.title, one.artist, one.album)] for one in tracks
+        ]
+        for _ in range(60):
+            text = made_up(rng) or "blu"
+            words = [fold(word) for word in text.split()]
+            parts = [
+                number
+                for number, own in enumerate(names, start=1)
+                if all(any(word in name for name in own) for word in words if len(word) > 2)
+                and all(
+                    any(f" {word}" in f" {name}" or f"-{word}" in name for name in own)
+                    for word in words
+                    if len(word) < 3 and word.isascii()
+                )
+            ]
+            if all(word.isascii() or len(word) > 2 for word in words):
+                assert search_titles(catalog, text).parts.tolist() == parts, text
+
+
+def test_the_index_follows_new_tags_and_what_is_rolled_back_leaves_none(catalog: Catalog) -> None:
+    with catalog.writing() as connection:
+        connection.execute(update(TrackRow).where(TrackRow.id == 1).values(title="Other Words"))
+    assert named_tracks(catalog, "so what", most=9) == [4]
+    assert named_tracks(catalog, "other words", most=9) == [1]
+    with pytest.raises(RuntimeError), catalog.writing() as connection:
+        connection.execute(update(TrackRow).where(TrackRow.id == 1).values(title="Never"))
+        raise RuntimeError
+    assert named_tracks(catalog, "never", most=9) == []
+    assert catalog.title_faults() == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        ("UPDATE tracks SET title = 'Another' WHERE id = 2", "1 tracks are not found"),
+        ("DELETE FROM track_names WHERE id = 2", "1 tracks are not found"),
+        ("INSERT INTO track_names VALUES (99, 'a', 'b', 'c', '')", "1 names are of no track"),
+        (
+            "DELETE FROM title_words_docsize WHERE id = 2",
+            "1 names are not in the table title_words",
+        ),
+        (
+            "UPDATE title_parts_data SET block = zeroblob(20) WHERE id > 100",
+            "title_parts is damaged",
+        ),
+    ],
+)
+def test_what_is_out_of_step_is_noticed_and_made_again(
+    catalog: Catalog, damage: str, fault: str
+) -> None:
+    assert catalog.title_faults() == []
+    with closing(sqlite3.connect(catalog.path)) as raw, raw:
+        assert raw.execute(damage).rowcount > 0
+    with closing(Catalog.open_for_reading(catalog.path)) as reader:
+        catalog.close()
+        assert any(fault in line for line in reader.title_faults())
+    with closing(Catalog.open_for_writing(catalog.path)) as opened:
+        with opened.writing() as connection:
+            make_titles_again(connection)
+            writer.set_status(connection, [3], TrackStatus.REMOVED)
+        assert opened.title_faults() == []
+        assert named_tracks(opened, "nacht", most=9) == [6]
