@@ -1,14 +1,25 @@
 """A library: the catalog and its vector index, opened together and kept in step.
 
-The catalog is the truth; the index file beside it (`catalog.db` -> `catalog.faiss`) is a cache.
-Its stamp says which catalog, which model and which change it has seen. One that is behind is caught
-up from the catalog; one that does not fit, is damaged or missing is made again, with a warning.
+The catalog is the truth; the file of vectors beside it (`catalog.db` -> `catalog.vectors`) is a
+cache. Its stamp says which catalog, which model and which change it has seen. One that is behind is
+caught up from the catalog; where there is none that fits, or it turns out to be damaged, all
+vectors are read from the catalog and searched one by one, with a warning, until it has been made
+again.
+
+A file is written again when a twentieth of the library is not as it is in the file: by the writer
+when it has done, and by a process in the background while readers ask.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
+import subprocess
+import sys
 import threading
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,23 +31,32 @@ from indexer.errors import IndexFileError
 from indexer.facets.facets import Facets
 from indexer.facets.files import facets_path
 from indexer.facets.files import remove_drafts as remove_facet_drafts
-from indexer.vectors.base import Stamp, VectorIndex
-from indexer.vectors.index_file import remove_drafts
+from indexer.filesystem import file_version
+from indexer.mapped_arrays import draft_path
+from indexer.vectors.base import Stamp
+from indexer.vectors.half_precision import to_half
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from indexer.catalog.records import StoredModel
+    from numpy.typing import NDArray
+
+    from indexer.catalog.records import CatalogChanges, StoredModel
+    from indexer.filesystem import FileVersion
+    from indexer.vectors.layered_index import LayeredIndex
 
 log = logging.getLogger(__name__)
 
+_PAUSE_S = 60.0
+"""Seconds between two starts of the process that writes the file, where it did not help."""
+
 
 def index_path(catalog: Path) -> Path:
-    """Path of a catalog's vector index."""
+    """Path of a catalog's vectors."""
     if catalog.suffix == ".db":
-        return catalog.with_suffix(".faiss")
-    return catalog.with_name(catalog.name + ".faiss")
+        return catalog.with_suffix(".vectors")
+    return catalog.with_name(catalog.name + ".vectors")
 
 
 @dataclass(frozen=True)
@@ -73,10 +93,6 @@ class Library:
     catalog : Catalog
     model : StoredModel or None
         The active model; None in a catalog that holds nothing yet.
-    index : VectorIndex or None
-        Unit vectors by track id; None as long as there is no model.
-    version : int
-        The catalog's `data_version` when the index was last brought up to it.
     changed : int
         How many vectors have come, changed or gone since it was opened.
     facets : Facets
@@ -90,12 +106,14 @@ class Library:
         self.facets = Facets(catalog)
         self.lock = threading.RLock()
         self.model: StoredModel | None = None
-        self.index: VectorIndex | None = None
-        self._seen = 0
-        self.version = -1
         self.changed = 0
-        self._on_disk: Stamp | None = None
-        self.refresh()
+        self._index: LayeredIndex | None = None
+        self._seen = 0
+        self._state: CatalogChanges | None = None
+        self._file: FileVersion | None = None
+        self._damaged: FileVersion | None = None
+        self._writing: subprocess.Popen[bytes] | None = None
+        self._wrote_at = -_PAUSE_S
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Library:
@@ -105,25 +123,45 @@ class Library:
         ------
         CatalogMissing, NotACatalog, CatalogTooNew
         """
-        return cls(Catalog.open_for_reading(path))
+        library = cls(Catalog.open_for_reading(path))
+        library.refresh()
+        return library
 
     @classmethod
     def open_for_writing(cls, path: str | os.PathLike[str], *, create: bool = False) -> Library:
-        """Open as the only writer.
+        """Open as the only writer, who reads no vectors until they are asked for.
 
         Raises
         ------
         CatalogMissing, CatalogLocked, NotACatalog, CatalogTooNew, CatalogFull
         """
-        catalog = Catalog.open_for_writing(path, create=create)
-        remove_drafts(index_path(catalog.path))
-        remove_facet_drafts(facets_path(catalog.path))
-        return cls(catalog)
+        library = cls(Catalog.open_for_writing(path, create=create))
+        with _alone(library.path) as is_alone:
+            if is_alone:  # what a killed process left
+                with suppress(OSError):
+                    draft_path(library.path).unlink(missing_ok=True)
+        remove_facet_drafts(facets_path(library.catalog.path))
+        return library
 
     @property
     def path(self) -> Path:
-        """Path of the vector index."""
+        """Path of the file of vectors."""
         return index_path(self.catalog.path)
+
+    @property
+    def index(self) -> LayeredIndex | None:
+        """Unit vectors by track id, as of the last `refresh`; None as long as there is no model.
+
+        A writer's are brought up to date, or read at all, when they are asked for.
+        """
+        if self._index is None or self.catalog.writable:
+            self.refresh()
+        return self._index
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every change to what answers are made of."""
+        return -1 if self._state is None else self._state.vectors + self._state.facets
 
     @property
     def stamp(self) -> Stamp | None:
@@ -133,8 +171,12 @@ class Library:
         return Stamp(self.catalog.uuid, self.model.fingerprint, self._seen)
 
     def close(self) -> None:
-        """Close the catalog; a writer's index is written to its file first."""
+        """Close the catalog; a writer writes the file of vectors first, if it is due."""
         try:
+            if self._writing is not None:
+                self._writing.terminate()
+                self._writing.wait()
+                self._writing = None
             if self.catalog.writable:
                 self.save_index()
                 self.facets.save(closing=True)
@@ -150,17 +192,21 @@ class Library:
             How many vectors came, changed or went.
         """
         with self.lock:
-            version = self.catalog.data_version()
-            if version == self.version:
+            state = self.catalog.changes()
+            if state == self._state:
+                if self._index is not None and self._index.is_due and self.model is not None:
+                    self._renew(self._index, self.model)
                 return 0
             count = 0
             model = self.catalog.active_model()
             if model is not None:
-                if self.index is None or self.model is None or self.model.id != model.id:
-                    self.index, self._seen = self._open_index(model)
-                self.model = model
-                count = self._catch_up(self.index, model)
-            self.version = version
+                if self._index is None or self.model is None or self.model.id != model.id:
+                    self._index, self._seen = self._open_or_read(model)
+                    self.model = model
+                count = self._catch_up(self._index, model)
+                if self._index.is_due:
+                    self._renew(self._index, model)
+            self._state = state
             self.changed += count
             return count
 
@@ -172,47 +218,49 @@ class Library:
         model = self.catalog.active_model()
         if model is None:
             return 0
-        self.model, self.index = model, self._empty_index(model)
-        self._seen, self._on_disk = 0, None
-        self._catch_up(self.index, model)
-        self.save_index()
-        return len(self.index)
+        with self.lock:
+            self._write_from_catalog(model)
+            self._index, self._seen = self._open_or_read(model)
+            self.model = model
+            self._catch_up(self._index, model)
+            return len(self._index)
 
     def save_index(self) -> None:
-        """Write the index beside the catalog unless the file there is as new.
+        """Write the file of vectors if so much has changed that it is due.
 
         A disk that is full costs the file only: it is made again from the catalog next time.
         """
-        stamp = self.stamp
-        if self.index is None or stamp is None or stamp == self._on_disk:
+        model = self.catalog.active_model()
+        if model is None:
             return
-        try:
-            self.index.save(self.path, stamp)
-        except IndexFileError as error:
-            log.warning("%s; the catalog is safe, the index will be made again from it", error)
-        else:
-            self._on_disk = stamp
+        with _alone(self.path) as is_alone:
+            if not is_alone:
+                return  # Somebody is writing it.
+            try:
+                self._write_if_due(model)
+            except IndexFileError as error:
+                log.warning("%s; the catalog is safe, the index will be made again from it", error)
 
     def verify(self) -> VerifyReport:
-        """Compare the catalog, the index in memory and the index file with each other."""
+        """Compare the catalog, the index in memory and the file of vectors with each other."""
         damage = tuple(self.catalog.damage())
         model = None if damage else self.catalog.active_model()
         titles = () if damage else tuple(self.catalog.title_faults())
         facets = None if damage else self.facets.fault()
-        if model is None or self.index is None:
+        index = None if damage else self.index
+        if model is None or index is None:
             return VerifyReport(damage, titles, facets, self._index_file_fault(), (), (), ())
         missing: list[int] = []
         differing: list[int] = []
-        in_catalog: list[int] = []
-        in_index = self.index.ids()
+        in_catalog = [np.empty(0, dtype=np.int64)]
         for changes in self.catalog.changes_since(0, model):
-            in_catalog += changes.ids.tolist()
-            there = np.isin(changes.ids, in_index)
+            in_catalog.append(changes.ids)
+            there = index.holds(changes.ids)
             missing += changes.ids[~there].tolist()
-            held = self.index.reconstruct(changes.ids[there])
+            held = index.reconstruct(changes.ids[there])
             same = np.isclose(held, changes.vectors[there], atol=1e-3).all(axis=1)
             differing += changes.ids[there][~same].tolist()
-        extra = np.setdiff1d(in_index, np.array(in_catalog, dtype=np.int64)).tolist()
+        extra = np.setdiff1d(index.ids(), np.concatenate(in_catalog)).tolist()
         return VerifyReport(
             damage,
             titles,
@@ -223,37 +271,61 @@ class Library:
             tuple(differing),
         )
 
-    def _open_index(self, model: StoredModel) -> tuple[VectorIndex, int]:
-        from indexer.vectors.faiss_index import FaissIndex
+    def _open_or_read(self, model: StoredModel) -> tuple[LayeredIndex, int]:
+        """The index of the file, and the change it has seen; else an empty one that has seen none.
 
-        if not self.path.exists():
-            if self.catalog.change() > 0:
-                self._warn_made_again(f"{self.path} is missing")
-            return self._empty_index(model), 0
+        The caller catches it up from the catalog.
+        """
+        from indexer.vectors.layered_index import LayeredIndex
+
         try:
-            index, stamp = FaissIndex.open(self.path, dim=model.dim)
+            return self._open_file(model)
         except IndexFileError as error:
-            self._warn_made_again(str(error))
-            return self._empty_index(model), 0
-        fits = (stamp.catalog, stamp.model) == (self.catalog.uuid, model.fingerprint)
-        if not fits or stamp.change > self.catalog.change():
-            self._warn_made_again(f"{self.path} belongs to another catalog or model")
-            return self._empty_index(model), 0
-        self._on_disk = stamp
+            # Of a model that took over, or of an empty catalog, there is no file yet.
+            if self.model is None and (self.path.exists() or self.catalog.change() > 0):
+                self._warn_made_again(error)
+            self._damaged = file_version(os.fsencode(self.path))
+            return LayeredIndex(model.dim), 0
+
+    def _open_file(self, model: StoredModel) -> tuple[LayeredIndex, int]:
+        """The index of the file, and the change it has seen.
+
+        Raises
+        ------
+        IndexFileError
+            There is none, or none of this catalog and model, or it is damaged.
+        """
+        from indexer.vectors.layered_index import LayeredIndex
+
+        version = file_version(os.fsencode(self.path))
+        if version is not None and version == self._damaged:
+            raise IndexFileError(f"{self.path} is damaged: make it again from the catalog")
+        index, stamp = LayeredIndex.open(self.path, dim=model.dim, recover=self._recovered)
+        if (stamp.catalog, stamp.model) != (self.catalog.uuid, model.fingerprint):
+            raise IndexFileError(f"{self.path} belongs to another catalog or model")
+        if stamp.change > self.catalog.change():
+            raise IndexFileError(f"{self.path} is newer than the catalog")
+        self._file = version
         return index, stamp.change
 
-    def _warn_made_again(self, why: str) -> None:
-        if self.model is not None:
-            return  # Another model took over: its vectors are not in the file yet.
+    def _recovered(self, error: IndexFileError) -> LayeredIndex:
+        """The index without a file that turned out to be damaged."""
+        from indexer.vectors.layered_index import LayeredIndex
+
+        model = self.model
+        assert model is not None  # noqa: S101 - the file was opened for it
+        self._warn_made_again(error)
+        self._damaged = self._file
+        index, self._seen = LayeredIndex(model.dim), 0
+        self._catch_up(index, model)
+        return index
+
+    def _warn_made_again(self, error: IndexFileError) -> None:
+        why = str(error).split(":")[0]
         kept = "" if self.catalog.writable else " for now (`soundalike rebuild` keeps it)"
         log.warning("%s; made again from the catalog%s", why, kept)
 
-    def _empty_index(self, model: StoredModel) -> VectorIndex:
-        from indexer.vectors.faiss_index import FaissIndex
-
-        return FaissIndex(model.dim)
-
-    def _catch_up(self, index: VectorIndex, model: StoredModel) -> int:
+    def _catch_up(self, index: LayeredIndex, model: StoredModel) -> int:
         # The number is read first: what is written meanwhile is seen twice rather than never.
         change = self.catalog.change()
         if change == self._seen:
@@ -266,13 +338,94 @@ class Library:
         self._seen = change
         return count
 
-    def _index_file_fault(self) -> str | None:
-        from indexer.vectors.faiss_index import FaissIndex
+    def _renew(self, index: LayeredIndex, model: StoredModel) -> None:
+        """Go on with a newer file if there is one; else let a process write it."""
+        if file_version(os.fsencode(self.path)) not in (None, self._file, self._damaged):
+            try:
+                newer, seen = self._open_file(model)
+            except IndexFileError as error:
+                log.warning("%s; it is not used", error)
+                self._damaged = file_version(os.fsencode(self.path))
+            else:
+                self._seen = seen
+                index.take_over(newer)
+                self._catch_up(index, model)
+        if self._writing is not None and self._writing.poll() is not None:
+            self._writing = None
+        is_worth_it = index.is_makeshift or index.facts().kind == "lists"
+        if not index.is_due or not is_worth_it or self.catalog.writable:
+            return
+        if self._writing is None and time.monotonic() > self._wrote_at + _PAUSE_S:
+            self._wrote_at = time.monotonic()
+            self._writing = subprocess.Popen(  # noqa: S603 - this program's own module
+                [sys.executable, "-m", "indexer.write_vectors", str(self.catalog.path)],
+                stdin=subprocess.DEVNULL,
+            )
 
-        if self.model is None:
-            return None
+    def _write_if_due(self, model: StoredModel) -> None:
+        """Write the file of vectors from the one that is there and what changed, if that is much.
+
+        Raises
+        ------
+        IndexFileError
+            It cannot be written.
+        """
         try:
-            FaissIndex.open(self.path, dim=self.model.dim)
+            index, seen = self._open_file(model)
+            if self.catalog.count_changed(seen) <= index.most_changes:
+                return
+            before, self._seen = self._seen, seen
+            try:
+                self._catch_up(index, model)
+                stamp = Stamp(self.catalog.uuid, model.fingerprint, self._seen)
+            finally:
+                self._seen = before
+            index.require_intact()
+        except IndexFileError:
+            self._write_from_catalog(model)
+            return
+        index.save(self.path, stamp)
+
+    def _write_from_catalog(self, model: StoredModel) -> None:
+        from indexer.vectors.base_building import write_vectors
+        from indexer.vectors.policy import IndexPolicy
+
+        # The number is read first: what is written meanwhile is seen twice rather than never.
+        stamp = Stamp(self.catalog.uuid, model.fingerprint, self.catalog.change())
+
+        def blocks() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+            for changes in self.catalog.changes_since(0, model):
+                yield changes.ids, to_half(changes.vectors)
+
+        write_vectors(self.path, stamp, blocks(), dim=model.dim, policy=IndexPolicy())
+
+    def _index_file_fault(self) -> str | None:
+        model = self.catalog.active_model()
+        if model is None:
+            return None
+        from indexer.vectors.layered_index import LayeredIndex
+
+        try:
+            LayeredIndex.open(self.path, dim=model.dim)[0].require_intact()
         except IndexFileError as error:
             return str(error)
         return None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Whether this process is the only one that writes a file, as long as the context lasts."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        file = lock.open("a+b")
+    except OSError:
+        # Nobody can write beside it; whoever tries says why.
+        yield True
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True

@@ -18,6 +18,7 @@ import json
 import mmap
 import os
 import struct
+import weakref
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from indexer.errors import IndexFileError
-from indexer.filesystem import atomic_write
+from indexer.filesystem import atomic_write, file_version, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -135,10 +136,18 @@ class MappedArrays:
     """
 
     def __init__(
-        self, path: Path, content: mmap.mmap, facts: dict[str, Any], stored: dict[str, _Stored]
+        self,
+        path: Path,
+        descriptor: int,
+        content: mmap.mmap,
+        facts: dict[str, Any],
+        stored: dict[str, _Stored],
     ) -> None:
         self.path = path
         self.facts = facts
+        # Whoever holds an array holds its mapping; the descriptor goes with this object.
+        self._descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
         self._content = content
         self._stored = stored
         self._checked = {
@@ -157,11 +166,13 @@ class MappedArrays:
         """
         target = Path(path)
         try:
-            with target.open("rb") as file:
+            with target.open("rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 if size < len(_MAGIC) + _TAIL.size:
                     raise IndexFileError(f"{target} is cut short: make it again from the catalog")
                 content = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+                facts, stored = _read_footer(target, content, kind)
+                return cls(target, os.dup(file.fileno()), content, facts, stored)
         except FileNotFoundError as error:
             raise IndexFileError(f"There is no {target}: make it from the catalog") from error
         except OSError as error:
@@ -169,8 +180,10 @@ class MappedArrays:
                 f"{target} cannot be read ({error.strerror or error}): set its permissions, or "
                 "make it again from the catalog"
             ) from error
-        facts, stored = _read_footer(target, content, kind)
-        return cls(target, content, facts, stored)
+
+    def __len__(self) -> int:
+        """Length of the file in bytes."""
+        return len(self._content)
 
     def __contains__(self, name: str) -> bool:
         return name in self._stored
@@ -242,6 +255,10 @@ class MappedArrays:
             for block in range(len(one.checksums)):
                 self._check(name, block)
 
+    def is_still_at(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a path leads to this file and not to a successor."""
+        return file_version(os.fsencode(path)) == version_of(os.fstat(self._descriptor))
+
     def forget_pages(self) -> None:
         """Let the system take back the memory of pages read so far; they stay in its cache."""
         self._content.madvise(mmap.MADV_DONTNEED)
@@ -250,8 +267,8 @@ class MappedArrays:
         one = self._stored[name]
         start = one.offset + block * _BLOCK
         stop = min(start + _BLOCK, one.offset + _bytes_of(np.dtype(one.dtype), one.shape))
-        with memoryview(self._content) as content:
-            found = zlib.crc32(content[start:stop])
+        # Read, not mapped: what is checked need not stay in this process's memory.
+        found = zlib.crc32(os.pread(self._descriptor, stop - start, start))
         if found != int(one.checksums[block]):
             raise IndexFileError(
                 f"{self.path} is damaged (the checksum of {name!r} is wrong): make it again from "

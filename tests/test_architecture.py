@@ -27,6 +27,7 @@ WINGS = (
     "recommender.retrieval",
     "recommender.lazy_attributes",
     "indexer.indexing",
+    "indexer.write_vectors",
     "indexer.library",
     "indexer.facets",
     "indexer.catalog",

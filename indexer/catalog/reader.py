@@ -381,6 +381,12 @@ class Catalog:
                     gone=np.array(gone, dtype=np.int64),
                 )
 
+    def count_changed(self, change: int) -> int:
+        """Number of tracks whose vector or presence has changed after a change number."""
+        query = select(func.count()).select_from(TrackRow).where(TrackRow.change > change)
+        with self.reading() as connection:
+            return connection.execute(query).scalar_one()
+
     def counts(self) -> dict[str, int]:
         """Number of tracks of each status, of failures and of recordings."""
         by_status = select(TrackRow.status, func.count()).group_by(TrackRow.status)

@@ -311,7 +311,6 @@ def _store_plan(
         writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
         writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
         writer.delete_failures(connection, todo.forgotten)
-    library.refresh()
     return model
 
 
@@ -368,7 +367,6 @@ def _finish(library: Library, model: StoredModel, before: StoredModel | None) ->
             len(waiting),
             before.name,
         )
-    library.refresh()
     library.save_index()
 
 

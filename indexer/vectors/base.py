@@ -78,9 +78,18 @@ class VectorIndex(ABC):
     def __len__(self) -> int:
         """Count the vectors."""
 
+    @property
+    def is_makeshift(self) -> bool:
+        """Whether so many vectors are searched one by one that lists are yet to be made."""
+        return False
+
     @abstractmethod
     def ids(self) -> NDArray[np.int64]:
         """Return all ids, ascending, shape (n,)."""
+
+    @abstractmethod
+    def holds(self, ids: ArrayLike) -> NDArray[np.bool_]:
+        """Return whether each of some ids, shape (n,), is here."""
 
     @abstractmethod
     def add(self, ids: ArrayLike, vectors: ArrayLike) -> None:

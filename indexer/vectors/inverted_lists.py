@@ -1,10 +1,8 @@
-"""Half-precision vectors in the inverted lists of a FAISS index, read list by list.
+"""Half-precision vectors in the inverted lists of a FAISS index, in memory, read list by list.
 
-One structure serves both kinds of index. Spread over a few lists by id and searched in all of
-them it is exact; grouped by the nearest of many trained centroids (IVF: Sivic & Zisserman 2003;
-Jegou, Douze & Schmid 2011, doi:10.1109/TPAMI.2010.57) and searched in the lists nearest to the
-query it is approximate. FAISS can read the lists of one query on all cores, which it does not do
-for `IndexFlat`: on two idle cores 100,000 vectors of 200 took 1.8 ms here and 8 ms there.
+One structure serves both kinds of index. Spread over a few lists by id and searched in all of them
+it is exact; around centroids that were trained elsewhere (IVF: Sivic & Zisserman 2003) a search
+reads the lists nearest to the query.
 """
 
 from __future__ import annotations
@@ -15,13 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.errors import IndexFileError
-from indexer.vectors.base import Subset
-from indexer.vectors.half_precision import to_half, to_unit_float32
+from indexer.vectors.half_precision import error_bound, inner_products, to_half, to_unit_float32
+from indexer.vectors.search_result import NOTHING, SearchResult, best_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 # The type stubs that newer versions of FAISS bring name only a part of it.
@@ -29,30 +24,28 @@ faiss: Any = import_module("faiss")
 
 _CHUNK = 65_536
 _SPREAD_LISTS = 16
-_TRAINING_POINTS = 32  # a centroid
-_TRAINING_ITERATIONS = 8
+_SPARE = 22  # more than k, because float32 sums can swap neighbours near rank k
+# Vectors, some 5 ms: a second core saves half of that where it is idle, and costs six times as much
+# where it is not (4.7 and 32 ms a question of a million tracks, with one other process at work).
+_ONE_CORE_UP_TO = 100_000
 
 
 @dataclass(frozen=True, eq=False)
-class ListSubset(Subset):
-    """The vectors that may be answered, as a filter leaves them.
+class ListSubset:
+    """The vectors of inverted lists that may be answered, as a filter leaves them.
 
     Attributes
     ----------
-    among : ndarray of int64, shape (n,)
-        `InvertedLists.ids` when it was made: vectors that come or go make another array of it.
+    ids : ndarray of int64, shape (m,), ascending
     per_list : ndarray of int64, shape (lists,)
         How many of them each list holds.
     selector : faiss.IDSelector
         The same as a test by id.
-    copy : InvertedLists or None
-        The vectors once more, by themselves, where they are few.
     """
 
-    among: NDArray[np.int64]
+    ids: NDArray[np.int64]
     per_list: NDArray[np.int64]
     selector: Any
-    copy: InvertedLists | None
 
 
 class InvertedLists:
@@ -71,17 +64,13 @@ class InvertedLists:
         Whether lists are groups of neighbours; else vectors are spread over them by id.
     """
 
-    def __init__(self, index: Any, *, trained: bool) -> None:
-        self.index = index
+    def __init__(self, centroids: NDArray[np.float32], *, trained: bool) -> None:
         self.trained = trained
-        self.centroids: NDArray[np.float32] = index.quantizer.reconstruct_n(0, index.nlist)
-        owned = [self._list_ids(number) for number in range(index.nlist)]
-        ids = np.concatenate(owned)
-        lists = np.repeat(np.arange(index.nlist, dtype=np.int32), [len(part) for part in owned])
-        order = np.argsort(ids, kind="stable")
-        self.ids: NDArray[np.int64] = ids[order]
-        self.list_of: NDArray[np.int32] = lists[order]
-        self.sizes: NDArray[np.int64] = np.bincount(lists, minlength=index.nlist)
+        self.centroids = centroids
+        self.ids: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.list_of: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self.sizes: NDArray[np.int64] = np.zeros(len(centroids), dtype=np.int64)
+        self._index = _empty_index(centroids)
 
     @classmethod
     def spread(cls, dim: int) -> InvertedLists:
@@ -89,33 +78,12 @@ class InvertedLists:
         # The centroids mean nothing here: FAISS wants one a list.
         centroids = np.zeros((_SPREAD_LISTS, dim), dtype=np.float32)
         centroids[np.arange(_SPREAD_LISTS), np.arange(_SPREAD_LISTS) % dim] = 1.0
-        index = _empty_index(centroids)
-        index.nprobe = _SPREAD_LISTS  # whoever reads the file with FAISS alone searches it all
-        return cls(index, trained=False)
+        return cls(centroids, trained=False)
 
     @classmethod
-    def train(
-        cls, ids: NDArray[np.int64], half: NDArray[np.float16], *, lists: int, seed: int
-    ) -> InvertedLists:
-        """Return lists around `lists` centroids of the vectors (n, dim), holding them.
-
-        Centroids are found by spherical k-means on a seeded sample. Time goes with lists x n.
-        """
-        count, dim = half.shape
-        sample = np.random.default_rng(seed).permutation(count)[: lists * _TRAINING_POINTS]
-        means = faiss.Kmeans(
-            dim,
-            lists,
-            niter=_TRAINING_ITERATIONS,
-            spherical=True,
-            seed=seed,
-            min_points_per_centroid=1,
-            max_points_per_centroid=_TRAINING_POINTS,
-        )
-        means.train(to_unit_float32(half[np.sort(sample)]))
-        trained = cls(_empty_index(means.centroids), trained=True)
-        trained.add_half(ids, half)
-        return trained
+    def around(cls, centroids: NDArray[np.float32]) -> InvertedLists:
+        """Return empty lists of the vectors nearest to each of some centroids (lists, dim)."""
+        return cls(centroids, trained=True)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -123,7 +91,7 @@ class InvertedLists:
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return int(self.index.d)
+        return int(self._index.d)
 
     def holds(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether each id is here."""
@@ -145,7 +113,7 @@ class InvertedLists:
             rows = half[part].astype(np.float32)
             keys = np.ascontiguousarray(ids[part])
             lists[part] = self._nearest_lists(rows) if self.trained else keys % _SPREAD_LISTS
-            self.index.add_core(len(keys), *map(faiss.swig_ptr, (rows, keys, lists[part])), None)
+            self._index.add_core(len(keys), *map(faiss.swig_ptr, (rows, keys, lists[part])), None)
         order = np.argsort(ids, kind="stable")
         positions = np.searchsorted(self.ids, ids[order])
         self.sizes = self.sizes + np.bincount(lists, minlength=len(self.sizes))
@@ -155,7 +123,7 @@ class InvertedLists:
     def remove(self, ids: NDArray[np.int64]) -> None:
         """Remove distinct ids that are here."""
         # A hashed direct map takes no other selector; it finds each id by itself.
-        self.index.remove_ids(faiss.IDSelectorArray(len(ids), faiss.swig_ptr(ids)))
+        self._index.remove_ids(faiss.IDSelectorArray(len(ids), faiss.swig_ptr(ids)))
         positions = np.searchsorted(self.ids, ids)
         gone = np.bincount(self.list_of[positions], minlength=len(self.sizes))
         self.sizes = self.sizes - gone
@@ -164,58 +132,72 @@ class InvertedLists:
 
     def reconstruct(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the unit vectors (n, dim) of ids that are here."""
-        if not len(ids):
-            return np.empty((0, self.dim), dtype=np.float32)
-        return to_unit_float32(self.index.reconstruct_batch(ids))
+        return to_unit_float32(self.half(ids))
 
-    def subset(self, among: NDArray[np.int64], *, copied_up_to: int = 0) -> ListSubset:
-        """Return which vectors have an id of `among`, (m,), copied if they are so few."""
-        limit = int(self.ids[-1]) + 1 if len(self.ids) else 0
+    def subset(self, among: NDArray[np.int64]) -> ListSubset:
+        """Return which vectors have an id of `among`, (m,), in any order."""
+        kept = np.intersect1d(self.ids, among)
+        per_list = np.bincount(
+            self.list_of[np.searchsorted(self.ids, kept)], minlength=len(self.sizes)
+        )
+        limit = int(kept[-1]) + 1 if len(kept) else 0
         if limit > 8 * len(self.ids) + _CHUNK:
             # Ids lie too far apart for a bitmap: test them by a hashed set.
-            here = np.isin(self.ids, among)
-            selector = faiss.IDSelectorBatch(self.ids[here])
-        else:
-            wanted = np.zeros(limit, dtype=bool)
-            if len(among) and (among.min() < 0 or among.max() >= limit):
-                among = among[(among >= 0) & (among < limit)]
-            wanted[among] = True
-            here = wanted[self.ids]
-            selector = faiss.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
-        per_list = np.bincount(self.list_of[here], minlength=self.index.nlist)
-        kept = self.ids[here]
-        copy = None
-        if 0 < len(kept) <= copied_up_to:
-            copy = InvertedLists.spread(self.dim)
-            copy.add_half(kept, self.index.reconstruct_batch(kept).astype(np.float16))
-        return ListSubset(kept, self.ids, per_list, selector, copy)
+            return ListSubset(kept, per_list, faiss.IDSelectorBatch(kept))
+        wanted = np.zeros(limit, dtype=bool)
+        wanted[kept] = True
+        bits = np.packbits(wanted, bitorder="little")
+        return ListSubset(kept, per_list, faiss.IDSelectorBitmap(bits))
 
-    def by_nearness(self, query: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return all lists, those with the centroid nearest to a query (dim,) first."""
-        # One query at a time, so that the order does not depend on how many were asked together,
-        # and without a BLAS, whose threads wait for each other when the machine is busy.
-        nearness = np.einsum("ld,d->l", self.centroids, query)
-        return np.argsort(-nearness, kind="stable")
-
-    def largest(
+    def best(
         self,
         query: NDArray[np.float32],
         k: int,
-        lists: NDArray[np.int64],
-        selector: Any,
-        *,
-        all_cores: bool,
+        lists: NDArray[np.int64] | None = None,
+        subset: ListSubset | None = None,
+    ) -> SearchResult:
+        """Return the k best in some lists, or in all; exactly, and fewer only if fewer there are.
+
+        FAISS proposes, in float32 and in any order among equals; the answer is then scored and
+        ordered here, so that it depends on nothing but the query and the vectors.
+        """
+        per_list = self.sizes if subset is None else subset.per_list
+        lists = np.flatnonzero(per_list) if lists is None else lists[per_list[lists] > 0]
+        available = int(per_list[lists].sum())
+        wanted = min(available, k + _SPARE)
+        if not wanted:
+            return NOTHING
+        selector = None if subset is None else subset.selector
+        ids, products = self._largest(query, wanted, lists, selector)
+        answer = self._scored(query, ids, k)
+        if wanted == available:
+            return answer
+        # A vector that was not proposed can still belong here if it was within rounding of the
+        # last one proposed: copies of one recording are equal, and there may be thousands of
+        # silence.
+        least = float(answer.scores[-1]) - error_bound(self.dim)
+        if float(products.min()) >= least:
+            answer = self._scored(query, self._above(query, least, lists, selector), k)
+        return answer
+
+    def _scored(self, query: NDArray[np.float32], ids: NDArray[np.int64], k: int) -> SearchResult:
+        return best_of(ids, inner_products(self.reconstruct(ids), query), k)
+
+    def _largest(
+        self, query: NDArray[np.float32], k: int, lists: NDArray[np.int64], selector: Any
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return ids and inner products (float32, of FAISS) of the k best in some lists, (k,).
 
-        k is at most the number of vectors there are. `all_cores` changes the time only.
+        k is at most the number of vectors there are.
         """
-        self.index.parallel_mode = int(all_cores)  # 0: one thread, without the cost of waking more
+        # A vector that a filter passes over costs as much as one that it keeps.
+        all_cores = int(self.sizes[lists].sum()) > _ONE_CORE_UP_TO
+        self._index.parallel_mode = int(all_cores)  # 0: one thread, without waking more
         products = np.empty(k, dtype=np.float32)
         ids = np.empty(k, dtype=np.int64)
         nearness = np.zeros(len(lists), dtype=np.float32)
         # The wrapped method takes no parameters, and so no selector.
-        self.index.search_preassigned_c(
+        self._index.search_preassigned_c(
             1,
             faiss.swig_ptr(query),
             k,
@@ -225,13 +207,13 @@ class InvertedLists:
         )
         return ids, products
 
-    def above(
+    def _above(
         self, query: NDArray[np.float32], least: float, lists: NDArray[np.int64], selector: Any
     ) -> NDArray[np.int64]:
         """Return the ids in some lists whose inner product (of FAISS) is above `least`."""
         found = faiss.RangeSearchResult(1)
         nearness = np.zeros(len(lists), dtype=np.float32)
-        self.index.range_search_preassigned_c(
+        self._index.range_search_preassigned_c(
             1,
             faiss.swig_ptr(query),
             least,
@@ -244,43 +226,17 @@ class InvertedLists:
         ids: NDArray[np.int64] = faiss.rev_swig_ptr(found.labels, count).copy()
         return ids
 
-    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
-        """Yield ids (m,) and kept vectors (m, dim) of all lists, some lists at a time."""
-        bounds = np.cumsum(self.sizes) // _CHUNK
-        for group in np.split(np.arange(len(bounds)), np.flatnonzero(np.diff(bounds)) + 1):
-            yield (
-                np.concatenate([self._list_ids(int(number)) for number in group]),
-                np.concatenate([self._list_half(int(number)) for number in group]),
-            )
-
-    def everything(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-        """Return all ids (n,), ascending, and their vectors as they are kept (n, dim)."""
-        half = np.empty((len(self), self.dim), dtype=np.float16)
-        for ids, rows in self.blocks():
-            half[np.searchsorted(self.ids, ids)] = rows
-        return self.ids, half
+    def half(self, ids: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return the vectors (n, dim) of ids that are here, as they are kept."""
+        if not len(ids):
+            return np.empty((0, self.dim), dtype=np.float16)
+        found: NDArray[np.float16] = self._index.reconstruct_batch(ids).astype(np.float16)
+        return found
 
     def _nearest_lists(self, rows: NDArray[np.float32]) -> NDArray[np.int64]:
-        _, lists = self.index.quantizer.search(rows, 1)
+        _, lists = self._index.quantizer.search(rows, 1)
         nearest: NDArray[np.int64] = lists[:, 0]
         return nearest
-
-    def _list_ids(self, number: int) -> NDArray[np.int64]:
-        size = self.index.invlists.list_size(number)
-        if not size:
-            return np.empty(0, dtype=np.int64)
-        ids: NDArray[np.int64] = faiss.rev_swig_ptr(self.index.invlists.get_ids(number), size)
-        return ids
-
-    def _list_half(self, number: int) -> NDArray[np.float16]:
-        size = self.index.invlists.list_size(number)
-        if not size:
-            return np.empty((0, self.dim), dtype=np.float16)
-        codes = faiss.rev_swig_ptr(
-            self.index.invlists.get_codes(number), size * self.index.code_size
-        )
-        half: NDArray[np.float16] = codes.view(np.float16).reshape(size, self.dim)
-        return half
 
 
 def _empty_index(centroids: NDArray[np.float32]) -> Any:
@@ -297,30 +253,4 @@ def _empty_index(centroids: NDArray[np.float32]) -> Any:
     )
     index.is_trained = True  # float16 codes need no training, and the centroids are here
     index.set_direct_map_type(faiss.DirectMap.Hashtable)
-    return index
-
-
-def checked_faiss(index: Any, dim: int) -> Any:
-    """Return a FAISS index read from a file if it is of the kind made here.
-
-    Raises
-    ------
-    IndexFileError
-        It is of another kind, or its vectors are of another length.
-    """
-    if not (
-        isinstance(index, faiss.IndexIVFScalarQuantizer)
-        and index.sq.qtype == faiss.ScalarQuantizer.QT_fp16
-        and index.metric_type == faiss.METRIC_INNER_PRODUCT
-        and not index.by_residual
-        and index.direct_map.type == faiss.DirectMap.Hashtable
-    ):
-        raise IndexFileError(
-            "The vector index file holds another kind of FAISS index: rebuild it from the catalog"
-        )
-    if index.d != dim:
-        raise IndexFileError(
-            f"The vector index file holds vectors of {index.d} numbers, not of {dim}: "
-            "rebuild it from the catalog"
-        )
     return index

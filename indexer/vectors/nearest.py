@@ -1,168 +1,126 @@
-"""The k nearest vectors in inverted lists: which lists to read, and when to stop.
+"""The k nearest vectors in trained lists: which lists to read, and when to stop.
 
-FAISS proposes, in float32 and in any order among equals; the answer is then scored and ordered
-here, so that it depends on nothing but the query and the vectors.
+The lists have two layers, which share their centroids: those of a base on disk and those of what
+came since in memory.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.vectors.half_precision import error_bound, inner_products
+from indexer.vectors.search_result import SearchResult, merged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from indexer.vectors.base_file import MappedBase, RowSubset
+    from indexer.vectors.calibration import Calibration
     from indexer.vectors.inverted_lists import InvertedLists, ListSubset
 
-_SPARE = 22  # more than k, because float32 sums can swap neighbours near rank k
-# Vectors, some 5 ms: a second core saves half of that where it is idle, and costs six times as much
-# where it is not (4.7 and 32 ms a question of a million tracks, with one other process at work).
-_ONE_CORE_UP_TO = 100_000
+_INNER = np.array([8, 4, 2])
+_SPARSER_INSIDE = 1.3
+"""How much sparser than in all of the lists read what may be answered may lie in the first eighth,
+quarter and half of them."""
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much of trained lists a search reads.
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """What may be answered.
 
     Attributes
     ----------
-    nprobe : int
-        Lists read for up to `k` answers without a filter.
-    k : int
-        The number of answers that `nprobe` was calibrated for.
-    reach : int
-        Vectors that may be answered to read under a filter that avoids the query.
-    read_all_up_to : int
-        A filter that leaves at most so many vectors gets all of them scored.
+    base : MappedBase
+    rows : RowSubset or None
+        Those of the base; None: all.
+    recent : InvertedLists
+    subset : ListSubset or None
+        Those of the recent vectors; None: all.
     """
 
-    nprobe: int
-    k: int
-    reach: int
-    read_all_up_to: int
+    base: MappedBase
+    rows: RowSubset | None
+    recent: InvertedLists
+    subset: ListSubset | None
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many vectors each list holds, (lists,)."""
+        return self.base.sizes + self.recent.sizes
+
+    @property
+    def per_list(self) -> NDArray[np.int64]:
+        """How many vectors that may be answered each list holds, (lists,)."""
+        of_base = self.base.sizes if self.rows is None else self.rows.per_list
+        return of_base + (self.recent.sizes if self.subset is None else self.subset.per_list)
+
+    def best(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        lists: NDArray[np.int64],
+        nearness: NDArray[np.float32],
+    ) -> SearchResult:
+        """Return the k best in some lists, both layers together."""
+        found = self.base.best(query, k, lists, nearness[lists], self.rows)
+        if not len(self.recent):
+            return found
+        return merged([found, self.recent.best(query, k, lists, self.subset)], k)
 
 
-@dataclass(frozen=True)
-class SearchResult:
-    """Ids (int64) and scores (float32) of one query, both (k,), best first, equal ones by id."""
-
-    ids: NDArray[np.int64]
-    scores: NDArray[np.float32]
-
-
-def exact(
-    lists: InvertedLists, query: NDArray[np.float32], k: int, subset: ListSubset | None
+def nearest(
+    layers: Layers, query: NDArray[np.float32], k: int, per_list: NDArray[np.int64]
 ) -> SearchResult:
-    """Return the k best of all vectors, or of a subset of them; fewer only if fewer there are."""
-    if subset is not None and subset.copy is not None:
-        lists, subset = subset.copy, None
-    per_list = lists.sizes if subset is None else subset.per_list
-    return _best_in(lists, query, k, np.flatnonzero(per_list), per_list, subset)
+    """Return the k best of the vectors that may be answered, `per_list` of which each list holds.
 
-
-def approximate(
-    lists: InvertedLists,
-    query: NDArray[np.float32],
-    k: int,
-    subset: ListSubset | None,
-    *,
-    effort: Effort,
-) -> SearchResult:
-    """Return the k best of the vectors in the lists nearest to the query.
-
-    Without a filter and with k as calibrated, `nprobe` lists are read, up to twice that k twice as
-    many. Otherwise the number of
-    vectors read that may be answered counts: it starts from the calibration and is doubled until
-    doubling leaves the answer as it was. Filters follow genres, genres follow lists, and the right
-    answers can all lie far from the query. Fewer than k are returned only if fewer there are.
+    So many of the lists nearest to the query are read as calibration says. Filters follow genres,
+    genres follow lists, and the right answers can all lie far from the query: where what was read
+    cannot tell, it is doubled until doubling leaves the answer as it was. Fewer than k are returned
+    only if fewer there are.
     """
-    per_list = lists.sizes if subset is None else subset.per_list
-    allowed = int(per_list.sum())
-    if subset is not None and allowed <= effort.read_all_up_to:
-        return exact(lists, query, k, subset)
-    k = min(k, allowed)
-    order = lists.by_nearness(query)
-    if subset is None and k <= 2 * effort.k:
-        read = np.cumsum(per_list[order])
-        # The second k lie a little farther away; twice the lists hold more of them than needed.
-        lists_read = effort.nprobe * (1 if k <= effort.k else 2)
-        stop = max(lists_read, int(np.searchsorted(read, k)) + 1)
-        return _best_in(lists, query, k, order[:stop], per_list, subset)
-
-    goal = max(_first_goal(lists, order, subset, effort), 4 * k)
-    order = order[per_list[order] > 0]
+    k = min(k, int(per_list.sum()))
+    nearness = layers.base.nearness(query)
+    order = np.argsort(-nearness, kind="stable")
     read = np.cumsum(per_list[order])
-    stop = int(np.searchsorted(read, goal)) + 1
-    answer = _best_in(lists, query, k, order[:stop], per_list, subset)
+    stop = _lists_enough(layers.base.calibration, np.cumsum(layers.sizes[order]), read, k)
+    if stop is not None:
+        return layers.best(query, k, order[:stop], nearness)
+    stop = int(np.searchsorted(read, max(layers.base.calibration.reach // 2, 4 * k))) + 1
+    answer = layers.best(query, k, order[:stop], nearness)
     while stop < len(order):
         goal = 2 * int(read[stop - 1])
         start, stop = stop, int(np.searchsorted(read, goal)) + 1
-        more = _best_in(lists, query, k, order[start:stop], per_list, subset)
-        wider = _best_k(
-            np.concatenate([answer.ids, more.ids]), np.concatenate([answer.scores, more.scores]), k
-        )
+        wider = merged([answer, layers.best(query, k, order[start:stop], nearness)], k)
         if np.array_equal(wider.ids, answer.ids):
             break
         answer = wider
     return answer
 
 
-def _first_goal(
-    lists: InvertedLists, order: NDArray[np.int64], subset: ListSubset | None, effort: Effort
-) -> int:
-    """Return how many vectors to read before the first doubling."""
-    planned = effort.nprobe * len(lists) // len(lists.centroids)
-    if subset is None:
-        return planned
-    # A filter about as dense near the query as elsewhere leaves the nearest lists the best ones.
-    # One that leaves the surroundings of the query empty does not: that case was calibrated.
-    read = np.cumsum(subset.per_list[order])
-    passed = np.cumsum(lists.sizes[order])
-    last = min(int(np.searchsorted(read, planned)), len(order) - 1)
-    if 2 * int(read[last]) * len(lists) >= int(passed[last]) * int(read[-1]):
-        # Of a part p, the k-th answer lies as far as the k/p-th vector: more lists are to be read,
-        # by 1/sqrt(p) as measured (recall at least 0.993 under 24 filters of 100,000 and 1 M).
-        return int(2 * planned * (int(read[-1]) / len(lists)) ** 0.5)
-    return max(2 * planned, effort.reach // 2)
+def _lists_enough(
+    calibration: Calibration, passed: NDArray[np.int64], read: NDArray[np.int64], k: int
+) -> int | None:
+    """How many of the nearest lists hold the k best with the recall asked; None: it is not known.
 
+    Of vectors of which a part p may be answered, the k best lie as far as the k / p nearest of all.
+    p is what is found in the lists read, provided that it does not grow outwards: a filter that
+    leaves the surroundings of the query empty has its answers elsewhere.
 
-def _best_in(
-    lists: InvertedLists,
-    query: NDArray[np.float32],
-    k: int,
-    numbers: NDArray[np.int64],
-    per_list: NDArray[np.int64],
-    subset: ListSubset | None,
-) -> SearchResult:
-    """Return the k best in the lists of these numbers, exactly."""
-    available = int(per_list[numbers].sum())
-    k = min(k, available)
-    wanted = min(available, k + _SPARE)
-    if not wanted:
-        return SearchResult(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
-    selector: Any = None if subset is None else subset.selector
-    numbers = np.ascontiguousarray(numbers)
-    # A vector that a filter passes over costs as much as one that it keeps.
-    read = int(lists.sizes[numbers].sum())
-    ids, products = lists.largest(
-        query, wanted, numbers, selector, all_cores=read > _ONE_CORE_UP_TO
-    )
-    answer = _best_k(ids, inner_products(lists.reconstruct(ids), query), k)
-    if wanted == available:
-        return answer
-    # A vector that was not proposed can still belong here if it was within rounding of the last
-    # one proposed: copies of one recording are equal, and there may be thousands of silence.
-    least = float(answer.scores[-1]) - error_bound(lists.dim)
-    if float(products.min()) >= least:
-        ids = lists.above(query, least, numbers, selector)
-        answer = _best_k(ids, inner_products(lists.reconstruct(ids), query), k)
-    return answer
-
-
-def _best_k(ids: NDArray[np.int64], values: NDArray[np.float32], k: int) -> SearchResult:
-    order = np.lexsort((ids, -values))[:k]
-    return SearchResult(ids[order], values[order])
+    Parameters
+    ----------
+    passed, read : int64 (lists,)
+        Vectors, and those that may be answered, in the first lists up to each.
+    """
+    stop = calibration.lists_for(k)
+    while stop is not None and stop < len(read):
+        held = int(read[stop - 1])
+        needed = calibration.lists_for(k * int(passed[stop - 1]) / held) if held else None
+        if needed is None or needed > stop:
+            stop = needed
+            continue
+        inner = np.maximum(1, stop // _INNER) - 1
+        sparse = read[inner] * int(passed[stop - 1]) * _SPARSER_INSIDE < held * passed[inner]
+        return stop if held >= k and not sparse.any() else None
+    return stop

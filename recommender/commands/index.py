@@ -208,7 +208,6 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
         tracks = [find_track(library.catalog, query) for query in queries]
         with library.catalog.writing() as connection:
             writer.set_status(connection, [track.id for track in tracks], TrackStatus.REMOVED)
-        library.refresh()
     finally:
         library.close()
     if as_json:

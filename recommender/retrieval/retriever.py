@@ -38,6 +38,11 @@ SPARE = 4
 MOST_CANDIDATES = 4_000
 """Candidates looked at for a few answers under caps; what is further away is not alike."""
 
+MAKESHIFT_NOTE = (
+    "every track was compared, which is slower, until the file of vectors has been made again "
+    "(`soundalike rebuild`)"
+)
+
 
 def retrieve(
     snapshot: Snapshot,
@@ -94,6 +99,8 @@ def retrieve(
     if len(neighbours) < n:
         total = len(snapshot.index)
         note = _shortage(len(neighbours), n, selection, ranking, ranked, total)
+    if snapshot.index.is_makeshift:
+        note = MAKESHIFT_NOTE if note is None else f"{note}; {MAKESHIFT_NOTE}"
     return Answer(steering_title(profile.label, words), neighbours, note)
 
 

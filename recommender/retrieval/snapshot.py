@@ -80,7 +80,7 @@ class Snapshot:
     index : VectorIndex
         Unit vectors by track id; not empty.
     version : int
-        The catalog's `data_version` that the index is up to.
+        `Library.version` that the index is up to.
     statistics : VectorStatistics
         Of this state, or of one in which hardly anything was different.
     """

@@ -40,7 +40,7 @@ def indexed_ids(index: VectorIndex, ids: Iterable[int] | NDArray[np.integer]) ->
     InvalidOption, UnknownTrack
     """
     wanted = as_ids(ids)
-    refuse_unknown(wanted[~np.isin(wanted, index.ids())])
+    refuse_unknown(wanted[~index.holds(wanted)])
     return wanted
 
 

@@ -18,7 +18,8 @@ from benchmarks.catalogs import added_at, make_catalog
 from benchmarks.made_up import made_up
 from benchmarks.table import Cell, Table
 from indexer.models.registry import model_info
-from indexer.vectors.faiss_index import FaissIndex
+from indexer.vectors.base import Stamp
+from indexer.vectors.layered_index import LayeredIndex
 from recommender import Ranking, Recommender, Where
 from recommender.playlists import Station
 from recommender.retrieval.ranking import maximal_marginal_relevance
@@ -106,9 +107,12 @@ def _index_rows(setting: Setting) -> list[tuple[Cell, ...]]:
         # Queries are drawn with the vectors, so that they come from the same clusters.
         drawn = _vectors(count + setting.sizes.queries, setting.seed)
         vectors, queries = drawn[:count], drawn[count:]
-        index = FaissIndex(dim)
+        index = LayeredIndex(dim)
         began = time.perf_counter()
         index.add(np.arange(count), vectors)
+        file = setting.folder / f"{count}.vectors"
+        index.save(file, Stamp("", "", 0))
+        index, _ = LayeredIndex.open(file, dim=dim)
         built = time.perf_counter() - began
         with threadpool_limits(1, "blas"):
             bare = median(_seconds(partial(_nearest, vectors), queries[:_BARE]))
@@ -171,7 +175,7 @@ def _catalog_rows(
             with_options += [(count, *row) for row in _option_rows(recommender, seeds, added)]
             station = Station(recommender, seeds[0])
             steps = _seconds(lambda _: next(station), seeds)  # noqa: B023 - called at once
-        index, _ = FaissIndex.open(path.with_suffix(".faiss"), dim=dim)
+        index, _ = LayeredIndex.open(path.with_suffix(".vectors"), dim=dim)
         alone = _search_seconds(index, vectors[np.array(seeds) - 1], None)
         command = [sys.executable, "-m", "benchmarks.opening", str(path)]
         opened = [
@@ -225,7 +229,7 @@ def _vectors(count: int, seed: int) -> NDArray[np.float32]:
 
 
 def _search_seconds(
-    index: FaissIndex, queries: NDArray[np.float32], among: Subset | None
+    index: LayeredIndex, queries: NDArray[np.float32], among: Subset | None
 ) -> list[float]:
     return _seconds(lambda query: index.search(query[np.newaxis], K, among=among), queries)
 
@@ -256,7 +260,7 @@ def _nearest(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArra
 
 
 def _recall(
-    index: FaissIndex,
+    index: LayeredIndex,
     vectors: NDArray[np.float32],
     queries: NDArray[np.float32],
     among: Subset | None,

@@ -14,6 +14,8 @@ from indexer.catalog.status import TrackStatus
 from indexer.errors import CatalogFull, CatalogLocked
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library, index_path
+from indexer.mapped_arrays import MappedArrays
+from indexer.vectors.base_file import KIND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +39,7 @@ def test_the_index_file_is_used_when_it_fits(
     assert caplog.records == []
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "flipped", "no stamp", "of another catalog"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped", "of another catalog"])
 def test_an_index_file_that_is_no_good_is_made_again_and_said_in_one_line(
     catalog_path: Path, damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -49,14 +51,12 @@ def test_an_index_file_that_is_no_good_is_made_again_and_said_in_one_line(
     elif damage == "cut":
         file.write_bytes(content[: len(content) // 2])
     elif damage == "flipped":
-        content[len(content) // 2] ^= 0xFF
+        content[MappedArrays.open(file, kind=KIND).offset("half") + 100] ^= 0xFF
         file.write_bytes(content)
-    elif damage == "no stamp":
-        file.with_name(file.name + ".stamp").unlink()
     else:
         with closing(Library.open_for_writing(tmp_path / "other.db", create=True)) as other:
             assert other.index is None
-        for path in (catalog_path, file, file.with_name(file.name + ".stamp")):
+        for path in (catalog_path, file):
             shutil.copy2(path, tmp_path / path.name.replace("catalog", "kept"))
         with closing(Library.open_for_writing(catalog_path)) as library:
             with library.catalog.writing() as connection:
@@ -84,7 +84,7 @@ def test_a_writer_mends_the_index_file(catalog_path: Path) -> None:
 
 
 def test_a_writer_removes_what_a_killed_one_left(catalog_path: Path) -> None:
-    names = ("catalog.db.draft", "catalog.faiss.draft", "catalog.faiss.stamp.draft")
+    names = ("catalog.db.draft", "catalog.vectors.draft")
     for name in names:
         (catalog_path.parent / name).write_bytes(b"half")
     Library.open_for_writing(catalog_path).close()
@@ -92,7 +92,7 @@ def test_a_writer_removes_what_a_killed_one_left(catalog_path: Path) -> None:
 
 
 def test_an_index_that_is_behind_catches_up(catalog_path: Path) -> None:
-    old = {path: path.read_bytes() for path in catalog_path.parent.glob("catalog.faiss*")}
+    old = {path: path.read_bytes() for path in catalog_path.parent.glob("catalog.vectors*")}
     with closing(Library.open_for_writing(catalog_path)) as library:
         with library.catalog.writing() as connection:
             writer.set_status(connection, [3, 4], TrackStatus.REMOVED)
@@ -125,7 +125,7 @@ def test_verify_finds_what_rebuild_mends(catalog_path: Path) -> None:
         assert library.verify().sound
 
 
-@pytest.mark.parametrize("name", ["x.faiss", "music.v1"])
+@pytest.mark.parametrize("name", ["x.vectors", "music.v1"])
 def test_a_catalog_of_any_name_has_an_index_of_its_own(catalog_path: Path, name: str) -> None:
     place = catalog_path.rename(catalog_path.with_name(name))
     with closing(Library.open_for_writing(place)) as library:

@@ -455,7 +455,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
             assert library.catalog.damage() == []
         stored_before = stored
         if stored == 12 and rng.random() < 0.7:
-            catalog.with_suffix(".faiss").unlink(missing_ok=True)
+            catalog.with_suffix(".vectors").unlink(missing_ok=True)
             shutil.rmtree(tmp_path / "old", ignore_errors=True)
             (tmp_path / "old").mkdir()
             for file in tmp_path.glob("catalog.db*"):

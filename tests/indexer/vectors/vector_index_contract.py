@@ -133,6 +133,12 @@ class VectorIndexContract:
         assert index.ids().tolist() == [0, 1, 2, *range(5, 20)]
         assert 3 not in index.search(unit_vectors(20)[3:4], 18)[0]
 
+    def test_holds(self):
+        index = self.make(20)
+        index.remove([4])
+        assert index.holds([0, 4, 19, 20, -1, 2**62]).tolist() == [1, 0, 1, 0, 0, 0]
+        assert index.holds([]).tolist() == []
+
     def test_reconstruct_in_the_order_asked(self):
         index = self.make(20)
         np.testing.assert_allclose(
@@ -262,7 +268,7 @@ class VectorIndexContract:
     def test_saved_and_opened_it_answers_the_same(self, tmp_path):
         index = self.make(120)
         index.remove([3, 50])
-        path = tmp_path / "catalog.faiss"
+        path = tmp_path / "catalog.vectors"
         index.save(path, STAMP)
         opened, stamp = self.index_class.open(path, dim=DIM)
         assert stamp == STAMP

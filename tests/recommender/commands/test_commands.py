@@ -317,7 +317,7 @@ def test_lyrics_without_a_text_model_are_one_sentence(
 def test_damaged_catalogs_are_named(
     run: Callable[..., tuple[int, str, str]], catalog_path: Path
 ) -> None:
-    (catalog_path.parent / "catalog.faiss").write_bytes(b"nonsense")
+    (catalog_path.parent / "catalog.vectors").write_bytes(b"nonsense")
     code, _out, err = run("verify")
     assert code == 1
     assert "soundalike rebuild" in err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from indexer.catalog.schema import TrackRow
+from indexer.catalog.schema import CatalogRow, TrackRow
 from indexer.errors import InvalidOption
 from indexer.library import Library
 from recommender import Recommender, Where
@@ -142,8 +142,9 @@ def test_a_filter_is_compiled_once_until_the_catalog_changes(tmp_path: Path) -> 
         assert take_snapshot(library, before) is before
         with closing(Library.open_for_writing(catalog)) as writer:
             with writer.catalog.writing() as connection:
-                # Another tag changes no vector, and so no change number.
+                # Another tag changes no vector.
                 connection.execute(update(TrackRow).where(TrackRow.id == 5).values(genre="JAZZ"))
+                connection.execute(update(CatalogRow).values(facets_change=100))
         assert take_snapshot(library, before).select(jazz).count == 3
         filters = CompiledFilters(library.catalog, before.model, before.index)
         for year in range(1900, 1960):

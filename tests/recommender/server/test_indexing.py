@@ -122,8 +122,8 @@ def test_a_folder_waits_once(empty: Catalog) -> None:
         ("/music/#recycle/a.mp3", True, False),
         ("/music/.soundalike/.upload-x/a.mp3", False, False),
         ("/music/catalog.db-wal", True, False),
-        ("/music/.catalog.faiss.17", True, False),
-        ("/music/catalog.faiss", False, False),
+        ("/music/.catalog.vectors.17", True, False),
+        ("/music/catalog.vectors", False, False),
         ("/musical/a.mp3", False, False),
         ("/music", True, True),
     ],
@@ -259,7 +259,7 @@ def test_a_folder_is_looked_at_once_it_is_still_after_a_change(tmp_path: Path) -
         await watched.more(1)
         (music / "album").rename(tmp_path / "elsewhere")
         await watched.more(1)
-        for name in ("catalog.db-wal", "catalog.faiss"):
+        for name in ("catalog.db-wal", "catalog.vectors"):
             (music / name).write_bytes(b"x")
             (music / name).unlink()
         (music / "cover.jpg").write_bytes(b"x")

@@ -1,0 +1,47 @@
+"""A process of low priority that writes the files of vectors and facets, where they are due.
+
+python -m indexer.write_vectors CATALOG
+
+Readers start it, and go on asking meanwhile; see `indexer.library`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+
+from indexer.catalog.reader import Catalog
+from indexer.errors import SoundalikeError
+from indexer.library import Library
+
+
+def main(catalog: str) -> int:
+    """Write the files; returns the exit status."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    with suppress(OSError):
+        os.nice(19)
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    try:
+        library = Library(Catalog.open_for_reading(catalog))
+    except SoundalikeError:
+        return 1  # Its parent has it open, and sees for itself what has become of it.
+    library.save_index()
+    library.facets.save(closing=False)
+    library.close()
+    return 0
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: a draft is all that it leaves."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
