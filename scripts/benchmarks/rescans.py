@@ -59,11 +59,11 @@ class _Cost(NamedTuple):
 
 
 def measure(setting: Setting) -> tuple[Table, ...]:
-    """Files a second and peak memory at two sizes of a library."""
+    """Files a second and peak memory, by sizes of a library."""
     speeds: list[tuple[Cell, ...]] = []
     peaks: list[tuple[Cell, ...]] = []
     runs = setting.sizes.runs
-    for count in setting.sizes.million_counts:
+    for count in setting.sizes.catalog_counts:
         folder = setting.folder / f"rescans {count}"
         music, catalog = folder / "music", folder / "catalog.db"
         make_catalog(
