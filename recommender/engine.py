@@ -67,6 +67,9 @@ if TYPE_CHECKING:
     from recommender.retrieval.words.steering import Texts
     from recommender.retrieval.words.vocabulary import Vocabulary, Word
 
+_BLOCK = 5_000
+"""Tracks read at once by `Recommender.stream_tracks`."""
+
 
 class Recommender:
     """Answers "what sounds like this?" from a catalog. Made by `open`; also a context manager.
@@ -389,6 +392,16 @@ class Recommender:
         found = self._library.catalog.tracks(wanted.tolist())
         refuse_unknown(wanted[[track_id not in found for track_id in wanted.tolist()]])
         return [found[track_id] for track_id in wanted.tolist()]
+
+    def stream_tracks(self, ids: Sequence[int] | NDArray[np.integer]) -> Iterator[Track]:
+        """The tracks with these ids, in their order, a block of them in memory at a time.
+
+        Raises
+        ------
+        UnknownTrack
+        """
+        for start in range(0, len(ids), _BLOCK):
+            yield from self.tracks(ids[start : start + _BLOCK])
 
     def track(self, query: SupportsIndex | str | bytes) -> Track:
         """The track that an id, key, path (bytes too) or part of "artist - title" means.

@@ -5,8 +5,10 @@ one with the best silhouette (Rousseeuw 1987) is taken, from about the fourth ro
 upwards: silhouettes of music fall steadily, and two halves of a library say little about it.
 
 *HDBSCAN* (Campello, Moulavi & Sander 2013) on the first 10 principal components finds dense
-regions only, and leaves the tracks between them as noise. Of more than 20,000 tracks so many are
-clustered, drawn at random; each other track joins the cluster of its nearest drawn one.
+regions only, and leaves the tracks between them as noise.
+
+Of more than 20,000 tracks so many are clustered, drawn at random. Each other track joins the
+cluster of the nearest centre, or with HDBSCAN of its nearest drawn one.
 
 A cluster is named by its distinctive tags (`tag_profile`) and shown by its most central tracks. The
 same library and seed give the same clusters under the same names, the largest first.
@@ -15,27 +17,34 @@ same library and seed give the same clusters under the same names, the largest f
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from indexer.errors import InvalidOption
-from indexer.vectors.unit_vectors import unit_mean
+from indexer.vectors.unit_vectors import unit_rows
 from recommender.collection.core_count import count_cores
-from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags
+from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags, mean_tags
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from recommender.engine import Recommender
     from recommender.retrieval.where import Where
 
 Vectors: TypeAlias = "NDArray[np.float32]"
+Follow: TypeAlias = "Callable[[Vectors], NDArray[np.int64]]"
+Method: TypeAlias = "Callable[..., tuple[NDArray[np.int64], Follow]]"
 
 METHODS = ("kmeans", "hdbscan")
 MOST_CLUSTERS = 30
 """Largest k tried when k is chosen."""
+MOST_CLUSTERED = 20_000
+"""Of more tracks so many are clustered, drawn at random, and the others follow them."""
 NOISE = -1
 
 _CENTRAL = 5
@@ -45,7 +54,8 @@ _SILHOUETTE_TRACKS = 2_000
 _CHOICE_TRACKS = 5_000
 _STARTS = 4
 _COMPONENTS = 10
-_BLOCK = 2_000
+_TRACKS_A_CENTRE = 40
+_BLOCK = 10_000
 _STEM = 5
 
 
@@ -138,95 +148,141 @@ def find_clusters(
     if method == "hdbscan" and count is not None:
         raise InvalidOption("HDBSCAN finds out itself how many clusters there are: leave count out")
     ids = recommender.ids(where)
-    vectors = recommender.vectors(ids)
     if count is not None and not 1 <= count <= len(ids):
         raise InvalidOption(f"{count} clusters of {len(ids)} tracks: ask for 1 to {len(ids)}")
-    labels = (
-        kmeans(vectors, count, random_state=random_state)
-        if method == "kmeans"
-        else hdbscan(vectors, random_state=random_state)
+
+    def vectors_of(rows: NDArray[np.int64]) -> Vectors:
+        return recommender.vectors(ids[rows])
+
+    labels = label_rows(
+        vectors_of,
+        len(ids),
+        hdbscan if method == "hdbscan" else partial(kmeans, count=count, least=_least(len(ids))),
+        most=max(MOST_CLUSTERED, _TRACKS_A_CENTRE * (count or 0)),
+        random_state=random_state,
     )
+    inside = np.flatnonzero(labels != NOISE)
+    some = inside[sample_rows(len(inside), _SILHOUETTE_TRACKS, random_state=random_state)]
     return Clusters(
         method,
-        _describe_clusters(recommender, ids, vectors, labels),
+        _describe_clusters(recommender, ids, labels),
         tuple(ids[labels == NOISE].tolist()),
-        silhouette(vectors, labels, random_state=random_state),
+        silhouette(vectors_of(some), labels[some]),
+    )
+
+
+def label_rows(
+    vectors_of: Callable[[NDArray[np.int64]], Vectors],
+    count: int,
+    method: Method,
+    *,
+    most: int = MOST_CLUSTERED,
+    block: int = _BLOCK,
+    random_state: int = 0,
+) -> NDArray[np.int64]:
+    """Number of the cluster of each row, from 0; `NOISE` for those in none.
+
+    Parameters
+    ----------
+    vectors_of : function of row numbers
+        Unit vectors (rows, dim).
+    count : int
+        How many rows there are.
+    method : function of vectors
+        `kmeans`, `hdbscan`.
+    most : int
+        Of more rows so many are clustered, and the others follow them.
+    block : int
+        Rows read at once where not all are clustered.
+    """
+    drawn = sample_rows(count, most, random_state=random_state)
+    labels, follow = method(vectors_of(drawn), random_state=random_state)
+    if len(drawn) == count:
+        return labels
+    rows = np.arange(count)
+    return np.concatenate(
+        [follow(vectors_of(rows[start : start + block])) for start in range(0, count, block)]
     )
 
 
 def kmeans(
-    vectors: Vectors, count: int | None = None, *, random_state: int = 0
-) -> NDArray[np.int64]:
-    """Number of the cluster of each unit vector (n, dim), from 0; `count` by silhouette if None."""
+    vectors: Vectors, count: int | None = None, *, least: int = 0, random_state: int = 0
+) -> tuple[NDArray[np.int64], Follow]:
+    """Cluster unit vectors (n, dim) around `count` centres, by silhouette at least `least` if None.
+
+    Returns
+    -------
+    int64 (n,), function of vectors
+        Number of the cluster of each vector, from 0, and what numbers other vectors alike.
+    """
     import warnings
 
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
     count_cores()
-    k = count or _best_count(vectors, random_state=random_state)
+    k = count or _best_count(vectors, least or _least(len(vectors)), random_state=random_state)
     with warnings.catch_warnings():
         # Fewer different tracks than clusters: some stay empty.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = KMeans(k, n_init=_STARTS, random_state=random_state).fit(vectors)
-    return np.asarray(model.labels_, dtype=np.int64)
+
+    def follow(others: Vectors) -> NDArray[np.int64]:
+        return np.asarray(model.predict(others), dtype=np.int64)
+
+    return np.asarray(model.labels_, dtype=np.int64), follow
 
 
-def hdbscan(vectors: Vectors, *, most: int = 20_000, random_state: int = 0) -> NDArray[np.int64]:
-    """Number of the cluster of each unit vector (n, dim), from 0; `NOISE` for those in none.
+def hdbscan(vectors: Vectors, *, random_state: int = 0) -> tuple[NDArray[np.int64], Follow]:
+    """Cluster unit vectors (n, dim) where they are dense: as `kmeans`, `NOISE` for those in none.
 
-    The smallest cluster has a third of the root of n tracks, but at least 3. Of more than `most`
-    vectors so many are clustered.
+    The smallest cluster has a third of the root of n tracks, but at least 3.
     """
     from sklearn.cluster import HDBSCAN
     from sklearn.decomposition import PCA
+    from sklearn.neighbors import KNeighborsClassifier
 
     if len(vectors) < 4:
-        return np.full(len(vectors), NOISE, dtype=np.int64)
-    drawn = sample_rows(len(vectors), most, random_state=random_state)
-    components = min(_COMPONENTS, len(drawn), vectors.shape[1])
+        noise = np.full(len(vectors), NOISE, dtype=np.int64)
+        return noise, lambda others: np.full(len(others), NOISE, dtype=np.int64)
+    components = min(_COMPONENTS, *vectors.shape)
     with np.errstate(invalid="ignore"):
         # Tracks that are all the same have no variance to divide by.
-        reduction = PCA(components, random_state=random_state).fit(vectors[drawn])
-    points = reduction.transform(vectors[drawn])
-    smallest = max(3, int(len(drawn) ** 0.5 / 3))
+        reduction = PCA(components, random_state=random_state).fit(vectors)
+    points = reduction.transform(vectors)
+    smallest = max(3, int(len(vectors) ** 0.5 / 3))
     found: NDArray[np.int64] = HDBSCAN(
         min_cluster_size=smallest, min_samples=min(5, smallest), copy=True
     ).fit_predict(points)
-    if len(drawn) == len(vectors):
-        return found.astype(np.int64)
-    from sklearn.neighbors import KNeighborsClassifier
-
     nearest = KNeighborsClassifier(1, algorithm="kd_tree").fit(points, found)
-    labels = [
-        nearest.predict(reduction.transform(vectors[start : start + _BLOCK]))
-        for start in range(0, len(vectors), _BLOCK)
-    ]
-    return np.concatenate(labels).astype(np.int64)
+
+    def follow(others: Vectors) -> NDArray[np.int64]:
+        return np.asarray(nearest.predict(reduction.transform(others)), dtype=np.int64)
+
+    return found.astype(np.int64), follow
 
 
-def silhouette(
-    vectors: Vectors, labels: NDArray[np.int64], *, random_state: int = 0
-) -> float | None:
-    """Mean silhouette over the tracks in clusters; None where it is not defined."""
+def silhouette(vectors: Vectors, labels: NDArray[np.int64]) -> float | None:
+    """Mean silhouette of unit vectors (n, dim) in clusters; None where it is not defined."""
     from sklearn.metrics import silhouette_score
 
-    inside = np.flatnonzero(labels != NOISE)
-    some = inside[sample_rows(len(inside), _SILHOUETTE_TRACKS, random_state=random_state)]
-    if not 2 <= len(np.unique(labels[some])) < len(some):
+    if not 2 <= len(np.unique(labels)) < len(labels):
         return None
-    return round(float(silhouette_score(vectors[some], labels[some], metric="euclidean")), 4)
+    return round(float(silhouette_score(vectors, labels, metric="euclidean")), 4)
 
 
-def _best_count(vectors: Vectors, *, random_state: int) -> int:
+def _least(count: int) -> int:
+    """Clusters of a library of so many tracks, at least."""
+    fourth_root: int = round(count**0.25)
+    return min(max(2, fourth_root), MOST_CLUSTERS)
+
+
+def _best_count(vectors: Vectors, least: int, *, random_state: int) -> int:
     some = vectors[sample_rows(len(vectors), _CHOICE_TRACKS, random_state=random_state)]
-    least = max(2, round(len(vectors) ** 0.25))
-    most = min(MOST_CLUSTERS, len(some) // 3)
-    scores = {
-        count: silhouette(
-            some, kmeans(some, count, random_state=random_state), random_state=random_state
-        )
-        for count in range(least, most + 1)
+    shown = sample_rows(len(some), _SILHOUETTE_TRACKS, random_state=random_state)
+    scores: dict[int, float | None] = {
+        count: silhouette(some[shown], kmeans(some, count, random_state=random_state)[0][shown])
+        for count in range(least, min(MOST_CLUSTERS, len(some) // 3) + 1)
     }
     known = {count: score for count, score in scores.items() if score is not None}
     return max(known, key=lambda count: known[count]) if known else 1
@@ -240,10 +296,7 @@ def sample_rows(count: int, most: int, *, random_state: int) -> NDArray[np.int64
 
 
 def _describe_clusters(
-    recommender: Recommender,
-    ids: NDArray[np.int64],
-    vectors: Vectors,
-    labels: NDArray[np.int64],
+    recommender: Recommender, ids: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> tuple[Cluster, ...]:
     background = library_tags(recommender)
     tag_names = recommender.model.tag_names
@@ -253,9 +306,9 @@ def _describe_clusters(
     taken: set[str] = set()
     found = []
     for number, rows in enumerate(groups, start=1):
-        cosines = vectors[rows] @ unit_mean(vectors[rows])
+        cosines = _cosines_to_mean(recommender, ids[rows])
         order = np.argsort(-cosines, kind="stable")
-        tags = characteristic_tags(recommender.activations(ids[rows]), background, tag_names)
+        tags = characteristic_tags(mean_tags(recommender, ids[rows]), background, tag_names)
         central = order[:_CENTRAL]
         tracks = recommender.tracks(ids[rows[central]])
         found.append(
@@ -272,6 +325,14 @@ def _describe_clusters(
             )
         )
     return tuple(found)
+
+
+def _cosines_to_mean(recommender: Recommender, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Cosine between each of some tracks and the mean of all of them."""
+    blocks = [ids[start : start + _BLOCK] for start in range(0, len(ids), _BLOCK)]
+    total = sum(recommender.vectors(block).sum(axis=0, dtype=np.float64) for block in blocks)
+    centre = unit_rows(np.atleast_2d(total / len(ids)))[0]
+    return np.concatenate([recommender.vectors(block) @ centre for block in blocks])
 
 
 def _name(tags: list[GroupTag], taken: set[str]) -> str:

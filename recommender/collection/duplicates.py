@@ -9,15 +9,19 @@ shown with the evidence; nothing is ever deleted.
 from __future__ import annotations
 
 import os
+import sys
+from array import array
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from indexer.analysis.pools import decoding_pool, fingerprint_file
 from indexer.errors import AnalysisError
 from indexer.features.alignment import Alignment, align
+from recommender.retrieval.names import name_key
 from recommender.retrieval.near_duplicates import (
     TrackFacts,
     connected_heads,
@@ -26,9 +30,9 @@ from recommender.retrieval.near_duplicates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from indexer.analysis.pools import Fingerprint
     from indexer.catalog.records import Track
@@ -54,8 +58,7 @@ LIKELY_CORRELATION = 0.6
 """... and these share much: another mix, other words, a longer take. Drones reach 0.57."""
 NAMED_CORRELATION = 0.3
 """As `LIKELY_CORRELATION`, of one artist and title: unlike music stays below 0.15."""
-_BLOCK = 1024
-_PART = 100_000
+_PART = 20_000
 
 
 @dataclass(frozen=True)
@@ -165,26 +168,31 @@ def find_duplicates(
     WorkersFailed
     """
     ids = recommender.ids()
-    vectors = recommender.vectors(ids)
-    tracks = recommender.tracks(ids)
-    facts = TrackFacts.of(tracks)
+    facts = _stream_facts(recommender.stream_tracks(ids))
     median_random_cosine = recommender.median_random_cosine
+
+    def vectors_of(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return recommender.vectors(ids[rows])
+
     pairs = (
-        every_pair(vectors)
+        every_pair(recommender.vectors(ids))
         if len(ids) <= COMPARED_WHOLE
-        else candidates(vectors, facts, median_random_cosine=median_random_cosine)
+        else candidates(vectors_of, facts, median_random_cosine=median_random_cosine)
     )
     same_audio = facts.recordings[pairs.first] == facts.recordings[pairs.second]
     chosen = _within(pairs, ~same_audio, most_files)
+    decoded = np.union1d(pairs.first[chosen], pairs.second[chosen])
+    tracks = dict(zip(decoded.tolist(), recommender.tracks(ids[decoded]), strict=True))
     alignments, failures = _align_pairs(
         tracks, pairs.first[chosen], pairs.second[chosen], workers, on_progress
     )
-    evidence = gather_evidence(tracks, pairs, alignments, median_random_cosine=median_random_cosine)
+    evidence = gather_evidence(
+        ids, facts, pairs, alignments, median_random_cosine=median_random_cosine
+    )
     all_rows = np.union1d(pairs.first[~same_audio], pairs.second[~same_audio])
-    decoded = np.union1d(pairs.first[chosen], pairs.second[chosen])
     return Duplicates(
-        groups=_groups({track.id: track for track in tracks}, evidence),
-        tracks=len(tracks),
+        groups=_groups(recommender, ids, evidence),
+        tracks=len(ids),
         candidates=len(pairs),
         decoded=len(decoded) - len(failures),
         not_decoded=len(all_rows) - len(decoded),
@@ -192,8 +200,31 @@ def find_duplicates(
     )
 
 
+def _stream_facts(tracks: Iterable[Track]) -> TrackFacts:
+    """What `TrackFacts.of` gives of tracks, none of which is kept."""
+    columns: list[array[Any]] = [array(kind) for kind in "dqqqdd"]
+    for track in tracks:
+        values = (
+            track.duration_s,
+            track.recording_id,
+            _number_of(name_key(track.artist, track.title)),
+            _number_of(track.musical_key),
+            np.nan if track.tempo_bpm is None else track.tempo_bpm,
+            np.nan if track.brightness_hz is None else track.brightness_hz,
+        )
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
+    return TrackFacts(*(np.array(column) for column in columns))
+
+
+def _number_of(name: Hashable | None) -> int:
+    """A number that no two of some million names share, but for one chance in ten million."""
+    return -1 if name is None else hash(name) & sys.maxsize
+
+
 def gather_evidence(
-    tracks: Sequence[Track],
+    ids: NDArray[np.int64],
+    facts: TrackFacts,
     pairs: CandidatePairs,
     alignments: Mapping[tuple[int, int], Alignment],
     *,
@@ -203,12 +234,14 @@ def gather_evidence(
 
     Parameters
     ----------
+    ids : int64 (n,)
+        Of all tracks.
+    facts : TrackFacts (n,)
     pairs : CandidatePairs
-        Rows of `tracks`.
+        Rows of `ids`.
     alignments : mapping of (int, int) to Alignment
         By pairs of rows; pairs without one are judged by cosine, duration and name.
     """
-    facts = TrackFacts.of(tracks)
     first, second = facts.at(pairs.first), facts.at(pairs.second)
     same_audio = first.recordings == second.recordings
     same_name = (first.names == second.names) & (first.names >= 0)
@@ -226,8 +259,8 @@ def gather_evidence(
         if sure or (looks_alike[row] if alignment is None else correlation >= needed):
             evidence.append(
                 Evidence(
-                    tracks[one].id,
-                    tracks[other].id,
+                    int(ids[one]),
+                    int(ids[other]),
                     round(float(pairs.cosines[row]), 4),
                     bool(same_audio[row]),
                     bool(same_name[row]),
@@ -239,10 +272,11 @@ def gather_evidence(
 
 
 def candidates(
-    vectors: ArrayLike,
+    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
     facts: TrackFacts,
     *,
     median_random_cosine: float,
+    block: int = 4096,
     most_ties: int = 50_000,
     ties_compared: int = 20_000_000,
 ) -> CandidatePairs:
@@ -253,27 +287,34 @@ def candidates(
 
     Parameters
     ----------
-    vectors : float32 (n, dim)
-        Unit length.
+    vectors_of : function of row numbers
+        Unit vectors (rows, dim), float32.
     facts : Facts (n,)
     median_random_cosine : float
         The median cosine of random pairs.
+    block : int
+        Rows that are compared with as many at once.
     most_ties : int
         Pairs that are candidates by their durations alone at most, those of one key first, then the
         closest: some minutes to align them.
     ties_compared : int
         Ties whose cosine is computed at most: in a library of excerpts all durations are equal.
     """
-    rows = np.asarray(vectors, dtype=np.float32)
+    blocks = [
+        np.arange(start, min(start + block, len(facts))) for start in range(0, len(facts), block)
+    ]
     lowest = scaled_threshold(
         min(NAMED_COSINE, *(cosine for _, cosine in CANDIDATES)), median_random_cosine
     )
     found = [_NONE]
-    for start in range(0, len(rows), _BLOCK):
-        cosines = rows[start : start + _BLOCK] @ rows[start:].T
-        first, second = np.nonzero(np.triu(cosines >= lowest, 1))
+    for upper, lower in combinations_with_replacement(range(len(blocks)), 2):
+        if upper == lower:
+            some = vectors_of(blocks[upper])
+        cosines = some @ (some if upper == lower else vectors_of(blocks[lower])).T
+        alike = cosines >= lowest
+        first, second = np.nonzero(np.triu(alike, 1) if upper == lower else alike)
         close = cosines[first, second]
-        first, second = first + start, second + start
+        first, second = blocks[upper][first], blocks[lower][second]
         one, other = facts.at(first), facts.at(second)
         apart = np.abs(one.durations_s - other.durations_s)
         fits = (one.names == other.names) & (one.names >= 0)
@@ -286,12 +327,16 @@ def candidates(
     near = _concatenate(found)
     near = near.at(_closest(near))
     ties = _duration_ties(
-        rows, facts, scaled_threshold(TIED_COSINE, median_random_cosine), compared=ties_compared
+        vectors_of,
+        facts,
+        scaled_threshold(TIED_COSINE, median_random_cosine),
+        compared=ties_compared,
     )
     if len(ties) > most_ties:
         same_key = facts.musical_keys[ties.first] == facts.musical_keys[ties.second]
         ties = ties.at(np.argsort(~same_key, kind="stable")[:most_ties])
-    new = ~np.isin(ties.first * len(rows) + ties.second, near.first * len(rows) + near.second)
+    count = len(facts)
+    new = ~np.isin(ties.first * count + ties.second, near.first * count + near.second)
     return _concatenate([near, ties.at(new)])
 
 
@@ -310,7 +355,11 @@ def _concatenate(parts: Sequence[CandidatePairs]) -> CandidatePairs:
 
 
 def _duration_ties(
-    rows: NDArray[np.float32], facts: TrackFacts, lowest: float, *, compared: int
+    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    facts: TrackFacts,
+    lowest: float,
+    *,
+    compared: int,
 ) -> CandidatePairs:
     """Pairs of about one duration that are not far from each other."""
     order = np.argsort(facts.durations_s, kind="stable")
@@ -324,7 +373,7 @@ def _duration_ties(
             break
         for part in np.array_split(near, len(near) // _PART + 1):
             one, other = order[part], order[part + step]
-            cosines = np.einsum("pd,pd->p", rows[one], rows[other])
+            cosines = np.einsum("pd,pd->p", vectors_of(one), vectors_of(other))
             fits = cosines >= lowest
             first, second = np.sort([one[fits], other[fits]], axis=0)
             found.append(CandidatePairs(first, second, cosines[fits]))
@@ -356,19 +405,19 @@ def _within(pairs: CandidatePairs, wanted: NDArray[np.bool_], most: int) -> NDAr
 
 
 def _align_pairs(
-    tracks: Sequence[Track],
+    tracks: Mapping[int, Track],
     first: NDArray[np.int64],
     second: NDArray[np.int64],
     workers: int,
     on_progress: Callable[[int, int], None],
 ) -> tuple[dict[tuple[int, int], Alignment], dict[int, str]]:
-    """Alignments of pairs of tracks, and why some files could not be decoded."""
+    """Alignments of pairs of tracks, by row, and why some files could not be decoded."""
     partners: dict[int, set[int]] = defaultdict(set)
     for one, other in zip(first.tolist(), second.tolist(), strict=True):
         partners[one].add(other)
         partners[other].add(one)
     # Group after group and by duration, so that a fingerprint is soon needed no more.
-    head = connected_heads(len(tracks), first, second)
+    head = connected_heads(max(partners, default=-1) + 1, first, second)
     order = sorted(partners, key=lambda row: (head[row], tracks[row].duration_s))
     fingerprints: dict[int, Fingerprint] = {}
     alignments: dict[tuple[int, int], Alignment] = {}
@@ -395,9 +444,12 @@ def _align_pairs(
     return alignments, failures
 
 
-def _groups(tracks: dict[int, Track], evidence: Sequence[Evidence]) -> tuple[Group, ...]:
-    row = {track_id: number for number, track_id in enumerate(tracks)}
-    ids = list(tracks)
+def _groups(
+    recommender: Recommender, ids: NDArray[np.int64], evidence: Sequence[Evidence]
+) -> tuple[Group, ...]:
+    members = np.unique([(one.first, one.second) for one in evidence]).astype(np.int64)
+    tracks = dict(zip(members.tolist(), recommender.tracks(members), strict=True))
+    row = dict(zip(members.tolist(), np.searchsorted(ids, members).tolist(), strict=True))
 
     def components(links: Sequence[Evidence]) -> NDArray[np.int64]:
         return connected_heads(
@@ -419,6 +471,6 @@ def _groups(tracks: dict[int, Track], evidence: Sequence[Evidence]) -> tuple[Gro
         for link in links:
             by_head[int(heads[row[link.first]])].append(link)
         for _head, found in sorted(by_head.items()):
-            members = sorted({one for link in found for one in (link.first, link.second)})
-            groups.append(Group(sure, tuple(tracks[one] for one in members), tuple(found)))
+            own = sorted({one for link in found for one in (link.first, link.second)})
+            groups.append(Group(sure, tuple(tracks[one] for one in own), tuple(found)))
     return tuple(groups)

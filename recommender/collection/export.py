@@ -7,9 +7,11 @@ The file is replaced when the new one is complete: until then an older one stays
 
 from __future__ import annotations
 
+import tempfile
 import zipfile
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -115,20 +117,39 @@ def _write_parquet(file: BinaryIO, blocks: Blocks, count: int, dim: int) -> None
 
 
 def _write_npz(file: BinaryIO, blocks: Blocks, count: int, dim: int) -> None:
-    known: dict[str, list[NDArray[Any]]] = {name: [] for name in ("id", *METADATA)}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (count, dim)}
-        with archive.open("vectors.npy", "w", force_zip64=True) as entry:
-            np.lib.format.write_array_header_2_0(entry, header)
+    with ExitStack() as opened, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        # An archive takes one entry after the other: columns wait in files beside it.
+        folder = Path(file.name).parent
+        columns = {
+            name: opened.enter_context(tempfile.TemporaryFile(dir=folder))
+            for name in ("id", *METADATA)
+        }
+        kinds: dict[str, np.dtype[Any]] = {}
+        with _array_entry(archive, "vectors", np.dtype("<f4"), (count, dim)) as entry:
             for rows, vectors in blocks:
                 entry.write(np.ascontiguousarray(vectors, "<f4").data)
-                for name, parts in known.items():
-                    parts.append(_as_array(name, rows[name]))
-        for name, parts in known.items():
-            column = np.concatenate(parts or [np.empty(0)])
-            with archive.open(f"{'ids' if name == 'id' else name}.npy", "w", force_zip64=True) as e:
-                np.lib.format.write_array(e, column, allow_pickle=False)
-            parts.clear()
+                for name, column in columns.items():
+                    values = _as_array(name, rows[name])
+                    kinds[name] = np.promote_types(kinds.get(name, values.dtype), values.dtype)
+                    np.save(column, values)
+        for name, column in columns.items():
+            end = column.tell()
+            column.seek(0)
+            label = "ids" if name == "id" else name
+            with _array_entry(archive, label, kinds[name], (count,)) as entry:
+                while column.tell() < end:
+                    entry.write(np.load(column).astype(kinds[name]).tobytes())
+
+
+@contextmanager
+def _array_entry(
+    archive: zipfile.ZipFile, name: str, kind: np.dtype[Any], shape: tuple[int, ...]
+) -> Iterator[IO[bytes]]:
+    """An array of an npz archive, whose content is written in parts."""
+    header = {"descr": kind.str, "fortran_order": False, "shape": shape}
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+        np.lib.format.write_array_header_2_0(entry, header)
+        yield entry
 
 
 def _as_array(name: str, column: pd.Series[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,8 +38,8 @@ class Histogram:
     unknown: int
 
 
-def bars(labels: Sequence[str], most: int) -> Bars:
-    """The `most` commonest labels and how many of each there are."""
+def bars(labels: Iterable[str] | Mapping[str, int], most: int) -> Bars:
+    """The `most` commonest labels and how many of each there are, counted already or not."""
     counted = Counter(labels).most_common()
     left = counted[most:]
     return Bars(tuple(counted[:most]), (len(left), sum(count for _, count in left)))

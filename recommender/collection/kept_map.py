@@ -216,7 +216,7 @@ def _group(
     recommender: Recommender, ids: NDArray[np.int64], kept: KeptMap, *, random_state: int
 ) -> Groups:
     """The groups of tracks: their genres, or the clusters of the map that is kept, or new ones."""
-    genres = group_tracks(recommender, recommender.tracks(ids), "genre")
+    genres = group_tracks(recommender, ids, "genre")
     none = np.empty((0, kept.components.axes.shape[1]), np.float32)
     if 2 * (genres.group_of >= 0).sum() >= len(ids):
         named = _keep_order(genres.names[:MOST_GROUPS], kept.groups.names)

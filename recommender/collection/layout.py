@@ -19,6 +19,8 @@ from recommender.collection.clusters import sample_rows
 from recommender.collection.core_count import count_cores
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 LANDMARKS = 5_000
@@ -33,6 +35,7 @@ _NEAREST = 3
 _FALL = 16.0
 _LEAST_DISTANCE = 1e-5
 _BLOCK = 1_000
+_READ = 10_000
 _TURNS = np.radians(np.arange(0.0, 180.0, 3.0))
 
 
@@ -120,13 +123,20 @@ class Layout:
 
 
 def lay_out(
-    vectors: NDArray[np.float32], *, landmarks: int = LANDMARKS, random_state: int = 0
+    vectors_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    count: int,
+    *,
+    landmarks: int = LANDMARKS,
+    random_state: int = 0,
 ) -> NDArray[np.float32]:
     """Coordinates between -1 and 1 of unit vectors, in which similar vectors are near.
 
     Parameters
     ----------
-    vectors : float32 (n, dim), n at least 2
+    vectors_of : function of row numbers
+        Unit vectors (rows, dim).
+    count : int
+        How many there are, at least 2.
     landmarks : int
         Vectors that t-SNE lays out; of more so many are drawn.
 
@@ -135,8 +145,15 @@ def lay_out(
     float32 (n, 2)
         The first axis, x, spans at least as much as the second.
     """
-    drawn = sample_rows(len(vectors), landmarks, random_state=random_state)
-    points = Components.of(vectors[drawn]).points(vectors)
+    drawn = sample_rows(count, landmarks, random_state=random_state)
+    components = Components.of(vectors_of(drawn))
+    rows = np.arange(count)
+    points = np.concatenate(
+        [
+            components.points(vectors_of(rows[start : start + _READ]))
+            for start in range(0, count, _READ)
+        ]
+    )
     layout = Layout.of(points[drawn], random_state=random_state)
     xy = layout.place(points)[0] if len(drawn) < len(points) else layout.xy
     # Landmarks that are alike lie where t-SNE has put them, and not between each other.

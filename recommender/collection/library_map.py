@@ -14,16 +14,15 @@ import numpy as np
 from indexer.errors import InvalidOption, QueryError
 from recommender.collection.clusters import find_clusters
 from recommender.collection.layout import LANDMARKS, lay_out
-from recommender.genres.labels import merge_spellings
+from recommender.genres.labels import genres_of, merge_spellings
 from recommender.retrieval.lookup import count_noun, display_name
-from recommender.retrieval.names import artist_key, split_genres
+from recommender.retrieval.names import artist_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from indexer.catalog.records import Track
     from recommender.engine import Recommender
 
 KINDS = ("genre", "cluster", "artist")
@@ -131,43 +130,44 @@ def map_library(
     if by is not None and by not in KINDS:
         raise InvalidOption(f"a map is not coloured by {by}: take {', '.join(KINDS)}")
     ids = recommender.ids()
-    vectors = recommender.vectors(ids)
     if len(ids) < FEWEST:
         raise QueryError(
             f"the catalog holds {count_noun(len(ids), 'track')}: a map needs at least {FEWEST}"
         )
-    tracks = recommender.tracks(ids)
-    grouping = group_tracks(recommender, tracks, by or "genre", random_state=random_state)
+    grouping = group_tracks(recommender, ids, by or "genre", random_state=random_state)
     if by is None and 2 * (grouping.group_of >= 0).sum() < len(ids):
-        grouping = group_tracks(recommender, tracks, "cluster", random_state=random_state)
+        grouping = group_tracks(recommender, ids, "cluster", random_state=random_state)
     return LibraryMap(
         ids,
-        tuple(display_name(track) for track in tracks),
-        lay_out(vectors, random_state=random_state),
+        tuple(display_name(track) for track in recommender.stream_tracks(ids)),
+        lay_out(lambda rows: recommender.vectors(ids[rows]), len(ids), random_state=random_state),
         grouping,
         min(len(ids), LANDMARKS),
     )
 
 
 def group_tracks(
-    recommender: Recommender, tracks: Sequence[Track], kind: str, *, random_state: int = 0
+    recommender: Recommender, ids: NDArray[np.int64], kind: str, *, random_state: int = 0
 ) -> Grouping:
-    """The genre, cluster or artist of each of all tracks, in ascending order of their ids.
+    """The genre, cluster or artist of each of all tracks, whose ids are given ascending.
 
     Of a track with several genres the first counts.
     """
     if kind == "cluster":
-        found = find_clusters(recommender, random_state=random_state)
-        cluster_of = {track: one.name for one in found.clusters for track in one.ids}
-        return _grouping(kind, [cluster_of.get(track.id, "") for track in tracks])
+        labels = [""] * len(ids)
+        for one in find_clusters(recommender, random_state=random_state).clusters:
+            for row in np.searchsorted(ids, one.ids).tolist():
+                labels[row] = one.name
+        return _grouping(kind, labels)
+    tracks = recommender.stream_tracks(ids)
     if kind == "genre":
-        genres = merge_spellings([split_genres(track.genre) for track in tracks])
+        genres = merge_spellings(genres_of(track.genre for track in tracks))
         return _grouping(kind, [one[0] if one else "" for one in genres])
-    keys = [artist_key(track.artist) or "" for track in tracks]
-    spelling: dict[str, str] = {}
-    for key, track in zip(keys, tracks, strict=True):
-        spelling.setdefault(key, track.artist or "")
-    return _grouping(kind, [spelling[key] if key else "" for key in keys])
+    spelling: dict[str, str] = {"": ""}
+    labels = [
+        spelling.setdefault(artist_key(track.artist) or "", track.artist or "") for track in tracks
+    ]
+    return _grouping(kind, labels)
 
 
 def _grouping(kind: str, labels: Sequence[str]) -> Grouping:

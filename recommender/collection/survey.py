@@ -7,7 +7,7 @@ random.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +19,12 @@ from recommender.collection.layout import LANDMARKS as MAPPED
 from recommender.collection.layout import lay_out
 from recommender.collection.library_map import FEWEST, Grouping, LibraryMap, group_tracks
 from recommender.evaluation.metrics import Question, cosines, nearest, retrieval
-from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags
+from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags, mean_tags
 from recommender.retrieval.lookup import display_name
 from recommender.retrieval.names import artist_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -41,6 +41,7 @@ GENRES = 12
 TAGS = 6
 OUTLIERS = 12
 _SILHOUETTE = 2_000
+_TAGGED = ("title", "artist", "album", "genre", "year")
 
 
 @dataclass(frozen=True)
@@ -182,17 +183,17 @@ def survey(
 
     model = recommender.model
     ids = recommender.ids()
-    tracks = recommender.tracks(ids)
+    tally = _tally(recommender.stream_tracks(ids))
     opened = Catalog.open_for_reading(catalog)
     try:
         counts, failures = opened.counts(), opened.failures()
     finally:
         opened.close()
-    genre = group_tracks(recommender, tracks, "genre")
+    genre = group_tracks(recommender, ids, "genre")
     report("comparing tracks")
     drawn = sample_rows(len(ids), SAMPLE, random_state=random_state)
     vectors = recommender.vectors(ids[drawn])
-    some = [tracks[row] for row in drawn.tolist()]
+    some = recommender.tracks(ids[drawn])
     labels = _labels(genre, drawn)
     distances, precision, chance = _separability(vectors, labels, some, random_state=random_state)
     outliers = _outliers(some, vectors)
@@ -201,13 +202,13 @@ def survey(
     library_map, clusters = None, None
     if len(ids) >= FEWEST:
         report("clustering")
-        whole = group_tracks(recommender, tracks, "cluster", random_state=random_state)
+        whole = group_tracks(recommender, ids, "cluster", random_state=random_state)
         clusters = Grouping("cluster", whole.names, whole.group_of[drawn])
         report("drawing the map")
         library_map = LibraryMap(
             ids[drawn],
             tuple(display_name(track) for track in some),
-            lay_out(vectors, random_state=random_state),
+            lay_out(vectors.__getitem__, len(vectors), random_state=random_state),
             Grouping("genre", genre.names, genre.group_of[drawn]),
             min(len(drawn), MAPPED),
         )
@@ -216,28 +217,19 @@ def survey(
         totals={
             "tracks": len(ids),
             "recordings": counts["recordings"],
-            "artists": len({artist_of(track) for track in tracks} - {None}),
-            "albums": len(
-                {
-                    (track.album_artist or track.artist, track.album)
-                    for track in tracks
-                    if track.album
-                }
-            ),
-            "duration_s": round(sum(track.duration_s for track in tracks), 1),
+            "artists": len(tally.artists),
+            "albums": len(tally.albums),
+            "duration_s": round(sum(tally.durations_s), 1),
             "failures": len(failures),
             "missing": counts["missing"],
         },
-        untagged={
-            field: sum(getattr(track, field) is None for track in tracks)
-            for field in ("title", "artist", "album", "genre", "year")
-        },
-        durations=durations([track.duration_s for track in tracks]),
-        tempi=histogram([track.tempo_bpm for track in tracks], np.arange(40.0, 221.0, 10.0)),
-        years=years([track.year for track in tracks]),
-        formats=bars([f"{one.codec}, {one.sample_rate / 1000:g} kHz" for one in tracks], 8),
+        untagged={field: tally.untagged[field] for field in _TAGGED},
+        durations=durations(tally.durations_s),
+        tempi=histogram(tally.tempi_bpm, np.arange(40.0, 221.0, 10.0)),
+        years=years(tally.years),
+        formats=bars(tally.formats, 8),
         genres=bars([one for one in _labels(genre, np.arange(len(ids))) if one], 15),
-        keys=bars([track.musical_key for track in tracks if track.musical_key], 24),
+        keys=bars(tally.keys, 24),
         genre_tags=_genre_tags(recommender, ids, genre),
         separability=distances,
         precision=precision,
@@ -249,6 +241,37 @@ def survey(
         duplicates=duplicates,
         failures=tuple(failures),
     )
+
+
+@dataclass
+class _Tally:
+    """What is counted of all tracks, none of which is kept."""
+
+    artists: set[str] = field(default_factory=set)
+    albums: set[tuple[str | None, str]] = field(default_factory=set)
+    untagged: Counter[str] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
+    keys: Counter[str] = field(default_factory=Counter)
+    durations_s: list[float] = field(default_factory=list)
+    tempi_bpm: list[float | None] = field(default_factory=list)
+    years: list[int | None] = field(default_factory=list)
+
+
+def _tally(tracks: Iterable[Track]) -> _Tally:
+    found = _Tally()
+    for track in tracks:
+        if (artist := artist_of(track)) is not None:
+            found.artists.add(artist)
+        if track.album:
+            found.albums.add((track.album_artist or track.artist, track.album))
+        found.untagged.update(name for name in _TAGGED if getattr(track, name) is None)
+        found.formats[f"{track.codec}, {track.sample_rate / 1000:g} kHz"] += 1
+        if track.musical_key:
+            found.keys[track.musical_key] += 1
+        found.durations_s.append(track.duration_s)
+        found.tempi_bpm.append(track.tempo_bpm)
+        found.years.append(track.year)
+    return found
 
 
 def _labels(genre: Grouping, rows: NDArray[np.int64]) -> list[str]:
@@ -338,6 +361,6 @@ def _genre_tags(
         own = ids[genre.group_of == number]
         if len(own) < FEWEST:
             break
-        tags = characteristic_tags(recommender.activations(own[:SAMPLE]), background, names)
+        tags = characteristic_tags(mean_tags(recommender, own), background, names)
         found.append(GenreTags(genre.names[number], len(own), tuple(tags[:TAGS])))
     return tuple(found)

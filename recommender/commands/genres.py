@@ -136,7 +136,8 @@ def predict(
             )
             return
         missing = predict_missing_genres(recommender, found, at_least=at_least)
-        tracks = {track.id: track for track in recommender.tracks(recommender.ids())}
+        named = [] if as_json else [one.id for one in missing if one.id is not None]
+        tracks = {track.id: track for track in recommender.tracks(named)}
     if as_json:
         print_json({"predictions": [one.to_json() for one in missing]})
     elif not missing:

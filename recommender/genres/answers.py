@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from recommender.engine import Recommender
     from recommender.genres.classifier import GenreClassifier
 
+_BLOCK = 5_000
+
 
 @dataclass(frozen=True)
 class GenrePrediction:
@@ -103,10 +105,13 @@ def predict_missing_genres(
     at_least : float
         Least probability of the likeliest genre.
     """
-    tracks = recommender.tracks(recommender.ids())
-    untagged = [track for track in tracks if not split_genres(track.genre)]
-    found = _predict_tracks(recommender, classifier, untagged)
-    sure = [one for one in found if one.predictions[0].probability >= at_least]
+    ids = recommender.ids()
+    sure: list[PredictedGenres] = []
+    for start in range(0, len(ids), _BLOCK):
+        tracks = recommender.tracks(ids[start : start + _BLOCK])
+        untagged = [track for track in tracks if not split_genres(track.genre)]
+        found = _predict_tracks(recommender, classifier, untagged)
+        sure += [one for one in found if one.predictions[0].probability >= at_least]
     return sorted(sure, key=lambda one: -one.predictions[0].probability)
 
 

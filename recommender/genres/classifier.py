@@ -109,7 +109,7 @@ class GenreClassifier:
             raise BadLabels(
                 f"the genre {genre} has one track: label more of its tracks, or leave it out"
             )
-        some = sample_evenly(targets, SEARCH_TRACKS, random_state=self.random_state)
+        some = sample_evenly(targets.argmax(axis=1), SEARCH_TRACKS, random_state=self.random_state)
         self._choose(x[some], targets[some], owners[some])
         self._arrays = _fit(x, targets, self.strength_)
         return self
@@ -290,9 +290,14 @@ def artist_folds(
                 yield train, held_out
 
 
-def sample_evenly(targets: Floats, most: int, *, random_state: int) -> NDArray[np.int64]:
-    """Rows of at most `most` tracks, ascending, drawn as evenly from all genres as can be."""
-    main = targets.argmax(axis=1)
+def sample_evenly(main: NDArray[np.int64], most: int, *, random_state: int) -> NDArray[np.int64]:
+    """Rows of at most `most` tracks, ascending, drawn as evenly from all genres as can be.
+
+    Parameters
+    ----------
+    main : int64 (tracks,)
+        Number of each track's genre, of several that of one.
+    """
     if len(main) <= most:
         return np.arange(len(main))
     shuffled = np.random.default_rng(random_state).permutation(len(main))

@@ -20,7 +20,7 @@ from indexer.errors import AnalysisError, BadLabels
 from recommender.retrieval.names import genre_key, split_genres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 PATH_COLUMNS = ("path", "file", "filename", "track", "key")
@@ -118,27 +118,41 @@ def from_table(table: Path, folder: Path, *, where: Sequence[str] = ()) -> list[
     return _merge_song_genres(songs)
 
 
+def genres_of(tags: Iterable[str | None]) -> list[tuple[str, ...]]:
+    """Genres that each of some tags names; equal tags share a tuple."""
+    known: dict[str | None, tuple[str, ...]] = {}
+    return [
+        known[tag] if tag in known else known.setdefault(tag, split_genres(tag)) for tag in tags
+    ]
+
+
 def merge_spellings(labels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """Genres of tracks with each genre in its commonest spelling; of equals the first.
 
     Genres that always come together, as in "Hip-Hop/Rap", are one genre under both names.
     """
     spellings: dict[str, Counter[str]] = {}
-    tracks: dict[str, list[int]] = {}
-    for track, genres in enumerate(labels):
+    lists: dict[str, list[int]] = {}
+    # There are far fewer lists of genres than tracks.
+    counts = Counter(tuple(genres) for genres in labels)
+    for number, (genres, count) in enumerate(counts.items()):
         for genre in genres:
             key = genre_key(genre)
-            spellings.setdefault(key, Counter())[genre] += 1
-            tracks.setdefault(key, []).append(track)
+            spellings.setdefault(key, Counter())[genre] += count
+            lists.setdefault(key, []).append(number)
     together: dict[tuple[int, ...], list[str]] = {}
-    for key, where in tracks.items():
+    for key, where in lists.items():
         together.setdefault(tuple(where), []).append(key)
     names = {
         key: "/".join(spellings[one].most_common(1)[0][0] for one in keys)
         for keys in together.values()
         for key in keys
     }
-    return [tuple(dict.fromkeys(names[genre_key(genre)] for genre in genres)) for genres in labels]
+    merged = {
+        genres: tuple(dict.fromkeys(names[genre_key(genre)] for genre in genres))
+        for genres in counts
+    }
+    return [merged[tuple(genres)] for genres in labels]
 
 
 def _merge_song_genres(songs: Sequence[Song]) -> list[Song]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from recommender.genres.classifier import read_file
 from recommender.genres.confusion import Confusion
-from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags
+from recommender.genres.tag_profile import GroupTag, characteristic_tags, library_tags, mean_tags
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def genre_report(recommender: Recommender, path: str | os.PathLike[str]) -> Genr
     for number, genre in enumerate(classifier.classes_):
         own = np.flatnonzero(targets[:, number])
         order = own[np.argsort(-probabilities[own, number], kind="stable")]
-        tags = characteristic_tags(recommender.activations(ids[own]), background, model.tag_names)
+        tags = characteristic_tags(mean_tags(recommender, ids[own]), background, model.tag_names)
 
         def examples(rows: NDArray[np.int64], of: int = number) -> tuple[Example, ...]:
             some = rows[:_CANDIDATES]

@@ -57,20 +57,15 @@ class GroupTag:
 
 
 def characteristic_tags(
-    activations: NDArray[np.float32], background: NDArray[np.floating], tag_names: Sequence[str]
+    mean: NDArray[np.floating], background: NDArray[np.floating], tag_names: Sequence[str]
 ) -> list[GroupTag]:
     """The tags that are stronger in a group than in the library, most characteristic first.
 
     Parameters
     ----------
-    activations : ndarray, shape (tracks, tags)
-        Of the group.
-    background : ndarray, shape (tags,)
-        Mean over the library.
+    mean, background : ndarray, shape (tags,)
+        Mean probability of each tag over the group, and over the library: see `mean_tags`.
     """
-    if len(activations) == 0:
-        return []
-    mean = np.asarray(np.nanmean(activations, axis=0, dtype=np.float64))
     lift = np.maximum(mean, _LEAST) / np.maximum(background, _LEAST)
     part = mean * np.log(lift)
     strong = (mean >= MIN_PROBABILITY) & (lift >= MIN_LIFT)
@@ -83,9 +78,15 @@ def characteristic_tags(
 
 def library_tags(recommender: Recommender) -> NDArray[np.float64]:
     """Mean probability of each tag over the tracks of the library, (tags,)."""
-    ids = recommender.ids()
+    return mean_tags(recommender, recommender.ids())
+
+
+def mean_tags(recommender: Recommender, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean probability of each tag over some tracks, (tags,); zeros of none."""
     total = np.zeros(len(recommender.model.tag_names), dtype=np.float64)
+    known = 0
     for start in range(0, len(ids), _BLOCK):
         rows = recommender.activations(ids[start : start + _BLOCK])
         total += np.nansum(rows, axis=0, dtype=np.float64)
-    return total / max(1, len(ids))
+        known += int(np.isfinite(rows).all(axis=1).sum())
+    return total / max(1, known)

@@ -7,6 +7,7 @@ artists are left out.
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import numpy as np
 from indexer.errors import AnalysisError, BadLabels
 from recommender.genres.classifier import GenreClassifier, encode, sample_evenly
 from recommender.genres.held_out import cross_validate
-from recommender.genres.labels import merge_spellings, read_labels
+from recommender.genres.labels import genres_of, merge_spellings, read_labels
 from recommender.retrieval.lookup import count_noun
 from recommender.retrieval.names import artist_key, artist_of, split_genres
 
@@ -86,19 +87,27 @@ def training_set_from_tags(recommender: Recommender) -> TrainingSet:
     BadLabels
         Fewer than two genres have enough tracks and artists.
     """
-    tracks = recommender.tracks(recommender.ids())
-    labelled = [(track, genres) for track in tracks if (genres := split_genres(track.genre))]
-    if not labelled:
+    ids, tags, named = [], [], []
+    for track in recommender.stream_tracks(recommender.ids()):
+        if track.genre and split_genres(track.genre):
+            ids.append(track.id)
+            # One text for all tracks of a genre or artist.
+            tags.append(sys.intern(track.genre))
+            named.append(sys.intern(owner_of(track)))
+    if not ids:
         raise BadLabels("no track of the catalog has a genre tag: give labels with --labels")
-    ids = np.array([track.id for track, _ in labelled], dtype=np.int64)
-    return without_rare_genres(
-        TrainingSet(
-            ids,
-            recommender.vectors(ids),
-            tuple(merge_spellings([genres for _, genres in labelled])),
-            *_owners(owner_of(track) for track, _ in labelled),
-            source="the library's genre tags",
-        )
+    source = "the library's genre tags"
+    artists, unknown_artists = _owners(named)
+    chosen = _without_rare_genres(merge_spellings(genres_of(tags)), artists, source)
+    found = np.array(ids, dtype=np.int64)[chosen.rows]
+    return TrainingSet(
+        found,
+        recommender.vectors(found),
+        chosen.labels,
+        tuple(artists[row] for row in chosen.rows.tolist()),
+        unknown_artists,
+        source,
+        chosen.left_out,
     )
 
 
@@ -147,25 +156,39 @@ def training_set_from_labels(
             unmatched.append(str(song.path))
     if not kept:
         raise BadLabels(f"none of the {len(songs)} songs in {labels} is in the catalog or on disk")
+    artists, unknown_artists = _owners(artist_key(song.artist) or "" for song in kept)
+    chosen = _without_rare_genres([song.genres for song in kept], artists, str(labels))
     found = np.array(ids, dtype=np.int64)
-    dim = recommender.model.dim
-    rows = np.empty((len(found), dim), dtype=np.float32)
-    rows[found >= 0] = recommender.vectors(found[found >= 0])
-    rows[found < 0] = np.array(vectors, dtype=np.float32).reshape(-1, dim)
-    return without_rare_genres(
-        TrainingSet(
-            found,
-            rows,
-            tuple(song.genres for song in kept),
-            *_owners(artist_key(song.artist) or "" for song in kept),
-            source=str(labels),
-            unmatched=tuple(unmatched),
-        )
+    analysed = np.array(vectors, dtype=np.float32).reshape(-1, recommender.model.dim)
+    in_catalog = found[chosen.rows] >= 0
+    rows = np.empty((len(in_catalog), analysed.shape[1]), dtype=np.float32)
+    rows[in_catalog] = recommender.vectors(found[chosen.rows][in_catalog])
+    rows[~in_catalog] = analysed[np.cumsum(found < 0)[chosen.rows][~in_catalog] - 1]
+    return TrainingSet(
+        found[chosen.rows],
+        rows,
+        chosen.labels,
+        tuple(artists[row] for row in chosen.rows.tolist()),
+        unknown_artists,
+        str(labels),
+        chosen.left_out,
+        tuple(unmatched),
     )
 
 
-def without_rare_genres(training_set: TrainingSet) -> TrainingSet:
-    """The training set without genres of fewer than `MIN_TRACKS` tracks or `MIN_ARTISTS` artists.
+@dataclass(frozen=True)
+class _Chosen:
+    """Rows to train on, with the genres that are kept of each."""
+
+    rows: NDArray[np.int64]
+    labels: tuple[tuple[str, ...], ...]
+    left_out: tuple[ExcludedGenre, ...]
+
+
+def _without_rare_genres(
+    labels: Sequence[Sequence[str]], owners: Sequence[str], source: str
+) -> _Chosen:
+    """Rows but for genres of fewer than `MIN_TRACKS` tracks or `MIN_ARTISTS` artists.
 
     Raises
     ------
@@ -174,7 +197,7 @@ def without_rare_genres(training_set: TrainingSet) -> TrainingSet:
     """
     tracks: dict[str, int] = defaultdict(int)
     artists: dict[str, set[str]] = defaultdict(set)
-    for genres, artist in zip(training_set.labels, training_set.artists, strict=True):
+    for genres, artist in zip(labels, owners, strict=True):
         for genre in genres:
             tracks[genre] += 1
             artists[genre].add(artist)
@@ -187,25 +210,22 @@ def without_rare_genres(training_set: TrainingSet) -> TrainingSet:
     if len(kept) < 2:
         most = max(tracks, key=lambda genre: (genre not in kept, tracks[genre]))
         raise BadLabels(
-            f"{len(kept)} genres of {training_set.source} have at least {MIN_TRACKS} tracks by "
+            f"{len(kept)} genres of {source} have at least {MIN_TRACKS} tracks by "
             f"{MIN_ARTISTS} artists, and it takes 2 "
             f"({most} has {count_noun(tracks[most], 'track')} "
             f"by {count_noun(len(artists[most]), 'artist')}): label more tracks, or name a table "
             "with --labels"
         )
-    labels = [tuple(genre for genre in genres if genre in kept) for genres in training_set.labels]
-    rows = [row for row, genres in enumerate(labels) if genres]
+    rows = [row for row, genres in enumerate(labels) if not kept.isdisjoint(genres)]
+
+    def kept_genres(row: int) -> tuple[str, ...]:
+        return tuple(genre for genre in labels[row] if genre in kept)
+
     if len(rows) > MOST_TRACKS:
-        _, targets = encode([labels[row] for row in rows])
-        rows = [rows[number] for number in sample_evenly(targets, MOST_TRACKS, random_state=0)]
-    return replace(
-        training_set,
-        ids=training_set.ids[rows],
-        vectors=training_set.vectors[rows],
-        labels=tuple(labels[row] for row in rows),
-        artists=tuple(training_set.artists[row] for row in rows),
-        left_out=left_out,
-    )
+        number_of = {genre: number for number, genre in enumerate(sorted(kept))}
+        main = np.array([number_of[min(kept_genres(row))] for row in rows])
+        rows = [rows[number] for number in sample_evenly(main, MOST_TRACKS, random_state=0)]
+    return _Chosen(np.array(rows, np.int64), tuple(map(kept_genres, rows)), left_out)
 
 
 def train(
@@ -267,15 +287,18 @@ def _owners(artists: Iterable[str]) -> tuple[tuple[str, ...], int]:
 
 def _tracks_of(recommender: Recommender, songs: Sequence[Song], labels: Path) -> list[Track | None]:
     folder = labels if labels.is_dir() else labels.parent
+    wanted = {os.path.basename(os.fsencode(path)) for song in songs for path in _paths(song)}
     by_path: dict[bytes, Track] = {}
     by_name: dict[bytes, list[Track]] = defaultdict(list)
-    for track in recommender.tracks(recommender.ids()):
-        by_path[track.path] = track
-        by_name[os.path.basename(track.path)].append(track)
+    for track in recommender.stream_tracks(recommender.ids()):
+        name = os.path.basename(track.path)
+        if name in wanted:
+            by_path[track.path] = track
+            by_name[name].append(track)
     found: list[Track | None] = []
     for song in songs:
-        exact = by_path.get(os.fsencode(os.path.realpath(song.path))) or by_path.get(
-            os.fsencode(os.path.abspath(song.path))
+        exact = next(
+            (by_path[path] for path in map(os.fsencode, _paths(song)) if path in by_path), None
         )
         ending = b"/" + os.fsencode(os.path.relpath(song.path, folder))
         ends_so = [
@@ -285,3 +308,8 @@ def _tracks_of(recommender: Recommender, songs: Sequence[Song], labels: Path) ->
         ]
         found.append(exact or (ends_so[0] if len(ends_so) == 1 else None))
     return found
+
+
+def _paths(song: Song) -> tuple[str, str]:
+    """Paths that a track of this song may have, links resolved and not."""
+    return os.path.realpath(song.path), os.path.abspath(song.path)

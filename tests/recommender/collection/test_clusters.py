@@ -11,7 +11,7 @@ import pytest
 
 from indexer.errors import InvalidOption, QueryError
 from indexer.library import Library
-from recommender.collection.clusters import NOISE, find_clusters, hdbscan, kmeans
+from recommender.collection.clusters import NOISE, find_clusters, hdbscan, kmeans, label_rows
 from recommender.engine import Recommender
 from recommender.genres.tag_profile import characteristic_tags
 from tests.catalogs import DIM, Planted, plant
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from recommender.collection.clusters import Method
 
 TAGS = ("guitar", "rock guitar", "piano", "mellow", "loud")
 
@@ -61,10 +63,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_kmeans_finds_heaps_and_their_number() -> None:
     vectors, planted = heaps(200, groups=6)
-    assert same_groups(kmeans(vectors), planted)
-    assert same_groups(kmeans(vectors, 6), planted)
+    assert same_groups(kmeans(vectors)[0], planted)
+    assert same_groups(kmeans(vectors, 6)[0], planted)
     np.testing.assert_array_equal(
-        kmeans(vectors, 9, random_state=2), kmeans(vectors, 9, random_state=2)
+        kmeans(vectors, 9, random_state=2)[0], kmeans(vectors, 9, random_state=2)[0]
     )
 
 
@@ -72,14 +74,23 @@ def test_hdbscan_finds_heaps_and_leaves_out_what_lies_between() -> None:
     vectors, planted = heaps(300, groups=5)
     between = np.random.default_rng(1).standard_normal((12, 16)).astype(np.float32)
     between /= np.linalg.norm(between, axis=1, keepdims=True)
-    found = hdbscan(np.concatenate([vectors, between]))
+    found, _ = hdbscan(np.concatenate([vectors, between]))
     assert same_groups(found[:300], planted)
     assert (found[300:] == NOISE).sum() >= 6
 
 
-def test_a_library_too_large_for_hdbscan_follows_what_was_drawn() -> None:
+@pytest.mark.parametrize("method", [kmeans, hdbscan])
+def test_a_large_library_follows_what_was_drawn(method: Method) -> None:
     vectors, planted = heaps(600, groups=4)
-    assert same_groups(hdbscan(vectors, most=200), planted)
+    read: list[int] = []
+
+    def vectors_of(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        read.append(len(rows))
+        return vectors[rows]
+
+    found = label_rows(vectors_of, 600, method, most=200, block=100)
+    assert same_groups(found, planted)
+    assert max(read) == 200
 
 
 def test_clusters_are_named_by_their_tags_and_shown_by_their_middle(library: Path) -> None:
@@ -168,11 +179,11 @@ def test_the_command_prints_writes_playlists_and_answers_in_json(
 
 
 def test_characteristic_tags_stand_out_against_the_library() -> None:
-    group = np.array([[0.5, 0.4, 0.02, 0.001]] * 3, dtype=np.float32)
+    group = np.array([0.5, 0.4, 0.02, 0.001])
     background = np.array([0.5, 0.1, 0.001, 0.0])
     found = characteristic_tags(group, background, ("everywhere", "here", "rare", "faint"))
     assert [(tag.tag, tag.lift) for tag in found] == [("here", 4.0), ("rare", 20.0)]
-    assert characteristic_tags(group[:0], background, ("a", "b", "c", "d")) == []
+    assert characteristic_tags(0 * group, background, ("a", "b", "c", "d")) == []
 
 
 def test_a_machine_that_hides_its_cores_gets_no_warning(library: Path) -> None:

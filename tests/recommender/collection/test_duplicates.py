@@ -154,7 +154,8 @@ def test_less_correlation_is_needed_between_tracks_of_one_name(
     ]
     with Recommender.open(library(tmp_path, tracks, others=0)) as recommender:
         found = gather_evidence(
-            recommender.tracks([1, 2]),
+            np.array([1, 2]),
+            TrackFacts.of(recommender.tracks([1, 2])),
             every_pair(recommender.vectors([1, 2])),
             {(0, 1): Alignment(correlation, 0.0, 60.0)},
             median_random_cosine=REFERENCE_RANDOM_COSINE,
@@ -218,7 +219,9 @@ def test_candidates_of_all_blocks_are_those_of_one_matrix() -> None:
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     seconds = rng.uniform(100, 300, len(rows))
     facts = known(seconds, names={5: "song", 2400: "song"})
-    found = candidates(rows, facts, median_random_cosine=REFERENCE_RANDOM_COSINE)
+    found = candidates(
+        rows.__getitem__, facts, median_random_cosine=REFERENCE_RANDOM_COSINE, block=1000
+    )
     cosines = rows @ rows.T
     apart = np.abs(seconds[:, np.newaxis] - seconds)
     fits = (cosines >= 0.92) | ((cosines >= 0.85) & (apart <= 15))
@@ -238,11 +241,18 @@ def test_candidates_of_all_blocks_are_those_of_one_matrix() -> None:
 def test_a_name_makes_candidates_of_what_is_not_close_enough_alone() -> None:
     vectors = np.array([[1.0, 0.0], [0.72, np.sqrt(1 - 0.72**2)]], np.float32)
     assert (
-        len(candidates(vectors, known([100, 200]), median_random_cosine=REFERENCE_RANDOM_COSINE))
+        len(
+            candidates(
+                vectors.__getitem__, known([100, 200]), median_random_cosine=REFERENCE_RANDOM_COSINE
+            )
+        )
         == 0
     )
     named = known([100, 200], names={0: "song", 1: "song"})
-    assert len(candidates(vectors, named, median_random_cosine=REFERENCE_RANDOM_COSINE)) == 1
+    assert (
+        len(candidates(vectors.__getitem__, named, median_random_cosine=REFERENCE_RANDOM_COSINE))
+        == 1
+    )
 
 
 def test_a_louder_copy_is_a_candidate_by_its_duration() -> None:
@@ -251,7 +261,9 @@ def test_a_louder_copy_is_a_candidate_by_its_duration() -> None:
     facts = known([100.0, 100.1, 100.1, 130.0])
 
     def found(facts: TrackFacts, **most: int) -> list[tuple[int, int]]:
-        pairs = candidates(vectors, facts, median_random_cosine=REFERENCE_RANDOM_COSINE, **most)
+        pairs = candidates(
+            vectors.__getitem__, facts, median_random_cosine=REFERENCE_RANDOM_COSINE, **most
+        )
         return list(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
 
     assert sorted(found(facts)) == [(0, 1), (0, 2)]
@@ -267,7 +279,9 @@ def test_of_fewer_than_two_tracks_none_is_a_duplicate(count: int) -> None:
     assert (
         len(
             candidates(
-                vectors, known([100.0] * count), median_random_cosine=REFERENCE_RANDOM_COSINE
+                vectors.__getitem__,
+                known([100.0] * count),
+                median_random_cosine=REFERENCE_RANDOM_COSINE,
             )
         )
         == 0

@@ -143,13 +143,13 @@ def test_no_artist_is_in_both_parts_of_a_fold() -> None:
 def test_what_is_drawn_is_even_over_the_genres() -> None:
     genres = ["many"] * 80 + ["few"] * 10 + ["some"] * 30
     _, targets = encode(genres)
-    drawn = sample_evenly(targets, 60, random_state=0)
+    drawn = sample_evenly(targets.argmax(axis=1), 60, random_state=0)
     assert [[genres[row] for row in drawn].count(g) for g in ("many", "few", "some")] == [
         25,
         10,
         25,
     ]
-    assert sample_evenly(targets, 200, random_state=0).tolist() == list(range(120))
+    assert sample_evenly(targets.argmax(axis=1), 200, random_state=0).tolist() == list(range(120))
 
 
 def test_log_loss_is_the_cross_entropy() -> None:
