@@ -166,6 +166,14 @@ class VectorIndex(ABC):
             An id is not in the index.
         """
 
+    def sample(self, count: int) -> NDArray[np.float32]:
+        """Return some of the vectors drawn at random, (about `count`, dim), or all if no more.
+
+        The same vectors give the same sample; one that was drawn a few changes ago may stand for
+        it.
+        """
+        return self.reconstruct(sample_ids(self.ids(), count))
+
     @abstractmethod
     def save(self, path: str | Path, stamp: Stamp) -> None:
         """Write the index to a file, whole or not at all.
@@ -175,6 +183,16 @@ class VectorIndex(ABC):
         IndexFileError
             The file cannot be written.
         """
+
+
+def sample_ids(ids: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """About `count` ids drawn at random, or all where they are no more, in their order.
+
+    The same ids always give the same sample, so that a library's statistics stay what they are.
+    """
+    if len(ids) <= count:
+        return ids
+    return ids[np.unique(np.random.default_rng(0).integers(0, len(ids), count))]
 
 
 def checked_vectors(vectors: ArrayLike, dim: int) -> NDArray[np.float32]:

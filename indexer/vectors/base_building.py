@@ -16,7 +16,7 @@ import numpy as np
 
 from indexer.errors import IndexFileError
 from indexer.mapped_arrays import ArrayBlocks, write_arrays
-from indexer.vectors.base_file import KIND
+from indexer.vectors.base_file import KIND, MOST_SAMPLED
 from indexer.vectors.calibration import Calibration, ListedVectors, calibrate
 from indexer.vectors.coded_lists import CodedLists, assigned_lists, learned_limits
 from indexer.vectors.half_precision import to_unit_float32
@@ -161,6 +161,7 @@ def _write_base(
     calibration = lists.calibration or calibrate(
         ordered, coded, recall=policy.recall, queries=policy.queries, seed=policy.seed
     )
+    drawn = np.random.default_rng(policy.seed).permutation(len(ids))[:MOST_SAMPLED]
     write_arrays(
         path,
         {
@@ -173,6 +174,7 @@ def _write_base(
             "lists": ArrayBlocks(
                 np.dtype(np.uint8), (len(ids) * coded.bytes_each,), coded.list_bytes()
             ),
+            "sample": half[np.sort(spooled[drawn])],
             "half": ArrayBlocks(np.dtype("<f2"), (len(ids), half.shape[1]), blocks()),
         },
         kind=KIND,

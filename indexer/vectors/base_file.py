@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 KIND = "vectors 1"
 """What a file of vectors is called in its footer."""
+MOST_SAMPLED = 4_096
+"""Vectors drawn at random that lie together, as reading so many one by one reads all blocks."""
 _PROPOSED = 256
 """Vectors that codes propose at first: more take hardly longer, and a second search would."""
 _FIRST_SCORED = 128
@@ -227,6 +229,17 @@ class MappedBase:
             rows = rows[close >= _kth(close, k) - self._error]
         scores = inner_products(to_unit_float32(self.half(rows)), query)
         return best_of(self.ids_of(rows), scores, k)
+
+    def sample(self, count: int) -> NDArray[np.float16]:
+        """Return up to `count` vectors drawn at random, as they are kept; at most `MOST_SAMPLED`.
+
+        Raises
+        ------
+        IndexFileError
+            They are damaged.
+        """
+        rows: NDArray[np.float16] = self._arrays.checked("sample")[:count]
+        return rows
 
     def require_all_intact(self) -> None:
         """Check the whole file.

@@ -25,7 +25,7 @@ from indexer.vectors.base import (
     checked_vectors,
 )
 from indexer.vectors.base_building import write_vectors
-from indexer.vectors.base_file import open_vectors
+from indexer.vectors.base_file import MOST_SAMPLED, open_vectors
 from indexer.vectors.half_precision import to_unit_float32
 from indexer.vectors.inverted_lists import InvertedLists
 from indexer.vectors.nearest import Layers, nearest
@@ -117,10 +117,12 @@ class _State:
 
     def half(self, ids: NDArray[np.int64]) -> NDArray[np.float16]:
         """Return the vectors of ids that are here as they are kept, float16 (n, dim)."""
-        if self.base is None:
-            return self.recent.half(ids)
-        half = np.empty((len(ids), self.recent.dim), dtype=np.float16)
         there = self.in_base(ids)
+        if self.base is None or not there.any():
+            return self.recent.half(ids)
+        if there.all():
+            return self.base.half(self.base.rows_of(ids))
+        half = np.empty((len(ids), self.recent.dim), dtype=np.float16)
         half[there] = self.base.half(self.base.rows_of(ids[there]))
         half[~there] = self.recent.half(ids[~there])
         return half
@@ -312,7 +314,9 @@ class LayeredIndex(VectorIndex):
         if state.alive is not None:
             rows &= state.alive.rows
         selected = state.recent.subset(kept) if len(state.recent) else None
-        layers = Layers(state.base, state.base.subset(rows), state.recent, selected)
+        layers = Layers(
+            state.base, state.base.subset(rows), state.recent, selected, is_filtered=True
+        )
         return _LayeredSubset(kept, state, layers, state.recent, None)
 
     @_recovering
@@ -331,7 +335,7 @@ class LayeredIndex(VectorIndex):
             return ids, scores
         layers = None if subset is None else subset.layers
         if subset is None and state.base is not None:
-            layers = Layers(state.base, state.alive, state.recent, None)
+            layers = Layers(state.base, state.alive, state.recent, None, is_filtered=False)
         per_list = None if layers is None else layers.per_list
         for row, query in enumerate(queries):
             if layers is None or per_list is None:
@@ -355,6 +359,14 @@ class LayeredIndex(VectorIndex):
                 "index its file, or name another track."
             )
         return to_unit_float32(self._state.half(asked))
+
+    @_recovering
+    def sample(self, count: int) -> NDArray[np.float32]:
+        """Return vectors drawn at random, of a base from its file; see `VectorIndex.sample`."""
+        base = self._state.base
+        if base is None or count >= min(len(self), MOST_SAMPLED + 1):
+            return super().sample(count)
+        return to_unit_float32(base.sample(count))
 
     def save(self, path: str | Path, stamp: Stamp) -> None:
         """Write the index to a file; see `VectorIndex.save`."""

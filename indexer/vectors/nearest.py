@@ -38,12 +38,15 @@ class Layers:
     recent : InvertedLists
     subset : ListSubset or None
         Those of the recent vectors; None: all.
+    is_filtered : bool
+        Whether some may not be answered that are there.
     """
 
     base: MappedBase
     rows: RowSubset | None
     recent: InvertedLists
     subset: ListSubset | None
+    is_filtered: bool
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -82,6 +85,11 @@ def nearest(
     """
     k = min(k, int(per_list.sum()))
     nearness = layers.base.nearness(query)
+    stop = layers.base.calibration.lists_for(k) if not layers.is_filtered else None
+    if stop is not None and stop < len(nearness):
+        lists = np.argpartition(-nearness, stop)[:stop]
+        if int(per_list[lists].sum()) >= k:
+            return layers.best(query, k, lists, nearness)
     order = np.argsort(-nearness, kind="stable")
     read = np.cumsum(per_list[order])
     stop = _lists_enough(layers.base.calibration, np.cumsum(layers.sizes[order]), read, k)

@@ -114,10 +114,10 @@ def lowest_threshold(median_random_cosine: float) -> float:
     )
 
 
-def all_apart(
+def have_others_near(
     vectors: NDArray[np.float32], recordings: Sequence[int], *, median_random_cosine: float
-) -> bool:
-    """Whether no two of some tracks can be near-duplicates, without `TrackFacts`.
+) -> NDArray[np.bool_]:
+    """Which of some tracks can have a near-duplicate among them, without `TrackFacts`; (n,).
 
     Parameters
     ----------
@@ -125,11 +125,14 @@ def all_apart(
     recordings : n ints
         Negative where unknown.
     """
+    alike = vectors @ vectors.T >= lowest_threshold(median_random_cosine)
+    found: NDArray[np.bool_] = alike.sum(axis=1) > 1
     known = [recording for recording in recordings if recording >= 0]
     if len(set(known)) < len(known):
-        return False
-    alike = vectors @ vectors.T >= lowest_threshold(median_random_cosine)
-    return int(alike.sum()) <= len(vectors)
+        ids = np.array(recordings, dtype=np.int64)
+        values, counts = np.unique(ids, return_counts=True)
+        found |= np.isin(ids, values[(counts > 1) & (values >= 0)])
+    return found
 
 
 def measured_alike(one: TrackFacts, other: TrackFacts) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from indexer.errors import InvalidOption
 from indexer.text_folding import fold
 from recommender.retrieval.lookup import whole_number
 from recommender.retrieval.names import artist_key, artist_of, is_placeholder
-from recommender.retrieval.near_duplicates import TrackFacts, all_apart, group_heads
+from recommender.retrieval.near_duplicates import TrackFacts, group_heads, have_others_near
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -267,19 +267,27 @@ def _fold(
     of_seeds = 0
     for start in range(0, len(order), FOLDED_TOGETHER):
         rows = order[start : start + FOLDED_TOGETHER]
-        tracks = [candidates.tracks[row] for row in rows.tolist()]
+        ones = [*seeds, *(candidates.tracks[row] for row in rows.tolist())]
         vectors = np.concatenate(
             [*(seed.vector[np.newaxis] for seed in seeds), candidates.vectors[rows]]
         )
-        recordings = [one.recording_id for one in (*seeds, *tracks)]
-        if all_apart(vectors, recordings, median_random_cosine=candidates.median_random_cosine):
+        near = have_others_near(
+            vectors,
+            [one.recording_id for one in ones],
+            median_random_cosine=candidates.median_random_cosine,
+        ).nonzero()[0]
+        if not len(near):
             heads += rows.tolist()
             continue
-        first = group_heads(
-            vectors,
-            TrackFacts.of([*seeds, *tracks]),
-            median_random_cosine=candidates.median_random_cosine,
-        )[len(seeds) :]
+        first = np.arange(len(ones))
+        first[near] = near[
+            group_heads(
+                vectors[near],
+                TrackFacts.of([ones[row] for row in near.tolist()]),
+                median_random_cosine=candidates.median_random_cosine,
+            )
+        ]
+        first = first[len(seeds) :]
         for row, head in zip(rows.tolist(), (first - len(seeds)).tolist(), strict=True):
             if head < 0:
                 of_seeds += 1

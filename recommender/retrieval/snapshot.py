@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from indexer.errors import QueryError
-from recommender.retrieval.library_statistics import LocalScale, Percentiles, sample_ids
+from indexer.vectors.base import sample_ids
+from recommender.retrieval.library_statistics import LocalScale, Percentiles
 from recommender.retrieval.words.word_fit import WordFit
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class VectorStatistics:
         return self.index is index and changed - self.changed <= KEPT_SHARE * len(index)
 
     def _sample(self, count: int) -> NDArray[np.float32]:
-        return self.index.reconstruct(sample_ids(self.index.ids(), count))
+        return self.index.sample(count)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from anyio import to_thread
 
 from indexer.errors import AnalysisError, QueryError
 from indexer.filesystem import file_version
-from recommender.retrieval.library_statistics import sample_ids
+from indexer.vectors.base import sample_ids
 from recommender.server.covers.tiles import AXES, Palette, draw_tile
 
 if TYPE_CHECKING:
