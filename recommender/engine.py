@@ -19,7 +19,17 @@ import numpy as np
 from indexer.errors import AnalysisError, QueryError, UnknownTrack
 from indexer.vectors.base import checked_vectors
 from recommender.retrieval.explanations import explain_words
-from recommender.retrieval.listing import TableCache, format_cursor, parse_cursor
+from recommender.retrieval.filters import where_mask
+from recommender.retrieval.listing import (
+    FACETS,
+    OF_FACET,
+    Listing,
+    TextFits,
+    count_values,
+    format_cursor,
+    page_of,
+    parse_cursor,
+)
 from recommender.retrieval.lookup import (
     count_noun,
     find_track,
@@ -41,9 +51,9 @@ from recommender.retrieval.seeds import (
 from recommender.retrieval.snapshot import empty_catalog_message, take_snapshot
 from recommender.retrieval.tag_order import strongest_tags
 from recommender.retrieval.track_ids import as_ids, indexed_ids, refuse_unknown
-from recommender.retrieval.track_table import FACETS, OF_FACET, Listing
 from recommender.retrieval.where import EVERYTHING
 from recommender.retrieval.words.steering import as_texts, read_steering, word_shifts
+from recommender.retrieval.words.word_fit import word_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -55,14 +65,15 @@ if TYPE_CHECKING:
     from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.file_queries import TrackFile
     from indexer.catalog.records import StoredModel, Track
+    from indexer.facets.columns import Columns
     from indexer.library import Library
     from indexer.vectors.base import Stamp
     from recommender.retrieval.answers import Answer, Explain, MatchingWindows, WordShift
+    from recommender.retrieval.listing import FacetValue
     from recommender.retrieval.lookup import TrackOrFile
     from recommender.retrieval.ranking import Ranking
     from recommender.retrieval.seeds import Seed, SeedLike, SeedSource, Strategy
     from recommender.retrieval.snapshot import Snapshot
-    from recommender.retrieval.track_table import FacetValue, TrackTable
     from recommender.retrieval.where import Where
     from recommender.retrieval.words.steering import Texts
     from recommender.retrieval.words.vocabulary import Vocabulary, Word
@@ -86,7 +97,7 @@ class Recommender:
     def __init__(self, library: Library, *, limits: Limits | None = None) -> None:
         self._library = library
         self._on_demand = OnDemandPool(limits)
-        self._tables = TableCache(library.catalog)
+        self._text_fits = TextFits(library.catalog)
         self._last: Snapshot | None = None
 
     @classmethod
@@ -448,8 +459,8 @@ class Recommender:
         """A page of the tracks whose title, artist and album hold all words of a text.
 
         Tracks whose title or artist begins so come first, then those in which each word begins a
-        word; equal ones by artist, album and title. In a large library that is being indexed, the
-        list lags some seconds behind.
+        word; equal ones by artist, album and title. A word of one or two letters is looked for as
+        the beginning of one only.
 
         Parameters
         ----------
@@ -462,11 +473,19 @@ class Recommender:
         """
         n = result_count(n)
         place = parse_cursor(after)
-        table, mask = self._listed(where)
-        fit = np.where(mask, table.search(text), np.int8(-1))
-        ids, end = table.page(fit, n, place)
-        total = int((fit >= 0).sum())
-        note = None if total else _empty_list_note(text, where, int(mask.sum()))
+        model = self._model_of_tracks()
+
+        def page(columns: Columns) -> tuple[NDArray[np.int64], tuple[int, int] | None, int, int]:
+            mask = where_mask(where or EVERYTHING, self._library.catalog, model, columns)
+            kept = int(np.count_nonzero(mask))
+            fit = self._text_fits.fit(text, columns)
+            if fit is not None:
+                mask &= fit >= 0
+            ids, end = page_of(columns, mask, fit, n, place)
+            return ids, end, int(np.count_nonzero(mask)), kept
+
+        ids, end, total, kept = self._library.facets.ask(page)
+        note = None if total else _empty_list_note(text, where, kept)
         found = self._library.catalog.tracks(ids.tolist())
         tracks = tuple(found[track_id] for track_id in ids.tolist() if track_id in found)
         return Listing(tracks, total, format_cursor(end), note)
@@ -476,7 +495,7 @@ class Recommender:
     ) -> dict[str, tuple[FacetValue, ...]]:
         """How many tracks would remain if a filter also asked for a value, by facet.
 
-        The facets are those of `recommender.retrieval.track_table.FACETS`; what the filter already
+        The facets are those of `recommender.retrieval.listing.FACETS`; what the filter already
         asks of a facet does not narrow that facet itself.
 
         Raises
@@ -484,21 +503,26 @@ class Recommender:
         InvalidOption
         """
         where = where or EVERYTHING
-        table, mask = self._listed(where)
-        fits = table.search(text) >= 0
-        counts = {}
-        for facet in FACETS:
-            other = replace(where, **OF_FACET[facet])
-            kept = mask if other == where else self._listed(other)[1]
-            counts[facet] = table.count(facet, kept & fits, most)
-        return counts
+        model = self._model_of_tracks()
 
-    def _listed(self, where: Where | None) -> tuple[TrackTable, NDArray[np.bool_]]:
-        """The table of all tracks, and which of them (n,) a filter keeps."""
+        def count(columns: Columns) -> dict[str, tuple[FacetValue, ...]]:
+            fit = self._text_fits.fit(text, columns)
+            masks: dict[Where, NDArray[np.bool_]] = {}
+            counts = {}
+            for facet in FACETS:
+                other = replace(where, **OF_FACET[facet])
+                if other not in masks:
+                    mask = where_mask(other, self._library.catalog, model, columns)
+                    masks[other] = mask if fit is None else mask & (fit >= 0)
+                counts[facet] = count_values(facet, columns, masks[other], most)
+            return counts
+
+        return self._library.facets.ask(count)
+
+    def _model_of_tracks(self) -> StoredModel:
+        """The active model of a catalog that holds tracks."""
         with self._snapshot() as snapshot:
-            ids, model = snapshot.index.ids(), snapshot.model
-        table = self._tables.table(ids, model)
-        return table, table.mask(self.ids(where))
+            return snapshot.model
 
     def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
         """Ids of the tracks with exactly these keys; unknown keys are left out."""
@@ -574,7 +598,7 @@ class Recommender:
 
     @property
     def mean_activations(self) -> NDArray[np.float32]:
-        """The mean probability of each of `model.tag_names` over the library, (tags,), sampled."""
+        """The mean probability of each of `model.tag_names` over the library, (tags,)."""
         with self._snapshot() as snapshot:
             return snapshot.mean_activations
 
@@ -627,20 +651,44 @@ class Recommender:
             ids = indexed_ids(snapshot.index, [track.id for track in tracks])
             return explain_words(snapshot, words, tracks, snapshot.words.percentiles_of(words, ids))
 
-    def word_percentiles(
-        self, words: Sequence[Word]
-    ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
-        """How well words fit each track that can be an answer.
+    def word_scores(
+        self, words: Sequence[Word], *, where: Where | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """How well words fit each track that a filter keeps.
 
         Returns
         -------
         ids : int64 (tracks,), ascending
-        percentiles : for each word float64 (tracks,)
-            The share of the library that it fits less well; of what is to be kept away from, one
-            minus that.
+        scores : float32 (tracks,)
+            The geometric mean of the words' percentiles; see `word_percentiles`.
+
+        Raises
+        ------
+        InvalidOption
+            The filter names a tag that the model does not have.
         """
         with self._snapshot() as snapshot:
-            return snapshot.words.ids, [snapshot.words.percentiles(word) for word in words]
+            tables, model = snapshot.words.tables(words), snapshot.model
+
+        def score(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+            mask = where_mask(where or EVERYTHING, self._library.catalog, model, columns)
+            return columns.with_ids(mask, word_scores(words, tables, columns))
+
+        return self._library.facets.ask(score)
+
+    def word_percentiles(
+        self, words: Sequence[Word], ids: Sequence[int] | NDArray[np.integer]
+    ) -> NDArray[np.float64]:
+        """The share of the library that words fit less well than tracks, (len(ids), words).
+
+        Of what is to be kept away from, one minus that.
+
+        Raises
+        ------
+        UnknownTrack
+        """
+        with self._snapshot() as snapshot:
+            return snapshot.words.percentiles_of(words, indexed_ids(snapshot.index, ids))
 
     def scores(self, cosines: ArrayLike) -> NDArray[np.float64]:
         """The share of random pairs of the library that are less alike, of the shape given.

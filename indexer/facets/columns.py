@@ -7,12 +7,12 @@ was made is masked in it.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from indexer.facets.merging import renumber_keys
-from indexer.facets.part import ACTIVATION_CODES
+from indexer.facets.part import RANKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value", bound=np.generic)
 
-ACTIVATIONS: NDArray[np.float32] = (
-    np.arange(ACTIVATION_CODES, dtype=np.uint16).view(np.float16).astype(np.float32)
+ACTIVATIONS: NDArray[np.float32] = np.append(
+    np.float32(0.0), np.arange(RANKS - 1, dtype=np.uint16).view(np.float16).astype(np.float32)
 )
-"""The number that each rank of float16 stands for."""
+"""The probability that each rank stands for; 0 where it is damaged."""
 
 
 class Columns:
@@ -57,6 +57,7 @@ class Columns:
         self.gone = gone
         self.tag_names = tag_names
         self.change = change
+        self._activation_at: dict[tuple[int, float], int] = {}
 
     def __len__(self) -> int:
         return self.size - len(self.gone)
@@ -102,26 +103,31 @@ class Columns:
         both.sort()
         return both
 
-    def at(self, name: str, rows: NDArray[np.integer]) -> NDArray[Any]:
-        """Values of a column without texts, such as `ids` or `year`, in some rows."""
-        return self._at(lambda part: part.column(name), rows)
+    def with_ids(
+        self, mask: NDArray[np.bool_], values: NDArray[Value]
+    ) -> tuple[NDArray[np.int64], NDArray[Value]]:
+        """Ids of the rows in a mask (size,), ascending, and their own of some values (size,)."""
+        split = len(self.base)
+        kept = values[mask]
+        ids: NDArray[np.int64] = self.base.column("ids")[mask[:split]]
+        if not len(self.delta):
+            return ids, kept
+        ids = np.concatenate([ids, self.delta.column("ids")[mask[split:]]])
+        by_id = np.argsort(ids, kind="stable")
+        return ids[by_id], kept[by_id]
 
-    def activations_at(self, tag: int, rows: NDArray[np.integer]) -> NDArray[np.uint16]:
-        """Activations of a tag in some rows, as ranks of float16."""
-        return self._at(lambda part: part.activations(tag), rows)
-
-    def _at(
-        self, values: Callable[[Part], NDArray[Value]], rows: NDArray[np.integer]
+    def at(
+        self, rows: NDArray[np.int64], values: Callable[[Part, NDArray[np.int64]], NDArray[Value]]
     ) -> NDArray[Value]:
+        """Values of some rows, by a function of a part and of rows in it."""
         split = len(self.base)
         if not len(self.delta):
-            only: NDArray[Value] = values(self.base)[rows]
-            return only
+            return values(self.base, rows)
         in_base = rows < split
-        new = values(self.delta)
+        new = values(self.delta, rows[~in_base] - split)
         found: NDArray[Value] = np.empty(len(rows), new.dtype)
-        found[in_base] = values(self.base)[rows[in_base]]
-        found[~in_base] = new[rows[~in_base] - split]
+        found[in_base] = values(self.base, rows[in_base])
+        found[~in_base] = new
         return found
 
     def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -135,12 +141,23 @@ class Columns:
         return rows
 
     def tag_counts(self, tag: int) -> NDArray[np.int64]:
-        """How many tracks have each activation of a tag, by its rank, (ACTIVATION_CODES,)."""
+        """How many tracks have each activation of a tag, by its rank, (RANKS,)."""
         counts = self.base.tag_counts(tag)
         if len(self.gone):
             gone = self.base.activations(tag)[self.gone]
-            counts = counts - np.bincount(gone, minlength=ACTIVATION_CODES)
+            counts = counts - np.bincount(gone, minlength=RANKS)
         return counts + self.delta.tag_counts(tag) if len(self.delta) else counts
+
+    def activation_at(self, tag: int, share: float) -> int:
+        """The least activation of a tag, as its rank, above or at a share of all tracks.
+
+        As `np.quantile` with the method "higher" has it; kept once computed.
+        """
+        if (tag, share) not in self._activation_at:
+            rank = np.ceil(share * (len(self) - 1))
+            below = np.cumsum(self.tag_counts(tag))
+            self._activation_at[tag, share] = int(np.searchsorted(below, rank, "right"))
+        return self._activation_at[tag, share]
 
     @cached_property
     def mean_activations(self) -> NDArray[np.float32]:

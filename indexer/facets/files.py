@@ -14,7 +14,7 @@ import numpy as np
 from indexer.catalog.facet_queries import facet_rows
 from indexer.errors import IndexFileError
 from indexer.facets.merging import count_activations
-from indexer.facets.part import ACTIVATION_CODES, Part, PartEncoder
+from indexer.facets.part import RANKS, Part, PartEncoder
 from indexer.mapped_arrays import ArrayBlocks, MappedArrays, draft_path, write_arrays
 
 if TYPE_CHECKING:
@@ -78,10 +78,10 @@ def build_facets(catalog: Catalog, path: Path) -> FacetStamp | None:
             for rows in facet_rows(connection, model):
                 encoder.add(rows)
 
-        def activations() -> Iterator[NDArray[np.float16]]:
+        def activations() -> Iterator[NDArray[np.uint16]]:
             for tag in range(tags):
                 yield np.concatenate(
-                    [np.empty(0, np.float16), *(block[tag] for block in encoder.activations)]
+                    [np.empty(0, np.uint16), *(block[tag] for block in encoder.activations)]
                 )[np.newaxis]
 
         _write(path, encoder.columns(), activations, tags, stamp)
@@ -125,17 +125,17 @@ def remove_drafts(path: Path) -> None:
 def _write(
     path: Path,
     columns: Mapping[str, NDArray[Any]],
-    activations: Callable[[], Iterable[NDArray[np.float16]]],
+    activations: Callable[[], Iterable[NDArray[np.uint16]]],
     tags: int,
     stamp: FacetStamp,
 ) -> None:
     count = len(columns["ids"])
     arrays: dict[str, ArraySource] = {
         **columns,
-        "activations": ArrayBlocks(np.dtype("<f2"), (tags, count), activations()),
+        "activations": ArrayBlocks(np.dtype("<u2"), (tags, count), activations()),
         "tag_counts": ArrayBlocks(
             np.dtype("<u4"),
-            (tags, ACTIVATION_CODES),
+            (tags, RANKS),
             (count_activations(row) for row in activations()),
         ),
     }
@@ -155,14 +155,14 @@ def _write(
 @contextmanager
 def _spilling(
     folder: Path,
-) -> Iterator[Callable[[NDArray[np.float16]], NDArray[np.float16]]]:
+) -> Iterator[Callable[[NDArray[np.uint16]], NDArray[np.uint16]]]:
     """A function that moves blocks of activations to disk, and returns them mapped from there."""
     with tempfile.TemporaryFile(dir=folder) as file:
 
-        def spill(block: NDArray[np.float16]) -> NDArray[np.float16]:
+        def spill(block: NDArray[np.uint16]) -> NDArray[np.uint16]:
             start = file.tell()
             np.ascontiguousarray(block).tofile(file)
             file.flush()
-            return np.memmap(file, np.float16, "r", start, block.shape)
+            return np.memmap(file, np.uint16, "r", start, block.shape)
 
         yield spill

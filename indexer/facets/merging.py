@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.facets.part import (
-    ACTIVATION_CODES,
     CODES,
     KEY_BYTES,
     NO_ARTIST,
     NUMBERS,
+    RANKS,
     SEVERAL,
     HeldArrays,
     Part,
@@ -68,11 +68,11 @@ class Merged:
         held["activations"] = np.concatenate(list(self.activations()), axis=0)
         return Part(held)
 
-    def activations(self) -> Iterator[NDArray[np.float16]]:
+    def activations(self) -> Iterator[NDArray[np.uint16]]:
         """Activations (1, n) of one tag after the other."""
         for tag in range(self.old.tag_count):
             both = np.concatenate([self.old.activations(tag)[self.kept], self.new.activations(tag)])
-            yield both[self._by_id].view(np.float16)[np.newaxis]
+            yield both[self._by_id][np.newaxis]
 
     @cached_property
     def _ids(self) -> NDArray[np.int64]:
@@ -186,7 +186,7 @@ def renumber_keys(
     )
 
 
-def count_activations(row: NDArray[np.float16]) -> NDArray[np.uint32]:
-    """How many of the activations (1, n) of a tag are each number, (1, ACTIVATION_CODES)."""
-    counts = np.bincount(row[0].view(np.uint16), minlength=ACTIVATION_CODES)
+def count_activations(row: NDArray[np.uint16]) -> NDArray[np.uint32]:
+    """How many of the activations (1, n) of a tag have each rank, (1, RANKS)."""
+    counts = np.bincount(row[0], minlength=RANKS)
     return counts.astype(np.uint32)[np.newaxis]

@@ -10,7 +10,8 @@ Columns, n tracks long where nothing else is said:
 - `artists_row`, `artists` int32 (m,): every folded name among artists and album artists
 - `order` int32: rows by artist, album, number and title; `sort_key` 32 bytes: what that order is
   by, in that order (see `sort_keys`)
-- `activations` float16 (tags, n); what is damaged is 0
+- `activations` uint16 (tags, n): ranks among the numbers from 0 to 1 that float16 has, from 1 on;
+  what is damaged is 0
 - texts, ascending: `genre`, `album`, `musical_key`, `artists`; and, in the order of the latter,
   `spelling`: an artist's name as one track has it. Each is two arrays, see `text_arrays`
 """
@@ -23,7 +24,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from indexer.catalog.facet_queries import names_of_list
 from indexer.facets.texts import Texts
 from indexer.text_folding import fold
 
@@ -38,8 +38,8 @@ NUMBERS = ("year", "duration_s", "tempo_bpm", "loudness_lufs", "added_at")
 CODES = ("genre", "album", "musical_key")
 SEVERAL = ("genres", "artists")
 TEXTS = ("genre", "album", "musical_key", "artists", "spelling")
-ACTIVATION_CODES = 0x3C00 + 1
-"""Numbers from 0 to 1 that float16 has; as an integer each is its rank among them."""
+RANKS = 0x3C00 + 2
+"""How many ranks activations have: the numbers from 0 to 1 that float16 has, and 0."""
 KEY_BYTES = 32
 _TITLE_BYTES = 16
 NO_ARTIST = 0xFFFF_FFFF
@@ -112,18 +112,18 @@ class Part:
         return tuple(self.texts("musical_key"))
 
     def activations(self, tag: int) -> NDArray[np.uint16]:
-        """The activations (n,) of a tag, as the ranks of float16."""
+        """The ranks (n,) of a tag's activations."""
         self.arrays.require_intact("activations", slice(tag, tag + 1))
-        row: NDArray[np.uint16] = self.arrays.array("activations")[tag].view(np.uint16)
+        row: NDArray[np.uint16] = self.arrays.array("activations")[tag]
         return row
 
     def tag_counts(self, tag: int) -> NDArray[np.int64]:
-        """How many tracks have each activation of a tag, (ACTIVATION_CODES,)."""
+        """How many tracks have each rank of a tag's activations, (RANKS,)."""
         if "tag_counts" in self.arrays:
             self.arrays.require_intact("tag_counts", slice(tag, tag + 1))
             counts: NDArray[np.int64] = self.arrays.array("tag_counts")[tag].astype(np.int64)
             return counts
-        return np.bincount(self.activations(tag), minlength=ACTIVATION_CODES)
+        return np.bincount(self.activations(tag), minlength=RANKS)
 
 
 def text_names(name: str) -> tuple[str, str]:
@@ -163,25 +163,28 @@ class PartEncoder:
     tags : int
         How many the model has.
     keep : function, optional
-        What is kept of a block of activations float16 (tags, rows), such as a mapped file of them.
+        What is kept of a block of activations uint16 (tags, rows), such as a mapped file of them.
     """
 
     def __init__(
         self,
         tags: int,
-        keep: Callable[[NDArray[np.float16]], NDArray[np.float16]] = np.ascontiguousarray,
+        keep: Callable[[NDArray[np.uint16]], NDArray[np.uint16]] = np.ascontiguousarray,
     ) -> None:
         self._tags = tags
         self._keep = keep
         self._rows = 0
         self._blocks: list[dict[str, NDArray[Any]]] = []
-        self.activations: list[NDArray[np.float16]] = []
+        self.activations: list[NDArray[np.uint16]] = []
         self._of = {name: _Numbering() for name in ("genre", "album", "musical_key", "artists")}
         self._spelling: list[str] = []
         self._folded: dict[str, int] = {}
 
     def add(self, rows: Sequence[FacetRow]) -> None:
         """Go on with a block of rows."""
+        # SQLAlchemy comes with the first catalog, not with the import.
+        from indexer.catalog.facet_queries import names_of_list
+
         if not rows:
             return
         columns = dict(zip(_FIELDS, zip(*rows, strict=True), strict=True))
@@ -257,7 +260,7 @@ class PartEncoder:
     def part(self) -> Part:
         """All columns, in memory."""
         held = self.columns()
-        empty = np.empty((self._tags, 0), np.float16)
+        empty = np.empty((self._tags, 0), np.uint16)
         held["activations"] = np.concatenate([empty, *self.activations], axis=1)
         return Part(held)
 
@@ -265,6 +268,8 @@ class PartEncoder:
         self, columns: Mapping[str, Sequence[Any]]
     ) -> tuple[list[tuple[int, int]], list[int]]:
         """Each row with the number of every artist in it, and by row that it is sorted by."""
+        from indexer.catalog.facet_queries import names_of_list
+
         pairs: list[tuple[int, int]] = []
         first: list[int] = []
         before: tuple[Any, ...] | None = None
@@ -359,9 +364,13 @@ def _each(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts if len(texts) > 1 else ()
 
 
-def _activations(stored: Sequence[bytes], tags: int) -> NDArray[np.float16]:
-    """Activations (tags, rows); what is no probability is 0."""
-    rows = np.frombuffer(b"".join(stored), "<f2").reshape(len(stored), tags)
-    # As integers: NaN, infinity, and all that is negative or above 1 lie beyond the code of 1.
-    codes = rows.view(np.uint16)
-    return np.where(codes < ACTIVATION_CODES, codes, 0).astype(np.uint16).T.view(np.float16)
+def _activations(stored: Sequence[bytes], tags: int) -> NDArray[np.uint16]:
+    """Ranks of activations (tags, rows)."""
+    bits = np.frombuffer(b"".join(stored), "<u2").reshape(len(stored), tags)
+    # NaN, infinity, and all that is negative or above 1 lie beyond the bits of 1.
+    return np.where(bits <= RANKS - 2, bits + np.uint16(1), np.uint16(0)).T
+
+
+def rank_of(level: float) -> int:
+    """The rank of a probability as the catalog keeps it: 0.4 reaches 0.4."""
+    return int(np.abs(np.float16(level)).view(np.uint16)) + 1

@@ -5,21 +5,15 @@ from __future__ import annotations
 import difflib
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.catalog.filter_queries import (
-    TrackFilter,
-    distinct_values,
-    matching_ids,
-    tag_activations,
-)
 from indexer.errors import InvalidOption
+from indexer.facets.part import rank_of
 from indexer.features.key import parse_musical_key
 from indexer.text_folding import fold
-from recommender.retrieval.library_statistics import strongest
 from recommender.retrieval.lookup import LARGEST_ID, is_id
 from recommender.retrieval.names import tags_with_genres
 from recommender.retrieval.where import EVERYTHING, Where
@@ -31,10 +25,17 @@ if TYPE_CHECKING:
 
     from indexer.catalog.reader import Catalog
     from indexer.catalog.records import StoredModel
+    from indexer.facets.columns import Columns
+    from indexer.facets.facets import Facets
+    from indexer.facets.part import Part
     from indexer.vectors.base import Subset, VectorIndex
 
 COMPILED = 16
 """Compiled filters kept, the latest used ones; each takes up to 10 MB in a catalog of a million."""
+STRONGEST = 0.1
+"""The part of a library that a tag without a level keeps."""
+_RANGES = ("year", "duration_s", "tempo")
+_COLUMN_OF = {"tempo": "tempo_bpm"}
 EXCLUDED_APART = 256
 """Up to so many excluded tracks are left out of an answer rather than compiled into its filter, as
 they differ from user to user."""
@@ -70,7 +71,7 @@ class Selection:
 class CompiledFilters:
     """Filters compiled for one state of a catalog, of which the latest used are kept."""
 
-    catalog: Catalog
+    facets: Facets
     model: StoredModel
     index: VectorIndex
     _subsets: OrderedDict[Where, Subset] = field(default_factory=OrderedDict)
@@ -88,7 +89,7 @@ class CompiledFilters:
             raise InvalidOption(
                 f"{where!r} is no filter: give a Where, such as Where(year=(1990, 1999))"
             )
-        excluded = np.unique(_ids_of(where.exclude, self.catalog))
+        excluded = np.unique(_ids_of(where.exclude, self.facets.catalog))
         if len(excluded) <= EXCLUDED_APART:
             compiled = replace(where, exclude=())
         else:
@@ -102,7 +103,7 @@ class CompiledFilters:
 
     def _subset(self, where: Where) -> Subset:
         if where not in self._subsets:
-            matching = _matching(where, self.catalog, self.model)
+            matching = self.facets.ask(partial(_matching, where, self.facets.catalog, self.model))
             self._subsets[where] = self.index.subset(matching)
             if len(self._subsets) > COMPILED:
                 self._subsets.popitem(last=False)
@@ -110,18 +111,100 @@ class CompiledFilters:
         return self._subsets[where]
 
 
-def _matching(where: Where, catalog: Catalog, model: StoredModel) -> NDArray[np.int64]:
-    """Ids of the tracks that a filter keeps, in any order."""
-    parts: list[NDArray[np.int64]] = []
-    wanted = _track_filter(where, catalog)
-    if where.tags:
-        parts.append(_reaching(where.tags, catalog, model))
+def where_mask(
+    where: Where, catalog: Catalog, model: StoredModel, columns: Columns
+) -> NDArray[np.bool_]:
+    """Which rows (columns.size,) a filter keeps.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Gives the ids of keys.
+
+    Raises
+    ------
+    InvalidOption
+        It names a tag that the model does not have.
+    """
+    levels = [
+        (column, columns.activation_at(column, 1 - STRONGEST) if level is None else rank_of(level))
+        for column, level in ((tag_column(tag, model), level) for tag, level in where.tags)
+    ]
+    mask = columns.mask(partial(_part_mask, where, levels))
     if where.among is not None:
-        parts.append(_ids_of(where.among, catalog))
-    if wanted != TrackFilter() or not parts:
-        parts.append(matching_ids(catalog, wanted))
-    kept = reduce(np.intersect1d, parts)
-    return np.setdiff1d(kept, _ids_of(where.exclude, catalog)) if where.exclude else kept
+        among = np.zeros(columns.size, np.bool_)
+        among[_rows(columns, _ids_of(where.among, catalog))] = True
+        mask = mask & among
+    if where.exclude:
+        mask[_rows(columns, _ids_of(where.exclude, catalog))] = False
+    return mask
+
+
+def _matching(
+    where: Where, catalog: Catalog, model: StoredModel, columns: Columns
+) -> NDArray[np.int64]:
+    return columns.ids(where_mask(where, catalog, model, columns))
+
+
+def _rows(columns: Columns, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    rows = columns.rows_of(ids)
+    return rows[rows >= 0]
+
+
+def _part_mask(where: Where, levels: Sequence[tuple[int, int]], part: Part) -> NDArray[np.bool_]:
+    """Which tracks (n,) of a part fit, but for ids; `levels` are tags and least activations."""
+    mask = np.ones(len(part), np.bool_)
+    for name in _RANGES:
+        bounds = getattr(where, name)
+        if bounds is not None:
+            mask &= _within(part.column(_COLUMN_OF.get(name, name)), *bounds)
+    if where.added_since is not None:
+        mask &= part.column("added_at") >= where.added_since
+    for tag, least in levels:
+        mask &= part.activations(tag) >= least
+    if where.musical_key:
+        keys = {parse_musical_key(key) for key in where.musical_key}
+        known = [parse_musical_key(text) in keys for text in part.musical_keys]
+        mask &= _table(known)[part.column("musical_key")]
+    if where.album:
+        mask &= np.isin(part.column("album"), _numbers(part, "album", where.album))
+    if where.artist:
+        hit = np.isin(part.column("artists"), _numbers(part, "artists", where.artist))
+        fits = np.zeros(len(part), np.bool_)
+        fits[part.column("artists_row")[hit]] = True
+        mask &= fits
+    if where.genre:
+        fitting = set(tags_with_genres(part.genres, where.genre))
+        table = _table([text in fitting for text in part.genres])
+        fits = table[part.column("genre")]
+        fits[part.column("genres_row")[table[part.column("genres")]]] = True
+        mask &= fits
+    return mask
+
+
+def _within(
+    values: NDArray[np.float64], low: float | None, high: float | None
+) -> NDArray[np.bool_]:
+    if low is None and high is None:
+        return ~np.isnan(values)
+    mask = np.ones(len(values), np.bool_)
+    if low is not None:
+        mask &= values >= low
+    if high is not None:
+        mask &= values <= high
+    return mask
+
+
+def _numbers(part: Part, column: str, names: Iterable[str]) -> NDArray[np.int32]:
+    """The numbers that a column has for folded names."""
+    texts = part.texts(column)
+    found = (texts.insertion(fold(name)) for name in names)
+    return np.array([number for number, is_there in found if is_there], np.int32)
+
+
+def _table(known: Sequence[bool]) -> NDArray[np.bool_]:
+    """For each text whether it fits; last, for none, that it does not."""
+    return np.array([*known, False], np.bool_)
 
 
 def _ids_of(tracks: Iterable[int | str], catalog: Catalog) -> NDArray[np.int64]:
@@ -143,53 +226,6 @@ def _members(ids: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int
     found = rows < len(among)
     found[found] = among[rows[found]] == ids[found]
     return ids[found]
-
-
-def _track_filter(where: Where, catalog: Catalog) -> TrackFilter:
-    """The part of a filter that the catalog answers, its texts as the catalog spells them."""
-    musical_keys = {parse_musical_key(key) for key in where.musical_key}
-    return TrackFilter(
-        artist=_spellings(
-            where.artist,
-            [*distinct_values(catalog, "artist"), *distinct_values(catalog, "album_artist")],
-        )
-        if where.artist
-        else None,
-        album=_spellings(where.album, distinct_values(catalog, "album")) if where.album else None,
-        genre=tags_with_genres(distinct_values(catalog, "genre"), where.genre)
-        if where.genre
-        else None,
-        musical_key=[
-            known
-            for known in distinct_values(catalog, "musical_key")
-            if parse_musical_key(known) in musical_keys
-        ]
-        if musical_keys
-        else None,
-        year=where.year,
-        duration_s=where.duration_s,
-        tempo=where.tempo,
-        added_since=where.added_since,
-    )
-
-
-def _spellings(wanted: Sequence[str], known: Iterable[str]) -> list[str]:
-    names = {fold(name) for name in wanted}
-    return [value for value in known if fold(value) in names]
-
-
-def _reaching(
-    tags: Sequence[tuple[str, float | None]], catalog: Catalog, model: StoredModel
-) -> NDArray[np.int64]:
-    """Ids of the tracks whose activations reach all the levels."""
-    columns = [tag_column(tag, model) for tag, _ in tags]
-    ids, values = tag_activations(catalog, model, columns)
-    reached = strongest(values)
-    for column, (_, level) in enumerate(tags):
-        if level is not None:
-            # As the catalog keeps them: 0.4 reaches 0.4.
-            reached[:, column] = values[:, column] >= np.float16(level)
-    return ids[reached.all(axis=1)]
 
 
 def tag_column(tag: str, model: StoredModel) -> int:

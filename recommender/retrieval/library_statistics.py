@@ -37,8 +37,6 @@ NEAREST = 10
 ITSELF = 1e-4
 """A reference nearer than this is the track itself, or its copy."""
 _BLOCK = 1024
-STRONGEST = 0.1
-"""The part of a library that a tag without a level keeps."""
 
 
 @dataclass(frozen=True)
@@ -169,22 +167,3 @@ def _scales(vectors: NDArray[np.float32], references: NDArray[np.float32]) -> ND
         part = slice(start, start + len(distances))
         np.divide(total, count, out=scales[part], where=count > 0)
     return scales
-
-
-def strongest(activations: NDArray[np.float16]) -> NDArray[np.bool_]:
-    """Whether each track is among the tenth with the highest probability of each tag.
-
-    Parameters
-    ----------
-    activations : float16 (tracks, tags)
-
-    Returns
-    -------
-    bool (tracks, tags)
-    """
-    reached = np.zeros(activations.shape, np.bool_)
-    # A column at a time: as float32 all of them would take four times their memory.
-    for column in range(activations.shape[1] if len(activations) else 0):
-        values = activations[:, column]
-        reached[:, column] = values >= np.quantile(values, 1 - STRONGEST, method="higher")
-    return reached

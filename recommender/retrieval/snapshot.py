@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from indexer.errors import QueryError
-from indexer.vectors.base import sample_ids
 from recommender.retrieval.library_statistics import LocalScale, Percentiles
 from recommender.retrieval.words.word_fit import WordFit
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from indexer.catalog.reader import Catalog
     from indexer.catalog.records import StoredModel
+    from indexer.facets.facets import Facets
     from indexer.library import Library
     from indexer.vectors.base import VectorIndex
     from recommender.retrieval.filters import CompiledFilters, Selection
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 PERCENTILE_TRACKS = 4_096
 """Tracks sampled for the cosines of random pairs: 8 million pairs; 100,000 are measured."""
-TAG_TRACKS = 1_024
-"""Tracks sampled for the mean activations."""
 LOCAL_SCALE_TRACKS = 1_024
 """Tracks sampled as the references of local scaling."""
 
@@ -82,6 +80,8 @@ class Snapshot:
         Unit vectors by track id; not empty.
     version : int
         `Library.version` that the index is up to.
+    facets : Facets
+        What is known of the tracks beside their vectors.
     statistics : VectorStatistics
         Of this state, or of one in which hardly anything was different.
     """
@@ -90,6 +90,7 @@ class Snapshot:
     model: StoredModel
     index: VectorIndex
     version: int
+    facets: Facets
     statistics: VectorStatistics
 
     @property
@@ -107,19 +108,15 @@ class Snapshot:
         """How near a track's nearest neighbours are."""
         return self.statistics.local_scale
 
-    @cached_property
+    @property
     def mean_activations(self) -> NDArray[np.float32]:
         """The mean activation of each tag of the model, (tags,)."""
-        drawn = sample_ids(self.index.ids(), TAG_TRACKS)
-        means: NDArray[np.float32] = self.catalog.activations_of(drawn.tolist(), self.model).mean(
-            axis=0
-        )
-        return means
+        return self.facets.ask(lambda columns: columns.mean_activations)
 
     @cached_property
     def words(self) -> WordFit:
         """How well words fit each track."""
-        return WordFit(self.catalog, self.model, self.index)
+        return WordFit(self.facets, self.model, self.index)
 
     def select(self, where: Where | None) -> Selection:
         """The tracks that a filter keeps; None keeps all.
@@ -136,7 +133,7 @@ class Snapshot:
         # SQLAlchemy comes with the first catalog, not with the import.
         from recommender.retrieval.filters import CompiledFilters
 
-        return CompiledFilters(self.catalog, self.model, self.index)
+        return CompiledFilters(self.facets, self.model, self.index)
 
 
 def take_snapshot(library: Library, last: Snapshot | None = None) -> Snapshot:
@@ -165,7 +162,7 @@ def take_snapshot(library: Library, last: Snapshot | None = None) -> Snapshot:
     statistics = None if last is None else last.statistics
     if statistics is None or not statistics.hold(index, library.changed):
         statistics = VectorStatistics(index, library.changed)
-    return Snapshot(library.catalog, model, index, library.version, statistics)
+    return Snapshot(library.catalog, model, index, library.version, library.facets, statistics)
 
 
 def empty_catalog_message(catalog: Catalog) -> str:

@@ -166,22 +166,22 @@ def find(
     request = _read_request(known, text, text_model)
     if not request.words and not (lyrics_weight > 0 and text.strip()):
         raise QueryError(known.unknown_message(request))
-    ids, levels = recommender.word_percentiles(request.words)
-    scores = np.exp(sum(map(np.log, levels), np.zeros(len(ids))) / max(1, len(levels)))
+    ids, scores = recommender.word_scores(request.words, where=where)
     lyric_percentiles = np.full(len(ids), np.nan)
     if lyrics is not None and text_model is not None and lyrics_weight > 0:
-        lyric_percentiles = percentiles(lyrics.likeness(ids, text_model.embed([text])[0]))
-        scores = blend_scores(
-            scores if levels else np.full(len(ids), 0.5), lyric_percentiles, lyrics_weight
-        )
-    order = np.lexsort((ids, -scores))
-    if where is not None:
-        order = order[np.isin(ids[order], recommender.ids(where))]
-    rows, tracks = _distinct_recordings(recommender, ids, order, n)
+        every = recommender.ids()
+        of_every = percentiles(lyrics.likeness(every, text_model.embed([text])[0]))
+        lyric_percentiles = of_every[np.searchsorted(every, ids)]
+        of_words = scores.astype(np.float64) if request.words else np.full(len(ids), 0.5)
+        scores = blend_scores(of_words, lyric_percentiles, lyrics_weight).astype(np.float32)
+    rows, tracks = _distinct_recordings(recommender, ids, scores, n)
+    levels = recommender.word_percentiles(request.words, ids[rows])
     activations = recommender.activations(ids[rows])
     tag_names = recommender.model.tag_names
     hits = []
-    for row, track, of_track in zip(rows.tolist(), tracks, activations, strict=True):
+    for row, track, of_track, of_words in zip(
+        rows.tolist(), tracks, activations, levels.tolist(), strict=True
+    ):
         hits.append(
             Hit(
                 track.id,
@@ -192,10 +192,10 @@ def find(
                 tuple(
                     WordMatch(
                         _word_text(word),
-                        round(float(level[row]), 4),
+                        round(level, 4),
                         reason(word, track, of_track, tag_names),
                     )
-                    for word, level in zip(request.words, levels, strict=True)
+                    for word, level in zip(request.words, of_words, strict=True)
                 ),
                 None
                 if math.isnan(lyric_percentiles[row])
@@ -253,18 +253,35 @@ def _word_text(word: Word) -> str:
 
 
 def _distinct_recordings(
-    recommender: Recommender, ids: NDArray[np.int64], order: NDArray[np.intp], n: int
+    recommender: Recommender, ids: NDArray[np.int64], scores: NDArray[np.float32], n: int
 ) -> tuple[NDArray[np.intp], list[Track]]:
-    """The first n rows of an order that are different recordings, and their tracks."""
+    """Rows of the n best scores that are different recordings, and their tracks.
+
+    Equal scores are in the order of ids, which are ascending.
+    """
     found: dict[int, tuple[int, Track]] = {}
-    for start in range(0, len(order), _BATCH):
-        rows = order[start : start + _BATCH]
-        for row, track in zip(rows.tolist(), recommender.tracks(ids[rows]), strict=True):
-            found.setdefault(track.recording_id, (row, track))
-        if len(found) >= n:
-            break
+    count, done = max(_BATCH, 2 * n), 0
+    while len(found) < n and done < len(ids):
+        best = _best_rows(scores, count)
+        for start in range(done, len(best), _BATCH):
+            rows = best[start : start + _BATCH]
+            for row, track in zip(rows.tolist(), recommender.tracks(ids[rows]), strict=True):
+                found.setdefault(track.recording_id, (row, track))
+            if len(found) >= n:
+                break
+        count, done = 4 * count, len(best)
     first = list(found.values())[:n]
     return np.array([row for row, _ in first], np.intp), [track for _, track in first]
+
+
+def _best_rows(scores: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Rows of the `count` largest scores, largest first; of equal ones the first rows."""
+    if count >= len(scores):
+        return np.argsort(-scores, kind="stable")
+    least = np.partition(scores, -count)[-count]
+    above = np.flatnonzero(scores > least)
+    ties = np.flatnonzero(scores == least)[: count - len(above)]
+    return np.concatenate([above[np.argsort(-scores[above], kind="stable")], ties])
 
 
 def _undated_note(recommender: Recommender, words: Sequence[Word]) -> str | None:

@@ -162,13 +162,12 @@ def _shares_by_weight(recommender: Recommender, songs: Songs) -> NDArray[np.floa
     """Genre kept and mood reached, (words, weights, seeds, 2), from cosines and percentiles."""
     vectors = recommender.vectors(songs.ids)
     cosines = vectors @ vectors.T
-    ids, percentiles = recommender.word_percentiles(recommender.steering(MOODS, ()))
-    rows = np.searchsorted(ids, songs.ids)
+    percentiles = recommender.word_percentiles(recommender.steering(MOODS, ()), songs.ids).T
     shares = np.empty((len(MOODS), len(WEIGHTS), len(songs.seeds), 2))
     for of_word, word, fit in zip(shares, MOODS, percentiles, strict=True):
         for of_weight, weight in zip(of_word, WEIGHTS, strict=True):
             shifts = word_shifts(
-                fit[rows],
+                fit,
                 median_random_cosine=recommender.median_random_cosine,
                 weight=weight,
             )

@@ -245,7 +245,7 @@ def test_what_is_added_meanwhile_counts(tmp_path: Path) -> None:
 
     from sqlalchemy import update
 
-    from indexer.catalog.schema import CatalogRow, EmbeddingRow
+    from indexer.catalog.schema import CatalogRow, EmbeddingRow, TrackRow
     from indexer.library import Library
 
     path = plant(tmp_path, TAGS, [Planted(f"{n}", {"sad": n / 10}) for n in range(1, 8)])
@@ -259,7 +259,9 @@ def test_what_is_added_meanwhile_counts(tmp_path: Path) -> None:
                     .where(EmbeddingRow.recording_id == 1)
                     .values(activations=activations)
                 )
-                connection.execute(update(CatalogRow).values(change=CatalogRow.change + 1))
+                connection.execute(update(CatalogRow).values(change=2, facets_change=2))
+                again = update(TrackRow).where(TrackRow.id == 1)
+                connection.execute(again.values(change=2, facets_change=2))
         after = percentile_of(recommender.similar_to_track(7, 9, more=("sad",)), 1)
     assert before < 0.2 < 0.9 < after
 

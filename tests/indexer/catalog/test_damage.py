@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from indexer.catalog import file_queries, filter_queries, writer
-from indexer.catalog.filter_queries import TrackFilter
+from indexer.catalog import file_queries, writer
 from indexer.catalog.reader import Catalog
 from indexer.catalog.status import TrackStatus
 from indexer.errors import CatalogError, NotACatalog, SoundalikeError, TooShort
 from indexer.library import Library, index_path
-from recommender import Recommender
+from recommender import Recommender, Where
 from tests.catalogs import Planted, plant
 from tests.damage import PAGE, flip_bit, swap_pages
 
@@ -53,15 +52,13 @@ def answers(path: Path) -> list[object]:
             similar = recommender.similar_to_track(seed, 5)
             found += [(one.id, one.key, one.title, one.artist, one.cosine) for one in similar]
         found.append(recommender.activations([1, 2, 3]).tolist())
+        found.append(recommender.ids(Where(genre=("Genre 1",), tempo=(90, 110))).tolist())
+        found += [recommender.mean_activations.tolist(), recommender.facets(), recommender.browse()]
     with closing(Catalog.open_for_reading(path)) as opened:
         model = opened.active_model()
         assert model is not None
         found += [opened.counts(), opened.failures(), opened.roots()]
         found += [opened.played_seconds(), list(file_queries.failed_files(opened))]
-        found += [sorted(filter_queries.distinct_values(opened, "genre"))]
-        wanted = TrackFilter(genre=["Genre 1"], tempo=(90, 110))
-        found += [sorted(filter_queries.matching_ids(opened, wanted).tolist())]
-        found += [filter_queries.tag_activations(opened, model, [0])[1].tolist()]
     return found
 
 

@@ -129,7 +129,7 @@ def truth(catalog: Catalog) -> dict[int, dict[str, Any]]:
                 for name in (one.artist, one.album_artist, *one.artists, *one.album_artists)
                 if name
             },
-            "activations": values.view(np.uint16).tolist(),
+            "activations": (values.view(np.uint16) + 1).tolist(),
         }
         for one, values in zip(present, stored, strict=True)
     }
@@ -214,8 +214,13 @@ def test_ids_lead_to_rows_and_back(writing: Catalog) -> None:
     rows = columns.rows_of(np.array([9, 7, 60, 1, 99]))
     assert (rows >= 0).tolist() == [True, False, True, True, False]
     known = rows[rows >= 0]
-    assert columns.at("ids", known).tolist() == [9, 60, 1]
-    assert columns.at("year", known)[0] == 1800
+    assert columns.at(known, lambda part, at: part.column("ids")[at]).tolist() == [9, 60, 1]
+    assert columns.at(known, lambda part, at: part.column("year")[at])[0] == 1800
+    for share in (0.0, 0.5, 0.9, 1.0):
+        ranks = columns.at(rows[rows >= 0], lambda part, at: part.activations(1)[at])
+        every = columns.at(columns.rows_of(columns.ids()), lambda part, at: part.activations(1)[at])
+        assert set(ranks) <= set(every)
+        assert columns.activation_at(1, share) == np.quantile(every, share, method="higher")
 
 
 @pytest.mark.parametrize("how", ["missing", "empty", "cut", "tail", "column", "foreign", "newer"])

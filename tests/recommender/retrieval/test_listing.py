@@ -8,7 +8,7 @@ import pytest
 
 from indexer.errors import InvalidOption
 from recommender import Recommender, Where
-from recommender.retrieval.track_table import FACETS, tempo_bounds
+from recommender.retrieval.listing import FACETS, tempo_bounds
 from tests.catalogs import Planted, plant
 
 if TYPE_CHECKING:

@@ -126,7 +126,8 @@ def test_the_time_of_adding_is_a_filter(tmp_path: Path) -> None:
         with library.catalog.writing() as connection:
             for track in range(1, 6):
                 row = update(TrackRow).where(TrackRow.id == track)
-                connection.execute(row.values(added_at=1000.0 * track))
+                connection.execute(row.values(added_at=1000.0 * track, facets_change=2))
+            connection.execute(update(CatalogRow).values(facets_change=2))
     with Recommender.open(catalog) as recommender:
         assert recommender.ids(Where(added_since=3000)).tolist() == [3, 4, 5]
 
@@ -143,10 +144,11 @@ def test_a_filter_is_compiled_once_until_the_catalog_changes(tmp_path: Path) -> 
         with closing(Library.open_for_writing(catalog)) as writer:
             with writer.catalog.writing() as connection:
                 # Another tag changes no vector.
-                connection.execute(update(TrackRow).where(TrackRow.id == 5).values(genre="JAZZ"))
+                retagged = {"genre": "JAZZ", "facets_change": 100}
                 connection.execute(update(CatalogRow).values(facets_change=100))
+                connection.execute(update(TrackRow).where(TrackRow.id == 5).values(retagged))
         assert take_snapshot(library, before).select(jazz).count == 3
-        filters = CompiledFilters(library.catalog, before.model, before.index)
+        filters = CompiledFilters(library.facets, before.model, before.index)
         for year in range(1900, 1960):
             filters.select(Where(year=(year, None)))
         assert len(filters._subsets) == COMPILED
