@@ -13,6 +13,7 @@ when it has done, and by a process in the background while readers ask.
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import subprocess
@@ -20,7 +21,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,7 @@ from indexer.filesystem import file_version
 from indexer.mapped_arrays import draft_path
 from indexer.vectors.base import Stamp
 from indexer.vectors.half_precision import to_half
+from indexer.vectors.policy import DEFAULT_POLICY, IndexPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +93,8 @@ class Library:
     Attributes
     ----------
     catalog : Catalog
+    policy : IndexPolicy
+        When vectors are searched exactly, and when their file is written again.
     model : StoredModel or None
         The active model; None in a catalog that holds nothing yet.
     changed : int
@@ -101,8 +105,9 @@ class Library:
         To be held by a thread that searches while others may `refresh`.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, policy: IndexPolicy = DEFAULT_POLICY) -> None:
         self.catalog = catalog
+        self.policy = policy
         self.facets = Facets(catalog)
         self.lock = threading.RLock()
         self.model: StoredModel | None = None
@@ -116,26 +121,32 @@ class Library:
         self._wrote_at = -_PAUSE_S
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Library:
+    def open(cls, path: str | os.PathLike[str], *, policy: IndexPolicy = DEFAULT_POLICY) -> Library:
         """Open for reading.
 
         Raises
         ------
         CatalogMissing, NotACatalog, CatalogTooNew
         """
-        library = cls(Catalog.open_for_reading(path))
+        library = cls(Catalog.open_for_reading(path), policy=policy)
         library.refresh()
         return library
 
     @classmethod
-    def open_for_writing(cls, path: str | os.PathLike[str], *, create: bool = False) -> Library:
+    def open_for_writing(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = False,
+        policy: IndexPolicy = DEFAULT_POLICY,
+    ) -> Library:
         """Open as the only writer, who reads no vectors until they are asked for.
 
         Raises
         ------
         CatalogMissing, CatalogLocked, NotACatalog, CatalogTooNew, CatalogFull
         """
-        library = cls(Catalog.open_for_writing(path, create=create))
+        library = cls(Catalog.open_for_writing(path, create=create), policy=policy)
         with _alone(library.path) as is_alone:
             if is_alone:  # what a killed process left
                 with suppress(OSError):
@@ -225,10 +236,15 @@ class Library:
             self._catch_up(self._index, model)
             return len(self._index)
 
-    def save_index(self) -> None:
+    def save_index(self, *, check: bool = False) -> None:
         """Write the file of vectors if so much has changed that it is due.
 
         A disk that is full costs the file only: it is made again from the catalog next time.
+
+        Parameters
+        ----------
+        check : bool
+            Whether to read all of the file that is there, and write it again if it is damaged.
         """
         model = self.catalog.active_model()
         if model is None:
@@ -237,7 +253,7 @@ class Library:
             if not is_alone:
                 return  # Somebody is writing it.
             try:
-                self._write_if_due(model)
+                self._write_if_due(model, check=check)
             except IndexFileError as error:
                 log.warning("%s; the catalog is safe, the index will be made again from it", error)
 
@@ -285,7 +301,7 @@ class Library:
             if self.model is None and (self.path.exists() or self.catalog.change() > 0):
                 self._warn_made_again(error)
             self._damaged = file_version(os.fsencode(self.path))
-            return LayeredIndex(model.dim), 0
+            return LayeredIndex(model.dim, policy=self.policy), 0
 
     def _open_file(self, model: StoredModel) -> tuple[LayeredIndex, int]:
         """The index of the file, and the change it has seen.
@@ -300,7 +316,9 @@ class Library:
         version = file_version(os.fsencode(self.path))
         if version is not None and version == self._damaged:
             raise IndexFileError(f"{self.path} is damaged: make it again from the catalog")
-        index, stamp = LayeredIndex.open(self.path, dim=model.dim, recover=self._recovered)
+        index, stamp = LayeredIndex.open(
+            self.path, dim=model.dim, policy=self.policy, recover=self._recovered
+        )
         if (stamp.catalog, stamp.model) != (self.catalog.uuid, model.fingerprint):
             raise IndexFileError(f"{self.path} belongs to another catalog or model")
         if stamp.change > self.catalog.change():
@@ -316,7 +334,7 @@ class Library:
         assert model is not None  # noqa: S101 - the file was opened for it
         self._warn_made_again(error)
         self._damaged = self._file
-        index, self._seen = LayeredIndex(model.dim), 0
+        index, self._seen = LayeredIndex(model.dim, policy=self.policy), 0
         self._catch_up(index, model)
         return index
 
@@ -358,11 +376,14 @@ class Library:
         if self._writing is None and time.monotonic() > self._wrote_at + _PAUSE_S:
             self._wrote_at = time.monotonic()
             self._writing = subprocess.Popen(  # noqa: S603 - this program's own module
-                [sys.executable, "-m", "indexer.write_vectors", str(self.catalog.path)],
+                [
+                    *(sys.executable, "-m", "indexer.write_vectors", str(self.catalog.path)),
+                    json.dumps(asdict(self.policy)),
+                ],
                 stdin=subprocess.DEVNULL,
             )
 
-    def _write_if_due(self, model: StoredModel) -> None:
+    def _write_if_due(self, model: StoredModel, *, check: bool) -> None:
         """Write the file of vectors from the one that is there and what changed, if that is much.
 
         Raises
@@ -372,6 +393,8 @@ class Library:
         """
         try:
             index, seen = self._open_file(model)
+            if check:
+                index.require_intact()
             if self.catalog.count_changed(seen) <= index.most_changes:
                 return
             before, self._seen = self._seen, seen
@@ -388,7 +411,6 @@ class Library:
 
     def _write_from_catalog(self, model: StoredModel) -> None:
         from indexer.vectors.base_building import write_vectors
-        from indexer.vectors.policy import IndexPolicy
 
         # The number is read first: what is written meanwhile is seen twice rather than never.
         stamp = Stamp(self.catalog.uuid, model.fingerprint, self.catalog.change())
@@ -397,7 +419,7 @@ class Library:
             for changes in self.catalog.changes_since(0, model):
                 yield changes.ids, to_half(changes.vectors)
 
-        write_vectors(self.path, stamp, blocks(), dim=model.dim, policy=IndexPolicy())
+        write_vectors(self.path, stamp, blocks(), dim=model.dim, policy=self.policy)
 
     def _index_file_fault(self) -> str | None:
         model = self.catalog.active_model()

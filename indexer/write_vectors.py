@@ -1,12 +1,15 @@
 """A process of low priority that writes the files of vectors and facets, where they are due.
 
-python -m indexer.write_vectors CATALOG
+python -m indexer.write_vectors CATALOG POLICY
+
+POLICY is an `IndexPolicy` as JSON.
 
 Readers start it, and go on asking meanwhile; see `indexer.library`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -16,9 +19,10 @@ from contextlib import suppress
 from indexer.catalog.reader import Catalog
 from indexer.errors import SoundalikeError
 from indexer.library import Library
+from indexer.vectors.policy import IndexPolicy
 
 
-def main(catalog: str) -> int:
+def main(catalog: str, policy: str) -> int:
     """Write the files; returns the exit status."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     with suppress(OSError):
@@ -27,10 +31,12 @@ def main(catalog: str) -> int:
 
     faiss.omp_set_num_threads(1)
     try:
-        library = Library(Catalog.open_for_reading(catalog))
+        library = Library(
+            Catalog.open_for_reading(catalog), policy=IndexPolicy(**json.loads(policy))
+        )
     except SoundalikeError:
         return 1  # Its parent has it open, and sees for itself what has become of it.
-    library.save_index()
+    library.save_index(check=True)
     library.facets.save(closing=False)
     library.close()
     return 0

@@ -41,3 +41,6 @@ class IndexPolicy:
     read_all_up_to: int = 10_000
     queries: int = 256
     seed: int = 0
+
+
+DEFAULT_POLICY = IndexPolicy()
