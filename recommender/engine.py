@@ -585,7 +585,7 @@ class Recommender:
 
     @property
     def version(self) -> int:
-        """A number that changes, as long as this is open, whenever the catalog is written to."""
+        """A number that changes whenever a track that can be an answer does, or its tags."""
         with self._library.lock:
             self._library.refresh()
             return self._library.version

@@ -75,8 +75,8 @@ BATCH_IDS = 10_000
 
 
 KEPT_TRACKS = 20_000
-"""Tracks kept in memory until the catalog is written to: some 20 MB. Neighbours of neighbours come
-again and again."""
+"""Tracks kept in memory until what is shown of any changes: some 20 MB. Neighbours of neighbours
+come again and again."""
 CHECKED_BYTES = 8 << 20
 """Catalogs up to this size are checked whole whenever they are opened; it takes up to 0.1 s."""
 
@@ -253,7 +253,7 @@ class Catalog:
     def tracks(self, ids: Iterable[int]) -> dict[int, Track]:
         """The tracks with these ids; unknown ids are left out."""
         wanted = list(ids)
-        kept = self._tracks_of(self.data_version())
+        kept = self._tracks_of(self.changes().facets)
         absent = [track_id for track_id in wanted if track_id not in kept]
         if absent:
             with translate_errors(self.path):
@@ -264,11 +264,11 @@ class Catalog:
                 kept = kept | read
         return {track_id: kept[track_id] for track_id in wanted if track_id in kept}
 
-    def _tracks_of(self, version: int) -> dict[int, Track]:
-        """Tracks read since the catalog was last written to, by id."""
+    def _tracks_of(self, change: int) -> dict[int, Track]:
+        """Tracks read since a change of facets, by id."""
         # One tuple, so that a thread that still fills the tracks of an older state fills nothing.
-        if self._read_tracks[0] != version or len(self._read_tracks[1]) >= KEPT_TRACKS:
-            self._read_tracks = version, {}
+        if self._read_tracks[0] != change or len(self._read_tracks[1]) >= KEPT_TRACKS:
+            self._read_tracks = change, {}
         return self._read_tracks[1]
 
     def require_tracks(self, ids: Sequence[int]) -> list[Track]:

@@ -1,4 +1,4 @@
-"""Answers kept until the catalog changes, with ETags for clients that have them already."""
+"""Answers kept until the tracks change, with ETags for clients that have them already."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MARK = "x-soundalike-cache"
-"""Header by which a route says that its answer depends on the catalog and the address alone."""
+"""Header by which a route says that its answer depends on the tracks and the address alone."""
 MOST_BYTES = 64 << 20
 """Answers kept, all together."""
 LONGEST = 1 << 20
 """Bytes of an answer that is kept."""
 
 
-class Versioned(Protocol):
-    """What tells when it was written to."""
+class Changing(Protocol):
+    """What tells whether it has changed."""
 
-    def data_version(self) -> int:
-        """A number that changes whenever anything is written."""
+    def changes(self) -> object:
+        """Something else whenever any track is."""
 
 
 class AnswerCache:
-    """Keeps answers to GET requests that routes mark with `MARK`, until the catalog changes.
+    """Keeps answers to GET requests that routes mark with `MARK`, until the tracks change.
 
     A kept answer costs neither a route nor a thread. Every marked answer gets an ETag, and a client
     that names it in `If-None-Match` gets 304.
 
     Parameters
     ----------
-    catalog : Versioned
+    catalog : Changing
         Used by the event loop's thread alone.
     """
 
-    def __init__(self, app: ASGIApp, *, catalog: Versioned) -> None:
+    def __init__(self, app: ASGIApp, *, catalog: Changing) -> None:
         self._app = app
         self._catalog = catalog
-        self._version = catalog.data_version()
+        self._changes = catalog.changes()
         self._kept: OrderedDict[tuple[str, bytes], _Kept] = OrderedDict()
         self._bytes = 0
 
@@ -54,21 +54,21 @@ class AnswerCache:
             await self._app(scope, receive, send)
             return
         try:
-            version = self._catalog.data_version()
+            changes = self._catalog.changes()
         except CatalogError:
             # The file was moved or replaced: the route says so.
             await self._app(scope, receive, send)
             return
-        if version != self._version:
+        if changes != self._changes:
             self._kept.clear()
-            self._version, self._bytes = version, 0
+            self._changes, self._bytes = changes, 0
         key = scope["path"], scope["query_string"]
         kept = self._kept.get(key)
         if kept is None:
             kept = await self._ask(scope, receive, send)
             if kept is None:
                 return
-            self._keep(key, kept, version)
+            self._keep(key, kept, changes)
         else:
             self._kept.move_to_end(key)
         await kept.answer(scope, receive, send)
@@ -93,8 +93,8 @@ class AnswerCache:
         await self._app(scope, receive, collect)
         return None if start is None else _Kept(start, body)
 
-    def _keep(self, key: tuple[str, bytes], kept: _Kept, version: int) -> None:
-        if version != self._version or len(kept.body) > LONGEST:
+    def _keep(self, key: tuple[str, bytes], kept: _Kept, changes: object) -> None:
+        if changes != self._changes or len(kept.body) > LONGEST:
             return
         replaced = self._kept.pop(key, None)
         self._bytes += len(kept.body) - (0 if replaced is None else len(replaced.body))

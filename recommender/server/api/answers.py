@@ -87,7 +87,7 @@ def json_response(value: Any, *, keep: bool = False, status: int = 200) -> Respo
     Parameters
     ----------
     keep : bool
-        Whether the answer depends on the catalog and the request's address alone.
+        Whether the answer depends on the tracks and the request's address alone.
     """
     # ASCII: a lone surrogate, of a name that is not UTF-8, could not be sent otherwise.
     body = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()

@@ -588,3 +588,18 @@ def test_a_catalog_that_was_replaced_while_open_is_neither_read_nor_written(
         catalog.data_version()
     with pytest.raises(CatalogError, match="replaced"), catalog.writing():
         pass
+
+
+def test_tracks_are_read_again_only_when_what_is_shown_of_any_changes(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    seen = file("1.mp3")
+    store(catalog, model, seen, analysis(1))
+    before = catalog.tracks([1])[1]
+    store(catalog, model, seen._replace(mtime_ns=seen.mtime_ns + 1), known(1))
+    with catalog.writing() as connection:
+        writer.add_root(connection, b"/elsewhere")
+    assert catalog.tracks([1])[1] is before
+    with catalog.writing() as connection:
+        assert writer.store_tags(connection, {seen.path: Tags(title="Another")}) == 1
+    assert catalog.tracks([1])[1].title == "Another"
