@@ -51,7 +51,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
         for _ in range(setting.sizes.runs):
             full, bare = (shutil.copy(base, folder / f"{name}.db") for name in ("full", "bare"))
             speeds["soundalike"].append(_TRACKS / _store(full, analyses, batch))
-            speeds[_BARE].append(_TRACKS / _copy_rows(full, bare, held, batch))
+            speeds[_BARE].append(_TRACKS / _copy_rows(full, bare, batch))
         bare_speed = median(speeds[_BARE])
         rows += [
             (held, name, median(found), min(found), median(found) / bare_speed)
@@ -84,11 +84,14 @@ def _store(path: Path, analyses: Sequence[tuple[SeenFile, TrackAnalysis]], batch
         return time.perf_counter() - began
 
 
-def _copy_rows(source: Path, target: Path, held: int, batch: int) -> float:
-    """Seconds to insert the rows behind the first ones of a catalog into another one."""
+def _copy_rows(source: Path, target: Path, batch: int) -> float:
+    """Seconds to insert the rows of a catalog that another one does not have yet."""
     with closing(sqlite3.connect(source)) as full, closing(sqlite3.connect(target)) as bare:
-        query = "SELECT * FROM {} WHERE rowid > ? ORDER BY rowid"
-        rows = {table: full.execute(query.format(table), (held,)).fetchall() for table in _TABLES}
+        rows = {}
+        for table in _TABLES:
+            (last,) = bare.execute(f"SELECT max(rowid) FROM {table}").fetchone()  # noqa: S608 - own
+            query = f"SELECT * FROM {table} WHERE rowid > ? ORDER BY rowid"  # noqa: S608 - own
+            rows[table] = full.execute(query, (last or 0,)).fetchall()
         bare.execute("PRAGMA journal_mode=WAL")
         bare.execute("PRAGMA synchronous=FULL")
         bare.execute("PRAGMA foreign_keys=ON")
