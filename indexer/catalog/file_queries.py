@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Rows: TypeAlias = "Sequence[Sequence[Any]]"
 Value = TypeVar("Value")
 
+AFTER_ALL = b"\xff"
+"""Comes after every absolute path."""
+
 _STATUSES = frozenset(TrackStatus)
 _BLOCK = 5_000
 """Rows read at once."""
@@ -87,8 +90,16 @@ def track_file(catalog: Catalog, track_id: int) -> TrackFile | None:
     return TrackFile(*row[:4])
 
 
-def known_files(catalog: Catalog) -> Iterator[KnownFile]:
-    """Every file of the catalog, in the order of paths."""
+def known_files(
+    catalog: Catalog, within: Sequence[tuple[bytes, bytes]] = ((b"", AFTER_ALL),)
+) -> Iterator[KnownFile]:
+    """Files of the catalog whose paths are in some ranges, in the order of paths; all by default.
+
+    Parameters
+    ----------
+    within : sequence of (bytes, bytes)
+        From a path on, up to before another one; ascending, none overlaps another.
+    """
     query = select(TrackRow.path, TrackRow.id, TrackRow.size, TrackRow.mtime_ns, TrackRow.status)
 
     def known_block(rows: Rows) -> Iterable[KnownFile]:
@@ -97,7 +108,7 @@ def known_files(catalog: Catalog) -> Iterator[KnownFile]:
                 raise malformed_row(f"track {row[1]}")
         return map(KnownFile._make, rows)
 
-    return _by_path(catalog, str(query), TrackRow, known_block)
+    return _by_path(catalog, str(query), TrackRow, known_block, within)
 
 
 def failed_files(catalog: Catalog) -> Iterator[FailedFile]:
@@ -117,24 +128,27 @@ def _by_path(
     query: str,
     table: type[TrackRow | FailureRow],
     values_of: Callable[[Rows], Iterable[Value]],
+    within: Sequence[tuple[bytes, bytes]] = ((b"", AFTER_ALL),),
 ) -> Iterator[Value]:
-    """Values of rows whose first column is the path, in its order.
+    """Values of rows whose first column is the path, in its order and in some ranges of it.
 
     Each block is read in a transaction of its own: whoever reads slowly, as beside a walk over a
     network share, keeps no writer from taking over its log.
     """
     path = f"{table.__tablename__}.path"
-    block = f"{query} WHERE {path} > ? ORDER BY {path} LIMIT {_BLOCK}"
-    last: bytes | str = ""
-    while True:
-        with catalog.reading() as connection:
-            # Straight from the driver: a rescan of a large library spends its time here.
-            rows = connection.connection.cursor().execute(block, (last,)).fetchall()
-            values = values_of(rows)
-        yield from values
-        if len(rows) < _BLOCK:
-            return
-        last = rows[-1][0]
+    block = f"{query} WHERE {path} >= ? AND {path} < ? ORDER BY {path} LIMIT {_BLOCK}"
+    for low, high in within:
+        # Text sorts before blobs: damage of the first rows is read, too.
+        start: bytes | str = low or ""
+        more = True
+        while more:
+            with catalog.reading() as connection:
+                # Straight from the driver: a rescan of a large library spends its time here.
+                rows = connection.connection.cursor().execute(block, (start, high)).fetchall()
+                values = values_of(rows)
+            yield from values
+            more = len(rows) == _BLOCK
+            start = rows[-1][0] + b"\0" if more else start
 
 
 def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:

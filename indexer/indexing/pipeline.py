@@ -24,7 +24,7 @@ from indexer.errors import (
 )
 from indexer.filesystem import display_path, folder_prefix, resolve_path
 from indexer.indexing.executor import Batching, Progress, Tally, analyse_files, reread_tags
-from indexer.indexing.plan import Plan, plan, unchanged_files
+from indexer.indexing.plan import Plan, paths_to_compare, plan, unchanged_files
 from indexer.indexing.scan import scan
 from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
 
@@ -200,11 +200,13 @@ def index_paths(
         on_file=lambda count: on_progress(Progress(scanned=count)),
         stop=interrupted,
     )
+    roots = catalog.roots()
+    compared = paths_to_compare(roots, folders)
     todo = plan(
         found,
-        file_queries.known_files(catalog),
+        file_queries.known_files(catalog, compared),
         file_queries.failed_files(catalog),
-        roots=catalog.roots(),
+        roots=roots,
         mounts=catalog.mounts(),
         named=set(named),
         retry_failed=options.retry_failed,
@@ -233,7 +235,7 @@ def index_paths(
     if options.reread_tags and todo.unchanged and not stop():
         just_read = {file.path for file in files}
         again = scan(folders, include_hidden=options.include_hidden, stop=stop)
-        unchanged = unchanged_files(again, file_queries.known_files(catalog))
+        unchanged = unchanged_files(again, file_queries.known_files(catalog, compared))
         with tags_pool(min(workers, todo.unchanged), limits=options.limits) as readers:
             retagged = reread_tags(
                 catalog,

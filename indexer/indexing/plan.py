@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from indexer.catalog.file_queries import FailedFile, KnownFile, SeenFile
+from indexer.catalog.file_queries import AFTER_ALL, FailedFile, KnownFile, SeenFile
 from indexer.catalog.status import TrackStatus
 from indexer.filesystem import folder_prefix, has_vanished
 
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
 
     from indexer.indexing.scan import Scan
 
-_AFTER_ALL = b"\xff"
-"""Comes after every absolute path."""
-_NO_FILE = SeenFile(_AFTER_ALL, b"", 0, 0)
-_NO_TRACK = KnownFile(_AFTER_ALL, 0, 0, 0, "")
-_NO_FAILURE = FailedFile(_AFTER_ALL, 0, 0)
+_NO_FILE = SeenFile(AFTER_ALL, b"", 0, 0)
+_NO_TRACK = KnownFile(AFTER_ALL, 0, 0, 0, "")
+_NO_FAILURE = FailedFile(AFTER_ALL, 0, 0)
 _Absent: TypeAlias = KnownFile | FailedFile
 
 
@@ -133,6 +131,43 @@ def plan(
     return todo
 
 
+def paths_to_compare(roots: Sequence[bytes], folders: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """Ranges of paths of which the catalog's files matter to a scan of some folders.
+
+    All but what is below other roots: the scan says nothing about these.
+
+    Returns
+    -------
+    list of (bytes, bytes)
+        As `indexer.catalog.file_queries.known_files` takes them.
+    """
+    below_roots = sorted((folder_prefix(root), _end_of(root)) for root in roots)
+    wanted = [*_gaps(below_roots), *((folder, _end_of(folder)) for folder in folders)]
+    merged: list[tuple[bytes, bytes]] = []
+    for start, end in sorted(wanted):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _end_of(folder: bytes) -> bytes:
+    """What comes after every path below a folder."""
+    return folder_prefix(folder)[:-1] + b"0"
+
+
+def _gaps(ranges: Sequence[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """What is in none of some ascending ranges of paths."""
+    start = b""
+    for low, high in ranges:
+        if start < low:
+            yield start, low
+        start = max(start, high)
+    if start < AFTER_ALL:
+        yield start, AFTER_ALL
+
+
 def unchanged_files(scan: Scan, known: Iterable[KnownFile]) -> Iterator[SeenFile]:
     """Files of present tracks that are as the catalog saw them."""
     for file, track, _ in _side_by_side(scan.files, known, ()):
@@ -156,7 +191,7 @@ def _side_by_side(
             file, track = next(seen, _NO_FILE), next(tracks, _NO_TRACK)
             continue
         path = min(path, track.path, failure.path)
-        if path == _AFTER_ALL:
+        if path == AFTER_ALL:
             return
         yield (
             file if file.path == path else None,

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from indexer.catalog.file_queries import FailedFile, KnownFile
 from indexer.catalog.status import TrackStatus
-from indexer.indexing.plan import plan
+from indexer.indexing.plan import paths_to_compare, plan
 from indexer.indexing.scan import scan
 
 if TYPE_CHECKING:
@@ -247,3 +248,19 @@ def test_a_walk_that_was_broken_off_says_nothing_about_what_has_vanished(tmp_pat
     answers = iter((False, False, True))
     todo = plan(scan([os.fsencode(tmp_path)], stop=lambda: next(answers)), known, [])
     assert (len(todo.analyse), todo.vanished, todo.left_alone) == (1, [], {})
+
+
+def test_what_is_below_other_roots_need_not_be_compared() -> None:
+    folders = [b"/m/a", b"/m/b/c", b"/n"]
+    paths = [b"/l/1", b"/m/a", b"/m/a/1", b"/m/b/1", b"/m/b/c/1", b"/m/d/1", b"/n/1", b"/o", b"/m2"]
+    for roots, left_out in (
+        ([b"/m"], {b"/m/b/1", b"/m/d/1"}),
+        ([b"/m", b"/m/b", b"/n/1"], {b"/m/b/1", b"/m/d/1"}),
+        ([b"/"], {b"/l/1", b"/m/b/1", b"/m/d/1", b"/o", b"/m2"}),
+        ([], set()),
+    ):
+        ranges = paths_to_compare(roots, folders)
+        assert ranges == sorted(ranges)
+        assert all(one[1] < other[0] for one, other in pairwise(ranges))
+        kept = {path for path in paths if any(low <= path < high for low, high in ranges)}
+        assert kept == set(paths) - left_out
