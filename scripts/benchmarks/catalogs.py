@@ -84,8 +84,6 @@ def write_catalog(
                 add_root(connection, folder)
             numbers = {"change": 1, "facets_change": 1}
             known = {name: 1 for name in numbers if hasattr(CatalogRow, name)}
-        # Begins an index while there is nothing to put in; later it would be reported missing.
-        opened.refresh()
         names = Names(
             library.artist.max(initial=0) + 1, library.album.max(initial=0) + 1, seed=seed
         )
@@ -102,7 +100,6 @@ def write_catalog(
                     connection.execute(update(CatalogRow).values(**known))
                 for table, values in block.items():
                     _insert(connection, table, values)
-        opened.refresh()
 
 
 class Names:
