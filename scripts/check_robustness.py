@@ -19,7 +19,10 @@ import click
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-OPERATIONS = ("create", "index", "add", "remove", "rebuild", "model", "train")
+OPERATIONS = (
+    *("create", "index", "add", "remove", "rebuild", "model", "train"),
+    *("base", "next base"),
+)
 
 
 @click.group(help=__doc__)
@@ -90,10 +93,10 @@ def faults(only: tuple[str, ...], step: int) -> None:
 
 @main.command()
 @click.option("--tracks", default=30_000, show_default=True, help="Tracks of the catalog.")
-@click.option("--kills", default=200, show_default=True, help="How often the writer is killed.")
+@click.option("--kills", default=200, show_default=True, help="How often.")
 @click.option("--seed", default=0, show_default=True, help="Of vectors and moments.")
 def kills(tracks: int, kills: int, seed: int) -> None:
-    """Kill the writer while it makes the index anew, beside a reader whose answers are compared.
+    """Kill who writes the files beside a catalog, beside a reader whose answers are compared.
 
     Example: check_robustness.py kills --kills 20
     """

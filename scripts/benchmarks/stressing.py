@@ -115,12 +115,8 @@ def judge(
 ) -> Judged:
     """Compare answers (n, K), ids, -1 for none, to seeds (n,) at changes (n,) with exact scans."""
     queries = _unit(truth.vectors[seeds - 1])
-    best = np.full((len(seeds), K), -2.0, np.float32)
-    for start in range(0, len(truth.vectors), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        products = queries @ _unit(truth.vectors[rows]).T
-        products[~truth.alive(rows, changes)] = -2.0
-        best = np.sort(np.hstack([best, products]), axis=1)[:, -K:]
+    asked, which = np.unique(np.stack([seeds, changes], axis=1), axis=0, return_inverse=True)
+    best = _highest(truth, asked[:, 0], asked[:, 1])[which.reshape(-1)]
     judged = Judged(np.zeros(len(seeds)))
     for number, (query, change, answer) in enumerate(zip(queries, changes, answers, strict=True)):
         rows = answer[answer > 0] - 1
@@ -133,6 +129,20 @@ def judge(
         least = best[number][K - there] if there else 0.0
         judged.recalls[number] = (cosines >= least - _TIES).sum() / max(1, min(K, there))
     return judged
+
+
+def _highest(
+    truth: Truth, seeds: NDArray[np.int64], changes: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """The `K` highest cosines (n, K), ascending, of what is alive; -2 for none."""
+    queries = _unit(truth.vectors[seeds - 1])
+    best = np.full((len(seeds), K), -2.0, np.float32)
+    for start in range(0, len(truth.vectors), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        products = queries @ _unit(truth.vectors[rows]).T
+        products[~truth.alive(rows, changes)] = -2.0
+        best = np.partition(np.hstack([best, products]), -K, axis=1)[:, -K:]
+    return np.sort(best, axis=1)
 
 
 def _unit(half: NDArray[np.float16]) -> NDArray[np.float32]:
@@ -270,7 +280,16 @@ def children(process: int) -> list[int]:
     for task in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):
             found += map(int, task.read_text(encoding="ascii").split())
-    return found
+    return [process for process in found if not _has_ended(process)]
+
+
+def _has_ended(process: int) -> bool:
+    """Whether a process has ended, if only its parent has not been told yet."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z"
 
 
 def _newcomers(library: MadeUp, count: int, rng: Generator) -> NDArray[np.float16]:

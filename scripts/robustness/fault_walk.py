@@ -17,14 +17,30 @@ from indexer.models import checkpoint
 from indexer.models.registry import load_model
 from robustness.command_line import Result, run
 from tests import sounds
-from tests.catalogs import Planted, plant
+from tests.catalogs import Planted, group_vectors_from, plant
 from tests.faults import CRASHED, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-OPERATIONS = ("create", "index", "add", "remove", "rebuild", "model", "train")
+OPERATIONS = (
+    *("create", "index", "add", "remove", "rebuild", "model", "train"),
+    *("base", "next base"),
+)
+_GROUPED = 300
+"""Tracks of a catalog whose vectors are grouped into lists, which otherwise 25,000 would be."""
+
+
+_OF_PLANTED: dict[str, tuple[str, ...]] = {
+    "remove": ("remove", "1", "2"),
+    "rebuild": ("rebuild",),
+    "train": ("genres", "train"),
+    "base": ("rebuild",),
+    # So many that the file of vectors is due to be written again.
+    "next base": ("remove", *map(str, range(1, _GROUPED // 4))),
+}
+"""Commands on catalogs without sound."""
 
 
 @dataclass
@@ -117,10 +133,12 @@ def _begin(name: str, folder: Path) -> list[object]:
     start, music = folder / "start", folder / "music"
     start.mkdir()
     music.mkdir()
-    if name in ("remove", "rebuild", "train"):
-        plant(start, ("loud", "soft"), [_planted(number) for number in range(12)])
-        rest = {"remove": ["1", "2"], "rebuild": [], "train": []}[name]
-        return [*(["genres", "train"] if name == "train" else [name]), *rest]
+    if name in _OF_PLANTED:
+        if name in ("base", "next base"):
+            group_vectors_from(_GROUPED // 2)
+        count = _GROUPED if name in ("base", "next base") else 12
+        plant(start, ("loud", "soft"), [_planted(number) for number in range(count)])
+        return list(_OF_PLANTED[name])
     if name == "create":
         return ["index", music]
     for number in range(3):

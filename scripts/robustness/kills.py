@@ -1,7 +1,7 @@
-"""A writer killed again and again while it makes the index anew, beside a reader that goes on.
+"""Whoever writes the files beside a catalog killed again and again, beside a reader that goes on.
 
-Tracks go and come back, so many at a time that the index is due to be written again. What they go
-and come back under is committed before the writer is killed, so that each change number stands for
+Tracks go and come back, so many at a time that the files are due to be written again. What they go
+and come back under is committed before anything is killed, so that each change number stands for
 one of two states, and every answer can be compared with an exact scan of its state.
 """
 
@@ -23,6 +23,8 @@ from benchmarks.catalogs import write_catalog
 from benchmarks.made_up import made_up
 from benchmarks.stressing import Truth, children, judge
 
+from indexer.library import index_path
+from indexer.mapped_arrays import draft_path
 from indexer.models.registry import model_info
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+BACKGROUND = "indexer.write_vectors"
 LEAVING = 0.08
 """Share of the tracks that go and come back: more than leaves an index as it is."""
 _ANOTHER_LOOK = 10
@@ -37,6 +40,9 @@ _ANOTHER_LOOK = 10
 _AFTERWARDS_S = 0.3
 """How long readers are asked after a kill."""
 _SETTLED_S = 120.0
+_START_S = 0.3
+"""Until a process in the background has imported what it needs."""
+_IN_BACKGROUND = 2
 
 
 @dataclass
@@ -82,14 +88,15 @@ class _Scene:
         self.state_of: dict[int, bool] = {}
         self.result = Kills()
 
-    def writer(self) -> Asked:
+    def writer(self, *, closing: bool = True) -> Asked:
         """A writer that has let tracks go, or come back, and is told to close."""
         writer = Asked("benchmarks.asking", self.catalog)
         writer.ask("hold")
         done = writer.ask("fewer" if self.whole else "back", ids=self.leaving)
         self.whole = not self.whole
         self.state_of[done["change"]] = self.whole
-        writer.send("release")
+        if closing:
+            writer.send("release")
         return writer
 
     def finish(self) -> float:
@@ -103,19 +110,40 @@ class _Scene:
                 time.sleep(0.01)
             return time.monotonic() - began
 
-    def kill(self, moment: float, reader: Asked, *, with_children: bool) -> None:
-        """Kill a writer that has been closing for `moment` seconds while a reader is asked."""
+    def kill_writer(self, moment: float, reader: Asked, *, with_others: bool) -> None:
+        """Kill a writer that has been closing for `moment` seconds while a reader is asked.
+
+        With others: with the processes that it, or the reader, has started.
+        """
         before = self._inodes()
         with self.writer() as writer:
             reader.send("samples", seconds=moment + _AFTERWARDS_S, ids=self.seeds)
             time.sleep(moment)
             replaced = self._inodes() != before
-            for process in [writer.pid, *(children(writer.pid) if with_children else ())]:
+            others = [*children(writer.pid), *children(reader.pid)] if with_others else []
+            for process in [writer.pid, *others]:
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
-        killed = "writer and children" if with_children else "writer"
-        self.result.tried[f"{killed}, {'after' if replaced else 'before'} the swap"] += 1
+        self._count("a closing writer" + (" and others" if with_others else ""), replaced=replaced)
         self.judge(reader.receive(), f"at a kill after {moment:.2f} s")
+
+    def kill_background(self, moment: float, reader: Asked) -> None:
+        """Kill the process that writes the vectors while readers ask, `moment` seconds old."""
+        with self.writer(closing=False):
+            pass  # It is killed before it writes them itself.
+        before = self._inodes()
+        reader.send("samples", seconds=moment + _AFTERWARDS_S, ids=self.seeds)
+        with subprocess.Popen(
+            [sys.executable, "-m", BACKGROUND, str(self.catalog)], env=environment(HERE)
+        ) as process:
+            time.sleep(moment)
+            replaced = self._inodes() != before
+            process.kill()
+        self._count("the process in the background", replaced=replaced)
+        self.judge(reader.receive(), f"at a kill in the background after {moment:.2f} s")
+
+    def _count(self, killed: str, *, replaced: bool) -> None:
+        self.result.tried[f"{killed}, {'after' if replaced else 'before'} a swap"] += 1
 
     def look_anew(self, when: str) -> None:
         """Ask a reader that opens the catalog now, and verify it."""
@@ -162,9 +190,10 @@ class _Scene:
 def kill_writers(
     folder: Path, *, tracks: int, kills: int, seed: int, say: Callable[[str], object] = print
 ) -> Kills:
-    """Kill a writer at `kills` moments of the making of an index of `tracks` vectors.
+    """Kill who writes the files of `tracks` tracks, at `kills` moments of the writing.
 
-    Every second time the processes that it has started are killed with it. After every tenth the
+    In turn it is the closing writer, the writer and all processes that it and the reader have
+    started, and the process that writes the vectors in the background. After every tenth the
     catalog is opened anew and verified, and in the end by a writer that is left to finish.
     """
     scene = _Scene(folder / "catalog.db", tracks=tracks, seed=seed)
@@ -176,13 +205,19 @@ def kill_writers(
         say(f"left alone, a writer takes {whole_s:.1f} s to close")
         moments = np.random.default_rng(seed).permutation(np.linspace(0.0, 1.1 * whole_s, kills))
         for number, moment in enumerate(moments.tolist()):
-            scene.kill(moment, reader, with_children=bool(number % 2))
+            if number % 3 == _IN_BACKGROUND:
+                scene.kill_background(moment + _START_S, reader)
+            else:
+                scene.kill_writer(moment, reader, with_others=bool(number % 3))
             if number % _ANOTHER_LOOK == _ANOTHER_LOOK - 1:
                 scene.look_anew(f"anew after kill {number}")
         scene.finish()
         samples = reader.ask("samples", seconds=_AFTERWARDS_S, ids=scene.seeds)
         scene.judge(samples, "in the end")
     scene.look_anew("in the end, anew")
-    drafts = [path.name for path in folder.iterdir() if "draft" in path.name]
-    scene.result.faults += [f"in the end, {name} is left" for name in drafts]
+    for path in folder.glob("*.draft*"):
+        if path == draft_path(index_path(scene.catalog)):
+            scene.result.faults.append(f"in the end, {path.name} is left")
+        else:
+            scene.result.tried["drafts that are left for a while"] += 1
     return scene.result

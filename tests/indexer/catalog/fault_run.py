@@ -26,13 +26,15 @@ from indexer.catalog.status import TrackStatus
 from indexer.errors import CatalogMissing, TooShort
 from indexer.features.descriptors import Descriptors
 from indexer.library import Library
-from tests.catalogs import Planted, plant
+from tests.catalogs import Planted, group_vectors_from, plant
 from tests.faults import CRASHED, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TAGS = ("loud", "soft")
+GROUPED = 120
+"""Tracks of a catalog whose vectors are grouped into lists."""
 
 
 def create(path: Path) -> None:
@@ -43,6 +45,13 @@ def remove(path: Path) -> None:
     with closing(Library.open_for_writing(path)) as library:
         with library.catalog.writing() as connection:
             writer.set_status(connection, [1, 2], TrackStatus.REMOVED)
+        library.refresh()
+
+
+def remove_many(path: Path) -> None:
+    with closing(Library.open_for_writing(path)) as library:
+        with library.catalog.writing() as connection:
+            writer.set_status(connection, range(1, GROUPED // 4), TrackStatus.REMOVED)
         library.refresh()
 
 
@@ -111,9 +120,11 @@ def walk_creation(folder: Path) -> int:
     return points
 
 
-def walk_change(folder: Path, change: Callable[[Path], None]) -> int:
-    """Faults at every seventh point of a change: the catalog is as before, after, or in between."""
-    plant(folder, TAGS, [Planted(f"Song {n}", {"loud": n / 9}) for n in range(8)])
+def walk_change(
+    folder: Path, change: Callable[[Path], None], *, tracks: int = 8, step: int = 7
+) -> int:
+    """Faults at every `step`-th point of a change: it is as before, after, or in between."""
+    plant(folder, TAGS, [Planted(f"Song {n}", {"loud": n / tracks}) for n in range(tracks)])
     path = folder / "copy.db"
 
     def prepare() -> None:
@@ -127,7 +138,7 @@ def walk_change(folder: Path, change: Callable[[Path], None]) -> int:
     change(path)
     after = state(path)
     points = 0
-    for point in walk(partial(change, path), prepare, step=7):
+    for point in walk(partial(change, path), prepare, step=step):
         assert point.outcome != CRASHED, point
         found = state(path)
         assert all(
@@ -143,12 +154,16 @@ def main() -> None:
     logging.disable(logging.WARNING)
     folder = Path(sys.argv[1])
     points = {}
+    group_vectors_from(GROUPED // 2)
     for name, run in (
         ("create", walk_creation),
         ("remove", partial(walk_change, change=remove)),
         ("fail", partial(walk_change, change=fail)),
         ("add", partial(walk_change, change=add)),
         ("rebuild", partial(walk_change, change=rebuild)),
+        # Vectors that are grouped into lists, written from the catalog and from the lists before.
+        ("base", partial(walk_change, change=rebuild, tracks=GROUPED, step=19)),
+        ("next base", partial(walk_change, change=remove_many, tracks=GROUPED, step=19)),
     ):
         (folder / name).mkdir()
         points[name] = run(folder / name)
