@@ -92,10 +92,11 @@ def facet_rows(
         yield rows
 
 
-def count_facet_rows(connection: Connection) -> int:
-    """How many tracks are present."""
-    query = "SELECT count(*) FROM tracks WHERE status = ?"
-    return int(connection.exec_driver_sql(query, (str(TrackStatus.PRESENT),)).scalar_one())
+def has_more_tracks(connection: Connection, count: int) -> bool:
+    """Whether more than so many tracks are present."""
+    query = "SELECT count(*) FROM (SELECT 1 FROM tracks WHERE status = ? LIMIT ?)"
+    found = connection.exec_driver_sql(query, (str(TrackStatus.PRESENT), count + 1)).scalar_one()
+    return int(found) > count
 
 
 def changed_facets(connection: Connection, since: int) -> NDArray[np.int64]:

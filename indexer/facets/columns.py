@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from indexer.facets.merging import renumber_keys
-from indexer.facets.part import RANKS
+from indexer.facets.part import RANKS, STRONGEST, rank_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,10 @@ ACTIVATIONS: NDArray[np.float32] = np.append(
     np.float32(0.0), np.arange(RANKS - 1, dtype=np.uint16).view(np.float16).astype(np.float32)
 )
 """The probability that each rank stands for; 0 where it is damaged."""
+
+_BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).sum(
+    axis=1, dtype=np.uint8
+)
 
 
 class Columns:
@@ -149,21 +153,43 @@ class Columns:
         return counts + self.delta.tag_counts(tag) if len(self.delta) else counts
 
     def activation_at(self, tag: int, share: float) -> int:
-        """The least activation of a tag, as its rank, above or at a share of all tracks.
+        """The least rank of a tag's activations above or at a share of all tracks; kept.
 
-        As `np.quantile` with the method "higher" has it; kept once computed.
+        As `np.quantile` with the method "higher" has it.
         """
         if (tag, share) not in self._activation_at:
-            rank = np.ceil(share * (len(self) - 1))
-            below = np.cumsum(self.tag_counts(tag))
-            self._activation_at[tag, share] = int(np.searchsorted(below, rank, "right"))
+            self._activation_at[tag, share] = rank_at(self.tag_counts(tag), share)
         return self._activation_at[tag, share]
+
+    def strongest(self, tag: int) -> int:
+        """The least rank of a tag's activations among the strongest tenth of the tracks.
+
+        Where there is a file, of those in it: hardly anything is different since.
+        """
+        if "levels" in self.base.arrays:
+            return int(self.base.column("levels")[tag])
+        return self.activation_at(tag, 1 - STRONGEST)
+
+    def count_strongest(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """How many of the rows in a mask (size,) are among the strongest of each tag, (tags,)."""
+        split = len(self.base)
+        counts = np.zeros(len(self.tag_names), np.int64)
+        for part, there in ((self.base, mask[:split]), (self.delta, mask[split:])):
+            packed = np.packbits(there)
+            for tag in range(len(counts)):
+                if part is self.base and "strongest" in part.arrays:
+                    reached = part.strongest(tag)
+                else:
+                    reached = np.packbits(part.activations(tag) >= self.strongest(tag))
+                counts[tag] += _BITS_OF_BYTE[reached & packed].sum(dtype=np.int64)
+        return counts
 
     @cached_property
     def mean_activations(self) -> NDArray[np.float32]:
         """The mean activation of each tag, (tags,)."""
+        values = ACTIVATIONS.astype(np.float64)
         tags = range(len(self.tag_names))
-        total = np.array([self.tag_counts(tag) @ ACTIVATIONS.astype(np.float64) for tag in tags])
+        total = np.array([self.tag_counts(tag).astype(np.float64) @ values for tag in tags])
         return (total / max(1, len(self))).astype(np.float32)
 
     @cached_property

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from indexer.catalog.facet_queries import changed_facets, count_facet_rows, facet_rows
+from indexer.catalog.facet_queries import changed_facets, facet_rows, has_more_tracks
 from indexer.errors import IndexFileError
 from indexer.facets.columns import Columns, search
 from indexer.facets.files import (
@@ -107,7 +107,7 @@ class Facets:
         """Make the file again from the catalog, if the catalog is of a size that has one."""
         with self._lock:
             self._columns = None
-            if self._count() > IN_MEMORY:
+            if self._is_large():
                 self._is_written(self._build)
 
     def save(self, *, closing: bool) -> None:
@@ -119,7 +119,7 @@ class Facets:
             Whether the writer has done: whoever opens the catalog catches up on what has changed.
         """
         with self._lock:
-            if self._count() <= IN_MEMORY or self.catalog.active_model() is None:
+            if self.catalog.active_model() is None or not self._is_large():
                 return
             if self._columns is None and not self.path.exists():
                 self._is_written(self._build)
@@ -134,7 +134,7 @@ class Facets:
     def fault(self) -> str | None:
         """What is wrong with the file, all of it read; None where it is sound or none is due."""
         model = self.catalog.active_model()
-        if model is None or (self._count() <= IN_MEMORY and not self.path.exists()):
+        if model is None or not (self._is_large() or self.path.exists()):
             return None
         try:
             self._open(model)[2].require_all_intact()
@@ -190,14 +190,14 @@ class Facets:
         self._mapped = None
         if model is None:
             return _alone(encode([], 0), (), self.catalog.changes().facets)
-        count = self._count()
         try:
             return self._map(model)
         except IndexFileError as error:
+            is_large = self._is_large()
             # Of a model that took over just now, there is no file yet.
-            if self._model is None and (count > IN_MEMORY or self.path.exists()):
+            if self._model is None and (is_large or self.path.exists()):
                 self._warn(f"{error}, which happens now")
-        if count > IN_MEMORY and self._is_written(self._build):
+        if is_large and self._is_written(self._build):
             return self._map(model)
         change = self.catalog.changes().facets
         with self.catalog.reading() as connection:
@@ -240,9 +240,9 @@ class Facets:
             return False
         return True
 
-    def _count(self) -> int:
+    def _is_large(self) -> bool:
         with self.catalog.reading() as connection:
-            return count_facet_rows(connection)
+            return has_more_tracks(connection, IN_MEMORY)
 
     def _warn(self, why: str) -> None:
         if not self._warned:

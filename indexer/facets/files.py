@@ -13,8 +13,7 @@ import numpy as np
 
 from indexer.catalog.facet_queries import facet_rows
 from indexer.errors import IndexFileError
-from indexer.facets.merging import count_activations
-from indexer.facets.part import RANKS, Part, PartEncoder
+from indexer.facets.part import RANKS, STRONGEST, Part, PartEncoder, rank_at
 from indexer.mapped_arrays import ArrayBlocks, MappedArrays, draft_path, write_arrays
 
 if TYPE_CHECKING:
@@ -130,14 +129,14 @@ def _write(
     stamp: FacetStamp,
 ) -> None:
     count = len(columns["ids"])
+    summary = _Summary(tags, count)
     arrays: dict[str, ArraySource] = {
         **columns,
-        "activations": ArrayBlocks(np.dtype("<u2"), (tags, count), activations()),
-        "tag_counts": ArrayBlocks(
-            np.dtype("<u4"),
-            (tags, RANKS),
-            (count_activations(row) for row in activations()),
-        ),
+        "activations": ArrayBlocks(np.dtype("<u2"), (tags, count), summary.of(activations())),
+        # Written when all activations have been.
+        "tag_counts": summary.counts,
+        "levels": summary.levels,
+        "strongest": summary.bits,
     }
     # Readers may write at the same time: each writes a file of its own, and the last one stays.
     own = draft_path(path.with_name(f"{path.name}.{os.getpid()}"))
@@ -150,6 +149,24 @@ def _write(
     finally:
         with suppress(OSError):
             own.unlink(missing_ok=True)
+
+
+class _Summary:
+    """What is to be known of activations as a whole, gathered while they are written."""
+
+    def __init__(self, tags: int, count: int) -> None:
+        self.counts = np.zeros((tags, RANKS), np.uint32)
+        self.levels = np.zeros(tags, np.uint16)
+        self.bits = np.zeros((tags, -(-count // 8)), np.uint8)
+
+    def of(self, activations: Iterable[NDArray[np.uint16]]) -> Iterator[NDArray[np.uint16]]:
+        """The activations (1, n) of each tag, as they are."""
+        for tag, row in enumerate(activations):
+            self.counts[tag] = np.bincount(row[0], minlength=RANKS)
+            if row.size:
+                self.levels[tag] = rank_at(self.counts[tag].astype(np.int64), 1 - STRONGEST)
+            self.bits[tag] = np.packbits(row[0] >= self.levels[tag])
+            yield row
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from indexer.facets.part import (
     KEY_BYTES,
     NO_ARTIST,
     NUMBERS,
-    RANKS,
     SEVERAL,
     HeldArrays,
     Part,
@@ -184,9 +183,3 @@ def renumber_keys(
         .ravel()
         .astype(np.int64),
     )
-
-
-def count_activations(row: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """How many of the activations (1, n) of a tag have each rank, (1, RANKS)."""
-    counts = np.bincount(row[0], minlength=RANKS)
-    return counts.astype(np.uint32)[np.newaxis]

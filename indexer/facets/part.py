@@ -12,6 +12,8 @@ Columns, n tracks long where nothing else is said:
   by, in that order (see `sort_keys`)
 - `activations` uint16 (tags, n): ranks among the numbers from 0 to 1 that float16 has, from 1 on;
   what is damaged is 0
+- in a file also `tag_counts` uint32 (tags, RANKS): how many tracks have each rank; `levels` uint16
+  (tags,): the least rank of the strongest tenth; `strongest` uint8 (tags, ceil(n / 8)): their bits
 - texts, ascending: `genre`, `album`, `musical_key`, `artists`; and, in the order of the latter,
   `spelling`: an artist's name as one track has it. Each is two arrays, see `text_arrays`
 """
@@ -40,6 +42,8 @@ SEVERAL = ("genres", "artists")
 TEXTS = ("genre", "album", "musical_key", "artists", "spelling")
 RANKS = 0x3C00 + 2
 """How many ranks activations have: the numbers from 0 to 1 that float16 has, and 0."""
+STRONGEST = 0.1
+"""The part of the tracks that are the strongest of a tag."""
 KEY_BYTES = 32
 _TITLE_BYTES = 16
 NO_ARTIST = 0xFFFF_FFFF
@@ -116,6 +120,12 @@ class Part:
         self.arrays.require_intact("activations", slice(tag, tag + 1))
         row: NDArray[np.uint16] = self.arrays.array("activations")[tag]
         return row
+
+    def strongest(self, tag: int) -> NDArray[np.uint8]:
+        """Bits of the tracks (ceil(n / 8),) that are among the strongest of a tag; of a file."""
+        self.arrays.require_intact("strongest", slice(tag, tag + 1))
+        bits: NDArray[np.uint8] = self.arrays.array("strongest")[tag]
+        return bits
 
     def tag_counts(self, tag: int) -> NDArray[np.int64]:
         """How many tracks have each rank of a tag's activations, (RANKS,)."""
@@ -369,6 +379,12 @@ def _activations(stored: Sequence[bytes], tags: int) -> NDArray[np.uint16]:
     bits = np.frombuffer(b"".join(stored), "<u2").reshape(len(stored), tags)
     # NaN, infinity, and all that is negative or above 1 lie beyond the bits of 1.
     return np.where(bits <= RANKS - 2, bits + np.uint16(1), np.uint16(0)).T
+
+
+def rank_at(counts: NDArray[np.int64], share: float) -> int:
+    """The least rank above or at a share of all activations, by how many have each rank."""
+    below = np.cumsum(counts)
+    return int(np.searchsorted(below, np.ceil(share * (below[-1] - 1)), "right"))
 
 
 def rank_of(level: float) -> int:

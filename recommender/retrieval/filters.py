@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 COMPILED = 16
 """Compiled filters kept, the latest used ones; each takes up to 10 MB in a catalog of a million."""
-STRONGEST = 0.1
-"""The part of a library that a tag without a level keeps."""
 _RANGES = ("year", "duration_s", "tempo")
 _COLUMN_OF = {"tempo": "tempo_bpm"}
 EXCLUDED_APART = 256
@@ -127,7 +125,7 @@ def where_mask(
         It names a tag that the model does not have.
     """
     levels = [
-        (column, columns.activation_at(column, 1 - STRONGEST) if level is None else rank_of(level))
+        (column, columns.strongest(column) if level is None else rank_of(level))
         for column, level in ((tag_column(tag, model), level) for tag, level in where.tags)
     ]
     mask = columns.mask(partial(_part_mask, where, levels))

@@ -5,18 +5,16 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from indexer.errors import InvalidOption
-from recommender.retrieval.filters import STRONGEST
 from recommender.retrieval.lookup import LARGEST_ID
 from recommender.retrieval.names import genres_by_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -42,8 +40,6 @@ TEMPI = (0, 70, 90, 110, 130, 150)
 KEPT_TEXTS = 4
 """Texts whose tracks are kept, the latest used ones; a byte a track each."""
 _DECADES = 1_000
-_SPARSE = 0.1
-"""Of less than this part of the tracks, activations are gathered rather than compared all."""
 _STARTS, _WORDS, _PARTS = range(3)
 """How well a text fits: title or artist start so; each word begins a word; holds each word."""
 
@@ -225,15 +221,10 @@ def _genres(columns: Columns, mask: NDArray[np.bool_], _most: int) -> dict[str, 
     for part, there in _parts(columns, mask):
         numbers = _count_numbers(part.column("genre")[there], len(part.genres))
         for row in np.flatnonzero(numbers).tolist():
-            for key, genre in _genres_of(part.genres[row]).items():
+            for key, genre in genres_by_key(part.genres[row]).items():
                 spelling.setdefault(key, genre)
                 by_key[key] = by_key.get(key, 0) + int(numbers[row])
     return {spelling[key]: count for key, count in by_key.items()}
-
-
-@lru_cache(maxsize=20_000)
-def _genres_of(text: str) -> Mapping[str, str]:
-    return genres_by_key(text)
 
 
 def _artists(columns: Columns, mask: NDArray[np.bool_], most: int) -> dict[str, int]:
@@ -291,22 +282,7 @@ def _tempi(columns: Columns, mask: NDArray[np.bool_], _most: int) -> dict[str, i
 
 
 def _tags(columns: Columns, mask: NDArray[np.bool_], _most: int) -> dict[str, int]:
-    counts = np.zeros(len(columns.tag_names), np.int64)
-    least = [columns.activation_at(tag, 1 - STRONGEST) for tag in range(len(counts))]
-    everything = np.count_nonzero(mask) == len(columns)
-    for part, there in _parts(columns, mask):
-        rows = np.flatnonzero(there) if np.count_nonzero(there) < _SPARSE * len(part) else None
-        for tag, level in enumerate(least):
-            if everything:
-                continue
-            reached = part.activations(tag)
-            if rows is None:
-                counts[tag] += np.count_nonzero((reached >= level) & there)
-            else:
-                counts[tag] += np.count_nonzero(reached[rows] >= level)
-    if everything:
-        counts[:] = [columns.tag_counts(tag)[level:].sum() for tag, level in enumerate(least)]
-    return dict(zip(columns.tag_names, counts.tolist(), strict=True))
+    return dict(zip(columns.tag_names, columns.count_strongest(mask).tolist(), strict=True))
 
 
 _COUNTERS = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from indexer.text_folding import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from indexer.catalog.records import Track
 
@@ -94,7 +96,8 @@ def genre_key(genre: str) -> str:
     return "".join(letter for letter in words if letter.isalnum())
 
 
-def genres_by_key(tag: str | None) -> dict[str, str]:
+@lru_cache(maxsize=20_000)
+def genres_by_key(tag: str | None) -> Mapping[str, str]:
     """Genres that a tag names, in its order, by `genre_key`: of each the first spelling.
 
     A tag that names several separates them by ; / , or |.
@@ -105,7 +108,7 @@ def genres_by_key(tag: str | None) -> dict[str, str]:
         key = genre_key(genre)
         if key and key not in NO_GENRES:
             found.setdefault(key, genre)
-    return found
+    return MappingProxyType(found)
 
 
 def split_genres(tag: str | None) -> tuple[str, ...]:

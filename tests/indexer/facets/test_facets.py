@@ -239,11 +239,12 @@ def test_a_file_of_no_use_is_made_again_with_one_warning(
         with closing(Catalog.open_for_reading(other)) as opened:
             build_facets(opened, path)
     elif how == "newer":
-        retag(writing, 1, year=1)
+        for year in (1, 2, 3):
+            retag(writing, 1, year=year)
         build_facets(writing, path)
         with writing.writing() as connection:
-            connection.execute(update(CatalogRow).values(facets_change=1))
-            connection.execute(update(TrackRow).values(facets_change=1))
+            connection.execute(update(CatalogRow).values(facets_change=3))
+            connection.execute(update(TrackRow).values(facets_change=3))
         expected = truth(writing)
     elif how == "column":
         at = MappedArrays.open(path, kind="facets 1").offset("activations")
@@ -304,3 +305,19 @@ def test_an_empty_catalog_has_no_facets(tmp_path: Path) -> None:
         facets.save(closing=True)
         facets.rebuild()
         assert build_facets(opened, facets.path) is None
+
+
+def test_the_strongest_of_a_file_are_counted_as_they_are_compared(writing: Catalog) -> None:
+    facets = Facets(writing)
+    facets.columns()
+    remove(writing, 5)
+    retag(writing, 9, year=1800)
+    columns = facets.columns()
+    assert len(columns.delta) == 1
+    mask = columns.mask(lambda part: part.column("year") > 1960)
+    for tag, count in enumerate(columns.count_strongest(mask).tolist()):
+        rows = columns.rows_of(columns.ids(mask))
+        ranks = columns.at(rows, lambda part, at, tag=tag: part.activations(tag)[at])  # type: ignore[misc]  # bound at once
+        assert count == np.count_nonzero(ranks >= columns.strongest(tag))
+    every = columns.count_strongest(columns.alive)
+    assert (abs(every - 6) <= 2).all()
