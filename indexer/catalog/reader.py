@@ -8,6 +8,7 @@ every time.
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -93,6 +94,7 @@ class Catalog:
         self._identity = _file_identity(path)
         self.uuid: str = self._state().uuid
         self._watch = engine.raw_connection()
+        self._watching = threading.Lock()
         self._changes: tuple[int, CatalogChanges | None] = -1, None
         self._read_tracks: tuple[int, dict[int, Track]] = -1, {}
 
@@ -318,13 +320,13 @@ class Catalog:
             return connection.execute(query).scalar()
 
     def _rows_of(self, query: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        # Straight from the driver: building the statement and its result's description would take
-        # longer than a query may.
-        with self.reading() as connection:
-            cursor = connection.connection.cursor()
-            for batch in _batches(list(ids)):
-                marks = ",".join("?" * len(batch))
-                yield from cursor.execute(f"{query}({marks})", batch)
+        # Straight from a connection that is at hand: building the statement, taking a connection
+        # from the pool and describing the result would take longer than a query may.
+        for batch in _batches(list(ids)):
+            marks = ",".join("?" * len(batch))
+            with self._watching:
+                rows = self._watch.cursor().execute(f"{query}({marks})", batch).fetchall()
+            yield from rows
 
     def activations(self, track_id: int, model_id: int) -> NDArray[np.float32] | None:
         """The tag activations (tags,) of a track."""

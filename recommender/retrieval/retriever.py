@@ -213,8 +213,10 @@ def _candidates(
         best = np.sort(np.argsort(-steered.relevance, kind="stable")[: SPARE * width])
         ids, steered = ids[best], steered.at(best)
     elif limit:
-        ids = np.unique(snapshot.index.search(profile.queries, searched, among=selection.subset)[0])
-        ids = np.setdiff1d(ids, selection.excluded, assume_unique=True)
+        found, _ = snapshot.index.search(profile.queries, searched, among=selection.subset)
+        ids = np.unique(found)
+        if len(selection.excluded):
+            ids = np.setdiff1d(ids, selection.excluded, assume_unique=True)
     else:
         ids = np.empty(0, np.int64)
     vectors = snapshot.index.reconstruct(ids)
