@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from indexer.facets.merging import renumber_keys
-from indexer.facets.part import RANKS, STRONGEST, rank_at
+from indexer.facets.part import RANKS, STRONGEST, pack_bits, rank_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +27,6 @@ ACTIVATIONS: NDArray[np.float32] = np.append(
     np.float32(0.0), np.arange(RANKS - 1, dtype=np.uint16).view(np.float16).astype(np.float32)
 )
 """The probability that each rank stands for; 0 where it is damaged."""
-
-_BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, np.newaxis], axis=1).sum(
-    axis=1, dtype=np.uint8
-)
 
 
 class Columns:
@@ -175,13 +171,13 @@ class Columns:
         split = len(self.base)
         counts = np.zeros(len(self.tag_names), np.int64)
         for part, there in ((self.base, mask[:split]), (self.delta, mask[split:])):
-            packed = np.packbits(there)
+            wanted = pack_bits(there)
             for tag in range(len(counts)):
                 if part is self.base and "strongest" in part.arrays:
                     reached = part.strongest(tag)
                 else:
-                    reached = np.packbits(part.activations(tag) >= self.strongest(tag))
-                counts[tag] += _BITS_OF_BYTE[reached & packed].sum(dtype=np.int64)
+                    reached = pack_bits(part.activations(tag) >= self.strongest(tag))
+                counts[tag] += _count_bits(reached & wanted)
         return counts
 
     @cached_property
@@ -189,7 +185,8 @@ class Columns:
         """The mean activation of each tag, (tags,)."""
         values = ACTIVATIONS.astype(np.float64)
         tags = range(len(self.tag_names))
-        total = np.array([self.tag_counts(tag).astype(np.float64) @ values for tag in tags])
+        # No product of matrices: threads of its own would wait for each other.
+        total = np.array([(self.tag_counts(tag) * values).sum() for tag in tags])
         return (total / max(1, len(self))).astype(np.float32)
 
     @cached_property
@@ -220,3 +217,12 @@ def search(ascending: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[n
     last = np.minimum(rows, len(ascending) - 1)
     found: NDArray[np.int64] = np.where(ascending[last] == wanted, last, -1)
     return found
+
+
+def _count_bits(bits: NDArray[np.uint64]) -> int:
+    """How many bits are set: pairs of them added, then fours, eights, and all eight bytes."""
+    pairs = bits - ((bits >> np.uint64(1)) & np.uint64(0x5555_5555_5555_5555))
+    low = np.uint64(0x3333_3333_3333_3333)
+    fours = (pairs & low) + ((pairs >> np.uint64(2)) & low)
+    eights = (fours + (fours >> np.uint64(4))) & np.uint64(0x0F0F_0F0F_0F0F_0F0F)
+    return int(((eights * np.uint64(0x0101_0101_0101_0101)) >> np.uint64(56)).sum())

@@ -13,7 +13,7 @@ import numpy as np
 
 from indexer.catalog.facet_queries import facet_rows
 from indexer.errors import IndexFileError
-from indexer.facets.part import RANKS, STRONGEST, Part, PartEncoder, rank_at
+from indexer.facets.part import RANKS, STRONGEST, Part, PartEncoder, pack_bits, rank_at
 from indexer.mapped_arrays import ArrayBlocks, MappedArrays, draft_path, write_arrays
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class _Summary:
     def __init__(self, tags: int, count: int) -> None:
         self.counts = np.zeros((tags, RANKS), np.uint32)
         self.levels = np.zeros(tags, np.uint16)
-        self.bits = np.zeros((tags, -(-count // 8)), np.uint8)
+        self.bits = np.zeros((tags, -(-count // 64)), np.uint64)
 
     def of(self, activations: Iterable[NDArray[np.uint16]]) -> Iterator[NDArray[np.uint16]]:
         """The activations (1, n) of each tag, as they are."""
@@ -165,7 +165,7 @@ class _Summary:
             self.counts[tag] = np.bincount(row[0], minlength=RANKS)
             if row.size:
                 self.levels[tag] = rank_at(self.counts[tag].astype(np.int64), 1 - STRONGEST)
-            self.bits[tag] = np.packbits(row[0] >= self.levels[tag])
+            self.bits[tag] = pack_bits(row[0] >= self.levels[tag])
             yield row
 
 

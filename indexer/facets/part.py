@@ -13,7 +13,8 @@ Columns, n tracks long where nothing else is said:
 - `activations` uint16 (tags, n): ranks among the numbers from 0 to 1 that float16 has, from 1 on;
   what is damaged is 0
 - in a file also `tag_counts` uint32 (tags, RANKS): how many tracks have each rank; `levels` uint16
-  (tags,): the least rank of the strongest tenth; `strongest` uint8 (tags, ceil(n / 8)): their bits
+  (tags,): the least rank of the strongest tenth; `strongest` uint64 (tags, ceil(n / 64)):
+  their bits
 - texts, ascending: `genre`, `album`, `musical_key`, `artists`; and, in the order of the latter,
   `spelling`: an artist's name as one track has it. Each is two arrays, see `text_arrays`
 """
@@ -121,10 +122,10 @@ class Part:
         row: NDArray[np.uint16] = self.arrays.array("activations")[tag]
         return row
 
-    def strongest(self, tag: int) -> NDArray[np.uint8]:
-        """Bits of the tracks (ceil(n / 8),) that are among the strongest of a tag; of a file."""
+    def strongest(self, tag: int) -> NDArray[np.uint64]:
+        """Bits of the tracks, see `pack_bits`, that are among the strongest of a tag; of a file."""
         self.arrays.require_intact("strongest", slice(tag, tag + 1))
-        bits: NDArray[np.uint8] = self.arrays.array("strongest")[tag]
+        bits: NDArray[np.uint64] = self.arrays.array("strongest")[tag]
         return bits
 
     def tag_counts(self, tag: int) -> NDArray[np.int64]:
@@ -385,6 +386,13 @@ def rank_at(counts: NDArray[np.int64], share: float) -> int:
     """The least rank above or at a share of all activations, by how many have each rank."""
     below = np.cumsum(counts)
     return int(np.searchsorted(below, np.ceil(share * (below[-1] - 1)), "right"))
+
+
+def pack_bits(mask: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """A mask (n,) as bits, (ceil(n / 64),)."""
+    packed = np.zeros(-(-len(mask) // 64) * 8, np.uint8)
+    packed[: -(-len(mask) // 8)] = np.packbits(mask)
+    return packed.view("<u8")
 
 
 def rank_of(level: float) -> int:

@@ -136,29 +136,30 @@ def page_of(
     after : (fit, id) of the last of them; None where no more come
     """
     order = columns.order
-    rows = order[mask[order]]
-    fits = np.zeros(len(rows), np.int8) if fit is None else fit[rows]
+    places = np.flatnonzero(mask[order])
+    fits = np.zeros(0, np.int8)
     if fit is not None:
+        fits = fit[order[places]]
         by_fit = np.argsort(fits, kind="stable")
-        rows, fits = rows[by_fit], fits[by_fit]
+        places, fits = places[by_fit], fits[by_fit]
     begin = 0
     if after is not None:
         last, track_id = after
+        first, end = (
+            np.searchsorted(fits, [last, last + 1]) if fit is not None else (0, len(places))
+        )
         (row,) = columns.rows_of(np.array([track_id]))
-        first, end = np.searchsorted(fits, [last, last + 1])
         # Where the track has gone meanwhile, the page begins with the next kind of fit.
         begin = int(end)
         if row >= 0:
-            place = int(np.flatnonzero(order == row)[0])
-            same = rows[first:end]
-            # Rows of one fit are in the list's order.
-            places = np.empty(columns.size, np.int32)
-            places[order] = np.arange(len(order), dtype=np.int32)
-            begin = int(first + np.searchsorted(places[same], place, "right"))
-    page = rows[begin : begin + n]
+            # Tracks that fit alike are in the list's order.
+            place = np.flatnonzero(order == row)[0]
+            begin = int(first + np.searchsorted(places[first:end], place, "right"))
+    page = order[places[begin : begin + n]]
     ids = columns.at(page.astype(np.int64), lambda part, at: part.column("ids")[at])
-    more = begin + n < len(rows) and len(page) > 0
-    return ids, (int(fits[begin + len(page) - 1]), int(ids[-1])) if more else None
+    if begin + n >= len(places) or not len(page):
+        return ids, None
+    return ids, (0 if fit is None else int(fits[begin + len(page) - 1]), int(ids[-1]))
 
 
 def count_values(
@@ -257,8 +258,8 @@ def _decades(columns: Columns, mask: NDArray[np.bool_], _most: int) -> dict[str,
     counts = np.zeros(_DECADES, np.int64)
     for part, there in _parts(columns, mask):
         years = part.column("year")[there]
-        decades = np.clip(years[~np.isnan(years)] // 10, 0, _DECADES - 1)
-        counts += np.bincount(decades.astype(np.int64), minlength=_DECADES)
+        decades = years[~np.isnan(years)].astype(np.int64) // 10
+        counts += np.bincount(np.clip(decades, 0, _DECADES - 1), minlength=_DECADES)
     return {str(10 * decade): int(counts[decade]) for decade in np.flatnonzero(counts).tolist()}
 
 

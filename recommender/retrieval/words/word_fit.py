@@ -291,9 +291,9 @@ def _union_numbers(activations: Sequence[NDArray[np.uint16]]) -> NDArray[np.intp
     none = 1.0 - ACTIVATIONS[activations[0]]
     for others in activations[1:]:
         none *= 1.0 - ACTIVATIONS[others]
-    low = (1.0 - none).astype(np.float16).view(np.uint16).astype(np.intp)
-    high = none.astype(np.float16).view(np.uint16).astype(np.intp)
-    return np.where(none > _MIDDLE, low, 2 * _HALF - high)
+    low = (1.0 - none).astype(np.float16).view(np.uint16)
+    high = none.astype(np.float16).view(np.uint16)
+    return np.where(none > _MIDDLE, low, np.uint16(2 * _HALF) - high).astype(np.intp)
 
 
 def _measure_numbers(values: NDArray[np.float64], target: str | float) -> NDArray[np.intp]:
@@ -311,18 +311,18 @@ def _file_numbers(word: Word, part: Part, rows: Rows) -> NDArray[np.intp] | None
     """See `_numbers`; None where the word is not about files."""
     if word.years is None and not word.genres:
         return None
-    said = np.ones(len(part.arrays.array("ids")[rows]), np.intp)
+    fits = np.zeros(len(part.arrays.array("ids")[rows]), np.bool_)
     if word.genres:
-        said[_genre_table(word, part)[part.column("genre")[rows]]] = 2
-    if word.years is not None:
-        first, last = word.years
-        years = part.column("year")[rows]
-        fits = (years >= (first or 0)) & (years <= (np.inf if last is None else last))
-        # A reissue has a late year and an early sound: where sound can tell, it may.
-        if not word.tags:
-            said[~np.isnan(years) & ~fits & (said == 1)] = 0
-        said[fits] = 2
-    return said
+        fits |= _genre_table(word, part)[part.column("genre")[rows]]
+    if word.years is None:
+        return 1 + fits.astype(np.intp)
+    first, last = word.years
+    years = part.column("year")[rows]
+    fits |= (years >= (first or 0)) & (years <= (np.inf if last is None else last))
+    # A reissue has a late year and an early sound: where sound can tell, it may.
+    if word.tags:
+        return 1 + fits.astype(np.intp)
+    return np.where(fits, 2, np.isnan(years).astype(np.intp))
 
 
 def _genre_table(word: Word, part: Part) -> NDArray[np.bool_]:
