@@ -58,7 +58,7 @@ LIKELY_CORRELATION = 0.6
 """... and these share much: another mix, other words, a longer take. Drones reach 0.57."""
 NAMED_CORRELATION = 0.3
 """As `LIKELY_CORRELATION`, of one artist and title: unlike music stays below 0.15."""
-_PART = 20_000
+_PART = 10_000
 
 
 @dataclass(frozen=True)
@@ -364,18 +364,24 @@ def _duration_ties(
     """Pairs of about one duration that are not far from each other."""
     order = np.argsort(facts.durations_s, kind="stable")
     seconds = facts.durations_s[order]
-    found = [_NONE]
     # Tracks next to each other by duration, then those with one between them, and so on.
+    steps = 0
     for step in range(1, len(order)):
-        (near,) = np.nonzero(seconds[step:] - seconds[:-step] <= TIED_S)
-        compared -= len(near)
-        if not len(near) or compared < 0:
+        near = int(np.count_nonzero(seconds[step:] - seconds[:-step] <= TIED_S))
+        compared -= near
+        if near == 0 or compared < 0:
             break
-        for part in np.array_split(near, len(near) // _PART + 1):
-            one, other = order[part], order[part + step]
-            cosines = np.einsum("pd,pd->p", vectors_of(one), vectors_of(other))
+        steps = step
+    found = [_NONE]
+    for start in range(0, len(order), _PART) if steps else ():
+        own = order[start : start + _PART + steps]
+        lengths, vectors = facts.durations_s[own], vectors_of(own)
+        for step in range(1, steps + 1):
+            apart = lengths[step:] - lengths[:-step]
+            (close,) = np.nonzero(apart[:_PART] <= TIED_S)
+            cosines = np.einsum("pd,pd->p", vectors[close], vectors[close + step])
             fits = cosines >= lowest
-            first, second = np.sort([one[fits], other[fits]], axis=0)
+            first, second = np.sort([own[close[fits]], own[close[fits] + step]], axis=0)
             found.append(CandidatePairs(first, second, cosines[fits]))
     return _concatenate(found)
 
