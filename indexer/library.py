@@ -205,8 +205,7 @@ class Library:
         with self.lock:
             state = self.catalog.changes()
             if state == self._state:
-                if self._index is not None and self._index.is_due and self.model is not None:
-                    self._renew(self._index, self.model)
+                self._renew_if_due()
                 return 0
             count = 0
             model = self.catalog.active_model()
@@ -215,10 +214,9 @@ class Library:
                     self._index, self._seen = self._open_or_read(model)
                     self.model = model
                 count = self._catch_up(self._index, model)
-                if self._index.is_due:
-                    self._renew(self._index, model)
             self._state = state
             self.changed += count
+            self._renew_if_due()
             return count
 
     def rebuild(self) -> int:
@@ -356,32 +354,41 @@ class Library:
         self._seen = change
         return count
 
-    def _renew(self, index: LayeredIndex, model: StoredModel) -> None:
-        """Go on with a newer file if there is one; else let a process write it."""
-        if file_version(os.fsencode(self.path)) not in (None, self._file, self._damaged):
-            try:
-                newer, seen = self._open_file(model)
-            except IndexFileError as error:
-                log.warning("%s; it is not used", error)
-                self._damaged = file_version(os.fsencode(self.path))
-            else:
-                self._seen = seen
-                index.take_over(newer)
-                self._catch_up(index, model)
+    def _renew_if_due(self) -> None:
+        """Go on with newer files where there are some; else let a process write what is due."""
+        index, model = self._index, self.model
+        if index is None or model is None:
+            return
+        if index.is_due:
+            self._go_over(index, model)
+        due = index.is_makeshift or (index.is_due and index.facts().kind == "lists")
+        if not (due or self.facets.is_due) or self.catalog.writable:
+            return
         if self._writing is not None and self._writing.poll() is not None:
             self._writing = None
-        is_worth_it = index.is_makeshift or index.facts().kind == "lists"
-        if not index.is_due or not is_worth_it or self.catalog.writable:
-            return
         if self._writing is None and time.monotonic() > self._wrote_at + _PAUSE_S:
             self._wrote_at = time.monotonic()
             self._writing = subprocess.Popen(  # noqa: S603 - this program's own module
                 [
-                    *(sys.executable, "-m", "indexer.write_vectors", str(self.catalog.path)),
+                    *(sys.executable, "-m", "indexer.write_caches", str(self.catalog.path)),
                     json.dumps(asdict(self.policy)),
                 ],
                 stdin=subprocess.DEVNULL,
             )
+
+    def _go_over(self, index: LayeredIndex, model: StoredModel) -> None:
+        """Go on with a newer file of vectors, if there is one."""
+        version = file_version(os.fsencode(self.path))
+        if version in (None, self._file, self._damaged):
+            return
+        try:
+            newer, self._seen = self._open_file(model)
+        except IndexFileError as error:
+            log.warning("%s; it is not used", error)
+            self._damaged = version
+            return
+        index.take_over(newer)
+        self._catch_up(index, model)
 
     def _write_if_due(self, model: StoredModel, *, check: bool) -> None:
         """Write the file of vectors from the one that is there and what changed, if that is much.

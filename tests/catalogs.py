@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,9 +115,10 @@ def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
 
 def group_vectors_from(count: int) -> None:
     """Let indexes of more than so many vectors be grouped into lists, in this process."""
-    from indexer.vectors.policy import DEFAULT_POLICY
+    from indexer.vectors.policy import IndexPolicy
 
-    object.__setattr__(DEFAULT_POLICY, "exact_up_to", count)
+    defaults = {field.name: field.default for field in fields(IndexPolicy)} | {"exact_up_to": count}
+    IndexPolicy.__init__.__defaults__ = tuple(defaults.values())
 
 
 def present_names(catalog: Catalog) -> list[tuple[int, str, str, str]]:

@@ -27,7 +27,7 @@ WINGS = (
     "recommender.retrieval",
     "recommender.lazy_attributes",
     "indexer.indexing",
-    "indexer.write_vectors",
+    "indexer.write_caches",
     "indexer.library",
     "indexer.facets",
     "indexer.catalog",

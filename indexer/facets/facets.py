@@ -43,12 +43,9 @@ Result = TypeVar("Result")
 IN_MEMORY = 4_000
 """Up to so many tracks no file is kept: making them in memory takes 0.1 s."""
 LARGE_DELTA = 0.05
-"""A writer writes a new file when more than this part of the tracks has changed ..."""
+"""A new file is written when more than this part of the tracks has changed ..."""
 DELTA_AT_CLOSE = 2_000
-"""... or so many, when it has done."""
-HUGE_DELTA = 0.15
-"""A reader that finds no new file does it itself when more than this part has changed."""
-
+"""... or so many, when a writer has done."""
 log = logging.getLogger(__name__)
 
 
@@ -102,6 +99,14 @@ class Facets:
             return columns
         with self._lock:
             return self._brought_up_to(change)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether so much has changed since the file was made that a new one is to be written."""
+        columns = self._columns
+        if columns is None or self._mapped is None:
+            return False
+        return len(columns.delta) + len(columns.gone) > LARGE_DELTA * len(columns)
 
     def rebuild(self) -> None:
         """Make the file again from the catalog, if the catalog is of a size that has one."""
@@ -168,22 +173,16 @@ class Facets:
         delta = Merged(delta, ~np.isin(delta.column("ids"), changed), fresh).part()
         columns = Columns(base, delta, gone, tag_names=columns.tag_names, change=change)
         if len(delta) + len(gone) > LARGE_DELTA * len(columns):
-            return self._with_new_base(columns, model)
+            return self._on_newer_file(columns, model)
         return columns
 
-    def _with_new_base(self, columns: Columns, model: StoredModel) -> Columns:
-        """The same on the file that a writer has made meanwhile, or on a base made here."""
+    def _on_newer_file(self, columns: Columns, model: StoredModel) -> Columns:
+        """The same on the file that somebody has made meanwhile, if there is one."""
         try:
             newer = self._map(model, after=self._base_change)
         except IndexFileError:
-            newer = None
-        if newer is not None:
-            return self._caught_up(newer, model, columns.change)
-        if len(columns.delta) + len(columns.gone) <= HUGE_DELTA * len(columns):
             return columns
-        if self._mapped is not None and self._is_written(lambda: self._write_merged(columns)):
-            return self._map(model)
-        return _alone(_merged(columns).part(), columns.tag_names, columns.change)
+        return self._caught_up(newer, model, columns.change)
 
     def _load(self, model: StoredModel | None) -> Columns:
         """The columns of the file; where it is of no use, of the catalog."""

@@ -1,6 +1,6 @@
 """A process of low priority that writes the files of vectors and facets, where they are due.
 
-python -m indexer.write_vectors CATALOG POLICY
+python -m indexer.write_caches CATALOG POLICY
 
 POLICY is an `IndexPolicy` as JSON.
 
