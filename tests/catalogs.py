@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,10 +115,9 @@ def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
 
 def group_vectors_from(count: int) -> None:
     """Let indexes of more than so many vectors be grouped into lists, in this process."""
-    from indexer.vectors.policy import IndexPolicy
+    from indexer.vectors.policy import DEFAULT_POLICY
 
-    defaults = {field.name: field.default for field in fields(IndexPolicy)} | {"exact_up_to": count}
-    IndexPolicy.__init__.__defaults__ = tuple(defaults.values())
+    object.__setattr__(DEFAULT_POLICY, "exact_up_to", count)
 
 
 def present_names(catalog: Catalog) -> list[tuple[int, str, str, str]]:

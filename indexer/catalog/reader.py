@@ -55,7 +55,7 @@ from indexer.catalog.schema import (
     parse_text_list,
 )
 from indexer.catalog.status import TrackStatus
-from indexer.catalog.title_index import damaged_indexes, title_faults
+from indexer.catalog.title_index import bring_names_up_to_date, damaged_indexes, title_faults
 from indexer.errors import (
     CatalogError,
     CatalogMissing,
@@ -186,6 +186,7 @@ class Catalog:
         self._require_same_file()
         with translate_errors(self.path), self.engine.begin() as connection:
             yield connection
+            bring_names_up_to_date(connection)
 
     def data_version(self) -> int:
         """A number that changes whenever anything is written; takes microseconds.

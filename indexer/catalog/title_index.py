@@ -1,9 +1,9 @@
 """Tables by which tracks are found by their names, in SQLite's FTS5; see `title_queries`.
 
-`track_names` holds the names of every track as `searchable` text; triggers of the writer's
-connection fill it. Two indexes lie over it, which triggers of the file keep in step: `title_words`
-knows words, and so what a word begins with; `title_parts` knows every three letters in a row, and
-so what a word holds.
+`track_names` holds the names of every track as `searchable` text; each transaction of the writer
+ends with those that it has changed. Two indexes lie over it, which triggers of the file keep in
+step: `title_words` knows words, and so what a word begins with; `title_parts` knows every three
+letters in a row, and so what a word holds.
 """
 
 from __future__ import annotations
@@ -68,20 +68,35 @@ def add_name_functions(connection: sqlite3.Connection) -> None:
 
 
 def add_name_triggers(connection: sqlite3.Connection) -> None:
-    """Let a connection keep the names in step with the tracks that it inserts and updates."""
+    """Let a connection note the tracks whose names it changes; see `bring_names_up_to_date`."""
     fields = "title, artist, album, key"
     before, after = (
         ", ".join(f"{row}.{field}" for field in fields.split(", ")) for row in ("OLD", "NEW")
     )
+    connection.execute("CREATE TEMP TABLE names_due (id INTEGER PRIMARY KEY)")
+    note = "INSERT OR IGNORE INTO names_due VALUES (NEW.id)"
     connection.execute(
-        "CREATE TEMP TRIGGER tracks_names_insert AFTER INSERT ON main.tracks BEGIN "  # noqa: S608 - own names
-        f"INSERT INTO track_names(id, {_COLUMNS}) VALUES (NEW.id, {_names('NEW.')}); END"
+        f"CREATE TEMP TRIGGER tracks_names_insert AFTER INSERT ON main.tracks BEGIN {note}; END"
     )
     connection.execute(
-        f"CREATE TEMP TRIGGER tracks_names_update AFTER UPDATE OF {fields} ON main.tracks "  # noqa: S608 - own names
-        f"WHEN ({before}) IS NOT ({after}) BEGIN UPDATE track_names "
-        f"SET ({_COLUMNS}) = ({_names('NEW.')}) WHERE id = NEW.id; END"
+        f"CREATE TEMP TRIGGER tracks_names_update AFTER UPDATE OF {fields} ON main.tracks "
+        f"WHEN ({before}) IS NOT ({after}) BEGIN {note}; END"
     )
+
+
+def bring_names_up_to_date(connection: Connection) -> None:
+    """Store the names of the tracks that a transaction has changed, before it ends.
+
+    All of them at once: FTS5 writes what it holds in memory before each statement of a trigger.
+    """
+    due = "id IN (SELECT id FROM names_due)"
+    if connection.exec_driver_sql("SELECT 1 FROM names_due LIMIT 1").first() is None:
+        return
+    connection.exec_driver_sql(f"DELETE FROM track_names WHERE {due}")  # noqa: S608 - own names
+    connection.exec_driver_sql(
+        f"INSERT INTO track_names(id, {_COLUMNS}) SELECT id, {_names('')} FROM tracks WHERE {due}"  # noqa: S608 - own names
+    )
+    connection.exec_driver_sql("DELETE FROM names_due")
 
 
 def title_faults(connection: Connection) -> list[str]:

@@ -137,6 +137,8 @@ def walk_change(
     before = state(path)
     change(path)
     after = state(path)
+    with closing(Library.open(path)) as library:
+        assert (library.index.facts().kind == "lists") == (tracks > GROUPED // 2)
     points = 0
     for point in walk(partial(change, path), prepare, step=step):
         assert point.outcome != CRASHED, point
