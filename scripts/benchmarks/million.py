@@ -541,7 +541,7 @@ def _files(catalog: Path) -> dict[str, tuple[float, int, int]]:
     own = {catalog.name + end for end in ("", "-wal", "-shm", ".lock")}
     found = {}
     for path in sorted(catalog.parent.rglob("*")):
-        if path.is_file() and path.name not in own:
+        if path.is_file() and path.name not in own and path.suffix != ".lock":
             status = path.stat()
             found[path.name] = (status.st_size / 1e6, status.st_ino, status.st_mtime_ns)
     return found

@@ -193,7 +193,7 @@ class _Scene:
         found = {}
         for path in self.catalog.parent.iterdir():
             with suppress(OSError):
-                if path.name not in own and "draft" not in path.name:
+                if path.name not in own and path.suffix != ".lock" and "draft" not in path.name:
                     found[path.name] = path.stat().st_ino
         return found
 
