@@ -272,13 +272,16 @@ def label_ids(names: Sequence[Hashable | None]) -> NDArray[np.int64]:
 
 def connected_heads(count: int, first: ArrayLike, second: ArrayLike) -> NDArray[np.int64]:
     """First row of the connected component of each of `count` rows, given pairs of rows."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     rows, columns = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
-    if len(rows) == 0:
-        return np.arange(count)
-    pairs = coo_array((np.ones(len(rows), np.bool_), (rows, columns)), shape=(count, count))
-    _, labels = connected_components(pairs, directed=False)
-    _, heads = np.unique(labels, return_index=True)
-    return np.asarray(heads[labels], dtype=np.int64)
+    heads = np.arange(count)
+    while True:
+        # The head of each row's component points to the lower one of both, and all rows to theirs
+        # (Zhang, Azad & Buluc 2020, "Parallel algorithms for finding connected components").
+        ends = heads[rows], heads[columns]
+        if np.array_equal(*ends):
+            return heads
+        lower = np.minimum(*ends)
+        for end in ends:
+            np.minimum.at(heads, end, lower)
+        while not np.array_equal(nearer := heads[heads], heads):
+            heads = nearer
