@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _KIND = "facets 1"
 STALE_S = 3_600.0
-"""Age at which what is left of a file is nobody's any more."""
+"""Age at which what is left of a file is nobody's any more, not even another machine's."""
 
 
 def facets_path(catalog: Path) -> Path:
@@ -116,9 +116,21 @@ def remove_drafts(path: Path) -> None:
     """Remove what killed processes left of facets that they were writing."""
     for draft in path.parent.glob(f"{path.name}.*.draft*"):
         with suppress(OSError):
-            # A reader may be writing one just now.
-            if time.time() - draft.stat().st_mtime > STALE_S:
+            # A reader may be writing one just now, on this machine or another.
+            process = draft.name.removeprefix(f"{path.name}.").partition(".")[0]
+            if _has_ended(process) or time.time() - draft.stat().st_mtime > STALE_S:
                 draft.unlink()
+
+
+def _has_ended(process: str) -> bool:
+    """Whether no process of this machine has a number."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OverflowError, PermissionError):
+        return False
+    return False
 
 
 def _write(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import logging
 import os
 import random
+import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from indexer.catalog.schema import CatalogRow, TrackRow
 from indexer.catalog.status import TrackStatus
 from indexer.facets import facets as holder
 from indexer.facets.facets import Facets
-from indexer.facets.files import build_facets, facets_path
+from indexer.facets.files import build_facets, facets_path, remove_drafts
 from indexer.mapped_arrays import MappedArrays
 from indexer.text_folding import fold
 from tests.catalogs import Planted, plant
@@ -321,3 +323,14 @@ def test_the_strongest_of_a_file_are_counted_as_they_are_compared(writing: Catal
         assert count == np.count_nonzero(ranks >= columns.strongest(tag))
     every = columns.count_strongest(columns.alive)
     assert (abs(every - 6) <= 2).all()
+
+
+def test_drafts_of_processes_that_have_ended_are_removed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    left = tmp_path / f"catalog.facets.{ended.pid}.draft.draft"
+    being_written = tmp_path / f"catalog.facets.{os.getpid()}.draft"
+    for draft in (left, being_written):
+        draft.write_bytes(b"half")
+    remove_drafts(tmp_path / "catalog.facets")
+    assert list(tmp_path.iterdir()) == [being_written]
