@@ -75,8 +75,8 @@ BATCH_IDS = 10_000
 """Ids per SQL statement: SQLite takes 32,766 parameters."""
 
 
-KEPT_TRACKS = 20_000
-"""Tracks kept in memory until what is shown of any changes: some 20 MB. Neighbours of neighbours
+KEPT_TRACKS = 10_000
+"""Tracks kept in memory until what is shown of any changes: some 10 MB. Neighbours of neighbours
 come again and again."""
 CHECKED_BYTES = 8 << 20
 """Catalogs up to this size are checked whole whenever they are opened; it takes up to 0.1 s."""

@@ -33,7 +33,7 @@ _PROPOSED = 256
 """Vectors that codes propose at first: more take hardly longer, and a second search would."""
 _FIRST_SCORED = 128
 """Those of them that are scored before it is asked whether more are needed."""
-_ROWS_KEPT_MAPPED = 512
+_ROWS_KEPT_MAPPED = 256
 """Rows read before their pages are given back: the system maps 64 kB around each."""
 
 
