@@ -1,1 +1,1 @@
-"""Vector indexes: the contract (`base`) and the implementation on FAISS (`faiss_index`)."""
+"""Vector indexes: the contract (`base`), and a mapped base with what changed since."""

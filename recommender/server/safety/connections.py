@@ -42,6 +42,7 @@ class GuardedProtocol(H11Protocol):
     _is_refused = False
     _moved_at = 0.0
 
+    # The base class says BaseTransport; connections of TCP have more.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, closing an idle one where there are too many."""
         super().connection_made(transport)
