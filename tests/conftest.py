@@ -20,6 +20,7 @@ from indexer.library import Library
 from indexer.models.registry import DEFAULT_MODEL, model_info
 from recommender import Recommender
 from tests import sounds
+from tests.postgres import PostgresServer, binaries_or_skip, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -93,6 +94,21 @@ def pool() -> Iterator[AnalysisPool]:
     running = AnalysisPool(DEFAULT_MODEL, model_info().fingerprint)
     yield running
     running.close(at_once=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this process of the tests."""
+    with running_server(binaries_or_skip()) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """The name of an empty database."""
+    name = postgres_server.create_database()
+    yield name
+    postgres_server.drop_database(name)
 
 
 @pytest.fixture(scope="session")
