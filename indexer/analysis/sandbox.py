@@ -98,7 +98,7 @@ class Sandbox(Generic[State]):
     prepare : function
         Called once in each worker, before the limit of memory holds.
     workers : int
-        How many processes.
+        How many processes; an attribute, too.
     """
 
     def __init__(
@@ -109,13 +109,13 @@ class Sandbox(Generic[State]):
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._prepare = prepare
-        self._workers = workers
+        self.workers = workers
         self._limits = limits
         self._pool = self._start()
 
     def _start(self) -> ProcessPool:
         return ProcessPool(
-            max_workers=self._workers,
+            max_workers=self.workers,
             context=WorkerContext(),
             initializer=_start_worker,
             initargs=(self._prepare, self._limits),
@@ -173,7 +173,7 @@ class Sandbox(Generic[State]):
             if isinstance(outcome, Unforeseen):
                 log.debug("%s", outcome, exc_info=outcome)
             return outcome
-        least = " (`--workers 1` takes least)" if self._workers > 1 else ""
+        least = " (`--workers 1` takes least)" if self.workers > 1 else ""
         raise WorkersFailed(f"no worker process starts: is there enough memory for them?{least}")
 
     def run(self, work: Callable[[State, bytes], Result], path: bytes) -> Result:
@@ -202,7 +202,7 @@ class Sandbox(Generic[State]):
             No worker starts.
         """
         waiting = iter(paths)
-        running = deque(self.submit(work, path) for path in islice(waiting, AHEAD * self._workers))
+        running = deque(self.submit(work, path) for path in islice(waiting, AHEAD * self.workers))
         try:
             while running:
                 outcome = self.result(running[0])

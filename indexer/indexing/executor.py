@@ -1,4 +1,4 @@
-"""The files of one run: through worker processes into the catalog.
+"""The files of one run: through workers into the catalog.
 
 Outcomes are stored as they come, in batches of one transaction each, so that a file that takes
 long holds up no other, and what is reported as done is on disk. Ids are given out beforehand, in
@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -19,20 +18,19 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from indexer.analysis.pools import Outcome, analyse_file, analyse_new_file, read_file_tags
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
-from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied
+from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied, WorkersFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from indexer.analysis.pools import AnalysisPool
-    from indexer.analysis.sandbox import Job, Sandbox
     from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
+    from indexer.audio.tags import Tags
     from indexer.catalog.reader import Catalog
     from indexer.catalog.records import StoredModel
     from indexer.catalog.storing import Stored
+    from indexer.indexing.workers import Task, Workers
 
 Analysed: TypeAlias = tuple[SeenFile, Outcome]
-State = TypeVar("State")
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
@@ -95,9 +93,8 @@ def analyse_files(
     catalog: Catalog,
     model: StoredModel,
     files: Sequence[SeenFile],
-    pool: AnalysisPool,
+    workers: Workers[TrackAnalysis | KnownRecording],
     *,
-    in_flight: int,
     keys: Mapping[bytes, str],
     batching: Batching,
     stop: Callable[[], bool],
@@ -107,12 +104,15 @@ def analyse_files(
 
     Parameters
     ----------
-    in_flight : int
-        Files given to the pool at a time.
     keys : dict of path to key
         The caller's own names for files.
     stop : function to bool
         Asked a few times a second; once it says yes, files in a worker are finished and stored.
+
+    Raises
+    ------
+    WorkersFailed
+        There are no workers any more; what came of files until then is stored.
     """
     tally = Tally()
     with catalog.reading() as connection:
@@ -122,7 +122,7 @@ def analyse_files(
     on_progress(Progress(total=len(files)))
     for task in (analyse_new_file, analyse_file):
         work = partial(task, windows=model.windows)
-        outcomes = _outcomes(pool, work, iter(pending), in_flight=in_flight, stop=stop)
+        outcomes = _outcomes(workers, work, iter(pending), stop=stop)
         # A hash that the workers took for known, but that no recording has, is analysed in full.
         pending = []
         for batch in _batches(outcomes, batching):
@@ -134,10 +134,9 @@ def analyse_files(
 def reread_tags(
     catalog: Catalog,
     files: Iterator[SeenFile],
-    pool: Sandbox[None],
+    workers: Workers[Tags],
     *,
     total: int,
-    in_flight: int,
     batching: Batching,
     stop: Callable[[], bool],
     on_progress: Callable[[Progress], None],
@@ -150,7 +149,7 @@ def reread_tags(
         How many files there are, for `on_progress`.
     """
     retagged = done = 0
-    outcomes = _outcomes(pool, read_file_tags, files, in_flight=in_flight, stop=stop)
+    outcomes = _outcomes(workers, read_file_tags, files, stop=stop)
     for batch in _batches(outcomes, batching):
         read = {}
         for file, tags in batch:
@@ -167,47 +166,50 @@ def reread_tags(
 
 
 def _outcomes(
-    pool: Sandbox[State],
-    work: Callable[[State, bytes], Result],
+    workers: Workers[Result],
+    work: Task[Result],
     files: Iterator[SeenFile],
     *,
-    in_flight: int,
     stop: Callable[[], bool],
-) -> Iterator[tuple[SeenFile, Result | AnalysisError] | None]:
-    """Each file with its outcome, as they come; None now and then while there is none."""
-    flying: dict[Future[Result | AnalysisError], tuple[SeenFile, Job[State, Result]]] = {}
-    while True:
-        for file in islice(files, in_flight - len(flying)):
-            job = pool.submit(work, file.path)
-            flying[job.future] = (file, job)
-        if not flying:
-            return
-        if stop():
-            files = iter(())
-            for future in [future for future in flying if not (future.running() or future.done())]:
-                future.cancel()
-                del flying[future]
-        done = wait(flying, timeout=_POLL_S, return_when=FIRST_COMPLETED).done
-        for future in [future for future in flying if future in done]:
-            file, job = flying.pop(future)
-            outcome = pool.result(job)
-            yield file, outcome
-        if not done:
-            yield None
+) -> Iterator[list[tuple[SeenFile, Result | AnalysisError]]]:
+    """Files with their outcomes, as they come; an empty list now and then while there are none."""
+    held = 0
+    more, stopped = True, False
+    while more or held:
+        if not stopped and stop():
+            more, stopped = False, True
+            workers.stop()
+        if more:
+            room = max(0, workers.capacity - held)
+            some = list(islice(files, room))
+            workers.submit(work, some)
+            held += len(some)
+            more = len(some) == room
+        if held or more:
+            finished = workers.result(_POLL_S)
+            held -= len(finished)
+            yield [(file, outcome) for file, outcome in finished if outcome is not None]
 
 
-def _batches(outcomes: Iterator[Item | None], batching: Batching) -> Iterator[list[Item]]:
+def _batches(outcomes: Iterator[list[Item]], batching: Batching) -> Iterator[list[Item]]:
     """Outcomes in batches of `batching.files`, or of those of `batching.wait_s`."""
     batch: list[Item] = []
     oldest = 0.0
-    for outcome in outcomes:
-        if outcome is not None:
-            oldest = oldest if batch else time.monotonic()
-            batch.append(outcome)
-        late = batch and time.monotonic() - oldest >= batching.wait_s
-        if len(batch) >= batching.files or late:
+    try:
+        for some in outcomes:
+            for outcome in some:
+                oldest = oldest if batch else time.monotonic()
+                batch.append(outcome)
+                if len(batch) >= batching.files:
+                    yield batch
+                    batch = []
+            if batch and time.monotonic() - oldest >= batching.wait_s:
+                yield batch
+                batch = []
+    except WorkersFailed:
+        if batch:
             yield batch
-            batch = []
+        raise
     if batch:
         yield batch
 

@@ -26,19 +26,19 @@ from indexer.filesystem import display_path, folder_prefix, resolve_path
 from indexer.indexing.executor import Batching, Progress, Tally, analyse_files, reread_tags
 from indexer.indexing.plan import Plan, paths_to_compare, plan, unchanged_files
 from indexer.indexing.scan import scan
+from indexer.indexing.workers import LocalWorkers
 from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
     from indexer.catalog.records import StoredModel
+    from indexer.indexing.workers import Workers
     from indexer.library import Library
     from indexer.models.checkpoint import ModelInfo
 
 log = logging.getLogger(__name__)
-
-_IN_FLIGHT = 4
-"""Files given to the pool for each worker, so that none waits for work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,13 +219,12 @@ def index_paths(
     tally = Tally()
     workers = options.workers or processors()
     if files and not stop():
-        with _open_pool(library, model, min(workers, len(files)), options, pool) as running:
+        with _open_workers(library, model, min(workers, len(files)), options, pool) as running:
             tally = analyse_files(
                 catalog,
                 model,
                 files,
                 running,
-                in_flight=_IN_FLIGHT * workers,
                 keys=keys_by_path,
                 batching=options.batching,
                 stop=stop,
@@ -240,9 +239,8 @@ def index_paths(
             retagged = reread_tags(
                 catalog,
                 (file for file in unchanged if file.path not in just_read),
-                readers,
+                LocalWorkers(readers),
                 total=todo.unchanged,
-                in_flight=_IN_FLIGHT * workers,
                 batching=options.batching,
                 stop=stop,
                 on_progress=on_progress,
@@ -331,28 +329,27 @@ def _files_to_embed(
 
 
 @contextmanager
-def _open_pool(
+def _open_workers(
     library: Library,
     model: StoredModel,
     workers: int,
     options: Options,
     pool: AnalysisPool | None,
-) -> Iterator[AnalysisPool]:
-    """The caller's pool, or one of this run's own that is closed afterwards."""
+) -> Iterator[Workers[TrackAnalysis | KnownRecording]]:
+    """The caller's pool, or workers of this run's own that are closed afterwards."""
     if pool is not None:
-        yield pool
+        yield LocalWorkers(pool)
         return
-    own = AnalysisPool(
-        model.name,
-        model.fingerprint,
-        workers=workers,
-        limits=options.limits,
-        known=file_queries.embedded_hashes(library.catalog, model.id),
+    known = file_queries.embedded_hashes(library.catalog, model.id)
+    own: Workers[TrackAnalysis | KnownRecording] = LocalWorkers(
+        AnalysisPool(
+            model.name, model.fingerprint, workers=workers, limits=options.limits, known=known
+        )
     )
     try:
         yield own
     finally:
-        own.close(at_once=True)
+        own.close()
 
 
 def _finish(library: Library, model: StoredModel, before: StoredModel | None) -> None:
