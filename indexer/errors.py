@@ -184,6 +184,10 @@ class ModelMismatch(CatalogError):
     """The catalog's embeddings were made by another model."""
 
 
+class BadAnalyses(CatalogError):
+    """A file of analyses made elsewhere is missing, damaged, or of another shape."""
+
+
 class LibraryUnreachable(CatalogError):
     """None of the folders to be indexed can be reached."""
 

@@ -10,6 +10,7 @@ try:
     import click
 
     from indexer.errors import AmbiguousTrack, SoundalikeError
+    from recommender.commands.analyses import analyse, import_analyses
     from recommender.commands.collection import clusters, duplicates, evaluate
     from recommender.commands.export import export
     from recommender.commands.genres import genre, genres
@@ -62,7 +63,7 @@ for family in (
 ):
     for command in family:
         cli.add_command(command)
-for command in (export, serve):
+for command in (analyse, import_analyses, export, serve):
     cli.add_command(command)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import func, select
 
 from indexer.catalog.digests import is_intact, malformed_row, require_intact
+from indexer.catalog.reader import BATCH_IDS
 from indexer.catalog.schema import EmbeddingRow, FailureRow, RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+    from sqlalchemy import Connection
 
     from indexer.catalog.reader import Catalog
     from indexer.catalog.records import StoredModel
@@ -121,6 +123,23 @@ def failed_files(catalog: Catalog) -> Iterator[FailedFile]:
         return [FailedFile._make(row[:3]) for row in rows]
 
     return _by_path(catalog, str(query), FailureRow, failed_block)
+
+
+def files_at(
+    connection: Connection, paths: Sequence[bytes]
+) -> tuple[dict[bytes, KnownFile], dict[bytes, FailedFile]]:
+    """The tracks and the failures of files, by their paths."""
+    columns = (TrackRow.path, TrackRow.id, TrackRow.size, TrackRow.mtime_ns, TrackRow.status)
+    tracks: dict[bytes, KnownFile] = {}
+    failures: dict[bytes, FailedFile] = {}
+    for start in range(0, len(paths), BATCH_IDS):
+        batch = paths[start : start + BATCH_IDS]
+        for row in connection.execute(select(*columns).where(TrackRow.path.in_(batch))):
+            tracks[row.path] = KnownFile._make(row)
+        query = select(FailureRow.path, FailureRow.size, FailureRow.mtime_ns)
+        for failure in connection.execute(query.where(FailureRow.path.in_(batch))):
+            failures[failure.path] = FailedFile._make(failure)
+    return tracks, failures
 
 
 def _by_path(

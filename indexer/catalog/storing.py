@@ -132,6 +132,7 @@ def decide(
     now: float,
     new_ids: Mapping[bytes, int],
     keys: Mapping[bytes, str],
+    is_gone: Callable[[Columns], bool],
 ) -> tuple[list[Stored | None], Writes]:
     """What analyses do to a catalog.
 
@@ -144,6 +145,8 @@ def decide(
         Ids for new tracks; without one a track gets the next free id.
     keys : dict of path to str
         The caller's own names for files.
+    is_gone : function of Columns
+        Whether a track's file is gone, so that another file may take over the track.
 
     Returns
     -------
@@ -170,7 +173,7 @@ def decide(
         if not is_embedded and isinstance(analysis, KnownRecording):
             stored.append(None)
             continue
-        track = _track_of(held, file, recording_id)
+        track = _track_of(held, file, recording_id, is_gone)
         if track is not None and track["id"] in fresh:
             break
         if not is_embedded and not isinstance(analysis, KnownRecording):
@@ -249,13 +252,20 @@ def has_columns(track: Columns, columns: Columns) -> bool:
     return all(track[name] == value for name, value in columns.items())
 
 
-def _track_of(held: Held, file: SeenFile, recording_id: int) -> Columns | None:
+def has_lost_file(track: Columns) -> bool:
+    """Whether the file of a track is gone from this machine."""
+    return not os.path.lexists(track["path"])
+
+
+def _track_of(
+    held: Held, file: SeenFile, recording_id: int, is_gone: Callable[[Columns], bool]
+) -> Columns | None:
     """The track that a file has, or takes over from a file that is gone."""
     track_id = held.by_path.get(file.path)
     if track_id is not None:
         return held.tracks[track_id]
     tracks = [held.tracks[track_id] for track_id in sorted(held.by_recording[recording_id])]
-    gone = [track for track in tracks if not os.path.lexists(track["path"])]
+    gone = [track for track in tracks if is_gone(track)]
     name = os.path.basename(file.path)
     same_name = [track for track in gone if os.path.basename(track["path"]) == name]
     return next(iter([*same_name, *gone]), None)

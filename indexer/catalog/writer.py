@@ -35,6 +35,7 @@ from indexer.catalog.storing import (
     Writes,
     decide,
     has_columns,
+    has_lost_file,
     possible_keys,
     require_free,
     require_valid,
@@ -43,7 +44,7 @@ from indexer.catalog.storing import (
 from indexer.filesystem import folder_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -119,6 +120,7 @@ def store(
     *,
     new_ids: Mapping[bytes, int] = MappingProxyType({}),
     keys: Mapping[bytes, str] = MappingProxyType({}),
+    is_gone: Callable[[Columns], bool] = has_lost_file,
 ) -> list[Stored | None]:
     """Store analyses of files, and delete the failures of those files.
 
@@ -130,6 +132,8 @@ def store(
         Ids of tracks that are new, at least `next_track_id`; by default the next ones.
     keys : dict of path to str, optional
         The caller's own names for files.
+    is_gone : function of Columns, optional
+        Whether a track's file is gone; by default looked for on this machine.
 
     Returns
     -------
@@ -150,7 +154,13 @@ def store(
         batch = analyses[len(stored) :]
         held = _held(connection, model, batch, own_keys)
         decided, writes = decide(
-            held, batch, model_id=model.id, now=time.time(), new_ids=new_ids, keys=keys
+            held,
+            batch,
+            model_id=model.id,
+            now=time.time(),
+            new_ids=new_ids,
+            keys=keys,
+            is_gone=is_gone,
         )
         done = [file.path for (file, _), kind in zip(batch, decided, strict=False) if kind]
         delete_failures(connection, done)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -21,11 +19,10 @@ from recommender.commands.options.shared import (
 )
 from recommender.commands.terminal.output import duration, print_json, print_message
 from recommender.commands.terminal.progress import progress_bar
+from recommender.commands.terminal.signals import clean_end
 from recommender.commands.terminal.tables import print_answer, track_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from indexer.indexing.executor import Progress
     from indexer.indexing.pipeline import Summary
     from recommender.commands.terminal.progress import ShowProgress
@@ -108,7 +105,7 @@ def index(
         reread_tags=reread_tags,
         stop_after_s=stop_after,
     )
-    with _signals() as signals, progress_bar() as show:
+    with clean_end() as signals, progress_bar() as show:
         library = Library.open_for_writing(catalog, create=True)
         try:
             summary = index_paths(
@@ -237,22 +234,3 @@ def _show(progress: Progress, show: ShowProgress) -> None:
         show("indexing", progress.done, progress.total, f", {progress.failed} failed")
     else:
         show("scanning", progress.scanned, 0)
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect the first Ctrl-C or SIGTERM for a clean end; a second one ends at once."""
-    caught: list[int] = []
-
-    def catch(number: int, _frame: object) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-        print_message("stopping when the files in hand are written; once more stops at once")
-
-    before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
