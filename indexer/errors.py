@@ -196,6 +196,10 @@ class IndexFileError(SoundalikeError):
     """A vector index file is missing, damaged, or belongs to something else."""
 
 
+class IndexServerError(SoundalikeError):
+    """The server of the vectors cannot be reached, or refuses what it is asked for."""
+
+
 class QueryError(SoundalikeError):
     """A query that cannot be answered."""
 

@@ -41,6 +41,7 @@ TABLES = {
     "memory": "peak memory and CPU for a very long file",
     "queries": "latency and recall of questions; opening a catalog",
     "million": "a million tracks: questions, opening, memory, one more track",
+    "pgvector": "vectors in a file and on a server with pgvector: latency and recall",
     "map": "the map of a library: its layout, new tracks, bytes, a frame in a browser",
     "page": "the first view of the page: requests, bytes, time until tracks are seen",
     "serving": "requests a second of the server, alone and during an index run",

@@ -79,12 +79,15 @@ class PostgresServer:
     Attributes
     ----------
     binaries, folder : Path
+    settings : dict of str to str
+        Of the server, beside those that all have.
     process : Popen or None
         None while it does not run.
     """
 
     binaries: Path
     folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -121,7 +124,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        settings = [f"--{name}={value}" for name, value in (_SETTINGS | self.settings).items()]
         command = [str(self.binaries / "postgres"), "-D", str(self.folder / "data"), *settings]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -157,7 +160,7 @@ class PostgresServer:
             process.wait(_LIMIT_S)
 
 
-def start_server(binaries: Path, folder: Path) -> PostgresServer:
+def start_server(binaries: Path, folder: Path, **settings: str) -> PostgresServer:
     """Make a server in an empty folder and start it.
 
     The path of the folder must be short, as a socket's may have 107 bytes, and whoever is not root
@@ -172,7 +175,7 @@ def start_server(binaries: Path, folder: Path) -> PostgresServer:
         timeout=_LIMIT_S,
     )
     (folder / "data" / "pg_hba.conf").write_text(_HBA)
-    server = PostgresServer(binaries, folder)
+    server = PostgresServer(binaries, folder, settings)
     server.start()
     server.run(f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'")
     return server
@@ -191,10 +194,10 @@ def server_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running_server(binaries: Path) -> Iterator[PostgresServer]:
+def running_server(binaries: Path, **settings: str) -> Iterator[PostgresServer]:
     """A server that runs as long as the context lasts."""
     with server_folder() as folder:
-        server = start_server(binaries, folder)
+        server = start_server(binaries, folder, **settings)
         try:
             yield server
         finally:

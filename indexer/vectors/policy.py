@@ -18,6 +18,8 @@ class IndexPolicy:
         Part of the 10 nearest that an approximate search must find.
     lists_per_root : float
         Lists for n vectors, divided by the square root of n.
+    server_lists_per_root : float
+        The same on a server, whose training takes memory with the square of the lists.
     retrain_at : float
         Lists are trained anew when the number of vectors has grown or shrunk by this factor.
     measure_at : float
@@ -35,6 +37,7 @@ class IndexPolicy:
     exact_up_to: int = 25_000
     recall: float = 0.99
     lists_per_root: float = 3.0
+    server_lists_per_root: float = 1.0
     retrain_at: float = 2.0
     measure_at: float = 0.25
     write_at: float = 0.05

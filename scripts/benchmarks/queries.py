@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 
 from benchmarks import lone
 from benchmarks.catalogs import added_at, make_catalog
-from benchmarks.made_up import made_up
+from benchmarks.searching import K, percentiles, recall_of, seconds, shuffled_vectors
 from benchmarks.table import Cell, Table
 from indexer.models.registry import model_info
 from indexer.vectors.base import Stamp
@@ -25,20 +25,16 @@ from recommender.playlists import Station
 from recommender.retrieval.ranking import maximal_marginal_relevance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from numpy.typing import NDArray
 
     from benchmarks.setting import Setting
     from indexer.vectors.base import Subset
 
-K = 10
 _FILTERS = (("50 %", 0.5), ("10 %", 0.1), ("1 %", 0.01), ("0.1 %", 0.001))
 _DIVERSE = Ranking(diversity=0.3)
 _MMR_CANDIDATES = 1_000
 _JUDGED = 200  # queries whose recall is measured
 _BARE = 20  # queries that numpy answers
-_BLOCK = 50_000
 
 
 def measure(setting: Setting) -> tuple[Table, ...]:
@@ -105,7 +101,7 @@ def _index_rows(setting: Setting) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
     for count in setting.sizes.index_counts:
         # Queries are drawn with the vectors, so that they come from the same clusters.
-        drawn = _vectors(count + setting.sizes.queries, setting.seed)
+        drawn = shuffled_vectors(count + setting.sizes.queries, setting.seed)
         vectors, queries = drawn[:count], drawn[count:]
         index = LayeredIndex(dim)
         began = time.perf_counter()
@@ -115,7 +111,7 @@ def _index_rows(setting: Setting) -> list[tuple[Cell, ...]]:
         index, _ = LayeredIndex.open(file, dim=dim)
         built = time.perf_counter() - began
         with threadpool_limits(1, "blas"):
-            bare = median(_seconds(partial(_nearest, vectors), queries[:_BARE]))
+            bare = median(seconds(partial(_nearest, vectors), queries[:_BARE]))
         rng = np.random.default_rng([setting.seed, count])
         by_style = np.argsort(-(vectors @ vectors[0]))
         for label, part, kind in (
@@ -134,8 +130,8 @@ def _index_rows(setting: Setting) -> list[tuple[Cell, ...]]:
                     index.facts().kind,
                     label,
                     kind,
-                    *_percentiles(times),
-                    _recall(index, vectors, queries[:_JUDGED], among),
+                    *percentiles(times),
+                    recall_of(index, queries[:_JUDGED], among),
                     None if among is None else 1e3 * ready,
                     1e3 * bare,
                     median(times) / bare,
@@ -147,12 +143,12 @@ def _index_rows(setting: Setting) -> list[tuple[Cell, ...]]:
 
 def _mmr_ms(setting: Setting) -> float:
     """Milliseconds that maximal marginal relevance takes by itself, the median."""
-    vectors = _vectors(_MMR_CANDIDATES, setting.seed)
+    vectors = shuffled_vectors(_MMR_CANDIDATES, setting.seed)
 
     def choose(query: NDArray[np.float32]) -> None:
         maximal_marginal_relevance(vectors @ query, vectors, K, diversity=_DIVERSE.diversity)
 
-    return 1e3 * median(_seconds(choose, vectors[: setting.sizes.queries]))
+    return 1e3 * median(seconds(choose, vectors[: setting.sizes.queries]))
 
 
 def _catalog_rows(
@@ -171,10 +167,10 @@ def _catalog_rows(
         rng = np.random.default_rng([setting.seed, count])
         seeds = rng.integers(1, count + 1, setting.sizes.queries).tolist()
         with Recommender.open(path) as recommender:
-            asked = _seconds(lambda seed: recommender.similar_to_track(seed, K), seeds)
+            asked = seconds(lambda seed: recommender.similar_to_track(seed, K), seeds)
             with_options += [(count, *row) for row in _option_rows(recommender, seeds, added)]
             station = Station(recommender, seeds[0])
-            steps = _seconds(lambda _: next(station), seeds)  # noqa: B023 - called at once
+            steps = seconds(lambda _: next(station), seeds)  # noqa: B023 - called at once
         index, _ = LayeredIndex.open(path.with_suffix(".vectors"), dim=dim)
         alone = _search_seconds(index, vectors[np.array(seeds) - 1], None)
         command = [sys.executable, "-m", "benchmarks.opening", str(path)]
@@ -185,7 +181,7 @@ def _catalog_rows(
         rows.append(
             (
                 count,
-                *_percentiles(asked),
+                *percentiles(asked),
                 1e3 * median(alone),
                 median(run["open_s"] for run in opened),
                 1e3 * median(run["first_query_s"] for run in opened),
@@ -217,39 +213,14 @@ def _option_rows(
         began = time.perf_counter()
         ask(seeds[0])
         first = time.perf_counter() - began
-        rows.append((label, 1e3 * first, *_percentiles(_seconds(ask, seeds))))
+        rows.append((label, 1e3 * first, *percentiles(seconds(ask, seeds))))
     return rows
-
-
-def _vectors(count: int, seed: int) -> NDArray[np.float32]:
-    """Vectors (count, dim) of a made-up library in random order."""
-    library = made_up(count, dim=model_info().dim, seed=seed)
-    order = np.random.default_rng(seed).permutation(count)
-    return library.vectors[order].astype(np.float32)
 
 
 def _search_seconds(
     index: LayeredIndex, queries: NDArray[np.float32], among: Subset | None
 ) -> list[float]:
-    return _seconds(lambda query: index.search(query[np.newaxis], K, among=among), queries)
-
-
-def _seconds(ask: Callable[..., object], questions: Iterable[object]) -> list[float]:
-    """How long each question took, after the first few have been asked once."""
-    asked = list(questions)
-    for question in asked[:5]:
-        ask(question)
-    times = []
-    for question in asked:
-        began = time.perf_counter()
-        ask(question)
-        times.append(time.perf_counter() - began)
-    return times
-
-
-def _percentiles(seconds: list[float]) -> tuple[float, float]:
-    middle, late = np.percentile(seconds, [50, 99]) * 1e3
-    return float(middle), float(late)
+    return seconds(lambda query: index.search(query[np.newaxis], K, among=among), queries)
 
 
 def _nearest(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -257,20 +228,3 @@ def _nearest(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArra
     best = np.argpartition(products, -K)[-K:]
     ordered: NDArray[np.int64] = best[np.argsort(-products[best])]
     return ordered
-
-
-def _recall(
-    index: LayeredIndex,
-    vectors: NDArray[np.float32],
-    queries: NDArray[np.float32],
-    among: Subset | None,
-) -> float:
-    """The part of the `K` nearest, by exact search, that the index finds; ties count as found."""
-    _, found = index.search(queries, K, among=among)
-    allowed = np.arange(len(vectors)) if among is None else among.ids
-    best = np.full((len(queries), K), -2.0, np.float32)
-    for start in range(0, len(allowed), _BLOCK):
-        # The vectors as the index holds them: rounding is not what is judged here.
-        products = queries @ index.reconstruct(allowed[start : start + _BLOCK]).T
-        best = np.sort(np.hstack([best, products]), axis=1)[:, -K:]
-    return float((found >= best[:, :1] - 1e-5).mean())

@@ -34,6 +34,8 @@ class Sizes:
         Vectors in an index searched directly; tracks in a catalog asked.
     million_counts : tuple of two int
         Tracks of the two catalogs whose figures stand beside each other.
+    pgvector_count : int
+        Vectors in a file and on a server.
     queries : int
         Questions of which p50 and p99 are taken.
     start_runs : int
@@ -55,6 +57,7 @@ class Sizes:
     index_counts: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     catalog_counts: tuple[int, ...] = (10_000, 100_000)
     million_counts: tuple[int, int] = (100_000, 1_000_000)
+    pgvector_count: int = 100_000
     queries: int = 500
     rescans: int = 3
     start_runs: int = 7
@@ -76,6 +79,7 @@ QUICK = replace(
     catalog_counts=(10_000,),
     million_counts=(5_000, 20_000),
     rescans=1,
+    pgvector_count=20_000,
     queries=200,
     start_runs=3,
     served_tracks=20_000,

@@ -14,12 +14,13 @@ from pathlib import Path
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import analysis, decoding, machine, million, peers, sounds, stages
+from benchmarks import analysis, decoding, machine, million, peers, pgvector, sounds, stages
 from benchmarks.setting import Setting, Sizes
 from benchmarks.table import Table, plain_text
 
 from indexer.audio.container import open_file
 from indexer.audio.reading import read_facts
+from tests.postgres import embedded_or_skip
 
 TINY = Sizes(
     clip_s=4,
@@ -35,6 +36,7 @@ TINY = Sizes(
     index_counts=(300,),
     catalog_counts=(300,),
     million_counts=(300, 600),
+    pgvector_count=600,
     rescans=1,
     queries=10,
     start_runs=1,
@@ -133,6 +135,18 @@ def test_two_sizes_of_catalog_stand_beside_each_other(
     assert all(10 < row[private] < 500 for row in memory.rows)
     assert all(row[added.columns.index("seen in ms")] > 0 for row in added.rows)
     assert [row[:2] for row in rescanned.rows[2:]] == [("this code", 300), ("this code", 600)]
+
+
+@pytest.mark.slow
+def test_a_file_and_a_server_are_asked_the_same(setting: Setting) -> None:
+    embedded_or_skip()
+    built, asked = pgvector.measure(setting)
+    assert [row[0] for row in built.rows] == ["a file", "a server"]
+    rows = [dict(zip(asked.columns, row, strict=True)) for row in asked.rows]
+    assert len(rows) == 2 + 4 * 6
+    assert all(row["recall@10"] >= 0.95 for row in rows if str(row["by"]).startswith("a "))
+    alone = [row["recall@10"] for row in rows if row["of"] == "style" and "alone" in row["by"]]
+    assert min(alone) < 0.9
 
 
 def test_files_made_of_the_same_packets_last_as_long_as_asked_and_are_other_recordings(

@@ -15,9 +15,17 @@ from indexer.vectors.base_file import KIND
 from indexer.vectors.layered_index import LayeredIndex
 from indexer.vectors.policy import IndexPolicy
 
-from .vector_index_contract import DIM, STAMP, VectorIndexContract, as_kept, unit_vectors
+from .vector_index_contract import (
+    DIM,
+    DIM_OF_MUSIC,
+    STAMP,
+    VectorIndexContract,
+    as_kept,
+    clustered,
+    recall,
+    unit_vectors,
+)
 
-DIM_OF_MUSIC = 32
 ALL_IN_LISTS = IndexPolicy(exact_up_to=1, read_all_up_to=2, recall=1.0)
 
 
@@ -67,22 +75,6 @@ class TestLayered(VectorIndexContract):
         index.add([77], unit_vectors(1, seed=5))
         index.remove([3])
         assert (index.facts().vectors, index.facts().changed) == (30, 2)
-
-
-def clustered(count, *, clusters=60, seed=0, dim=DIM_OF_MUSIC):
-    rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).standard_normal((clusters, dim))
-    labels = rng.integers(0, clusters, count)
-    rows = centres[labels] + 0.7 * rng.standard_normal((count, dim))
-    return as_kept(rows / np.linalg.norm(rows, axis=1, keepdims=True)), labels
-
-
-def recall(found, vectors, queries, allowed):
-    """Mean part of the 10 nearest of `allowed` (ids are row numbers) that was found."""
-    best = np.argsort(-(queries @ vectors[allowed].T), axis=1, kind="stable")[:, :10]
-    return np.mean(
-        [len(np.intersect1d(row, allowed[top])) / 10 for row, top in zip(found, best, strict=True)]
-    )
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from indexer.errors import BadVector, InvalidOption, UnknownTrack
 from indexer.vectors.base import Stamp
 
 DIM = 8
+DIM_OF_MUSIC = 32
 STAMP = Stamp(catalog="0b8a", model="c0ffee", change=41)
 
 
@@ -25,6 +26,22 @@ def unit_vectors(count, dim=DIM, *, seed=0):
 def as_kept(rows):
     half = rows.astype(np.float16).astype(np.float32)
     return half / np.linalg.norm(half, axis=1, keepdims=True)
+
+
+def clustered(count, *, clusters=60, seed=0, dim=DIM_OF_MUSIC):
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).standard_normal((clusters, dim))
+    labels = rng.integers(0, clusters, count)
+    rows = centres[labels] + 0.7 * rng.standard_normal((count, dim))
+    return as_kept(rows / np.linalg.norm(rows, axis=1, keepdims=True)), labels
+
+
+def recall(found, vectors, queries, allowed):
+    """Mean part of the 10 nearest of `allowed` (ids are row numbers) that was found."""
+    best = np.argsort(-(queries @ vectors[allowed].T), axis=1, kind="stable")[:, :10]
+    return np.mean(
+        [len(np.intersect1d(row, allowed[top])) / 10 for row, top in zip(found, best, strict=True)]
+    )
 
 
 class Oracle:
