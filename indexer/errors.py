@@ -144,6 +144,10 @@ class WorkersFailed(SoundalikeError):
     """No worker process can be started, or stays alive: nothing can be analysed."""
 
 
+class ClusterFailed(WorkersFailed):
+    """The machines of a cluster cannot be reached, or none of them analyses files any more."""
+
+
 class ModelError(SoundalikeError):
     """A model cannot be loaded or used."""
 

@@ -111,6 +111,8 @@ class Sandbox(Generic[State]):
         self._prepare = prepare
         self.workers = workers
         self._limits = limits
+        self._lock = threading.Lock()
+        self._closed = False
         self._pool = self._start()
 
     def _start(self) -> ProcessPool:
@@ -120,6 +122,13 @@ class Sandbox(Generic[State]):
             initializer=_start_worker,
             initargs=(self._prepare, self._limits),
         )
+
+    def _live_pool(self) -> ProcessPool:
+        """The pool; a new one where it has broken."""
+        with self._lock:
+            if not (self._closed or self._pool.active):
+                self._pool = self._start()
+            return self._pool
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +143,7 @@ class Sandbox(Generic[State]):
 
     def submit(self, work: Callable[[State, bytes], Result], path: bytes) -> Job[State, Result]:
         """Queue a file and return its job, for `result`."""
-        future = self._pool.schedule(
+        future = self._live_pool().schedule(
             _run_task, args=[work, self._limits.cpu_s, path], timeout=self._limits.wall_s
         )
         return Job(work, path, future)
@@ -153,8 +162,6 @@ class Sandbox(Generic[State]):
             except BrokenProcessPool:
                 # A worker was killed between two files, or while it started: pebble gives up the
                 # pool and every task in it, none of which is to blame.
-                if not self._pool.active:
-                    self._pool = self._start()
                 job = self.submit(job.work, job.path)
                 continue
             except FutureTimeout:
@@ -215,6 +222,7 @@ class Sandbox(Generic[State]):
 
     def close(self, *, at_once: bool = False) -> None:
         """End the workers, after their queue is done or at once."""
+        self._closed = True
         if at_once:
             self._pool.stop()
         else:

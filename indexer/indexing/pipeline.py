@@ -8,7 +8,9 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from indexer.analysis.pools import AnalysisPool, tags_pool
 from indexer.analysis.sandbox import Limits
@@ -18,6 +20,7 @@ from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.status import TrackStatus
 from indexer.catalog.storing import Stored
 from indexer.errors import (
+    ExtraMissing,
     InvalidOption,
     LibraryUnreachable,
     ModelMismatch,
@@ -31,6 +34,9 @@ from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
     from indexer.catalog.records import StoredModel
@@ -54,6 +60,9 @@ class Options:
         number.
     workers : int
         Worker processes; 0 means one for each processor.
+    dask : str or None
+        Address of the Dask scheduler whose machines analyse the files, or path of its scheduler
+        file; None means this machine.
     retry_failed, empty_is_gone : bool
         See `indexer.indexing.plan.plan`.
     include_hidden : bool
@@ -69,6 +78,7 @@ class Options:
     model: str | None = None
     windows: int | None = None
     workers: int = 0
+    dask: str | None = None
     limits: Limits = field(default_factory=Limits)
     retry_failed: bool = False
     empty_is_gone: bool = False
@@ -217,9 +227,8 @@ def index_paths(
     model = _store_plan(library, info, windows, todo, walked, keys_by_path)
     files = todo.analyse + _files_to_embed(library, model, walked, todo.analyse)
     tally = Tally()
-    workers = options.workers or processors()
     if files and not stop():
-        with _open_workers(library, model, min(workers, len(files)), options, pool) as running:
+        with _open_workers(library, model, files, options, pool) as running:
             tally = analyse_files(
                 catalog,
                 model,
@@ -235,7 +244,8 @@ def index_paths(
         just_read = {file.path for file in files}
         again = scan(folders, include_hidden=options.include_hidden, stop=stop)
         unchanged = unchanged_files(again, file_queries.known_files(catalog, compared))
-        with tags_pool(min(workers, todo.unchanged), limits=options.limits) as readers:
+        count = min(options.workers or processors(), todo.unchanged)
+        with tags_pool(count, limits=options.limits) as readers:
             retagged = reread_tags(
                 catalog,
                 (file for file in unchanged if file.path not in just_read),
@@ -332,7 +342,7 @@ def _files_to_embed(
 def _open_workers(
     library: Library,
     model: StoredModel,
-    workers: int,
+    files: Sequence[SeenFile],
     options: Options,
     pool: AnalysisPool | None,
 ) -> Iterator[Workers[TrackAnalysis | KnownRecording]]:
@@ -341,15 +351,46 @@ def _open_workers(
         yield LocalWorkers(pool)
         return
     known = file_queries.embedded_hashes(library.catalog, model.id)
-    own: Workers[TrackAnalysis | KnownRecording] = LocalWorkers(
-        AnalysisPool(
-            model.name, model.fingerprint, workers=workers, limits=options.limits, known=known
+    own: Workers[TrackAnalysis | KnownRecording]
+    if options.dask is not None:
+        own = _dask_workers(options.dask, library, model, files, options.limits, known)
+    else:
+        count = min(options.workers or processors(), len(files))
+        own = LocalWorkers(
+            AnalysisPool(
+                model.name, model.fingerprint, workers=count, limits=options.limits, known=known
+            )
         )
-    )
     try:
         yield own
     finally:
         own.close()
+
+
+def _dask_workers(
+    address: str,
+    library: Library,
+    model: StoredModel,
+    files: Sequence[SeenFile],
+    limits: Limits,
+    known: NDArray[np.uint64],
+) -> Workers[TrackAnalysis | KnownRecording]:
+    try:
+        from indexer.indexing.dask_machine import Setup
+        from indexer.indexing.dask_workers import DaskWorkers
+    except ImportError as error:
+        raise ExtraMissing("--dask needs Dask: run `pip install 'soundalike[dask]'`") from error
+    setup = Setup(
+        run=uuid4().hex,
+        version=version("soundalike"),
+        model_name=model.name,
+        fingerprint=model.fingerprint,
+        limits=limits,
+        known=known,
+        roots=sorted({file.root for file in files}),
+    )
+    name = f"soundalike-{library.catalog.uuid}"
+    return DaskWorkers(address, name, setup, total=len(files))
 
 
 def _finish(library: Library, model: StoredModel, before: StoredModel | None) -> None:

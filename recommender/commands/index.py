@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 @catalog_option
 @workers_option
 @click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Let the machines of a Dask cluster analyse the files: the address of its scheduler, "
+    "such as tcp://host:8786, or its scheduler file.",
+)
+@click.option(
     "--windows",
     type=click.IntRange(min=1),
     help="Windows analysed per track, each as long as the model's input.  [default: as many as of "
@@ -70,6 +76,7 @@ def index(
     paths: tuple[str, ...],
     catalog: str,
     workers: int | None,
+    dask: str | None,
     windows: int | None,
     thorough: bool,  # noqa: FBT001 - click hands flags over by name
     model: str | None,
@@ -94,10 +101,13 @@ def index(
 
     if thorough and windows is not None:
         raise click.UsageError("--thorough analyses all windows: leave --windows out")
+    if dask is not None and workers is not None:
+        raise click.UsageError("--workers is for this machine: give `dask worker` its --nthreads")
     options = Options(
         model=model,
         windows=ALL_WINDOWS if thorough else windows,
         workers=workers or 0,
+        dask=dask,
         limits=Limits(wall_s=timeout, cpu_s=timeout + 1, memory_bytes=memory << 20),
         retry_failed=retry_failed,
         empty_is_gone=empty_is_gone,
