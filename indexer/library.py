@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from indexer.catalog.records import CatalogChanges, StoredModel
     from indexer.filesystem import FileVersion
+    from indexer.vectors.base import VectorIndex
     from indexer.vectors.layered_index import LayeredIndex
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class Library:
         self.lock = threading.RLock()
         self.model: StoredModel | None = None
         self.changed = 0
-        self._index: LayeredIndex | None = None
+        self._index: VectorIndex | None = None
         self._seen = 0
         self._state: CatalogChanges | None = None
         self._file: FileVersion | None = None
@@ -160,7 +161,7 @@ class Library:
         return index_path(self.catalog.path)
 
     @property
-    def index(self) -> LayeredIndex | None:
+    def index(self) -> VectorIndex | None:
         """Unit vectors by track id, as of the last `refresh`; None as long as there is no model.
 
         A writer's are brought up to date, or read at all, when they are asked for.
@@ -285,7 +286,7 @@ class Library:
             tuple(differing),
         )
 
-    def _open_or_read(self, model: StoredModel) -> tuple[LayeredIndex, int]:
+    def _open_or_read(self, model: StoredModel) -> tuple[VectorIndex, int]:
         """The index of the file, and the change it has seen; else an empty one that has seen none.
 
         The caller catches it up from the catalog.
@@ -341,7 +342,7 @@ class Library:
         kept = "" if self.catalog.writable else " for now (`soundalike rebuild` keeps it)"
         log.warning("%s; made again from the catalog%s", why, kept)
 
-    def _catch_up(self, index: LayeredIndex, model: StoredModel) -> int:
+    def _catch_up(self, index: VectorIndex, model: StoredModel) -> int:
         # The number is read first: what is written meanwhile is seen twice rather than never.
         change = self.catalog.change()
         if change == self._seen:
@@ -359,9 +360,7 @@ class Library:
         index, model = self._index, self.model
         if index is None or model is None:
             return
-        if index.is_due:
-            self._go_over(index, model)
-        due = index.is_makeshift or (index.is_due and index.facts().kind == "lists")
+        due = self._is_due(index, model)
         if not (due or self.facets.is_due) or self.catalog.writable:
             return
         if self._writing is not None and self._writing.poll() is not None:
@@ -376,8 +375,16 @@ class Library:
                 stdin=subprocess.DEVNULL,
             )
 
-    def _go_over(self, index: LayeredIndex, model: StoredModel) -> None:
+    def _is_due(self, index: VectorIndex, model: StoredModel) -> bool:
+        """Whether the file of vectors is to be written; goes on with a newer one if there is one."""
+        if index.is_due:
+            self._go_over(index, model)
+        return index.is_makeshift or (index.is_due and index.facts().kind == "lists")
+
+    def _go_over(self, index: VectorIndex, model: StoredModel) -> None:
         """Go on with a newer file of vectors, if there is one."""
+        from indexer.vectors.layered_index import LayeredIndex
+
         version = file_version(os.fsencode(self.path))
         if version in (None, self._file, self._damaged):
             return
@@ -387,6 +394,7 @@ class Library:
             log.warning("%s; it is not used", error)
             self._damaged = version
             return
+        assert isinstance(index, LayeredIndex)  # noqa: S101 - it was made by this library
         index.take_over(newer)
         self._catch_up(index, model)
 

@@ -42,6 +42,7 @@ TABLES = {
     "queries": "latency and recall of questions; opening a catalog",
     "million": "a million tracks: questions, opening, memory, one more track",
     "pgvector": "vectors in a file and on a server with pgvector: latency and recall",
+    "sizes": "bytes a track in each place where something of it is kept",
     "map": "the map of a library: its layout, new tracks, bytes, a frame in a browser",
     "page": "the first view of the page: requests, bytes, time until tracks are seen",
     "serving": "requests a second of the server, alone and during an index run",

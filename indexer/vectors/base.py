@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -44,6 +44,34 @@ class Stamp:
     catalog: str
     model: str
     change: int
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """Kind, size and measured recall of an index.
+
+    Attributes
+    ----------
+    kind : {"exact", "lists"}
+    vectors : int
+    changed : int
+        How many of them came, changed or went since it was written, or its lists were made.
+    lists, nprobe : int
+        Groups of vectors, and how many of them a search reads; 0 when exact.
+    recall : float
+        Measured recall at 10; 1 when exact.
+    measured_at, trained_on : int
+        Number of vectors when it was measured and when they were grouped; 0 when exact.
+    """
+
+    kind: Literal["exact", "lists"]
+    vectors: int
+    changed: int
+    lists: int
+    nprobe: int
+    recall: float
+    measured_at: int
+    trained_on: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +106,19 @@ class VectorIndex(ABC):
     def __len__(self) -> int:
         """Count the vectors."""
 
+    @abstractmethod
+    def facts(self) -> IndexFacts:
+        """Return the kind of index that this is now, and its measured recall."""
+
     @property
     def is_makeshift(self) -> bool:
         """Whether so many vectors are searched one by one that lists are yet to be made."""
         return False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether so much has changed that it is to be written, or its lists to be made, again."""
+        return self.is_makeshift
 
     @abstractmethod
     def ids(self) -> NDArray[np.int64]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from indexer.errors import IndexFileError, UnknownTrack
 from indexer.vectors.base import (
+    IndexFacts,
     Stamp,
     Subset,
     VectorIndex,
@@ -43,34 +44,6 @@ _BLOCK = 16_384
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class IndexFacts:
-    """Kind, size and measured recall of an index.
-
-    Attributes
-    ----------
-    kind : {"exact", "lists"}
-    vectors : int
-    changed : int
-        How many of them came, changed or went since the file was written.
-    lists, nprobe : int
-        Groups of vectors, and how many of them a search reads; 0 when exact.
-    recall : float
-        Measured recall at 10; 1 when exact.
-    measured_at, trained_on : int
-        Number of vectors when it was measured and when they were grouped; 0 when exact.
-    """
-
-    kind: Literal["exact", "lists"]
-    vectors: int
-    changed: int
-    lists: int
-    nprobe: int
-    recall: float
-    measured_at: int
-    trained_on: int
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ import numpy as np
 
 from indexer.errors import UnknownTrack
 from indexer.vectors.base import (
+    IndexFacts,
     Stamp,
     Subset,
     VectorIndex,
@@ -27,7 +28,6 @@ from indexer.vectors.base import (
 )
 from indexer.vectors.half_precision import error_bound, inner_products, to_unit_float32
 from indexer.vectors.inverted_lists import InvertedLists
-from indexer.vectors.layered_index import IndexFacts
 from indexer.vectors.pgvector_probes import measured
 from indexer.vectors.pgvector_table import EVERYTHING, ListFacts, VectorTable, literal, only
 from indexer.vectors.policy import DEFAULT_POLICY, IndexPolicy
@@ -205,6 +205,19 @@ class PgvectorIndex(VectorIndex):
         """Whether lists are yet to be made; see `VectorIndex.is_makeshift`."""
         return len(self) > self._policy.exact_up_to and self.facts().kind == "exact"
 
+    @property
+    def is_due(self) -> bool:
+        """Whether lists are to be made, measured again or dropped; see `VectorIndex.is_due`."""
+        lists, count = self._lists, len(self)
+        if count <= self._policy.exact_up_to:
+            return lists is not None
+        return lists is None or not (self._fits(lists) and self._is_measured(lists))
+
+    @property
+    def seen(self) -> int:
+        """The change of the catalog that it is up to."""
+        return self._seen
+
     def add(self, ids: ArrayLike, vectors: ArrayLike) -> None:
         """Add or replace vectors; see `VectorIndex.add`."""
         rows = checked_vectors(vectors, self.dim)
@@ -317,28 +330,24 @@ class PgvectorIndex(VectorIndex):
         ------
         IndexServerError
         """
+        if not self._server.read(self._table.begin_lists):
+            return  # Somebody is at it.
+        try:
+            self._server.read(self._read)
+            self._changed = 0
+            if self.is_due:
+                self._make_lists()
+        finally:
+            self._server.read(self._table.end_lists)
+
+    def look_again(self) -> None:
+        """Learn whether others have made lists."""
+        self._lists = self._server.read(self._table.list_facts)
+
+    def clear(self) -> None:
+        """Remove all vectors, and what is left of other models of the catalog."""
+        self._server.write(self._table.clear)
         self._server.read(self._read)
-        self._changed = 0
-        count, policy = len(self), self._policy
-        lists = self._lists
-        if count <= policy.exact_up_to:
-            if lists is not None:
-                self._server.write(self._table.drop_lists)
-                self._lists = None
-            return
-        if lists is None or not (
-            lists.trained_on / policy.retrain_at <= count <= lists.trained_on * policy.retrain_at
-        ):
-            wanted = max(1, round(policy.server_lists_per_root * count**0.5))
-            self._server.write(lambda one: self._table.make_lists(one, wanted))
-            lists = ListFacts(wanted, count)
-        known = lists
-        if abs(count - lists.measured_at) > policy.measure_at * lists.measured_at:
-            lists = self._server.read(
-                lambda one: measured(one, self._table, known, self._ids, policy)
-            )
-        self._server.write(lambda one: self._table.set_list_facts(one, lists))
-        self._lists = lists
 
     def save(self, path: str | Path, stamp: Stamp) -> None:  # noqa: ARG002 - nothing goes to a file
         """Say at the server which state it holds; the vectors are there already.
@@ -458,6 +467,35 @@ class PgvectorIndex(VectorIndex):
         if stored < change:
             table.set_stamp(connection, replace(stamp, change=change))
         return _CaughtUp(change, np.concatenate(came), np.concatenate(gone), anew=put_back)
+
+    def _make_lists(self) -> None:
+        count, lists, policy = len(self), self._lists, self._policy
+        if count <= policy.exact_up_to:
+            self._server.write(self._table.drop_lists)
+            self._lists = None
+            return
+        if lists is None or not self._fits(lists):
+            wanted = max(1, round(policy.server_lists_per_root * count**0.5))
+            self._server.write(lambda one: self._table.make_lists(one, wanted))
+            lists = ListFacts(wanted, count)
+        if not self._is_measured(lists):
+            unmeasured = lists
+            lists = self._server.read(
+                lambda one: measured(one, self._table, unmeasured, self._ids, policy)
+            )
+        known = lists
+        self._server.write(lambda one: self._table.set_list_facts(one, known))
+        self._lists = lists
+
+    def _fits(self, lists: ListFacts) -> bool:
+        """Whether lists were made of about as many vectors as there are."""
+        factor = self._policy.retrain_at
+        return lists.trained_on / factor <= len(self) <= lists.trained_on * factor
+
+    def _is_measured(self, lists: ListFacts) -> bool:
+        """Whether lists were measured with about as many vectors as there are."""
+        most = self._policy.measure_at * lists.measured_at
+        return abs(len(self) - lists.measured_at) <= most
 
     def _note(self, came: NDArray[np.int64], gone: NDArray[np.int64]) -> None:
         """Know of vectors that came or changed, and of some that went."""

@@ -249,10 +249,19 @@ class VectorTable:
         return connection.execute(statement.format(self._table, _array(ids))).rowcount
 
     def clear(self, connection: Connection) -> None:
-        """Remove all vectors, and the lists."""
+        """Remove all vectors with their lists, and the tables of the catalog's other models."""
+        self.lock(connection)
         self.drop_lists(connection)
         connection.execute(sql.SQL("TRUNCATE {}").format(self._table))
         self._set(connection, "change", 0)
+        of_others = connection.execute(
+            f"DELETE FROM {SCHEMA}.indexes WHERE catalog = %s AND name <> %s RETURNING name",  # noqa: S608
+            [self.catalog, self.name],
+        ).fetchall()
+        for (name,) in of_others:
+            connection.execute(
+                sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(SCHEMA, name))
+            )
 
     def make_lists(self, connection: Connection, lists: int) -> None:
         """Group the vectors into lists of neighbours, in place of those there are."""
@@ -274,6 +283,21 @@ class VectorTable:
             )
         )
         connection.execute(sql.SQL("ANALYZE {}").format(self._table))
+
+    def begin_lists(self, connection: Connection) -> bool:
+        """Be the only one that makes lists, until `end_lists`; False where another one does."""
+        return self._asked(connection, "pg_try_advisory_lock")
+
+    def end_lists(self, connection: Connection) -> None:
+        """Let others make lists."""
+        self._asked(connection, "pg_advisory_unlock")
+
+    def _asked(self, connection: Connection, function: str) -> bool:
+        found = connection.execute(
+            f"SELECT {function}(hashtextextended(%s, 0))",
+            [self._index],
+        ).fetchone()
+        return found == (True,)
 
     def drop_lists(self, connection: Connection) -> None:
         """Leave the vectors without lists."""

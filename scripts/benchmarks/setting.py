@@ -36,6 +36,8 @@ class Sizes:
         Tracks of the two catalogs whose figures stand beside each other.
     pgvector_count : int
         Vectors in a file and on a server.
+    sized_tracks : int
+        Tracks of the catalog whose bytes are counted.
     queries : int
         Questions of which p50 and p99 are taken.
     start_runs : int
@@ -58,6 +60,7 @@ class Sizes:
     catalog_counts: tuple[int, ...] = (10_000, 100_000)
     million_counts: tuple[int, int] = (100_000, 1_000_000)
     pgvector_count: int = 100_000
+    sized_tracks: int = 100_000
     queries: int = 500
     rescans: int = 3
     start_runs: int = 7
@@ -80,6 +83,7 @@ QUICK = replace(
     million_counts=(5_000, 20_000),
     rescans=1,
     pgvector_count=20_000,
+    sized_tracks=20_000,
     queries=200,
     start_runs=3,
     served_tracks=20_000,
