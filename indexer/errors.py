@@ -20,7 +20,7 @@ class AnalysisError(SoundalikeError):
     ----------
     stage : str
         Where it happened: "open", "hash", "decode", "resample", "signal", "descriptors", "network",
-        "tags" or "worker".
+        "tags", "worker" or "store".
     reason : str
         The class in words, for tables and JSON, e.g. "too short".
     """
@@ -112,6 +112,12 @@ class OutOfMemory(AnalysisError):
     reason = "out of memory"
 
 
+class NotStorable(AnalysisError):
+    """The catalog's database does not take a value of the file, such as a number beyond 64 bits."""
+
+    reason = "not storable"
+
+
 class TimedOut(AnalysisError):
     """The file took longer than the time limit of one file."""
 
@@ -182,6 +188,18 @@ class CatalogLocked(CatalogError):
 
 class CatalogFull(CatalogError):
     """The disk under the catalog is full, or may not be written."""
+
+
+class CatalogUnreachable(CatalogError):
+    """The server that holds the catalog cannot be reached, or went away."""
+
+
+class CatalogForbidden(CatalogError):
+    """The server does not let this role read or write the catalog."""
+
+
+class ValueRefused(CatalogError):
+    """The database cannot store a value that a file or a caller gave."""
 
 
 class ModelMismatch(CatalogError):

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.catalog.reader import Catalog
-from indexer.catalog.title_index import make_titles_again
 from indexer.errors import IndexFileError
 from indexer.facets.facets import Facets
 from indexer.facets.files import facets_path
@@ -222,8 +221,8 @@ class Library:
 
     def rebuild(self) -> int:
         """Make the index again from the catalog, and all else that is; returns its vectors."""
-        with self.catalog.writing() as connection:
-            make_titles_again(connection)
+        with self.catalog.alone(), self.catalog.writing() as connection:
+            self.catalog.database.make_titles_again(connection)
         self.facets.rebuild()
         model = self.catalog.active_model()
         if model is None:
@@ -368,12 +367,11 @@ class Library:
         if self._writing is None and time.monotonic() > self._wrote_at + _PAUSE_S:
             self._wrote_at = time.monotonic()
             self._writing = subprocess.Popen(  # noqa: S603 - this program's own module
-                [
-                    *(sys.executable, "-m", "indexer.write_caches", str(self.catalog.path)),
-                    json.dumps(asdict(self.policy)),
-                ],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", "indexer.write_caches", json.dumps(asdict(self.policy))],
+                stdin=subprocess.PIPE,
             )
+            with suppress(OSError), self._writing.stdin as address:  # type: ignore[union-attr]
+                address.write(self.catalog.address.encode() + b"\n")
 
     def _is_due(self, index: VectorIndex, model: StoredModel) -> bool:
         """Whether the file of vectors is to be written; goes on with a newer one if there is one."""

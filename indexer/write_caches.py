@@ -22,8 +22,12 @@ from indexer.library import Library
 from indexer.vectors.policy import IndexPolicy
 
 
-def main(catalog: str, policy: str) -> int:
-    """Write the files; returns the exit status."""
+def main(policy: str) -> int:
+    """Write the files of the catalog whose address is on standard input; returns the status.
+
+    An address can hold a password, which other users of a machine would see among arguments.
+    """
+    catalog = sys.stdin.readline().strip()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     with suppress(OSError):
         os.nice(19)

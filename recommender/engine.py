@@ -57,6 +57,7 @@ from recommender.retrieval.words.word_fit import word_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
@@ -443,6 +444,11 @@ class Recommender:
             found = require_present(find_track(self._library.catalog, number))
             raise UnknownTrack(f"track {found.id} came back just now: ask again")
         return file
+
+    @property
+    def path(self) -> Path:
+        """The catalog's file, or on a server the one beside which this machine keeps caches."""
+        return self._library.catalog.path
 
     def folders(self) -> list[bytes]:
         """Folders that were indexed, as absolute paths."""

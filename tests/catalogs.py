@@ -56,15 +56,18 @@ class Planted:
     path: Path | None = None
 
 
-def plant(folder: Path, tags: Sequence[str], tracks: Sequence[Planted]) -> Path:
+def plant(
+    folder: Path, tags: Sequence[str], tracks: Sequence[Planted], *, address: str | None = None
+) -> Path:
     """Write a catalog of tracks with ids from 1 on and its index; returns the catalog's path.
 
-    Rows are written at once: storing one by one takes seconds.
+    It is in `folder` unless it has another address. Rows are written at once: storing one by one
+    takes seconds.
     """
     catalog, music = folder / "catalog.db", folder / "music"
     music.mkdir()
     vectors = [_vector(number, track) for number, track in enumerate(tracks, start=1)]
-    with closing(Library.open_for_writing(catalog, create=True)) as library:
+    with closing(Library.open_for_writing(address or catalog, create=True)) as library:
         info = ModelInfo(
             name="planted",
             network=NetworkConfig("planted", {}),

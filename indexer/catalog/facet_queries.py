@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import NoneType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from sqlalchemy import func, select
 
 from indexer.catalog.digests import require_intact
-from indexer.catalog.schema import parse_text_list
+from indexer.catalog.schema import TrackRow, parse_text_list
 from indexer.catalog.status import TrackStatus
 
 if TYPE_CHECKING:
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
+    from indexer.catalog.reader import Catalog
     from indexer.catalog.records import StoredModel
 
-BLOCK = 20_000
-"""Rows read at once."""
 _NUMBER, _TEXT = frozenset({int, float, NoneType}), frozenset({str, NoneType})
 
 
@@ -63,7 +63,7 @@ _OF_TABLE = {
 
 
 def facet_rows(
-    connection: Connection, model: StoredModel, *, since: int | None = None
+    catalog: Catalog, connection: Connection, model: StoredModel, *, since: int | None = None
 ) -> Iterator[Sequence[FacetRow]]:
     """Present tracks with an embedding of a model, in blocks by ascending id.
 
@@ -74,7 +74,7 @@ def facet_rows(
 
     Raises
     ------
-    sqlite3.DatabaseError
+    Malformed
         A value is of another type than its column.
     """
     columns = ", ".join(f"{table}.{name}" for name, table in _OF_TABLE.items())
@@ -84,26 +84,27 @@ def facet_rows(
     query = (
         f"SELECT {columns} FROM tracks t JOIN recordings r ON r.id = t.recording_id "  # noqa: S608 - own names
         f"JOIN embeddings e ON e.recording_id = r.id AND e.model_id = {model.id:d} "
-        f"WHERE t.status = ? {changed} ORDER BY {order}"
+        f"WHERE t.status = '{TrackStatus.PRESENT}' {changed} ORDER BY {order}"
     )
-    cursor = connection.exec_driver_sql(query, (str(TrackStatus.PRESENT),)).cursor
-    while rows := cursor.fetchmany(BLOCK):
+    # Rows as the driver has them: describing each would take most of the time.
+    rows: Any
+    for rows in catalog.database.blocks(connection, query):
         _require_types(rows, 2 * len(model.tag_names))
         yield rows
 
 
 def has_more_tracks(connection: Connection, count: int) -> bool:
     """Whether more than so many tracks are present."""
-    query = "SELECT count(*) FROM (SELECT 1 FROM tracks WHERE status = ? LIMIT ?)"
-    found = connection.exec_driver_sql(query, (str(TrackStatus.PRESENT), count + 1)).scalar_one()
-    return int(found) > count
+    some = select(TrackRow.id).where(TrackRow.status == TrackStatus.PRESENT).limit(count + 1)
+    return (
+        connection.execute(select(func.count()).select_from(some.subquery())).scalar_one() > count
+    )
 
 
 def changed_facets(connection: Connection, since: int) -> NDArray[np.int64]:
     """Ids, ascending, of all tracks whose facets changed after a number, present or not."""
-    query = "SELECT id FROM tracks WHERE facets_change > ?"
-    rows = connection.exec_driver_sql(query, (since,)).cursor.fetchall()
-    return np.sort(np.array([row[0] for row in rows], dtype=np.int64))
+    query = select(TrackRow.id).where(TrackRow.facets_change > since)
+    return np.sort(np.fromiter(connection.execute(query).scalars(), dtype=np.int64))
 
 
 def names_of_list(stored: str) -> tuple[str, ...]:
@@ -111,7 +112,7 @@ def names_of_list(stored: str) -> tuple[str, ...]:
 
     Raises
     ------
-    sqlite3.DatabaseError
+    Malformed
         It is damaged.
     """
     return parse_text_list(stored)

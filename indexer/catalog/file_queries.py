@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from sqlalchemy import func, select
 
+from indexer.catalog.database import BLOCK
 from indexer.catalog.digests import is_intact, malformed_row, require_intact
 from indexer.catalog.reader import BATCH_IDS
 from indexer.catalog.schema import EmbeddingRow, FailureRow, RecordingRow, TrackRow
 from indexer.catalog.status import TrackStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from sqlalchemy import Connection
@@ -23,15 +24,10 @@ if TYPE_CHECKING:
     from indexer.catalog.records import StoredModel
 
 
-Rows: TypeAlias = "Sequence[Sequence[Any]]"
-Value = TypeVar("Value")
-
 AFTER_ALL = b"\xff"
 """Comes after every absolute path."""
 
 _STATUSES = frozenset(TrackStatus)
-_BLOCK = 5_000
-"""Rows read at once."""
 
 
 class SeenFile(NamedTuple):
@@ -104,25 +100,25 @@ def known_files(
     """
     query = select(TrackRow.path, TrackRow.id, TrackRow.size, TrackRow.mtime_ns, TrackRow.status)
 
-    def known_block(rows: Rows) -> Iterable[KnownFile]:
-        for row in rows:
-            if row[4] not in _STATUSES or type(row[0]) is not bytes:
-                raise malformed_row(f"track {row[1]}")
-        return map(KnownFile._make, rows)
+    with catalog.translating():
+        for rows in catalog.database.rows_by_path(query, TrackRow.path, within):
+            for row in rows:
+                if row[4] not in _STATUSES or type(row[0]) is not bytes:
+                    raise malformed_row(f"track {row[1]}")
+            yield from map(KnownFile._make, rows)
 
-    return _by_path(catalog, str(query), TrackRow, known_block, within)
 
-
-def failed_files(catalog: Catalog) -> Iterator[FailedFile]:
-    """Every file that failed, in the order of paths."""
+def failed_files(
+    catalog: Catalog, within: Sequence[tuple[bytes, bytes]] = ((b"", AFTER_ALL),)
+) -> Iterator[FailedFile]:
+    """Files that failed whose paths are in some ranges, as of `known_files`."""
     query = select(FailureRow.path, FailureRow.size, FailureRow.mtime_ns, is_intact(FailureRow))
 
-    def failed_block(rows: Rows) -> Iterable[FailedFile]:
-        for row in rows:
-            require_intact(row[3], f"failure of {row[0]!r}")
-        return [FailedFile._make(row[:3]) for row in rows]
-
-    return _by_path(catalog, str(query), FailureRow, failed_block)
+    with catalog.translating():
+        for rows in catalog.database.rows_by_path(query, FailureRow.path, within):
+            for row in rows:
+                require_intact(row[3], f"failure of {row[0]!r}")
+                yield FailedFile._make(row[:3])
 
 
 def files_at(
@@ -142,34 +138,6 @@ def files_at(
     return tracks, failures
 
 
-def _by_path(
-    catalog: Catalog,
-    query: str,
-    table: type[TrackRow | FailureRow],
-    values_of: Callable[[Rows], Iterable[Value]],
-    within: Sequence[tuple[bytes, bytes]] = ((b"", AFTER_ALL),),
-) -> Iterator[Value]:
-    """Values of rows whose first column is the path, in its order and in some ranges of it.
-
-    Each block is read in a transaction of its own: whoever reads slowly, as beside a walk over a
-    network share, keeps no writer from taking over its log.
-    """
-    path = f"{table.__tablename__}.path"
-    block = f"{query} WHERE {path} >= ? AND {path} < ? ORDER BY {path} LIMIT {_BLOCK}"
-    for low, high in within:
-        # Text sorts before blobs: damage of the first rows is read, too.
-        start: bytes | str = low or ""
-        more = True
-        while more:
-            with catalog.reading() as connection:
-                # Straight from the driver: a rescan of a large library spends its time here.
-                rows = connection.connection.cursor().execute(block, (start, high)).fetchall()
-                values = values_of(rows)
-            yield from values
-            more = len(rows) == _BLOCK
-            start = rows[-1][0] + b"\0" if more else start
-
-
 def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:
     """First 8 bytes of the hash of each recording embedded by a model, uint64 (n,), sorted."""
     query = (
@@ -179,7 +147,7 @@ def embedded_hashes(catalog: Catalog, model_id: int) -> NDArray[np.uint64]:
     )
     found = bytearray()
     with catalog.reading() as connection:
-        rows = connection.execution_options(yield_per=_BLOCK).execute(query).scalars()
+        rows = connection.execution_options(yield_per=BLOCK).execute(query).scalars()
         for prefixes in rows.partitions():
             require_intact(
                 all(type(prefix) is bytes and len(prefix) == 8 for prefix in prefixes),

@@ -1,23 +1,17 @@
-"""The catalog: one SQLite file of tracks, their embeddings and their failures.
+"""The catalog: tracks, their embeddings and their failures, in a database.
 
-Reading never waits for the one writer (WAL), and what a writer has committed is on disk
-(`synchronous=FULL`). Vectors are stored as float16 and returned as unit float32, the same numbers
-every time.
+Reading never waits for a writer, and what a writer has committed is on disk. Vectors are stored as
+float16 and returned as unit float32, the same numbers every time.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from contextlib import closing, contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from sqlalchemy import (
-    Connection,
-    Engine,
     Row,
     Select,
     Text,
@@ -28,20 +22,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from indexer.catalog.connection import (
-    bring_up_to_date,
-    check_header,
-    check_revision,
-    connect,
-    keep_in_step,
-    no_catalog,
-    revision_of,
-    translate_errors,
-)
-from indexer.catalog.connection import create as create_catalog
+from indexer.catalog import opening
 from indexer.catalog.digests import is_intact, malformed_row, require_intact
-from indexer.catalog.integrity import damage, require_whole_pages
-from indexer.catalog.lock import WriterLock
 from indexer.catalog.records import CatalogChanges, Changes, Failure, StoredModel, Track
 from indexer.catalog.schema import (
     CatalogRow,
@@ -55,24 +37,24 @@ from indexer.catalog.schema import (
     parse_text_list,
 )
 from indexer.catalog.status import TrackStatus
-from indexer.catalog.title_index import bring_names_up_to_date, damaged_indexes, title_faults
-from indexer.errors import (
-    CatalogError,
-    CatalogMissing,
-)
+from indexer.errors import CatalogError
 from indexer.vectors.half_precision import to_unit_float32
 
 if TYPE_CHECKING:
     import os
-    import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from numpy.typing import NDArray
+    from sqlalchemy import ColumnElement, Connection
+
+    from indexer.catalog.database import Database, Rows
 
 Item = TypeVar("Item")
 
 BATCH_IDS = 10_000
-"""Ids per SQL statement: SQLite takes 32,766 parameters."""
+"""Ids per SQL statement: SQLite takes 32,766 parameters, PostgreSQL 65,535."""
 
 
 KEPT_TRACKS = 10_000
@@ -85,47 +67,53 @@ log = logging.getLogger(__name__)
 
 
 class Catalog:
-    """An open catalog. Made by `open_for_reading` and `open_for_writing`; close it with `close`."""
+    """An open catalog. Made by `open_for_reading` and `open_for_writing`; close it with `close`.
 
-    def __init__(self, path: Path, engine: Engine, lock: WriterLock | None) -> None:
-        self.path = path
-        self.engine = engine
-        self._lock = lock
-        self._identity = _file_identity(path)
-        self.uuid: str = self._state().uuid
-        self._watch = engine.raw_connection()
-        self._watching = threading.Lock()
+    Attributes
+    ----------
+    database : Database
+        What holds it.
+    uuid : str
+        Its identity.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self._changes: tuple[int, CatalogChanges | None] = -1, None
         self._read_tracks: tuple[int, dict[int, Track]] = -1, {}
+        try:
+            self.uuid: str = self._state().uuid
+        except BaseException:
+            database.close()
+            raise
 
     @classmethod
-    def open_for_reading(cls, path: str | os.PathLike[str]) -> Catalog:
+    def open_for_reading(cls, address: str | os.PathLike[str]) -> Catalog:
         """Open an existing catalog without ever blocking, or being blocked by, its writer.
+
+        Parameters
+        ----------
+        address : path or str
+            Its file, or `postgresql+psycopg://user@host/database`.
 
         Raises
         ------
-        CatalogMissing, NotACatalog, CatalogTooNew
+        CatalogMissing, NotACatalog, CatalogTooNew, CatalogUnreachable
         """
-        file = Path(path)
-        if not file.exists():
-            raise CatalogMissing(no_catalog(file))
-        file = file.resolve()
-        check_header(file)
-        engine = connect(file, read_only=True)
-        with translate_errors(file):
-            check_revision(file, revision_of(engine))
-            catalog = cls(file, engine, None)
-        if file.stat().st_size <= CHECKED_BYTES and (found := catalog.damage()):
+        catalog = cls(opening.open_for_reading(address))
+        if is_small(catalog.path) and (found := catalog.damage()):
             log.warning(
                 "%s is damaged (%s): answers may be wrong, `soundalike verify` lists the damage",
-                file,
+                catalog.name,
                 found[0],
             )
         return catalog
 
     @classmethod
-    def open_for_writing(cls, path: str | os.PathLike[str], *, create: bool = False) -> Catalog:
+    def open_for_writing(cls, address: str | os.PathLike[str], *, create: bool = False) -> Catalog:
         """Open a catalog as its only writer, bringing its tables up to date.
+
+        On a server several processes may write, one transaction after the other.
 
         Raises
         ------
@@ -133,62 +121,59 @@ class Catalog:
             There is none and `create` is false.
         CatalogLocked
             Another process is writing it.
-        NotACatalog, CatalogTooNew, CatalogFull
+        NotACatalog, CatalogTooNew, CatalogFull, CatalogUnreachable
         """
-        file = Path(path)
-        exists = file.exists() and file.stat().st_size > 0
-        if exists:
-            check_header(file)
-        elif not create:
-            raise CatalogMissing(no_catalog(file))
-        if not file.parent.is_dir():
-            raise CatalogMissing(f"the folder {file.parent} for the catalog does not exist")
-        file = file.resolve()
-        lock = WriterLock(file)
-        try:
-            with suppress(OSError):
-                file.with_name(file.name + ".draft").unlink(missing_ok=True)
-            if not exists:
-                create_catalog(file)
-            engine = connect(file, read_only=False)
-            with translate_errors(file):
-                require_whole_pages(engine)
-                bring_up_to_date(file, engine)
-                keep_in_step(engine)
-                return cls(file, engine, lock)
-        except BaseException:
-            lock.release()
-            raise
+        return cls(opening.open_for_writing(address, create=create))
+
+    @property
+    def name(self) -> str:
+        """The catalog's address as people are shown it."""
+        return self.database.name
+
+    @property
+    def address(self) -> str:
+        """What opens the catalog again."""
+        return self.database.address
+
+    @property
+    def path(self) -> Path:
+        """The catalog's file, or on a server the one beside which this machine keeps caches."""
+        return self.database.path
 
     @property
     def writable(self) -> bool:
-        """Whether this process is the catalog's writer."""
-        return self._lock is not None
+        """Whether this process may write."""
+        return self.database.writable
 
     def close(self) -> None:
-        """Close the file and, for a writer, release the lock."""
-        self._watch.close()
-        self.engine.dispose()
-        if self._lock is not None:
-            self._lock.release()
+        """Close the database and, for a writer, release its lock."""
+        self.database.close()
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """A connection that sees one state of the catalog."""
-        with translate_errors(self.path), self.engine.connect() as connection:
-            yield connection
+        return self.database.reading()
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> AbstractContextManager[Connection]:
         """A transaction: all of it on disk afterwards, or none of it."""
         if not self.writable:
-            raise CatalogError(f"{self.path} was opened for reading only")
-        self._require_same_file()
-        with translate_errors(self.path), self.engine.begin() as connection:
-            yield connection
-            bring_names_up_to_date(connection)
+            raise CatalogError(f"{self.name} was opened for reading only")
+        return self.database.writing()
 
-    def data_version(self) -> int:
+    def alone(self) -> AbstractContextManager[None]:
+        """A context in which no other process may write.
+
+        Raises
+        ------
+        CatalogLocked
+            Another one has it open for writing.
+        """
+        return self.database.alone()
+
+    def translating(self) -> AbstractContextManager[None]:
+        """A context in which what is wrong with rows is said as what is wrong with the catalog."""
+        return self.database.translating()
+
+    def version(self) -> int:
         """A number that changes whenever anything is written; takes microseconds.
 
         Raises
@@ -196,10 +181,7 @@ class Catalog:
         CatalogError
             The file was moved or replaced since it was opened.
         """
-        self._require_same_file()
-        with translate_errors(self.path):
-            (version,) = self._watch.cursor().execute("PRAGMA data_version").fetchone()
-        return int(version)
+        return self.database.version()
 
     def change(self) -> int:
         """The number of the last change to the vectors of present tracks."""
@@ -213,7 +195,7 @@ class Catalog:
         CatalogError
             The file was moved or replaced since it was opened.
         """
-        version = self.data_version()
+        version = self.version()
         known_at, changes = self._changes
         if changes is None or known_at != version:
             state = self._state()
@@ -233,13 +215,18 @@ class Catalog:
                 raise malformed_row(f"model {active}")
         return StoredModel(row.id, row.name, row.fingerprint, row.dim, row.tag_names, row.windows)
 
+    @property
+    def seen_from(self) -> str:
+        """The machine whose paths this process sees; see `Database`."""
+        return self.database.seen_from
+
     def roots(self) -> list[bytes]:
-        """Every folder that was indexed, sorted."""
-        return self._paths(RootRow)
+        """Every folder that was indexed and that this machine sees, sorted."""
+        return self._paths(RootRow, RootRow.seen_from == self.seen_from)
 
     def mounts(self) -> list[bytes]:
         """Every folder below a root where another disk was mounted at the last scan, sorted."""
-        return self._paths(MountRow)
+        return self._paths(MountRow, MountRow.seen_from == self.seen_from)
 
     def failures(self) -> list[Failure]:
         """Every file that could not be analysed, by path."""
@@ -259,8 +246,9 @@ class Catalog:
         kept = self._tracks_of(self.changes().facets)
         absent = [track_id for track_id in wanted if track_id not in kept]
         if absent:
-            with translate_errors(self.path):
-                read = {row[1]: _track(row) for row in self._rows_of(_tracks_by_id(), absent)}
+            with self.translating():
+                found = self.database.rows_of(_tracks_by_id(), TrackRow.id, absent)
+                read = {row[1]: _track(row) for rows in found for row in rows}
             if len(kept) + len(read) <= KEPT_TRACKS:
                 kept.update(read)
             else:
@@ -283,7 +271,7 @@ class Catalog:
             The catalog is damaged: one of them is not there.
         """
         found = self.tracks(ids)
-        with translate_errors(self.path):
+        with self.translating():
             for track_id in ids:
                 require_intact(track_id in found, f"track {track_id} is not there")
         return [found[track_id] for track_id in ids]
@@ -320,15 +308,6 @@ class Catalog:
         with self.reading() as connection:
             return connection.execute(query).scalar()
 
-    def _rows_of(self, query: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        # Straight from a connection that is at hand: building the statement, taking a connection
-        # from the pool and describing the result would take longer than a query may.
-        for batch in _batches(list(ids)):
-            marks = ",".join("?" * len(batch))
-            with self._watching:
-                rows = self._watch.cursor().execute(f"{query}({marks})", batch).fetchall()
-            yield from rows
-
     def activations(self, track_id: int, model_id: int) -> NDArray[np.float32] | None:
         """The tag activations (tags,) of a track."""
         found = self._activations_by_id([track_id], model_id).get(track_id)
@@ -344,12 +323,12 @@ class Catalog:
 
     def _activations_by_id(self, ids: Sequence[int], model_id: int) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
-        with translate_errors(self.path):
-            for intact, track_id, activations in self._rows_of(
-                _activations_by_track(model_id), ids
-            ):
-                require_intact(intact, f"embedding of track {track_id}")
-                found[track_id] = activations
+        with self.translating():
+            query = _activations_by_track(model_id)
+            for rows in self.database.rows_of(query, TrackRow.id, list(ids)):
+                for intact, track_id, activations in rows:
+                    require_intact(intact, f"embedding of track {track_id}")
+                    found[track_id] = activations
         return found
 
     def changes_since(self, change: int, model: StoredModel) -> Iterator[Changes]:
@@ -427,36 +406,12 @@ class Catalog:
             return float(connection.execute(query).scalar_one())
 
     def damage(self) -> list[str]:
-        """Damage that SQLite's full check and the rows' digests show; empty when there is none."""
-        with self.reading() as connection:
-            return damage(connection)
+        """All damage that can be found, a line each; empty when there is none."""
+        return self.database.damage()
 
     def title_faults(self) -> list[str]:
-        """Ways in which the search for titles differs from the tracks; empty where in none.
-
-        Its indexes are read whole where nobody else writes, and only counted otherwise.
-        """
-        with self.reading() as connection:
-            faults = title_faults(connection)
-        with suppress(CatalogError), self._locked() as raw:
-            faults += damaged_indexes(raw)
-        return faults
-
-    @contextmanager
-    def _locked(self) -> Iterator[sqlite3.Connection]:
-        """A connection that may write, and whose transaction is rolled back."""
-        lock = None if self.writable else WriterLock(self.path)
-        try:
-            engine = connect(self.path, read_only=False)
-            with translate_errors(self.path), closing(engine.raw_connection()) as connection:
-                raw: Any = connection.dbapi_connection
-                raw.execute("BEGIN")
-                yield raw
-                raw.execute("ROLLBACK")
-            engine.dispose()
-        finally:
-            if lock is not None:
-                lock.release()
+        """Ways in which the search for titles differs from the tracks; empty where in none."""
+        return self.database.title_faults()
 
     def _one(self, query: Select[Any]) -> Track | None:
         with self.reading() as connection:
@@ -472,19 +427,16 @@ class Catalog:
                 raise malformed_row("catalog")
         return row
 
-    def _paths(self, row_class: type[RootRow | MountRow]) -> list[bytes]:
-        query = select(row_class.path, is_intact(row_class)).order_by(row_class.path)
+    def _paths(
+        self, row_class: type[RootRow | MountRow], condition: ColumnElement[bool]
+    ) -> list[bytes]:
+        query = select(row_class.path, is_intact(row_class)).where(condition)
+        query = query.order_by(row_class.path)
         with self.reading() as connection:
             rows = connection.execute(query).all()
             for path, intact in rows:
                 require_intact(intact, f"{row_class.__tablename__} {path!r}")
         return [row[0] for row in rows]
-
-    def _require_same_file(self) -> None:
-        if _file_identity(self.path) != self._identity:
-            raise CatalogError(
-                f"{self.path} was moved or replaced while it was open: open it again"
-            )
 
 
 _LISTS = [list(Track.__dataclass_fields__).index(f) for f in ("artists", "album_artists", "genres")]
@@ -492,18 +444,17 @@ _LISTS = [list(Track.__dataclass_fields__).index(f) for f in ("artists", "album_
 
 
 @cache
-def _tracks_by_id() -> str:
-    return f"{_track_query()} WHERE tracks.id IN "
+def _tracks_by_id() -> Rows:
+    return _track_query()
 
 
 @cache
-def _activations_by_track(model_id: int) -> str:
-    query = (
+def _activations_by_track(model_id: int) -> Rows:
+    return (
         select(is_intact(EmbeddingRow), TrackRow.id, EmbeddingRow.activations)
         .join(TrackRow, TrackRow.recording_id == EmbeddingRow.recording_id)
         .where(EmbeddingRow.model_id == literal_column(str(model_id)))
     )
-    return f"{query} AND tracks.id IN "
 
 
 def _track_query() -> Select[Any]:
@@ -537,14 +488,11 @@ def _failure(row: Sequence[Any]) -> Failure:
     return Failure(*row[1:])
 
 
-def _file_identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
 def _batches(items: list[Item]) -> Iterator[list[Item]]:
     for start in range(0, len(items), BATCH_IDS):
         yield items[start : start + BATCH_IDS]
+
+
+def is_small(path: Path) -> bool:
+    """Whether a catalog is a file so small that it is checked whenever it is opened."""
+    return path.exists() and path.stat().st_size <= CHECKED_BYTES

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -30,6 +30,10 @@ APPLICATION_ID = 0x534C4B31
 
 REVISIONS = ("0001",)
 """Every schema this program knows, oldest first; the last one is written."""
+
+
+class Malformed(ValueError):
+    """A row that is not as it was written: the catalog is damaged."""
 
 
 class TextList(TypeDecorator["tuple[str, ...]"]):
@@ -55,22 +59,25 @@ def parse_text_list(value: object) -> tuple[str, ...]:
 
     Raises
     ------
-    sqlite3.DatabaseError
-        It is damaged.
+    Malformed
     """
     try:
         found = json.loads(value) if isinstance(value, str) else None
     except ValueError:
         found = None
     if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-        raise sqlite3.DatabaseError("malformed list of strings")
+        raise Malformed("malformed list of strings")
     return tuple(found)
+
+
+WholeNumber = BigInteger().with_variant(Integer, "sqlite")
+"""Up to 63 bits: tags hold numbers of any size. SQLite gives ids to plain integers only."""
 
 
 class Base(DeclarativeBase):
     """Base of all tables; names every constraint, so that migrations can name them too."""
 
-    type_annotation_map = {float: Double}  # noqa: RUF012 - SQLAlchemy's own attribute
+    type_annotation_map = {float: Double, int: WholeNumber}  # noqa: RUF012 - SQLAlchemy's own attribute
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -93,6 +100,8 @@ class CatalogRow(Base):
     uuid: Mapped[str] = mapped_column(String(36))
     change: Mapped[int] = mapped_column(BigInteger)
     facets_change: Mapped[int] = mapped_column(BigInteger)
+    next_track_id: Mapped[int] = mapped_column(BigInteger, default=1)
+    """No track has, had or is promised this id or a higher one; see `writer.reserve_track_ids`."""
     active_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
     created_at: Mapped[float]
 
@@ -117,6 +126,8 @@ class RootRow(Base):
     __tablename__ = "roots"
 
     path: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    seen_from: Mapped[str] = mapped_column(Text, primary_key=True, default="")
+    """The machine that sees the folder; empty where one machine at a time uses the catalog."""
 
 
 class MountRow(Base):
@@ -125,6 +136,7 @@ class MountRow(Base):
     __tablename__ = "mounts"
 
     path: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    seen_from: Mapped[str] = mapped_column(Text, primary_key=True, default="")
 
 
 class RecordingRow(Base):
@@ -174,7 +186,6 @@ class TrackRow(Base):
         Index("ix_tracks_change", "change"),
         Index("ix_tracks_facets_change", "facets_change"),
         Index("ix_tracks_recording_id", "recording_id"),
-        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

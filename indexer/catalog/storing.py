@@ -221,6 +221,8 @@ def require_valid(key: str) -> None:
         key.encode()
     except UnicodeEncodeError as error:
         raise InvalidOption(f"the key {key!r} is not valid Unicode: choose another") from error
+    if "\0" in key:
+        raise InvalidOption(f"the key {key!r} holds a zero character: choose another")
 
 
 def require_free(key: str, owner: int | None, track_id: int | None) -> None:

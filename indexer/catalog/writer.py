@@ -12,8 +12,7 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, text, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from indexer.catalog.reader import BATCH_IDS
 from indexer.catalog.records import CatalogChanges, StoredModel
@@ -59,22 +58,25 @@ _TRACK_COLUMNS = [column for column in TrackRow.__table__.columns if column.name
 
 def record_model(connection: Connection, model: ModelInfo, *, windows: int) -> StoredModel:
     """Store a model and its windows per track; a catalog's first model becomes active."""
-    connection.execute(
-        upsert(ModelRow)
-        .values(
-            name=model.name,
-            fingerprint=model.fingerprint,
-            dim=model.dim,
-            tag_names=model.tag_names,
-            windows=windows,
-        )
-        .on_conflict_do_update(
-            index_elements=["fingerprint"], set_={"name": model.name, "windows": windows}
-        )
-    )
     row_id = connection.execute(
         select(ModelRow.id).where(ModelRow.fingerprint == model.fingerprint)
-    ).scalar_one()
+    ).scalar()
+    if row_id is None:
+        row_id = connection.execute(
+            insert(ModelRow)
+            .values(
+                name=model.name,
+                fingerprint=model.fingerprint,
+                dim=model.dim,
+                tag_names=model.tag_names,
+                windows=windows,
+            )
+            .returning(ModelRow.id)
+        ).scalar_one()
+    else:
+        connection.execute(
+            update(ModelRow).where(ModelRow.id == row_id).values(name=model.name, windows=windows)
+        )
     connection.execute(
         update(CatalogRow)
         .where(CatalogRow.active_model_id.is_(None))
@@ -95,22 +97,46 @@ def activate_model(connection: Connection, model: StoredModel) -> None:
     connection.execute(delete(ModelRow).where(ModelRow.id != model.id))
 
 
-def set_mounts(connection: Connection, folders: Sequence[bytes]) -> None:
+def set_mounts(connection: Connection, folders: Sequence[bytes], *, seen_from: str = "") -> None:
     """Store the folders below roots where another disk is mounted, in place of those before."""
-    connection.execute(delete(MountRow))
+    connection.execute(delete(MountRow).where(MountRow.seen_from == seen_from))
     for folder in folders:
-        connection.execute(insert(MountRow).values(path=folder))
+        connection.execute(insert(MountRow).values(path=folder, seen_from=seen_from))
 
 
-def add_root(connection: Connection, root: bytes) -> None:
-    """Store a folder for later runs without arguments."""
-    connection.execute(upsert(RootRow).values(path=root).on_conflict_do_nothing())
+def add_root(connection: Connection, root: bytes, *, seen_from: str = "") -> None:
+    """Store a folder for later runs without arguments.
+
+    Parameters
+    ----------
+    seen_from : str
+        The machine that sees it, as of `Database`.
+    """
+    known = select(RootRow.path).where(RootRow.path == root, RootRow.seen_from == seen_from)
+    if connection.execute(known).first() is None:
+        connection.execute(insert(RootRow).values(path=root, seen_from=seen_from))
 
 
-def next_track_id(connection: Connection) -> int:
-    """The lowest id that no track has, had or will have: all from there on are free."""
-    query = text("SELECT seq FROM sqlite_sequence WHERE name = 'tracks'")
-    return int(connection.execute(query).scalar() or 0) + 1
+def reserve_track_ids(connection: Connection, count: int) -> int:
+    """Keep ids for tracks to come; returns the first of them, the others follow it."""
+    first = _next_track_id(connection)
+    connection.execute(update(CatalogRow).values(next_track_id=first + count))
+    return first
+
+
+def release_track_ids(connection: Connection, first: int, count: int) -> None:
+    """Let ids that were kept and that no track has got be given out, if none after them was."""
+    after = first + count
+    connection.execute(
+        update(CatalogRow).where(CatalogRow.next_track_id == after).values(next_track_id=first)
+    )
+
+
+def _next_track_id(connection: Connection) -> int:
+    """The lowest id that no track has, had or is promised: all from there on are free."""
+    promised = connection.execute(select(CatalogRow.next_track_id)).scalar_one()
+    last = connection.execute(select(func.max(TrackRow.id))).scalar() or 0
+    return max(promised, last + 1)
 
 
 def store(
@@ -129,7 +155,7 @@ def store(
     Parameters
     ----------
     new_ids : dict of path to int, optional
-        Ids of tracks that are new, at least `next_track_id`; by default the next ones.
+        Ids of tracks that are new, from `reserve_track_ids`; by default the next ones.
     keys : dict of path to str, optional
         The caller's own names for files.
     is_gone : function of Columns, optional
@@ -188,13 +214,12 @@ def store_failures(
     """Store the failures of files, and mark their tracks as failed."""
     if not failures:
         return
-    row = upsert(FailureRow)
-    again = {name: row.excluded[name] for name in ("size", "mtime_ns", "stage", "reason")}
-    again |= {name: row.excluded[name] for name in ("message", "failed_at")}
+    tries = dict.fromkeys((file.path for file, _ in failures), 0)
+    query = select(FailureRow.path, FailureRow.tries).where(FailureRow.path.in_(tries))
+    tries.update((row.path, row.tries) for row in connection.execute(query))
+    delete_failures(connection, list(tries))
     connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["path"], set_={**again, "tries": FailureRow.tries + 1}
-        ),
+        insert(FailureRow),
         [
             {
                 "path": file.path,
@@ -203,7 +228,7 @@ def store_failures(
                 "stage": error.stage,
                 "reason": error.reason,
                 "message": str(error),
-                "tries": 1,
+                "tries": tries[file.path] + 1,
                 "failed_at": time.time(),
             }
             for file, error in failures
@@ -258,16 +283,19 @@ def set_status(connection: Connection, ids: Sequence[int], status: TrackStatus) 
         )
 
 
-def delete_dead_roots(connection: Connection) -> None:
+def delete_dead_roots(connection: Connection, *, seen_from: str = "") -> None:
     """Delete roots that are gone and hold no present track, as after a folder was renamed."""
-    for root in connection.execute(select(RootRow.path)).scalars().all():
+    own = select(RootRow.path).where(RootRow.seen_from == seen_from)
+    for root in connection.execute(own).scalars().all():
         start = folder_prefix(root)
         held = select(TrackRow.id).where(
             TrackRow.status == TrackStatus.PRESENT,
             func.substr(TrackRow.path, 1, len(start)) == start,
         )
         if not os.path.lexists(root) and connection.execute(held.limit(1)).first() is None:
-            connection.execute(delete(RootRow).where(RootRow.path == root))
+            connection.execute(
+                delete(RootRow).where(RootRow.path == root, RootRow.seen_from == seen_from)
+            )
 
 
 def delete_failures(connection: Connection, paths: Sequence[bytes]) -> None:
@@ -312,9 +340,25 @@ def _held(
         tracks=tracks,
         key_owner=key_owner,
         next_recording_id=last_recording + 1,
-        next_track_id=next_track_id(connection),
+        next_track_id=_next_track_id(connection),
         changes=_next_changes(connection),
     )
+
+
+def lost_files(connection: Connection, seen_from: str) -> Callable[[Columns], bool]:
+    """A function that tells whether the file of a track is gone, as far as a machine sees."""
+    if not seen_from:
+        return has_lost_file
+    own = select(RootRow.path).where(RootRow.seen_from == seen_from)
+    prefixes = tuple(map(folder_prefix, connection.execute(own).scalars()))
+
+    def is_gone(track: Columns) -> bool:
+        if track["status"] == TrackStatus.MISSING:
+            return True
+        path: bytes = track["path"]
+        return path.startswith(prefixes) and has_lost_file(track)
+
+    return is_gone
 
 
 def _tracks(connection: Connection, column: Any, values: Sequence[Any]) -> list[Columns]:

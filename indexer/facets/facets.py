@@ -162,7 +162,7 @@ class Facets:
     def _caught_up(self, columns: Columns, model: StoredModel, change: int) -> Columns:
         with self.catalog.reading() as connection:
             changed = changed_facets(connection, columns.change)
-            rows = facet_rows(connection, model, since=columns.change)
+            rows = facet_rows(self.catalog, connection, model, since=columns.change)
             fresh = encode(rows, len(model.tag_names))
         base, delta, gone = columns.base, columns.delta, columns.gone
         if self._mapped is None and len(base) <= IN_MEMORY:
@@ -200,7 +200,7 @@ class Facets:
             return self._map(model)
         change = self.catalog.changes().facets
         with self.catalog.reading() as connection:
-            part = encode(facet_rows(connection, model), len(model.tag_names))
+            part = encode(facet_rows(self.catalog, connection, model), len(model.tag_names))
         return _alone(part, model.tag_names, change)
 
     def _map(self, model: StoredModel, *, after: int = -1) -> Columns:

@@ -74,7 +74,7 @@ def build_facets(catalog: Catalog, path: Path) -> FacetStamp | None:
             ) from error
         encoder = PartEncoder(tags, spilled)
         with catalog.reading() as connection:
-            for rows in facet_rows(connection, model):
+            for rows in facet_rows(catalog, connection, model):
                 encoder.add(rows)
 
         def activations() -> Iterator[NDArray[np.uint16]]:

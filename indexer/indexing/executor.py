@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from indexer.analysis.pools import Outcome, analyse_file, analyse_new_file, read_file_tags
 from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
-from indexer.errors import AnalysisError, OutOfMemory, TimedOut, WorkerDied, WorkersFailed
+from indexer.errors import (
+    AnalysisError,
+    NotStorable,
+    OutOfMemory,
+    TimedOut,
+    ValueRefused,
+    WorkerDied,
+    WorkersFailed,
+)
+from indexer.filesystem import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -115,8 +124,8 @@ def analyse_files(
         There are no workers any more; what came of files until then is stored.
     """
     tally = Tally()
-    with catalog.reading() as connection:
-        first = writer.next_track_id(connection)
+    with catalog.writing() as connection:
+        first = writer.reserve_track_ids(connection, len(files))
     ids = {file.path: first + row for row, file in enumerate(files)}
     pending: Sequence[SeenFile] = files
     on_progress(Progress(total=len(files)))
@@ -128,6 +137,8 @@ def analyse_files(
         for batch in _batches(outcomes, batching):
             pending += _store_batch(catalog, model, batch, ids, keys, tally)
             on_progress(Progress(total=len(files), done=tally.done, failed=tally.failed))
+    with catalog.writing() as connection:
+        writer.release_track_ids(connection, first, len(files))
     return tally
 
 
@@ -230,9 +241,25 @@ def _store_batch(
             failures.append((file, _with_remedy(outcome)))
         else:
             analyses.append((file, outcome))
-    with catalog.writing() as connection:
-        writer.store_failures(connection, failures)
-        kinds = writer.store(connection, model, analyses, new_ids=ids, keys=keys)
+    try:
+        with catalog.writing() as connection:
+            writer.store_failures(connection, failures)
+            kinds = writer.store(
+                connection,
+                model,
+                analyses,
+                new_ids=ids,
+                keys=keys,
+                is_gone=writer.lost_files(connection, catalog.seen_from),
+            )
+    except ValueRefused as error:
+        # One file with a value that the database does not take costs that file only.
+        singly = [[one] for one in batch]
+        if len(batch) == 1:
+            refused = NotStorable(f"{display_path(batch[0][0].path)}: {error}", stage="store")
+            singly = [[(batch[0][0], refused)]]
+        again = (_store_batch(catalog, model, one, ids, keys, tally) for one in singly)
+        return [file for files in again for file in files]
     # After the transaction: only what is on disk is counted as done.
     tally.stored += Counter(kind for kind in kinds if kind is not None)
     tally.failed += len(failures)

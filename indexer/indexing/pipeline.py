@@ -211,11 +211,12 @@ def index_paths(
         stop=interrupted,
     )
     roots = catalog.roots()
-    compared = paths_to_compare(roots, folders)
+    # Files that were named one by one may be another machine's.
+    compared = paths_to_compare(None if catalog.seen_from else roots, folders)
     todo = plan(
         found,
         file_queries.known_files(catalog, compared),
-        file_queries.failed_files(catalog),
+        file_queries.failed_files(catalog, compared),
         roots=roots,
         mounts=catalog.mounts(),
         named=set(named),
@@ -288,7 +289,7 @@ def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:
     )
     if active is not None and options.model is None and active.fingerprint != info.fingerprint:
         raise ModelMismatch(
-            f"{library.catalog.path} holds embeddings of another {active.name} "
+            f"{library.catalog.name} holds embeddings of another {active.name} "
             f"({active.fingerprint[:12]}) than the one on this machine ({info.fingerprint[:12]}): "
             f"`soundalike index --model {active.name}` embeds everything again with this one"
         )
@@ -311,13 +312,14 @@ def _store_plan(
     keys: Mapping[bytes, str],
 ) -> StoredModel:
     """Store all that is known before any file is analysed; returns the model of the run."""
+    seen_from = library.catalog.seen_from
     with library.catalog.writing() as connection:
         model = writer.record_model(connection, info, windows=windows)
         for path, key in keys.items():
             writer.set_key(connection, path, key)
         for root in walked:
-            writer.add_root(connection, root)
-        writer.set_mounts(connection, todo.mounts)
+            writer.add_root(connection, root, seen_from=seen_from)
+        writer.set_mounts(connection, todo.mounts, seen_from=seen_from)
         writer.set_status(connection, todo.vanished, TrackStatus.MISSING)
         writer.set_status(connection, todo.returned, TrackStatus.PRESENT)
         writer.delete_failures(connection, todo.forgotten)
@@ -333,7 +335,8 @@ def _files_to_embed(
     files = []
     for path, size, mtime_ns in waiting:
         root = next((root for root in walked if path.startswith(folder_prefix(root))), None)
-        if path not in due and os.path.lexists(path):
+        is_ours = root is not None or not library.catalog.seen_from
+        if path not in due and is_ours and os.path.lexists(path):
             files.append(SeenFile(path, root or os.path.dirname(path), size, mtime_ns))
     return files
 
@@ -395,10 +398,12 @@ def _dask_workers(
 
 def _finish(library: Library, model: StoredModel, before: StoredModel | None) -> None:
     """Let a model that has embedded all tracks take over from the one before; save the index."""
-    with library.catalog.writing() as connection:
-        writer.delete_dead_roots(connection)
-        waiting = file_queries.files_to_embed(library.catalog, model) if before else []
-        if before is not None and not waiting:
+    catalog = library.catalog
+    with catalog.writing() as connection:
+        writer.delete_dead_roots(connection, seen_from=catalog.seen_from)
+    waiting = file_queries.files_to_embed(catalog, model) if before else []
+    if before is not None and not waiting:
+        with catalog.alone(), catalog.writing() as connection:
             writer.activate_model(connection, model)
     if before is not None and waiting:
         log.warning(

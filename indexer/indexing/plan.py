@@ -131,18 +131,25 @@ def plan(
     return todo
 
 
-def paths_to_compare(roots: Sequence[bytes], folders: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+def paths_to_compare(
+    roots: Sequence[bytes] | None, folders: Sequence[bytes]
+) -> list[tuple[bytes, bytes]]:
     """Ranges of paths of which the catalog's files matter to a scan of some folders.
 
-    All but what is below other roots: the scan says nothing about these.
+    Parameters
+    ----------
+    roots : sequence of bytes or None
+        What is below other ones than the folders is left out: the scan says nothing about it. None
+        leaves out all that is below no folder.
 
     Returns
     -------
     list of (bytes, bytes)
         As `indexer.catalog.file_queries.known_files` takes them.
     """
-    below_roots = sorted((folder_prefix(root), _end_of(root)) for root in roots)
-    wanted = [*_gaps(below_roots), *((folder, _end_of(folder)) for folder in folders)]
+    wanted = [(folder, _end_of(folder)) for folder in folders]
+    if roots is not None:
+        wanted += _gaps(sorted((folder_prefix(root), _end_of(root)) for root in roots))
     merged: list[tuple[bytes, bytes]] = []
     for start, end in sorted(wanted):
         if merged and start <= merged[-1][1]:

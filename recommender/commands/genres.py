@@ -74,8 +74,8 @@ def train(
     from recommender.genres.answers import classifier_path
     from recommender.genres.report import genre_report
 
-    path = out or classifier_path(catalog)
     with Recommender.open(catalog) as recommender:
+        path = out or classifier_path(recommender.path)
         training_set = (
             training.training_set_from_labels(
                 recommender, labels, where=where, report=print_message
@@ -129,7 +129,7 @@ def predict(
     from recommender.genres.answers import classifier_path, predict_genres, predict_missing_genres
 
     with Recommender.open(catalog) as recommender:
-        found = _read_classifier(recommender, classifier or classifier_path(catalog))
+        found = _read_classifier(recommender, classifier or classifier_path(recommender.path))
         if queries:
             _print_each(
                 [predict_genres(recommender, found, query) for query in queries], as_json=as_json
@@ -188,7 +188,7 @@ def report(
         need_matplotlib()
         check_target(png, ".png")
     with Recommender.open(catalog) as recommender:
-        found = genre_report(recommender, classifier or classifier_path(catalog))
+        found = genre_report(recommender, classifier or classifier_path(recommender.path))
     if png:
         figures = found.evaluation
         draw_confusion(
@@ -234,7 +234,7 @@ def genre(
         predicted = predict_genres_by_model(query, model)
     else:
         with Recommender.open(catalog) as recommender:
-            found = _read_classifier(recommender, classifier or classifier_path(catalog))
+            found = _read_classifier(recommender, classifier or classifier_path(recommender.path))
             predicted = predict_genres(recommender, found, query)
     _print_each([predicted], as_json=as_json)
 

@@ -213,7 +213,7 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
     library = Library.open_for_writing(catalog)
     try:
         tracks = [find_track(library.catalog, query) for query in queries]
-        with library.catalog.writing() as connection:
+        with library.catalog.alone(), library.catalog.writing() as connection:
             writer.set_status(connection, [track.id for track in tracks], TrackStatus.REMOVED)
     finally:
         library.close()

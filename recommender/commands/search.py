@@ -102,7 +102,6 @@ def similar(
         if lyrics_weight:
             answer = with_lyrics(
                 recommender,
-                catalog,
                 answer,
                 queries,
                 weight=lyrics_weight,
@@ -224,7 +223,7 @@ def find(
             model = TextModel(text_model)
         lyrics = None
         if lyrics_weight > 0 and model is not None:
-            lyrics = read_lyrics(recommender, catalog, model)
+            lyrics = read_lyrics(recommender, model)
         found = find_by_words(
             recommender,
             " ".join(words),

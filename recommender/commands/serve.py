@@ -103,6 +103,8 @@ def serve(
     if check:
         _check(port)
         return
+    from indexer.catalog.opening import display_address, exists
+
     try:
         from recommender.server.run import serve as run
         from recommender.server.safety.tokens import read_or_make_token
@@ -115,7 +117,7 @@ def serve(
         logging.getLogger("recommender.server").setLevel(logging.INFO)
     incoming = (*folders, *([] if uploads is None else [uploads]))
     settings = Settings(
-        catalog=Path(catalog),
+        catalog=catalog,
         host=host,
         port=port,
         token=None if token_file is None else read_or_make_token(token_file),
@@ -127,12 +129,13 @@ def serve(
         sweep_s=sweep,
         requests_per_s=rate,
     )
-    if not settings.catalog.exists() and incoming:
+    if incoming and not exists(catalog):
         Library.open_for_writing(catalog, create=True).close()
+    shown = display_address(catalog)
     name = f"[{host}]" if ":" in host else host
     run(
         settings,
-        on_ready=lambda port: print_message(f"http://{name}:{port}/ serves {catalog}; Ctrl-C ends"),
+        on_ready=lambda port: print_message(f"http://{name}:{port}/ serves {shown}; Ctrl-C ends"),
     )
 
 

@@ -100,10 +100,7 @@ class TextFits:
         return fit
 
     def _search(self, text: str, columns: Columns) -> NDArray[np.int8]:
-        # SQLAlchemy comes with the first catalog, not with the import.
-        from indexer.catalog.title_queries import search_titles
-
-        found = search_titles(self._catalog, text)
+        found = self._catalog.database.search_titles(text)
         fit = np.full(columns.size, -1, np.int8)
         for how, ids in ((_PARTS, found.parts), (_WORDS, found.words), (_STARTS, found.starts)):
             rows = columns.rows_of(ids)

@@ -9,7 +9,6 @@ import re
 from typing import TYPE_CHECKING, Protocol, SupportsIndex, TypeAlias
 
 from indexer.catalog.status import TrackStatus
-from indexer.catalog.title_queries import named_tracks
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
 from indexer.filesystem import display_path, resolve_path
 
@@ -231,10 +230,10 @@ def find_by_words(catalog: Catalog, query: str) -> Track:
     """
     if not query.strip():
         raise UnknownTrack("an empty text names no track: give an id, key, path or part of a title")
-    fitting = named_tracks(catalog, query, most=COUNTED + 1)
+    fitting = catalog.database.named_tracks(query, most=COUNTED + 1)
     if not fitting:
         if catalog.counts()[TrackStatus.PRESENT] == 0:
-            raise UnknownTrack(f"{catalog.path} holds no tracks yet: run `soundalike index FOLDER`")
+            raise UnknownTrack(f"{catalog.name} holds no tracks yet: run `soundalike index FOLDER`")
         raise UnknownTrack(
             f"no track fits {query!r}: give an id, key, path or part of artist - title"
         )

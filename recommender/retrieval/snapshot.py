@@ -167,4 +167,4 @@ def take_snapshot(library: Library, last: Snapshot | None = None) -> Snapshot:
 
 def empty_catalog_message(catalog: Catalog) -> str:
     """The sentence about a catalog that holds no tracks."""
-    return f"{catalog.path} holds no tracks yet: run `soundalike index FOLDER`"
+    return f"{catalog.name} holds no tracks yet: run `soundalike index FOLDER`"

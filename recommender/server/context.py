@@ -106,7 +106,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
     with (
         Recommender.open(settings.catalog, limits=limits) as recommender,
         closing(Catalog.open_for_reading(settings.catalog)) as catalog,
-        closing(MapInBackground(settings.catalog, recommender)) as library_map,
+        closing(MapInBackground(catalog.address, recommender)) as library_map,
         tempfile.TemporaryDirectory(prefix="soundalike-") as uploads,
         closing(PlaybackWorkers()) as playback,
         _accepting(settings) as accepted,

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def private_folders(context: Context) -> list[bytes]:
     """Folders whose paths no answer may give away."""
     settings = context.settings
-    own = [settings.catalog.resolve().parent, context.uploads]
+    own = [context.catalog.path.parent, context.uploads]
     own += [] if settings.uploads is None else [settings.uploads]
     return [*(bytes(folder) for folder in own), *settings.folders, *context.recommender.folders()]
 

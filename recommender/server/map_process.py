@@ -31,7 +31,6 @@ from recommender.retrieval.lookup import count_noun
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
-    from pathlib import Path
 
     from recommender.collection.kept_map import KeptMap
 
@@ -51,8 +50,9 @@ class MapInBackground:
         Of this catalog.
     """
 
-    def __init__(self, catalog: Path, recommender: Recommender) -> None:
-        self._catalog = catalog.resolve()
+    def __init__(self, catalog: str, recommender: Recommender) -> None:
+        self._catalog = catalog
+        self._path = map_path(recommender.path)
         self._recommender = recommender
         self._lock = threading.Lock()
         self._kept: KeptMap | None = None
@@ -88,7 +88,7 @@ class MapInBackground:
         version, stamp = self._recommender.version, self._recommender.stamp
         with self._lock:
             if self._up_to is None:
-                self._kept, self._up_to = read_map(map_path(self._catalog)), -1
+                self._kept, self._up_to = read_map(self._path), -1
             if self._kept is not None and not self._kept.suits(stamp):
                 self._kept = None
             self._asked = version
@@ -145,10 +145,10 @@ class MapInBackground:
                 return
             older, self._kept, self._up_to = self._kept, newer, version
         if older is None or (older.stamp, older.version) != (newer.stamp, newer.version):
-            write_map(map_path(self._catalog), newer)
+            write_map(self._path, newer)
 
 
-def _send_update(sender: Connection, catalog: Path, older: bytes | None) -> None:
+def _send_update(sender: Connection, catalog: str, older: bytes | None) -> None:
     """In a process of its own: send the map of a catalog as it is now."""
     from threadpoolctl import threadpool_limits
 

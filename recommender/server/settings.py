@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
 
 DEFAULT_PORT = 7707
@@ -41,7 +42,8 @@ class Settings:
 
     Attributes
     ----------
-    catalog : Path
+    catalog : path or str
+        Address of the catalog.
     host : str
         The address that it listens at.
     token : str or None
@@ -65,7 +67,7 @@ class Settings:
     upload : UploadLimits
     """
 
-    catalog: Path
+    catalog: str | os.PathLike[str]
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     token: str | None = None

@@ -68,7 +68,7 @@ class Writer:
         silent = np.full(len(self.model.tag_names), 0.01, np.float16)
         began = time.perf_counter()
         with self.library.catalog.writing() as connection:
-            first = writer.next_track_id(connection)
+            first = writer.reserve_track_ids(connection, len(rows))
             analyses = []
             for number, (name, row) in enumerate(zip(names, rows, strict=True), start=first):
                 analysis = TrackAnalysis(

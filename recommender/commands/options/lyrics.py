@@ -35,11 +35,11 @@ def lyrics_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def read_lyrics(recommender: Recommender, catalog: str, model: TextModel) -> LyricVectors:
+def read_lyrics(recommender: Recommender, model: TextModel) -> LyricVectors:
     """Embeddings of a catalog's lyrics, brought up to date."""
     from recommender.text.lyrics import LyricVectors, lyrics_path
 
-    lyrics = LyricVectors(lyrics_path(catalog), model)
+    lyrics = LyricVectors(lyrics_path(recommender.path), model)
     with progress_bar() as show:
         lyrics.update(
             recommender.tracks(recommender.ids()),
@@ -50,7 +50,6 @@ def read_lyrics(recommender: Recommender, catalog: str, model: TextModel) -> Lyr
 
 def with_lyrics(
     recommender: Recommender,
-    catalog: str,
     answer: Answer,
     queries: Sequence[str],
     *,
@@ -65,7 +64,7 @@ def with_lyrics(
     from recommender.text.fusion import blend
     from recommender.text.text_embedding import TextModel
 
-    lyrics = read_lyrics(recommender, catalog, TextModel(text_model))
+    lyrics = read_lyrics(recommender, TextModel(text_model))
     vectors = [
         lyrics.vector_of_file(found) if isinstance(found, bytes) else lyrics.vector(found.id)
         for found in map(recommender.resolve, queries)

@@ -16,12 +16,12 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]\d)")
 
 catalog_option = click.option(
     "--catalog",
-    metavar="FILE",
+    metavar="CATALOG",
     default="catalog.db",
     show_default=True,
     envvar="SOUNDALIKE_CATALOG",
     show_envvar=True,
-    help="File of the catalog.",
+    help="File of the catalog, or postgresql://USER@HOST/DATABASE.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 count_option = click.option(

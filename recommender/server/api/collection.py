@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -102,12 +101,12 @@ async def clusters(
 ) -> Response:
     """Groups of tracks named by their most distinctive tags, as `soundalike clusters --json`."""
     found = await server.slow_work.run(
-        _clusters, server.settings.catalog, method, count, random_state
+        _clusters, server.catalog.address, method, count, random_state
     )
     return json_response(found.to_json(), keep=True)
 
 
-def _clusters(catalog: Path, method: str, count: int | None, random_state: int) -> Clusters:
+def _clusters(catalog: str, method: str, count: int | None, random_state: int) -> Clusters:
     from recommender.collection.clusters import find_clusters
     from recommender.engine import Recommender
 
@@ -126,7 +125,7 @@ async def duplicates(server: Server) -> Response:
 
     `soundalike duplicates` also aligns the sound of both files and says which are sure.
     """
-    groups = await server.slow_work.run(_duplicates, server.settings.catalog)
+    groups = await server.slow_work.run(_duplicates, server.catalog.address)
     return json_response(
         {
             "groups": groups,
@@ -136,7 +135,7 @@ async def duplicates(server: Server) -> Response:
     )
 
 
-def _duplicates(catalog: Path) -> list[dict[str, Any]]:
+def _duplicates(catalog: str) -> list[dict[str, Any]]:
     from recommender.collection.duplicates import find_duplicates
     from recommender.engine import Recommender
 

@@ -79,5 +79,5 @@ async def of_upload(request: Request, server: Server, name: UploadName = "") -> 
 
 
 def _classifier(server: Context) -> GenreClassifier:
-    path = classifier_path(server.settings.catalog)
+    path = classifier_path(server.catalog.path)
     return GenreClassifier.load(path, model=server.recommender.model)

@@ -131,7 +131,7 @@ def status(server: Server) -> Response:
             "folders": [display_path(os.path.basename(folder)) for folder in folders],
             "can_index": bool(folders),
             "can_upload": settings.uploads is not None,
-            "can_predict_genres": classifier_path(settings.catalog).exists(),
+            "can_predict_genres": classifier_path(catalog.path).exists(),
             "watching": settings.watch,
         }
     )

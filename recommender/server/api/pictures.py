@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
@@ -37,7 +36,7 @@ _PNG: Responses = {
 async def picture(server: Server, track_id: TrackId) -> Response:
     """Waveform, log-mel spectrogram, chromagram, onsets and tags over time; takes seconds."""
     track = await run_in_threadpool(track_of, server, str(track_id))
-    return _png(await server.slow_work.run(_picture, server.settings.catalog, track.id))
+    return _png(await server.slow_work.run(_picture, server.catalog.address, track.id))
 
 
 @router.get(
@@ -49,7 +48,7 @@ async def picture(server: Server, track_id: TrackId) -> Response:
 async def compare(server: Server, first: TrackName, second: TrackName) -> Response:
     """Spectrograms of two tracks, their tags, and which windows are most alike; takes seconds."""
     one, other = await run_in_threadpool(tracks_of, server, [first, second])
-    return _png(await server.slow_work.run(_comparison, server.settings.catalog, one.id, other.id))
+    return _png(await server.slow_work.run(_comparison, server.catalog.address, one.id, other.id))
 
 
 @router.get(
@@ -62,10 +61,10 @@ async def library_map(
     server: Server, by: Annotated[Literal["genre", "cluster", "artist"] | None, Query()] = None
 ) -> Response:
     """All tracks in two dimensions, similar ones near each other; takes seconds."""
-    return _png(await server.slow_work.run(_map, server.settings.catalog, by))
+    return _png(await server.slow_work.run(_map, server.catalog.address, by))
 
 
-def _picture(catalog: Path, track_id: int) -> bytes:
+def _picture(catalog: str, track_id: int) -> bytes:
     from recommender.engine import Recommender
     from recommender.plots.signal import draw_signal, read_signals
     from recommender.plots.style import as_png, need_matplotlib
@@ -76,7 +75,7 @@ def _picture(catalog: Path, track_id: int) -> bytes:
     return as_png(draw_signal(signal))
 
 
-def _comparison(catalog: Path, first: int, second: int) -> bytes:
+def _comparison(catalog: str, first: int, second: int) -> bytes:
     from recommender.engine import Recommender
     from recommender.plots.comparison import compare, draw_comparison
     from recommender.plots.style import as_png, need_matplotlib
@@ -87,7 +86,7 @@ def _comparison(catalog: Path, first: int, second: int) -> bytes:
     return as_png(draw_comparison(found))
 
 
-def _map(catalog: Path, by: str | None) -> bytes:
+def _map(catalog: str, by: str | None) -> bytes:
     from recommender.collection.library_map import map_library
     from recommender.engine import Recommender
     from recommender.plots.library_map import draw_map

@@ -34,7 +34,7 @@ async def indexing_in_background(context: Context) -> AsyncIterator[None]:
         watching = watch_folders(
             lambda: runs.folders,
             runs.rescan,
-            catalog=settings.catalog.resolve(),
+            catalog=context.catalog.path,
             settle_s=settings.settle_s,
             sweep_s=settings.sweep_s,
             on_blind=note,

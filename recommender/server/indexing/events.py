@@ -80,7 +80,7 @@ def indexing_state(context: Context) -> dict[str, Any]:
 async def _events(context: Context) -> AsyncIterator[bytes]:
     """Events as they happen, and a comment now and then that keeps the connection open."""
     changed, catalog = context.index_runs.changed, context.catalog
-    rings, version, change = -1, catalog.data_version(), catalog.change()
+    rings, version, change = -1, catalog.version(), catalog.change()
     sent_at = time.monotonic()
     while not context.closing.is_set():
         if changed.rings != rings:
@@ -88,8 +88,8 @@ async def _events(context: Context) -> AsyncIterator[bytes]:
             yield _event("indexing", indexing_state(context))
             sent_at = time.monotonic()
             await asyncio.sleep(LEAST_S)
-        if catalog.data_version() != version:
-            version, before, change = catalog.data_version(), change, catalog.change()
+        if catalog.version() != version:
+            version, before, change = catalog.version(), change, catalog.change()
             if change != before:
                 # Questions hold the lock of the index for as long as they take.
                 tracks = await to_thread.run_sync(len, context.recommender)

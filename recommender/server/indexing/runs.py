@@ -272,7 +272,7 @@ class IndexRuns:
             run.child = child = await Child.start(
                 run_process.__name__,
                 run_process.run_request(
-                    os.fspath(self._catalog.path),
+                    self._catalog.address,
                     list(work.folders),
                     work.files,
                     retry_failed=work.retry_failed,

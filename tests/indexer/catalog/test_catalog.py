@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
 from indexer.audio.container import AudioFacts
@@ -68,8 +68,8 @@ def tiny_model(path: Path) -> ModelInfo:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with closing(Catalog.open_for_writing(tmp_path / "catalog.db", create=True)) as opened:
+def catalog(address: str) -> Iterator[Catalog]:
+    with closing(Catalog.open_for_writing(address, create=True)) as opened:
         yield opened
 
 
@@ -155,12 +155,14 @@ def test_a_known_recording_needs_no_second_embedding(
     assert embedded_hashes(catalog, model.id).tolist() == [0x0101010101010101]
 
 
-def test_a_moved_file_keeps_its_id(catalog: Catalog, model: StoredModel, file: FileMaker) -> None:
+def test_a_moved_file_keeps_its_id(
+    catalog: Catalog, model: StoredModel, file: FileMaker, tmp_path: Path
+) -> None:
     store(catalog, model, file("old/1.mp3"), analysis(1))
     with catalog.writing() as connection:
         writer.set_status(connection, [1], TrackStatus.MISSING)
     assert changed_ids(catalog, model) == (set(), {1})
-    (catalog.path.parent / "music" / "old" / "1.mp3").unlink()
+    (tmp_path / "music" / "old" / "1.mp3").unlink()
     assert store(catalog, model, file("new/1.mp3"), known(1)) is Stored.MOVED
     track = catalog.track_by_key("new/1.mp3")
     assert track is not None
@@ -275,7 +277,7 @@ def test_ids_are_never_used_again(catalog: Catalog, model: StoredModel, file: Fi
 
 
 def test_keys_are_the_callers_or_the_path_below_the_root(
-    catalog: Catalog, model: StoredModel, file: FileMaker
+    catalog: Catalog, model: StoredModel, file: FileMaker, tmp_path: Path
 ) -> None:
     store(catalog, model, file("1.mp3"), analysis(1), key="upload-7")
     store(catalog, model, file("2.mp3"), analysis(2))
@@ -283,7 +285,7 @@ def test_keys_are_the_callers_or_the_path_below_the_root(
     store(catalog, model, file("1.mp3", root="usb"), analysis(4))
     store(catalog, model, file(b"\xff.mp3", root="usb"), analysis(5))
     keys = [row[1] for row in present_names(catalog)]
-    usb = str(catalog.path.parent / "usb" / "1.mp3")
+    usb = str(tmp_path / "usb" / "1.mp3")
     assert keys == ["upload-7", "2.mp3", "1.mp3", usb, "\\xff.mp3"]
     with pytest.raises(InvalidOption, match="upload-7"):
         store(catalog, model, file("2.mp3"), analysis(2), key="upload-7")
@@ -396,18 +398,19 @@ def test_a_transaction_that_fails_leaves_nothing_behind(
 def test_a_reader_sees_what_a_writer_commits_and_is_not_blocked(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
-    with closing(Catalog.open_for_reading(catalog.path)) as reader:
-        version = reader.data_version()
-        assert reader.data_version() == version
+    with closing(Catalog.open_for_reading(catalog.address)) as reader:
+        version = reader.version()
+        assert reader.version() == version
         with catalog.writing() as connection:
             writer.store(connection, model, [(file("1.mp3"), analysis(1))])
             assert present_names(reader) == []
-        assert reader.data_version() != version
+        assert reader.version() != version
         assert len(present_names(reader)) == 1
         with pytest.raises(CatalogError, match="reading only"), reader.writing():
             pass
 
 
+@pytest.mark.usefixtures("only_sqlite")
 def test_a_second_writer_learns_who_the_first_is(catalog: Catalog) -> None:
     with pytest.raises(CatalogLocked, match=rf"process {os.getpid()} "):
         Catalog.open_for_writing(catalog.path)
@@ -456,6 +459,7 @@ def test_a_process_may_open_a_catalog_twice(tmp_path: Path) -> None:
             assert first.roots() == second.roots() == [b"/music"]
 
 
+@pytest.mark.usefixtures("only_sqlite")
 def test_a_damaged_database_is_refused(
     catalog: Catalog, model: StoredModel, file: FileMaker
 ) -> None:
@@ -470,12 +474,12 @@ def test_a_damaged_database_is_refused(
 
 
 def test_a_newer_catalog_is_refused_unchanged(catalog: Catalog) -> None:
+    with catalog.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     catalog.close()
-    with closing(sqlite3.connect(catalog.path)) as raw, raw:
-        raw.execute("UPDATE alembic_version SET version_num = '9999'")
     for opener in (Catalog.open_for_reading, Catalog.open_for_writing):
         with pytest.raises(CatalogTooNew, match="9999"):
-            opener(catalog.path)
+            opener(catalog.address)
 
 
 def _is_table(_object: object, name: str, *_: object) -> bool:
@@ -492,7 +496,11 @@ def test_the_migrations_make_the_schema_that_the_models_describe(catalog: Catalo
 
     with catalog.reading() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": _is_table})
-        assert compare_metadata(context, Base.metadata) == []
+        found = compare_metadata(context, Base.metadata)
+        if connection.dialect.name == "postgresql":
+            # There the constraints on keys and paths are of a kind that Alembic does not compare.
+            found = [step for step in found if step[0] != "add_constraint"]
+        assert found == []
     assert ScriptDirectory("indexer/catalog/migrations").get_current_head() == REVISIONS[-1]
 
 
@@ -579,13 +587,14 @@ def test_several_artists_and_genres_are_kept_and_each_is_found(
     assert catalog.tracks([1])[1].genres == ("Blues",)
 
 
+@pytest.mark.usefixtures("only_sqlite")
 def test_a_catalog_that_was_replaced_while_open_is_neither_read_nor_written(
     catalog: Catalog, tmp_path: Path
 ) -> None:
     Catalog.open_for_writing(tmp_path / "other.db", create=True).close()
     (tmp_path / "other.db").replace(catalog.path)
     with pytest.raises(CatalogError, match="replaced"):
-        catalog.data_version()
+        catalog.version()
     with pytest.raises(CatalogError, match="replaced"), catalog.writing():
         pass
 

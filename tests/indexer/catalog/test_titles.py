@@ -12,8 +12,6 @@ from indexer.catalog import writer
 from indexer.catalog.reader import Catalog
 from indexer.catalog.schema import TrackRow
 from indexer.catalog.status import TrackStatus
-from indexer.catalog.title_index import make_titles_again
-from indexer.catalog.title_queries import named_tracks, search_titles
 from indexer.text_folding import fold
 from tests.catalogs import Planted, plant
 
@@ -37,8 +35,9 @@ TRACKS = [
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with closing(Catalog.open_for_writing(plant(tmp_path, ("loud",), TRACKS))) as opened:
+def catalog(tmp_path: Path, address: str) -> Iterator[Catalog]:
+    plant(tmp_path, ("loud",), TRACKS, address=address)
+    with closing(Catalog.open_for_writing(address)) as opened:
         yield opened
 
 
@@ -79,24 +78,24 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     ],
 )
 def test_a_text_names_tracks(catalog: Catalog, text: str, ids: list[int]) -> None:
-    assert named_tracks(catalog, text, most=99) == ids
+    assert catalog.database.named_tracks(text, most=99) == ids
 
 
 def test_only_present_tracks_are_named_and_no_more_than_are_asked_for(catalog: Catalog) -> None:
     with catalog.writing() as connection:
         writer.set_status(connection, [1], TrackStatus.REMOVED)
-    assert named_tracks(catalog, "so what", most=99) == [4]
-    assert named_tracks(catalog, "so", most=1) == [2]
+    assert catalog.database.named_tracks("so what", most=99) == [4]
+    assert catalog.database.named_tracks("so", most=1) == [2]
 
 
 def test_beginnings_words_and_parts_are_told_apart(catalog: Catalog) -> None:
-    found = search_titles(catalog, "blue")
+    found = catalog.database.search_titles("blue")
     assert found.starts.tolist() == [3]
     assert found.words.tolist() == [1, 3, 10]
-    found = search_titles(catalog, "reen")
+    found = catalog.database.search_titles("reen")
     assert (found.starts.tolist(), found.words.tolist()) == ([], [])
     assert found.parts.tolist() == [3, 10]
-    assert search_titles(catalog, "mi wha").parts.tolist() == [1]
+    assert catalog.database.search_titles("mi wha").parts.tolist() == [1]
 
 
 WORDS = ("blue", "Bluebird", "bl", "the", "ü", "Über", "a-ha", "so", "What", "1999", "夜に", "x")
@@ -106,12 +105,13 @@ def made_up(rng: random.Random) -> str | None:
     return " ".join(rng.choices(WORDS, k=rng.randrange(4))) or None
 
 
-def test_every_text_finds_what_looking_at_all_names_finds(tmp_path: Path) -> None:
+def test_every_text_finds_what_looking_at_all_names_finds(tmp_path: Path, address: str) -> None:
     rng = random.Random(3)  # noqa: S311 - names of test tracks
     tracks = [
         Planted(made_up(rng) or "t", artist=made_up(rng), album=made_up(rng)) for _ in range(150)
     ]
-    with closing(Catalog.open_for_reading(plant(tmp_path, ("loud",), tracks))) as catalog:
+    plant(tmp_path, ("loud",), tracks, address=address)
+    with closing(Catalog.open_for_reading(address)) as catalog:
         names = [
             [fold(name or "") for name in (one.title, one.artist, one.album)] for one in tracks
         ]
@@ -129,21 +129,26 @@ def test_every_text_finds_what_looking_at_all_names_finds(tmp_path: Path) -> Non
                 )
             ]
             if all(word.isascii() or len(word) > 2 for word in words):
-                assert search_titles(catalog, text).parts.tolist() == parts, text
+                assert catalog.database.search_titles(text).parts.tolist() == parts, text
 
 
 def test_the_index_follows_new_tags_and_what_is_rolled_back_leaves_none(catalog: Catalog) -> None:
     with catalog.writing() as connection:
-        connection.execute(update(TrackRow).where(TrackRow.id == 1).values(title="Other Words"))
-    assert named_tracks(catalog, "so what", most=9) == [4]
-    assert named_tracks(catalog, "other words", most=9) == [1]
+        connection.execute(
+            update(TrackRow).where(TrackRow.id == 1).values(title="Other Words", facets_change=2)
+        )
+    assert catalog.database.named_tracks("so what", most=9) == [4]
+    assert catalog.database.named_tracks("other words", most=9) == [1]
     with pytest.raises(RuntimeError), catalog.writing() as connection:
-        connection.execute(update(TrackRow).where(TrackRow.id == 1).values(title="Never"))
+        connection.execute(
+            update(TrackRow).where(TrackRow.id == 1).values(title="Never", facets_change=3)
+        )
         raise RuntimeError
-    assert named_tracks(catalog, "never", most=9) == []
+    assert catalog.database.named_tracks("never", most=9) == []
     assert catalog.title_faults() == []
 
 
+@pytest.mark.usefixtures("only_sqlite")
 @pytest.mark.parametrize(
     ("damage", "fault"),
     [
@@ -171,7 +176,7 @@ def test_what_is_out_of_step_is_noticed_and_made_again(
         assert any(fault in line for line in reader.title_faults())
     with closing(Catalog.open_for_writing(catalog.path)) as opened:
         with opened.writing() as connection:
-            make_titles_again(connection)
+            opened.database.make_titles_again(connection)
             writer.set_status(connection, [3], TrackStatus.REMOVED)
         assert opened.title_faults() == []
-        assert named_tracks(opened, "nacht", most=9) == [6]
+        assert opened.database.named_tracks("nacht", most=9) == [6]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from indexer.catalog.lock import WriterLock
 from indexer.catalog.reader import Catalog
+from indexer.catalog.sqlite.lock import WriterLock
 from indexer.library import Library
 from recommender.server.context import open_context
 from recommender.server.indexing import events, runs, watch_process

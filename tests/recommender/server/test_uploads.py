@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from starlette.requests import Request
 
-from indexer.catalog.lock import WriterLock
+from indexer.catalog.sqlite.lock import WriterLock
 from indexer.errors import InvalidOption, Silent
 from recommender.server import uploads
 from recommender.server.indexing import accepted_files

@@ -4,34 +4,55 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
-from indexer.catalog.title_index import create_titles
+from indexer.catalog.sqlite.title_index import create_titles
 
 revision = "0001"
 down_revision = None
+
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _one_each(*columns: str, name: str) -> sa.Constraint:
+    """The constraint that no two rows have one path or key.
+
+    PostgreSQL's B-trees take up to 2,704 bytes, and a path has up to 4,096: hashes stand for them.
+    """
+    if op.get_bind().dialect.name != "postgresql":
+        kind = sa.PrimaryKeyConstraint if name.startswith("pk_") else sa.UniqueConstraint
+        return kind(*columns, name=name)
+    # A hash is of one column.
+    one = (
+        sa.text(f"sha256({columns[0]} || decode(md5({columns[1]}), 'hex'))")
+        if columns[1:]
+        else columns[0]
+    )
+    return postgresql.ExcludeConstraint((one, "="), using="hash", name=name)
 
 
 def upgrade() -> None:
     """Make every table of an empty catalog."""
     op.create_table(
         "models",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("fingerprint", sa.String(64), nullable=False),
-        sa.Column("dim", sa.Integer, nullable=False),
+        sa.Column("dim", NUMBER, nullable=False),
         sa.Column("tag_names", sa.Text, nullable=False),
-        sa.Column("windows", sa.Integer, nullable=False),
+        sa.Column("windows", NUMBER, nullable=False),
         sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_models"),
         sa.UniqueConstraint("fingerprint", name="uq_models_fingerprint"),
     )
     op.create_table(
         "catalog",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("uuid", sa.String(36), nullable=False),
         sa.Column("change", sa.BigInteger, nullable=False),
         sa.Column("facets_change", sa.BigInteger, nullable=False),
-        sa.Column("active_model_id", sa.Integer),
+        sa.Column("next_track_id", sa.BigInteger, nullable=False),
+        sa.Column("active_model_id", NUMBER),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_catalog"),
@@ -42,26 +63,28 @@ def upgrade() -> None:
     op.create_table(
         "roots",
         sa.Column("path", sa.LargeBinary, nullable=False),
+        sa.Column("seen_from", sa.Text, nullable=False),
         sa.Column("digest", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("path", name="pk_roots"),
+        _one_each("path", "seen_from", name="pk_roots"),
     )
     op.create_table(
         "mounts",
         sa.Column("path", sa.LargeBinary, nullable=False),
+        sa.Column("seen_from", sa.Text, nullable=False),
         sa.Column("digest", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("path", name="pk_mounts"),
+        _one_each("path", "seen_from", name="pk_mounts"),
     )
     op.create_table(
         "recordings",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("audio_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("duration_s", sa.Double, nullable=False),
         sa.Column("container", sa.Text, nullable=False),
         sa.Column("codec", sa.Text, nullable=False),
-        sa.Column("sample_rate", sa.Integer, nullable=False),
-        sa.Column("channels", sa.Integer, nullable=False),
-        sa.Column("bit_rate", sa.Integer),
-        sa.Column("channel", sa.Integer),
+        sa.Column("sample_rate", NUMBER, nullable=False),
+        sa.Column("channels", NUMBER, nullable=False),
+        sa.Column("bit_rate", NUMBER),
+        sa.Column("channel", NUMBER),
         sa.Column("tempo_bpm", sa.Double),
         sa.Column("tempo_confidence", sa.Double, nullable=False),
         sa.Column("musical_key", sa.String(8)),
@@ -74,11 +97,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "embeddings",
-        sa.Column("recording_id", sa.Integer, nullable=False),
-        sa.Column("model_id", sa.Integer, nullable=False),
+        sa.Column("recording_id", NUMBER, nullable=False),
+        sa.Column("model_id", NUMBER, nullable=False),
         sa.Column("vector", sa.LargeBinary, nullable=False),
         sa.Column("activations", sa.LargeBinary, nullable=False),
-        sa.Column("windows", sa.Integer, nullable=False),
+        sa.Column("windows", NUMBER, nullable=False),
         sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("recording_id", "model_id", name="pk_embeddings"),
         sa.ForeignKeyConstraint(
@@ -91,13 +114,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "tracks",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("key", sa.Text, nullable=False),
         sa.Column("key_given", sa.Boolean, nullable=False),
         sa.Column("path", sa.LargeBinary, nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("mtime_ns", sa.BigInteger, nullable=False),
-        sa.Column("recording_id", sa.Integer),
+        sa.Column("recording_id", NUMBER),
         sa.Column("status", sa.String(8), nullable=False),
         sa.Column("change", sa.BigInteger, nullable=False),
         sa.Column("facets_change", sa.BigInteger, nullable=False),
@@ -109,15 +132,14 @@ def upgrade() -> None:
         sa.Column("album_artists", sa.Text, nullable=False),
         sa.Column("genre", sa.Text),
         sa.Column("genres", sa.Text, nullable=False),
-        sa.Column("year", sa.Integer),
-        sa.Column("track_number", sa.Integer),
+        sa.Column("year", NUMBER),
+        sa.Column("track_number", NUMBER),
         sa.Column("added_at", sa.Double, nullable=False),
         sa.Column("digest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tracks"),
-        sa.UniqueConstraint("key", name="uq_tracks_key"),
-        sa.UniqueConstraint("path", name="uq_tracks_path"),
+        _one_each("key", name="uq_tracks_key"),
+        _one_each("path", name="uq_tracks_path"),
         sa.ForeignKeyConstraint(["recording_id"], ["recordings.id"], name="fk_tracks_recording_id"),
-        sqlite_autoincrement=True,
     )
     op.create_index("ix_tracks_change", "tracks", ["change"])
     op.create_index("ix_tracks_facets_change", "tracks", ["facets_change"])
@@ -130,9 +152,15 @@ def upgrade() -> None:
         sa.Column("stage", sa.String(16), nullable=False),
         sa.Column("reason", sa.String(32), nullable=False),
         sa.Column("message", sa.Text, nullable=False),
-        sa.Column("tries", sa.Integer, nullable=False),
+        sa.Column("tries", NUMBER, nullable=False),
         sa.Column("failed_at", sa.Double, nullable=False),
         sa.Column("digest", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("path", name="pk_failures"),
+        _one_each("path", name="pk_failures"),
     )
-    create_titles(op.get_bind())
+    connection = op.get_bind()
+    if connection.dialect.name == "postgresql":
+        from indexer.catalog.postgres.titles import create_names
+
+        create_names(connection)
+    else:
+        create_titles(connection)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DatabaseError
 
-from indexer.catalog.digests import damaged_rows
+from indexer.catalog.sqlite.row_digests import damaged_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

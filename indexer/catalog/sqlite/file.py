@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 import urllib.parse
-import uuid
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from indexer.catalog.digests import add_digest_function, add_digest_triggers, renew_digests
-from indexer.catalog.schema import APPLICATION_ID, REVISIONS, CatalogRow
-from indexer.catalog.title_index import add_name_functions, add_name_triggers
+from indexer.catalog.revisions import check_revision, first_row, migrate
+from indexer.catalog.schema import APPLICATION_ID, REVISIONS, Malformed
+from indexer.catalog.sqlite.row_digests import (
+    add_digest_function,
+    add_digest_triggers,
+    renew_digests,
+)
+from indexer.catalog.sqlite.title_index import add_name_functions, add_name_triggers
 from indexer.errors import (
     CatalogFull,
     CatalogLocked,
-    CatalogTooNew,
     NotACatalog,
+    ValueRefused,
 )
 from indexer.filesystem import atomic_write
 
@@ -111,7 +114,7 @@ def keep_in_step(engine: Engine) -> None:
     engine.dispose()
 
 
-def create(path: Path) -> None:
+def create_file(path: Path) -> None:
     """Write the file of an empty catalog: all of it, or nothing.
 
     Raises
@@ -123,17 +126,9 @@ def create(path: Path) -> None:
     with engine.connect() as connection:
         memory: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # typed for any driver
         memory.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        _migrate(connection)
+        migrate(connection)
         add_digest_triggers(memory)
-        connection.execute(
-            insert(CatalogRow).values(
-                id=1,
-                uuid=str(uuid.uuid4()),
-                change=0,
-                facets_change=0,
-                created_at=time.time(),
-            )
-        )
+        connection.execute(first_row())
         connection.commit()
         content = memory.serialize()
     engine.dispose()
@@ -168,17 +163,6 @@ def _begin_explicitly(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
-def _migrate(connection: Connection) -> None:
-    """Bring the tables, of which there may be none, to the present schema."""
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "indexer.catalog:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
 def revision_of(engine: Engine) -> str | None:
     """The schema that the file has; None when it has none yet."""
     with engine.connect() as connection:
@@ -186,22 +170,6 @@ def revision_of(engine: Engine) -> str | None:
         if connection.execute(has_table).first() is None:
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def check_revision(path: Path, revision: str | None) -> None:
-    """Refuse a schema that cannot be read.
-
-    Raises
-    ------
-    NotACatalog, CatalogTooNew
-    """
-    if revision is None:
-        raise NotACatalog(f"{path} holds no catalog: make one with `soundalike index`")
-    if revision not in REVISIONS:
-        raise CatalogTooNew(
-            f"{path} was written by a newer soundalike (schema {revision}, this program knows up "
-            f"to {REVISIONS[-1]}): upgrade soundalike"
-        )
 
 
 def bring_up_to_date(path: Path, engine: Engine) -> None:
@@ -212,10 +180,10 @@ def bring_up_to_date(path: Path, engine: Engine) -> None:
     NotACatalog, CatalogTooNew
     """
     revision = revision_of(engine)
-    check_revision(path, revision)
+    check_revision(str(path), revision)
     if revision != REVISIONS[-1]:
         with engine.begin() as connection:
-            _migrate(connection)
+            migrate(connection)
             renew_digests(connection)
 
 
@@ -236,7 +204,9 @@ def translate_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into those of `indexer.errors`, with what to do about them."""
     try:
         yield
-    except (DatabaseError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise ValueRefused(f"{path} cannot store a value ({error})") from error
+    except (DatabaseError, sqlite3.DatabaseError, UnicodeDecodeError, Malformed) as error:
         cause = error.orig if isinstance(error, DatabaseError) else error
         message = str(cause)
         if (

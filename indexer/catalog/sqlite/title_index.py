@@ -8,10 +8,9 @@ letters in a row, and so what a word holds.
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
-from indexer.text_folding import searchable
+from indexer.catalog.track_names import listed_file, listed_title, searchable_name
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,9 +59,9 @@ def make_titles_again(connection: Connection) -> None:
 def add_name_functions(connection: sqlite3.Connection) -> None:
     """Let a connection compute the names that `track_names` holds."""
     for name, arguments, function in (
-        ("searchable", 1, _searchable),
-        ("listed_title", 2, _listed_title),
-        ("listed_file", 3, _listed_file),
+        ("searchable", 1, searchable_name),
+        ("listed_title", 2, listed_title),
+        ("listed_file", 3, listed_file),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 
@@ -171,15 +170,3 @@ def _name_list(row: str) -> tuple[str, ...]:
         f"searchable({row}album)",
         f"listed_file({row}title, {row}artist, {row}key)",
     )
-
-
-def _searchable(text: object) -> str:
-    return searchable(text) if isinstance(text, str) else ""
-
-
-def _listed_title(title: object, key: object) -> str:
-    return _searchable(title or (posixpath.basename(key) if isinstance(key, str) else None))
-
-
-def _listed_file(title: object, artist: object, key: object) -> str:
-    return "" if title or artist else _searchable(key)

@@ -1,0 +1,1 @@
+"""A catalog on a PostgreSQL server."""
