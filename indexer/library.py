@@ -374,7 +374,7 @@ class Library:
                 address.write(self.catalog.address.encode() + b"\n")
 
     def _is_due(self, index: VectorIndex, model: StoredModel) -> bool:
-        """Whether the file of vectors is to be written, where there is no newer one to go on with."""
+        """Whether the file of vectors is to be written; a newer one is taken over first."""
         if index.is_due:
             self._go_over(index, model)
         return index.is_makeshift or (index.is_due and index.facts().kind == "lists")

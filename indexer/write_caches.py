@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from indexer.catalog.reader import Catalog
 from indexer.errors import SoundalikeError
-from indexer.library import Library
+from indexer.library_on_server import library_of
 from indexer.vectors.policy import IndexPolicy
 
 
@@ -35,7 +35,7 @@ def main(policy: str) -> int:
 
     faiss.omp_set_num_threads(1)
     try:
-        library = Library(
+        library = library_of(
             Catalog.open_for_reading(catalog), policy=IndexPolicy(**json.loads(policy))
         )
     except SoundalikeError:

@@ -117,9 +117,9 @@ class Recommender:
         ------
         CatalogMissing, NotACatalog, CatalogTooNew
         """
-        from indexer.library import Library
+        from indexer.library_on_server import open_library
 
-        return cls(Library.open(catalog), limits=limits)
+        return cls(open_library(catalog), limits=limits)
 
     def __enter__(self) -> Recommender:
         return self

@@ -28,6 +28,7 @@ WINGS = (
     "recommender.lazy_attributes",
     "indexer.indexing",
     "indexer.write_caches",
+    "indexer.library_on_server",
     "indexer.library",
     "indexer.facets",
     "indexer.catalog",

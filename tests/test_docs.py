@@ -14,7 +14,7 @@ from recommender.__main__ import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SHARED = ("--help", "--json", "--catalog")
+SHARED = ("--help", "--json", "--catalog", "--vectors")
 """Options that every page means."""
 
 

@@ -109,10 +109,10 @@ def import_analyses(files: tuple[str, ...], catalog: str, as_json: bool) -> None
     already changes nothing, so that an interrupted run is started again.
     """
     from indexer.indexing.importing import import_analyses as store
-    from indexer.library import Library
+    from indexer.library_on_server import open_library_for_writing
 
     with clean_end() as signals, progress_bar() as show:
-        library = Library.open_for_writing(catalog, create=True)
+        library = open_library_for_writing(catalog, create=True)
         try:
             imported = store(
                 library,

@@ -97,7 +97,7 @@ def index(
     from indexer.analysis.sandbox import Limits
     from indexer.analysis.track_analysis import ALL_WINDOWS
     from indexer.indexing.pipeline import Options, index_paths
-    from indexer.library import Library
+    from indexer.library_on_server import open_library_for_writing
 
     if thorough and windows is not None:
         raise click.UsageError("--thorough analyses all windows: leave --windows out")
@@ -116,7 +116,7 @@ def index(
         stop_after_s=stop_after,
     )
     with clean_end() as signals, progress_bar() as show:
-        library = Library.open_for_writing(catalog, create=True)
+        library = open_library_for_writing(catalog, create=True)
         try:
             summary = index_paths(
                 library,
@@ -154,7 +154,7 @@ def add(
     """Index new files and print the neighbours of each."""
     from indexer.analysis.sandbox import Limits
     from indexer.indexing.pipeline import Options, index_paths
-    from indexer.library import Library
+    from indexer.library_on_server import open_library_for_writing
     from recommender.engine import Recommender
 
     if key is not None and len(files) != 1:
@@ -164,7 +164,7 @@ def add(
             raise click.UsageError(f"{file} is a folder: use `soundalike index`")
     limits = Limits(wall_s=timeout, cpu_s=timeout + 1, memory_bytes=memory << 20)
     paths = [os.path.abspath(os.fsencode(file)) for file in files]
-    library = Library.open_for_writing(catalog, create=True)
+    library = open_library_for_writing(catalog, create=True)
     try:
         index_paths(
             library,
@@ -207,10 +207,10 @@ def remove(queries: tuple[str, ...], catalog: str, as_json: bool) -> None:  # no
     """
     from indexer.catalog import writer
     from indexer.catalog.status import TrackStatus
-    from indexer.library import Library
+    from indexer.library_on_server import open_library_for_writing
     from recommender.retrieval.lookup import find_track
 
-    library = Library.open_for_writing(catalog)
+    library = open_library_for_writing(catalog)
     try:
         tracks = [find_track(library.catalog, query) for query in queries]
         with library.catalog.alone(), library.catalog.writing() as connection:

@@ -18,9 +18,9 @@ from recommender.commands.terminal.tables import print_table
 @json_option
 def status(catalog: str, as_json: bool) -> None:  # noqa: FBT001 - click hands flags over by name
     """Print what the catalog holds: tracks, model, folders, failures."""
-    from indexer.library import Library
+    from indexer.library_on_server import open_library
 
-    library = Library.open(catalog)
+    library = open_library(catalog)
     try:
         counts = library.catalog.counts()
         model = library.catalog.active_model()
@@ -73,9 +73,9 @@ def failures(catalog: str, as_json: bool) -> None:  # noqa: FBT001
 @json_option
 def verify(catalog: str, as_json: bool) -> None:  # noqa: FBT001
     """Check the catalog and what is made from it against each other; exit 1 on any fault."""
-    from indexer.library import Library
+    from indexer.library_on_server import open_library
 
-    library = Library.open(catalog)
+    library = open_library(catalog)
     try:
         report = library.verify()
     finally:
@@ -109,9 +109,9 @@ def verify(catalog: str, as_json: bool) -> None:  # noqa: FBT001
 @json_option
 def rebuild(catalog: str, as_json: bool) -> None:  # noqa: FBT001
     """Build the vector index and all else that is made from the catalog again."""
-    from indexer.library import Library
+    from indexer.library_on_server import open_library_for_writing
 
-    library = Library.open_for_writing(catalog)
+    library = open_library_for_writing(catalog)
     try:
         count = library.rebuild()
     finally:

@@ -98,7 +98,7 @@ def serve(
 
     Without a catalog an empty one is made, if a --folder or --uploads says what is to come in.
     """
-    from indexer.library import Library
+    from indexer.library_on_server import open_library_for_writing
 
     if check:
         _check(port)
@@ -130,7 +130,7 @@ def serve(
         requests_per_s=rate,
     )
     if incoming and not exists(catalog):
-        Library.open_for_writing(catalog, create=True).close()
+        open_library_for_writing(catalog, create=True).close()
     shown = display_address(catalog)
     name = f"[{host}]" if ":" in host else host
     run(

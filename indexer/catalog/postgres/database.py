@@ -32,6 +32,7 @@ from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from sqlalchemy.exc import ArgumentError
 
 from indexer.catalog.database import BLOCK, Rows, TitleMatches
+from indexer.catalog.opening import server_url
 from indexer.catalog.postgres.errors import translate_errors
 from indexer.catalog.postgres.integrity import damage
 from indexer.catalog.postgres.locks import BESIDE_OTHERS, ONE_TRANSACTION, WritersLock
@@ -66,6 +67,7 @@ class PostgresDatabase:
 
     def __init__(self, url: URL) -> None:
         self.address = url.render_as_string(hide_password=False)
+        url = server_url(self.address)
         self.name = url.render_as_string(hide_password=True)
         self.seen_from = os.environ.get("SOUNDALIKE_MACHINE") or socket.gethostname()
         self._engine = create_engine(

@@ -10,19 +10,11 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_VECTORS = "soundalike.vectors"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):([0-5]\d)")
 
-catalog_option = click.option(
-    "--catalog",
-    metavar="CATALOG",
-    default="catalog.db",
-    show_default=True,
-    envvar="SOUNDALIKE_CATALOG",
-    show_envvar=True,
-    help="File of the catalog, or postgresql://USER@HOST/DATABASE.",
-)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 count_option = click.option(
     "-n", "--count", default=10, show_default=True, help="How many neighbours."
@@ -39,6 +31,43 @@ workers_option = click.option(
     type=click.IntRange(1, 1024),
     help="Worker processes. [default: one a processor]",
 )
+
+
+def catalog_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the catalog's address, and with it where its vectors are searched."""
+    command = click.option(
+        "--vectors",
+        type=click.Choice(["file", "pgvector"]),
+        default="file",
+        show_default=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_keep_vectors,
+        help="Where vectors are searched: in a file of this machine, or by the catalog's server.",
+    )(command)
+    return click.option(
+        "--catalog",
+        metavar="CATALOG",
+        default="catalog.db",
+        show_default=True,
+        envvar="SOUNDALIKE_CATALOG",
+        show_envvar=True,
+        callback=_with_vectors,
+        help="File of the catalog, or postgresql://USER@HOST/DATABASE.",
+    )(command)
+
+
+def _keep_vectors(context: click.Context, _parameter: click.Parameter, value: str) -> None:
+    context.meta[_VECTORS] = value
+
+
+def _with_vectors(context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A click callback: the catalog's address, which says where its vectors are searched."""
+    if context.meta[_VECTORS] == "file":
+        return value
+    from indexer.catalog.opening import with_vectors_on_server
+
+    return with_vectors_on_server(value)
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from indexer.errors import SoundalikeError
 from indexer.filesystem import display_path
 from indexer.indexing.pipeline import Options, index_paths, processors
-from indexer.library import Library
+from indexer.library_on_server import open_library_for_writing
 from recommender.server.indexing.child_process import Parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from indexer.indexing.executor import Progress
+    from indexer.library import Library
 
 NICE = 10
 """How far a run steps back behind those who wait for answers."""
@@ -61,7 +62,7 @@ def _run(parent: Parent) -> dict[str, Any]:
     paths = [*folders, *files]
     if not paths:
         return {"counts": {}, "notes": notes}
-    library = Library.open_for_writing(request["catalog"], create=True)
+    library = open_library_for_writing(request["catalog"], create=True)
     try:
         summary = index_paths(
             library,
