@@ -52,7 +52,7 @@ _WORDS = 4_000
 
 
 def make_catalog(
-    path: Path, count: int, *, seed: int, files: Sequence[SeenFile] | None = None
+    path: Path | str, count: int, *, seed: int, files: Sequence[SeenFile] | None = None
 ) -> MadeUp:
     """Make up a library and write its catalog: see `write_catalog`."""
     library = made_up(count, dim=model_info().dim, seed=seed)
@@ -61,7 +61,7 @@ def make_catalog(
 
 
 def write_catalog(
-    path: Path,
+    path: Path | str,
     library: MadeUp,
     *,
     seed: int,
@@ -72,6 +72,8 @@ def write_catalog(
 
     Parameters
     ----------
+    path : Path or str
+        A file, or the address of an empty database.
     root : bytes
         The folder of the files, which need not be there.
     files : sequence of SeenFile, optional
@@ -268,7 +270,8 @@ def _years(artist: NDArray[np.int32], rng: Generator) -> NDArray[np.int64]:
 def _insert(connection: Connection, table: type[Base], rows: Iterable[dict[str, Any]]) -> None:
     """Insert rows straight through the driver: a million would take SQLAlchemy minutes."""
     columns = [column.name for column in table.__table__.columns if column.name != "digest"]
-    marks = ", ".join("?" * len(columns))
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    marks = ", ".join([mark] * len(columns))
     query = f"INSERT INTO {table.__tablename__} ({', '.join(columns)}, digest) VALUES ({marks}, 0)"  # noqa: S608 - own names
     values = [[row.get(name) for name in columns] for row in rows]
     connection.connection.cursor().executemany(query, values)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from benchmarks.catalogs import make_catalog
 from benchmarks.table import Cell, Table
+from indexer.catalog.opening import with_vectors_on_server
 from indexer.facets.files import facets_path
 from indexer.library import index_path
+from indexer.library_on_server import open_library_for_writing
 from indexer.models.registry import model_info
+from tests.postgres import embedded_binaries, running_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +36,7 @@ def measure(setting: Setting) -> tuple[Table, ...]:
     kept["SQLite: all of the file"] = path.stat().st_size
     kept["file of vectors (codes and float16)"] = index_path(path).stat().st_size
     kept["file of facets"] = facets_path(path).stat().st_size
+    kept |= _on_a_server(setting)
     rows: list[tuple[Cell, ...]] = [(name, size / count) for name, size in kept.items()]
     info = model_info()
     return (
@@ -44,6 +49,31 @@ def measure(setting: Setting) -> tuple[Table, ...]:
             "lengths.",
         ),
     )
+
+
+def _on_a_server(setting: Setting) -> dict[str, int]:
+    """Bytes of each large table of the same catalog on a PostgreSQL server, indexes included."""
+    binaries = embedded_binaries()
+    if binaries is None:
+        return {}
+    os.environ["SOUNDALIKE_CACHE"] = str(setting.folder / "cache")
+    with running_server(binaries, maintenance_work_mem="1GB") as server:
+        name = server.create_database()
+        address = with_vectors_on_server(server.address(name))
+        make_catalog(server.address(name), setting.sizes.sized_tracks, seed=setting.seed)
+        with closing(open_library_for_writing(address)) as library:
+            library.refresh()
+        found = server.run(
+            "SELECT relname, pg_total_relation_size(oid)::bigint FROM pg_class "
+            "WHERE relkind = 'r' AND relname !~ '^(pg|sql)_' ORDER BY relname",
+            name,
+        )
+    sizes = {
+        "vectors with pgvector's lists" if table.startswith("vectors_") else table: size
+        for table, size in found
+    }
+    large = sum(sizes.values()) / 100
+    return {f"PostgreSQL: {table}": size for table, size in sizes.items() if size > large}
 
 
 def _sqlite_tables(path: Path) -> dict[str, int]:
