@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from indexer.catalog.opening import server_url, vectors_on_server
+from indexer.catalog.address import server_url, vectors_on_server
 from indexer.library import Library
 from indexer.vectors.policy import DEFAULT_POLICY
 

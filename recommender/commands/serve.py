@@ -103,7 +103,8 @@ def serve(
     if check:
         _check(port)
         return
-    from indexer.catalog.opening import display_address, exists
+    from indexer.catalog.address import display_address
+    from indexer.catalog.opening import exists
 
     try:
         from recommender.server.run import serve as run

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.catalogs import make_catalog
 from benchmarks.table import Cell, Table
-from indexer.catalog.opening import with_vectors_on_server
+from indexer.catalog.address import with_vectors_on_server
 from indexer.facets.files import facets_path
 from indexer.library import index_path
 from indexer.library_on_server import open_library_for_writing

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from indexer.catalog import writer
-from indexer.catalog.opening import with_vectors_on_server
+from indexer.catalog.address import with_vectors_on_server
 from indexer.catalog.reader import Catalog
 from indexer.catalog.status import TrackStatus
 from indexer.errors import IndexServerError, InvalidOption

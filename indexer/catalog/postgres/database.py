@@ -31,8 +31,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from sqlalchemy.exc import ArgumentError
 
+from indexer.catalog.address import server_url
 from indexer.catalog.database import BLOCK, Rows, TitleMatches
-from indexer.catalog.opening import server_url
 from indexer.catalog.postgres.errors import translate_errors
 from indexer.catalog.postgres.integrity import damage
 from indexer.catalog.postgres.locks import BESIDE_OTHERS, ONE_TRANSACTION, WritersLock

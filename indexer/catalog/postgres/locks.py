@@ -8,14 +8,15 @@ committed after a higher one, and readers would never see it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import psycopg
 
 from indexer.errors import CatalogLocked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import psycopg
 
 _SPACE = 0x534C4B31
 _WRITERS, _TRANSACTION = 1, 2
@@ -82,6 +83,9 @@ class WritersLock:
 
     def release(self) -> None:
         """Let whoever waits to be alone in."""
+        # The server notices a closed connection only some time later.
+        with suppress(psycopg.Error):
+            self._connection.execute("SELECT pg_advisory_unlock_all()")
         self._connection.close()
 
     def _take(self, function: str) -> bool:

@@ -65,7 +65,7 @@ def _with_vectors(context: click.Context, _parameter: click.Parameter, value: st
     """A click callback: the catalog's address, which says where its vectors are searched."""
     if context.meta[_VECTORS] == "file":
         return value
-    from indexer.catalog.opening import with_vectors_on_server
+    from indexer.catalog.address import with_vectors_on_server
 
     return with_vectors_on_server(value)
 
