@@ -38,6 +38,7 @@ TABLES = {
     "analysis": "CPU of the analysis of one file, by stage and format",
     "decoding": "CPU of reading the windows of a file, by format and length",
     "workers": "index runs with one and two workers",
+    "machines": "index runs by processes here, and by one and two machines of a Dask cluster",
     "memory": "peak memory and CPU for a very long file",
     "queries": "latency and recall of questions; opening a catalog",
     "million": "a million tracks: questions, opening, memory, one more track",
@@ -52,7 +53,7 @@ TABLES = {
 }
 """Modules of `benchmarks`, in the order they run, and what they measure."""
 
-NEED_MUSIC = ("analysis", "decoding", "workers", "memory", "serving")
+NEED_MUSIC = ("analysis", "decoding", "workers", "machines", "memory", "serving")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -23,6 +23,8 @@ class Sizes:
         Runs of which the median is shown.
     worker_files, worker_rounds : int
         Tracks of one index run, 2 or more; runs with each number of workers.
+    machine_files : int
+        Tracks of one index run by the machines of a cluster.
     ordinary_s, long_s : float
         Seconds of the two files whose peak memory is compared.
     long_formats : tuple of str
@@ -52,6 +54,7 @@ class Sizes:
     runs: int = 5
     worker_files: int = 40
     worker_rounds: int = 3
+    machine_files: int = 120
     ordinary_s: float = 300.0
     long_s: float = 3 * 3600.0
     long_formats: tuple[str, ...] = ("mp3", "m4a", "opus")
@@ -76,6 +79,7 @@ QUICK = replace(
     runs=3,
     worker_files=20,
     worker_rounds=1,
+    machine_files=40,
     long_formats=("mp3",),
     memory_runs=1,
     index_counts=(10_000, 100_000),

@@ -1,0 +1,141 @@
+"""What Dask machines cost for the analysis of files, and what a second one brings."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+
+from benchmarks import sounds
+from benchmarks.machine import usable_cores
+from benchmarks.table import Table
+from indexer.catalog.storing import Stored
+from indexer.indexing.pipeline import Options, index_paths
+from indexer.library import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from benchmarks.setting import Setting
+
+
+@dataclass(frozen=True)
+class _Workers:
+    """Who analyses: processes here, or those of Dask machines."""
+
+    name: str
+    processes: int
+    machines: int = 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    wall_s: float
+    cpu_s: float
+
+
+_HERE = {processes: _Workers(f"processes here: {processes}", processes) for processes in (1, 2)}
+_ALL = (
+    *_HERE.values(),
+    _Workers("Dask, 1 machine of 1 process", 1, machines=1),
+    _Workers("Dask, 1 machine of 2 processes", 2, machines=1),
+    _Workers("Dask, 2 machines of 1 process", 2, machines=2),
+)
+
+
+def measure(setting: Setting) -> tuple[Table, ...]:
+    """Seconds of index runs by processes here, by one machine and by two, in turn."""
+    sizes = setting.sizes
+    folder = setting.folder / "machines"
+    songs = folder / "songs"
+    songs.mkdir(parents=True)
+    frames = sounds.mp3_frames(sounds.load(setting.music, min(sizes.track_s, 60.0)))
+    rng = np.random.default_rng(setting.seed)
+    for number in range(sizes.machine_files):
+        sounds.drawn_mp3(songs / f"{number:03}.mp3", frames, sizes.track_s, rng=rng)
+    runs: dict[_Workers, list[_Run]] = {workers: [] for workers in _ALL}
+    for number in range(sizes.worker_rounds):
+        for workers in _ALL:
+            catalog = folder / f"{number}-{workers.processes}-{workers.machines}.db"
+            runs[workers].append(_index(songs, catalog, workers, files=sizes.machine_files))
+    wall = {workers: [run.wall_s for run in made] for workers, made in runs.items()}
+    cpu = {workers: [run.cpu_s for run in made] for workers, made in runs.items()}
+    table = Table(
+        title=f"Machines: index runs of {sizes.machine_files} MP3s of {sizes.track_s:g} s",
+        columns=("", "s", "s / [here]", "s / [1 process]", "CPU s", "CPU / [here]"),
+        rows=tuple(
+            (
+                workers.name,
+                median(wall[workers]),
+                _ratio(wall[workers], wall[_HERE[workers.processes]]),
+                _ratio(wall[workers], wall[_first(workers)]),
+                median(cpu[workers]),
+                _ratio(cpu[workers], cpu[_HERE[workers.processes]]),
+            )
+            for workers in _ALL
+        ),
+        notes=f"Medians, rounds: {sizes.worker_rounds}, all runs in turn, each into a fresh "
+        f"catalog, on {usable_cores()} cores that the machines share; a ratio is the median of "
+        "those of the rounds.\n"
+        "All of index_paths, the start of the processes and their model included; scheduler and "
+        "Dask workers run already. CPU: user and system, of all processes of the run, Dask's own "
+        "included.\n"
+        "[here]: as many processes here. [1 process]: one process of the same kind.",
+    )
+    return (table,)
+
+
+def _first(workers: _Workers) -> _Workers:
+    return _ALL[2] if workers.machines else _ALL[0]
+
+
+def _ratio(seconds: list[float], of: list[float]) -> float:
+    return median(one / other for one, other in zip(seconds, of, strict=True))
+
+
+def _index(songs: Path, catalog: Path, workers: _Workers, *, files: int) -> _Run:
+    with (
+        _scheduler(workers) as address,
+        closing(Library.open_for_writing(catalog, create=True)) as library,
+    ):
+        options = Options(dask=address, workers=0 if address else workers.processes)
+        began, spent = time.monotonic(), _cpu_s()
+        summary = index_paths(library, [songs], options=options)
+        run = _Run(time.monotonic() - began, _cpu_s() - spent)
+    if summary.stored[Stored.NEW] != files:
+        raise RuntimeError(f"{summary.failed} files failed, {summary.waiting} were left")
+    return run
+
+
+def _cpu_s() -> float:
+    """CPU seconds of this process and all below it, those that have ended included."""
+    this = psutil.Process()
+    # user, system, and the same of children that have ended
+    return sum(sum(process.cpu_times()[:4]) for process in (this, *this.children(recursive=True)))
+
+
+@contextmanager
+def _scheduler(workers: _Workers) -> Iterator[str | None]:
+    """Address of a scheduler with Dask workers, each a process with a nanny; None without any."""
+    if not workers.machines:
+        yield None
+        return
+    import dask
+    from distributed import LocalCluster
+
+    with (
+        dask.config.set({"distributed.worker.daemon": False}),
+        LocalCluster(
+            n_workers=workers.machines,
+            threads_per_worker=workers.processes // workers.machines,
+            host="127.0.0.1",
+            dashboard_address=None,
+        ) as cluster,
+    ):
+        yield cluster.scheduler_address
