@@ -43,7 +43,8 @@ class Cluster:
     def start_scheduler(self, port: str) -> None:
         self.scheduler_file.unlink(missing_ok=True)
         options = ["--host", "127.0.0.1", "--port", port, "--no-dashboard"]
-        self._start("scheduler", [*options, "--scheduler-file", str(self.scheduler_file)], {})
+        options += ["--scheduler-file", str(self.scheduler_file)]
+        self._start("scheduler", options, {})
         deadline = time.monotonic() + START_S
         while not (self.scheduler_file.exists() and self.scheduler_file.stat().st_size):
             assert time.monotonic() < deadline, self.log("scheduler")
@@ -70,13 +71,15 @@ class Cluster:
 
     def kill_worker(self, name: str) -> None:
         """Kill the Dask worker of a machine; its nanny starts another one."""
-        workers = [
-            child
-            for child in psutil.Process(self._processes[name].pid).children()
-            if "resource_tracker" not in " ".join(child.cmdline())
-        ]
-        assert len(workers) == 1, workers
-        workers[0].kill()
+        self._worker(name).kill()
+
+    def count_processes(self, name: str) -> int:
+        """Processes of the sandbox of a machine."""
+        return len(_spawned(self._worker(name)))
+
+    def _worker(self, name: str) -> psutil.Process:
+        (worker,) = _spawned(psutil.Process(self._processes[name].pid))
+        return worker
 
     def kill(self, name: str) -> None:
         """Kill the scheduler, or a machine: nanny, worker and sandbox."""
@@ -109,3 +112,8 @@ class Cluster:
                 # A process group of its own, so that a machine can be lost as a whole.
                 start_new_session=True,
             )
+
+
+def _spawned(parent: psutil.Process) -> list[psutil.Process]:
+    children = parent.children()
+    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]

@@ -49,7 +49,8 @@ class ReplayPool(AnalysisPool):
 
 
 def dask_setup(_worker: Worker) -> None:
-    """Put the pool into the place of the real one."""
+    """Put the pool into the place of the real one, and let it end soon when nobody uses it."""
+    dask_machine._IDLE_S = 2.0
     dask_machine.AnalysisPool = ReplayPool  # type: ignore[misc, assignment]
 
 

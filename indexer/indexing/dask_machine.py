@@ -10,6 +10,8 @@ import asyncio
 import enum
 import multiprocessing
 import os
+import threading
+import time
 from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from distributed import WorkerPlugin, get_worker
 
 from indexer.analysis.pools import AnalysisPool
-from indexer.errors import ModelError, WorkersFailed
+from indexer.errors import ModelError
 from indexer.filesystem import display_path
 from indexer.models.registry import model_info
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from indexer.indexing.workers import Result, Task
 
 _POLL_S = 0.2
+_IDLE_S = 600.0
+"""After which processes end that nobody uses: the run may have been killed."""
 _SAME_TIME_NS = 2_000_000_000
 """Times of one file may differ so much: file systems keep fractions of a second differently."""
 
@@ -73,7 +77,7 @@ class Setup:
     Attributes
     ----------
     run : str
-        Name of the run.
+        Name of the run, which no other one has.
     version : str
         Version of soundalike.
     model_name, fingerprint : str
@@ -93,8 +97,8 @@ class Setup:
     roots: Sequence[bytes]
 
 
-MachineState: TypeAlias = "dict[str, str]"
-"""What a machine tells of itself with each heartbeat: its run, and why it refuses, or ""."""
+MachineState: TypeAlias = str
+"""What a machine tells of itself with each heartbeat: why it refuses, or "" if it takes part."""
 
 
 class Machine(WorkerPlugin):
@@ -102,41 +106,60 @@ class Machine(WorkerPlugin):
 
     Parameters
     ----------
-    name : str
-        Name of the plugin and of its metric, which tells a `MachineState`.
+    setup : Setup
+        Its `run` names the plugin and the metric that tells a `MachineState`.
     """
 
-    def __init__(self, name: str, setup: Setup) -> None:
-        self.name = name
+    def __init__(self, setup: Setup) -> None:
+        self.name = setup.run
         self._setup = setup
 
     def setup(self, worker: Worker) -> None:
         """Begin to look whether the machine is fit; no disk out of reach may hold the worker up."""
         self._sandbox: AnalysisPool | None = None
+        self._lock = threading.Lock()
+        self._batches = 0
+        self._used = time.monotonic()
         self._stopped = False
         self._address = worker.address
-        self._opening = asyncio.create_task(self._open(worker))
+        self._watching = asyncio.create_task(self._watch(worker))
 
     async def teardown(self, worker: Worker) -> None:
         """End the processes."""
         self._stopped = True
-        self._opening.cancel()
+        self._watching.cancel()
         worker.metrics.pop(self.name, None)
         if self._sandbox is not None:
             await asyncio.to_thread(self._sandbox.close, at_once=True)
 
-    async def _open(self, worker: Worker) -> None:
-        refusal = await asyncio.to_thread(self._refusal)
-        if not refusal:
-            self._sandbox = AnalysisPool(
-                self._setup.model_name,
-                self._setup.fingerprint,
-                workers=worker.state.nthreads,
-                limits=self._setup.limits,
-                known=self._setup.known,
-            )
-        state: MachineState = {"run": self._setup.run, "refusal": refusal}
-        worker.metrics[self.name] = lambda _worker: state
+    async def _watch(self, worker: Worker) -> None:
+        """Tell whether the machine is fit; end the processes while a run makes no use of them."""
+        try:
+            refusal = await asyncio.to_thread(self._refusal)
+            if not refusal:
+                self._sandbox = self._new_sandbox(worker.state.nthreads)
+        except Exception as error:  # noqa: BLE001 - the run must be told, whatever it is
+            refusal = f"{type(error).__name__}: {error}"
+        worker.metrics[self.name] = lambda _worker: refusal
+        while not refusal:
+            await asyncio.sleep(_IDLE_S / 10)
+            with self._lock:
+                if self._batches or time.monotonic() - self._used < _IDLE_S:
+                    continue
+                idle, self._sandbox = self._sandbox, self._new_sandbox(worker.state.nthreads)
+                self._used = time.monotonic()
+            if idle is not None:
+                await asyncio.to_thread(idle.close, at_once=True)
+
+    def _new_sandbox(self, processes: int) -> AnalysisPool:
+        """A sandbox, whose processes start with the first file."""
+        return AnalysisPool(
+            self._setup.model_name,
+            self._setup.fingerprint,
+            workers=processes,
+            limits=self._setup.limits,
+            known=self._setup.known,
+        )
 
     def _refusal(self) -> str:
         """Why this machine cannot take part in the run; empty if it can."""
@@ -161,18 +184,21 @@ class Machine(WorkerPlugin):
             return f"{display_path(wanted.roots[0])} is not there: mount it under the same path"
         return ""
 
-    def is_of(self, run: str) -> bool:
-        """Whether this is the plugin of a run, not of one before it."""
-        return self._setup.run == run
-
     def analyse(self, work: Task[Result], files: Sequence[SeenFile]) -> Returned:
         """Apply a task to files that are here as the run saw them."""
-        if self._sandbox is None:
-            return Returned(self._address, (), "its worker is not ready")
+        with self._lock:
+            sandbox = self._sandbox
+            self._batches += 1
         try:
-            return Returned(self._address, self._outcomes(self._sandbox, work, files))
-        except WorkersFailed as error:
-            return Returned(self._address, (), str(error))
+            if sandbox is None:
+                return Returned(self._address, (), "its worker is not ready")
+            return Returned(self._address, self._outcomes(sandbox, work, files))
+        except Exception as error:  # noqa: BLE001 - the files are tried on another machine
+            return Returned(self._address, (), f"{type(error).__name__}: {error}")
+        finally:
+            with self._lock:
+                self._batches -= 1
+                self._used = time.monotonic()
 
     def _outcomes(
         self, sandbox: AnalysisPool, work: Task[Result], files: Sequence[SeenFile]
@@ -200,19 +226,19 @@ class Machine(WorkerPlugin):
         self._stopped = True
 
 
-def analyse_batch(name: str, run: str, work: Task[Any], files: Sequence[SeenFile]) -> Returned:
+def analyse_batch(run: str, work: Task[Any], files: Sequence[SeenFile]) -> Returned:
     """Apply a task to files on the machine whose Dask worker calls this."""
     worker = get_worker()
-    machine = worker.plugins.get(name)
-    if not isinstance(machine, Machine) or not machine.is_of(run):
+    machine = worker.plugins.get(run)
+    if not isinstance(machine, Machine):
         return Returned(worker.address, (), "its worker takes no part in this run")
     return machine.analyse(work, files)
 
 
-def stop_machine(name: str, run: str, dask_worker: Worker) -> None:
+def stop_machine(run: str, dask_worker: Worker) -> None:
     """Let the machine of a Dask worker start no more files of a run."""
-    machine = dask_worker.plugins.get(name)
-    if isinstance(machine, Machine) and machine.is_of(run):
+    machine = dask_worker.plugins.get(run)
+    if isinstance(machine, Machine):
         machine.stop()
 
 

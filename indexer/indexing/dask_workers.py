@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic
 
 from distributed import Client, KilledWorker
+from distributed.comm.core import CommClosedError
 
 from indexer.errors import ClusterFailed, InvalidOption
 from indexer.filesystem import display_path
@@ -45,11 +46,14 @@ _AHEAD = 2
 _TRIES = 3
 """How often machines may be lost with a batch."""
 _ABSENT_IN_A_ROW = 32
+_ERRORS_IN_A_ROW = 10
 _REFRESH_S = 1.0
 _FIRST_REFRESH_S = 0.2
 _CONNECT_S = 10.0
 _ANSWER_S = 30.0
 """How long scheduler and machines may take to answer."""
+_FETCH_S = 10.0
+"""How long a machine may take to hand over the outcomes of a task."""
 _LAST_WORD_S = 5.0
 """The same, for what is only said so that they can tidy up."""
 
@@ -89,8 +93,6 @@ class DaskWorkers(Generic[Result]):
     ----------
     address : str
         Address of the Dask scheduler, or path of its scheduler file.
-    name : str
-        Name of the plugin; a run takes over what an earlier one of that name has left behind.
     total : int
         How many files there will be.
 
@@ -102,10 +104,9 @@ class DaskWorkers(Generic[Result]):
         The scheduler does not answer.
     """
 
-    def __init__(self, address: str, name: str, setup: Setup, *, total: int) -> None:
+    def __init__(self, address: str, setup: Setup, *, total: int) -> None:
         self._address = address
-        self._name = name
-        self._setup = setup
+        self._run = setup.run
         self._total = total
         self._silence_s = (_BATCH + 1) * setup.limits.wall_s + 60.0
         self._ready: dict[str, int] = {}
@@ -116,12 +117,14 @@ class DaskWorkers(Generic[Result]):
         self._absent: dict[bytes, None] = {}
         self._absent_in_a_row: dict[str, int] = {}
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._errors_in_a_row = 0
+        self._failure: ClusterFailed | None = None
         self._stopping = False
         self._refreshed = 0.0
         self._last_ready = self._last_news = time.monotonic()
         self._client = _connect(address)
         try:
-            self._ask(self._client.register_plugin, Machine(name, setup), name=name)
+            self._ask(self._client.register_plugin, Machine(setup), name=setup.run)
         except Exception as error:  # noqa: BLE001 - one machine must not keep the others from work
             # One that does not answer, or has not got this program: it will not tell of itself.
             log.warning("a machine of %s cannot take part: %s", address, error or "no answer")
@@ -147,10 +150,16 @@ class DaskWorkers(Generic[Result]):
         ClusterFailed
             The scheduler is lost, or there has been no machine for long, or no outcome.
         """
-        self._refresh()
+        if self._failure is not None:
+            raise self._failure
         finished: list[Finished[Result]] = []
-        for key in self._keys_done(0.0 if self._left else timeout_s):
-            finished += self._take(key)
+        try:
+            self._refresh()
+            for key in self._keys_done(0.0 if self._left else timeout_s):
+                finished += self._take(key)
+        except ClusterFailed as error:
+            # What came in before is stored first.
+            self._failure = error
         left, self._left = self._left, []
         return [*finished, *((file, None) for file in left)]
 
@@ -160,12 +169,11 @@ class DaskWorkers(Generic[Result]):
         unsent, self._unsent = self._unsent, []
         for batch in unsent:
             self._leave(batch)
-        with suppress(OSError):
+        with suppress(Exception):
             self._ask(
                 self._client.run,
                 stop_machine,
-                self._name,
-                self._setup.run,
+                self._run,
                 on_error="ignore",
                 within_s=_LAST_WORD_S,
             )
@@ -174,15 +182,15 @@ class DaskWorkers(Generic[Result]):
         """End the processes on the machines; the Dask workers go on."""
         if self._absent:
             log.warning(
-                "%d files are on no machine of %s as they are here, and are left for the next run "
-                "(the first is %s): is their folder mounted there under the same path?",
-                len(self._absent),
+                "files that are on no machine of %s as they are here, left for the next run: %d "
+                "(the first is %s); is their folder mounted there under the same path?",
                 self._address,
+                len(self._absent),
                 display_path(next(iter(self._absent))),
             )
         if self._client.status == "running":
             with suppress(Exception):
-                self._ask(self._client.unregister_worker_plugin, self._name, within_s=_LAST_WORD_S)
+                self._ask(self._client.unregister_worker_plugin, self._run, within_s=_LAST_WORD_S)
         with suppress(Exception):
             self._client.close(timeout=_LAST_WORD_S)
 
@@ -198,8 +206,7 @@ class DaskWorkers(Generic[Result]):
             self._last_news = time.monotonic()
         future = self._client.submit(
             analyse_batch,
-            self._name,
-            self._setup.run,
+            self._run,
             batch.work,
             batch.files,
             pure=False,
@@ -225,23 +232,20 @@ class DaskWorkers(Generic[Result]):
             return []
         future, batch = self._flying.pop(key)
         try:
-            returned = future.result(timeout=_ANSWER_S)
+            returned = future.result(timeout=_FETCH_S)
         except TimeoutError:
             # The machine was lost before it handed the outcomes over: they are made again.
             self._flying[key] = (future, batch)
             future.add_done_callback(self._note_done)
             return []
-        except (CancelledError, OSError) as error:
-            raise self._lost() from error
         except KilledWorker:
             self._leave(replace(batch, tries=_TRIES))
             return []
-        except Exception as error:
-            # Of one machine, which must not end the run.
-            log.debug("%s", error, exc_info=error)
-            self._send(batch.tried_again(f"{type(error).__name__}: {error}"))
+        except Exception as error:  # noqa: BLE001 - of one machine, which must not end the run
+            self._send(batch.tried_again(self._count_error(error)))
             return []
         self._last_news = time.monotonic()
+        self._errors_in_a_row = 0
         without = replace(batch, absent=batch.absent | {returned.machine})
         if returned.trouble:
             self._refuse(returned.machine, returned.trouble)
@@ -257,6 +261,20 @@ class DaskWorkers(Generic[Result]):
             for file, outcome in outcomes
             if outcome is not Left.NOT_HERE
         ]
+
+    def _count_error(self, error: Exception) -> str:
+        """The error of a task in words; ends the run after many in a row."""
+        log.debug("%s", error, exc_info=error)
+        if self._client.status != "running" or isinstance(error, CommClosedError):
+            raise self._lost() from error
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        self._errors_in_a_row += 1
+        if self._errors_in_a_row == _ERRORS_IN_A_ROW:
+            raise ClusterFailed(
+                f"{self._address} can do no task ({words}): the same version of soundalike[dask] "
+                "must be on every machine, that of the scheduler too"
+            ) from error
+        return words
 
     def _count_absent(self, machine: str, absent: int, *, of: int) -> None:
         """Pass over a machine that has none of many files in a row."""
@@ -274,11 +292,11 @@ class DaskWorkers(Generic[Result]):
         self._left += batch.files
         if batch.tries == _TRIES:
             log.warning(
-                "%d files are left for the next run after %d tries: %s (the first is %s)",
-                len(batch.files),
+                "files left for the next run after %d tries: %d (the first is %s); %s",
                 _TRIES,
-                batch.trouble,
+                len(batch.files),
                 display_path(batch.files[0].path),
+                batch.trouble,
             )
         elif not self._stopping:
             self._absent.update((file.path, None) for file in batch.files)
@@ -286,14 +304,15 @@ class DaskWorkers(Generic[Result]):
     def _refresh(self) -> None:
         """Look which machines there are, and send again what went to lost ones."""
         now = time.monotonic()
-        if now - self._refreshed < (_REFRESH_S if self._ready else _FIRST_REFRESH_S):
+        pause = _REFRESH_S * max(1.0, len(self._ready) / 50) if self._ready else _FIRST_REFRESH_S
+        if now - self._refreshed < pause:
             return
         self._refreshed = now
         machines = self._machines()
         self._ready = {
             address: machine["nthreads"]
             for address, machine in machines.items()
-            if self._takes_part(address, machine["metrics"].get(self._name))
+            if self._takes_part(address, machine["metrics"].get(self._run))
         }
         # Dask lets a task wait for ever for machines that it may go to and that are gone.
         stranded = [
@@ -320,11 +339,9 @@ class DaskWorkers(Generic[Result]):
         return machines
 
     def _takes_part(self, address: str, state: MachineState | None) -> bool:
-        if state is None or state["run"] != self._setup.run or address in self._refused:
-            return False
-        if state["refusal"]:
-            self._refuse(address, state["refusal"])
-        return not state["refusal"]
+        if state:
+            self._refuse(address, state)
+        return state is not None and address not in self._refused
 
     def _refuse(self, machine: str, reason: str) -> None:
         if machine not in self._refused:

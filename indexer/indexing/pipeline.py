@@ -356,7 +356,7 @@ def _open_workers(
     known = file_queries.embedded_hashes(library.catalog, model.id)
     own: Workers[TrackAnalysis | KnownRecording]
     if options.dask is not None:
-        own = _dask_workers(options.dask, library, model, files, options.limits, known)
+        own = _dask_workers(options.dask, model, files, options.limits, known)
     else:
         count = min(options.workers or processors(), len(files))
         own = LocalWorkers(
@@ -372,7 +372,6 @@ def _open_workers(
 
 def _dask_workers(
     address: str,
-    library: Library,
     model: StoredModel,
     files: Sequence[SeenFile],
     limits: Limits,
@@ -384,7 +383,7 @@ def _dask_workers(
     except ImportError as error:
         raise ExtraMissing("--dask needs Dask: run `pip install 'soundalike[dask]'`") from error
     setup = Setup(
-        run=uuid4().hex,
+        run=f"soundalike-{uuid4()}",
         version=version("soundalike"),
         model_name=model.name,
         fingerprint=model.fingerprint,
@@ -392,8 +391,7 @@ def _dask_workers(
         known=known,
         roots=sorted({file.root for file in files}),
     )
-    name = f"soundalike-{library.catalog.uuid}"
-    return DaskWorkers(address, name, setup, total=len(files))
+    return DaskWorkers(address, setup, total=len(files))
 
 
 def _finish(library: Library, model: StoredModel, before: StoredModel | None) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +20,7 @@ from indexer.analysis.pools import AnalysisPool, analyse_file
 from indexer.analysis.sandbox import Limits
 from indexer.catalog.storing import Stored
 from indexer.errors import ClusterFailed, InvalidOption
-from indexer.indexing import dask_workers
+from indexer.indexing import dask_workers, executor
 from indexer.indexing.executor import Batching
 from indexer.indexing.pipeline import Options, Summary, index_paths
 from indexer.library import Library
@@ -175,6 +177,23 @@ def test_a_run_that_is_stopped_finishes_what_is_in_work_and_another_goes_on(
     machines(library, files=FILES)
 
 
+def test_machines_end_the_processes_of_a_run_that_was_killed_and_another_goes_on(
+    tmp_path: Path, music: Path, cluster: Cluster
+) -> None:
+    command = [sys.executable, "-m", "recommender", "index", str(music)]
+    command += ["--dask", cluster.address, "--catalog", str(tmp_path / "catalog.db")]
+    with subprocess.Popen(command) as process:
+        try:
+            wait_until(lambda: cluster.count_processes("one") == 1)
+        finally:
+            process.kill()
+    wait_until(lambda: cluster.count_processes("one") == cluster.count_processes("two") == 0)
+    with closing(Library.open_for_writing(tmp_path / "catalog.db")) as library:
+        summary = run(library, music, cluster)
+        assert (summary.failed, summary.waiting) == (0, 0)
+        machines(library, files=FILES)
+
+
 def test_machines_without_the_files_pass_them_on(
     library: Library, music: Path, cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -201,7 +220,10 @@ def test_a_file_that_is_on_no_machine_is_left_for_the_next_run(
 
     summary = run(library, music, cluster, after=(0, lose))
     assert (summary.failed, summary.waiting) == (0, 1)
-    assert f"1 files are on no machine of {cluster.address}" in caplog.text
+    assert (
+        f"on no machine of {cluster.address} as they are here, left for the next run: 1"
+        in caplog.text
+    )
     machines(library, files=FILES - 1)
 
 
@@ -264,7 +286,22 @@ def test_a_lost_scheduler_ends_the_run_and_another_goes_on(
         own.close()
 
 
-def test_a_scheduler_without_machines_and_an_address_without_scheduler_end_in_a_sentence(
+def test_machines_that_cannot_load_a_task_end_the_run_with_a_sentence(
+    tmp_path: Path,
+    library: Library,
+    music: Path,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "only_here.py").write_text("def analyse(worker, path, *, windows): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(executor, "analyse_new_file", import_module("only_here").analyse)
+    with pytest.raises(ClusterFailed, match=r"can do no task .* that of the scheduler too"):
+        run(library, music, cluster)
+    assert present_names(library.catalog) == []
+
+
+def test_a_cluster_that_cannot_be_reached_ends_the_run_with_a_sentence(
     tmp_path: Path, library: Library, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_workers, "_CONNECT_S", 0.5)
@@ -310,9 +347,16 @@ def test_machines_give_the_vectors_that_processes_here_give(
 def wait_for_machines(cluster: Cluster, names: set[str]) -> None:
     """Wait until the scheduler knows these machines."""
     with closing(dask_workers.Client(cluster.address, set_as_default=False)) as client:
-        deadline = time.monotonic() + START_S
-        while not names <= {
-            one["name"] for one in client.scheduler_info(n_workers=-1)["workers"].values()
-        }:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(
+            lambda: (
+                names
+                <= {one["name"] for one in client.scheduler_info(n_workers=-1)["workers"].values()}
+            )
+        )
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_S
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

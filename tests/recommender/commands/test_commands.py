@@ -221,6 +221,11 @@ def test_debug_shows_the_traceback(
         (("index", ".", "--stop-after", "soon"), 2, "is no duration"),
         (("index", ".", "--windows", "0"), 2, "not in the range"),
         (("index", ".", "--thorough", "--windows", "3"), 2, "leave --windows out"),
+        (
+            ("index", ".", "--dask", "tcp://a:1", "--workers", "2"),
+            2,
+            "`dask worker` its --nthreads",
+        ),
         (("add", "."), 2, "is a folder"),
         (("index", ".", "--timeout", "nan"), 2, "not a valid integer"),
     ],
