@@ -19,8 +19,8 @@ class AnalysisError(SoundalikeError):
     Attributes
     ----------
     stage : str
-        Where it happened: "open", "hash", "decode", "resample", "signal", "descriptors", "network",
-        "tags", "worker" or "store".
+        Where it happened: "fetch", "open", "hash", "decode", "resample", "signal", "descriptors",
+        "network", "tags", "worker" or "store".
     reason : str
         The class in words, for tables and JSON, e.g. "too short".
     """
@@ -56,6 +56,12 @@ class Unreadable(AnalysisError):
     """The operating system does not let us read the file."""
 
     reason = "unreadable"
+
+
+class FetchFailed(AnalysisError):
+    """A file on a server could not be fetched."""
+
+    reason = "fetch failed"
 
 
 class NotAudio(AnalysisError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -23,17 +24,75 @@ def folder_prefix(folder: bytes) -> bytes:
     return folder.rstrip(b"/") + b"/"
 
 
+_URL = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://(.+)", re.DOTALL)
+
+
+def is_url(path: bytes) -> bool:
+    """Whether a path is the URL of a file or folder on a server, in an object store or the like."""
+    return _URL.fullmatch(path) is not None
+
+
+def absolute_path(path: str | bytes | os.PathLike[str]) -> bytes:
+    """The absolute path of a file or folder; a URL, as it is stored.
+
+    Raises
+    ------
+    InvalidOption
+        A URL that cannot be stored.
+    """
+    name = os.fsencode(path)
+    url = _URL.fullmatch(name)
+    return os.path.abspath(name) if url is None else _checked_url(*url.groups())
+
+
+def _checked_url(scheme: bytes, rest: bytes) -> bytes:
+    scheme = scheme.lower()
+    host, slash, path = rest.partition(b"/")
+    text = display_path(scheme + b"://" + host.rpartition(b"@")[2] + slash + path)
+    if scheme in (b"file", b"local"):
+        raise InvalidOption(f"{text} is on this machine: name its path")
+    if b"@" in host:
+        raise InvalidOption(
+            f"{text} would be stored with a password: leave it out, and put it into ~/.netrc or "
+            "the configuration of fsspec"
+        )
+    if (
+        b"::" in rest
+        or set(rest) & set(b"\0\r\n")
+        or (scheme in (b"http", b"https") and set(rest) & set(b"?#"))
+    ):
+        raise InvalidOption(f"{text} is no address of a folder or a file: leave out ?, # and ::")
+    return scheme + b"://" + host + slash + path
+
+
 def resolve_path(path: str | bytes | os.PathLike[str]) -> bytes:
-    """The absolute path of a file or folder named by a person, links on the way to it resolved."""
-    whole = os.path.abspath(os.fsencode(path))
+    """The absolute path of a file or folder named by a person, links on the way to it resolved.
+
+    A URL stays what it is.
+
+    Raises
+    ------
+    InvalidOption
+        A URL that cannot be stored.
+    """
+    whole = absolute_path(path)
+    if is_url(whole):
+        return whole
     if os.path.isdir(whole):
         return os.path.realpath(whole)
     folder, name = os.path.split(whole)
     return os.path.join(os.path.realpath(folder), name)
 
 
+def is_there(path: bytes) -> bool:
+    """Whether a file or folder is there; servers are not asked, and what they have is there."""
+    return is_url(path) or os.path.lexists(path)
+
+
 def has_vanished(path: bytes) -> bool:
-    """Whether a file is gone from a folder that can be looked into."""
+    """Whether a file is gone from a folder that can be looked into; servers are not asked."""
+    if is_url(path):
+        return False
     try:
         os.lstat(path)
     except FileNotFoundError:

@@ -9,7 +9,6 @@ with Recommender.open("catalog.db") as recommender:
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, SupportsIndex
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 import numpy as np
 
 from indexer.errors import AnalysisError, QueryError, UnknownTrack
+from indexer.filesystem import absolute_path
 from indexer.vectors.base import checked_vectors
 from recommender.retrieval.explanations import explain_words
 from recommender.retrieval.filters import where_mask
@@ -56,6 +56,7 @@ from recommender.retrieval.words.steering import as_texts, read_steering, word_s
 from recommender.retrieval.words.word_fit import word_scores
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
@@ -257,7 +258,7 @@ class Recommender:
         ModelMissing, ModelMismatch, InvalidOption
         """
         n = result_count(n)
-        source = AnalysedFile(os.path.abspath(os.fsencode(path)), self.analyse(path))
+        source = AnalysedFile(absolute_path(path), self.analyse(path))
         return self._similar(
             [source], n, where, ranking, more=more, less=less, include_same=include_same, why=why
         )

@@ -38,6 +38,7 @@ WINGS = (
     "indexer.audio",
     "indexer.vectors",
     "indexer.mapped_arrays",
+    "indexer.remote_files",
     "indexer.text_folding",
     "indexer.filesystem",
     "indexer.errors",

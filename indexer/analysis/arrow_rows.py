@@ -28,8 +28,9 @@ from indexer.audio.tags import Tags
 from indexer.errors import AnalysisError, ExtraMissing
 from indexer.features.descriptors import Descriptors
 from indexer.features.key import KEYS
-from indexer.filesystem import resolve_path
+from indexer.filesystem import is_url, resolve_path
 from indexer.models.registry import DEFAULT_MODEL, model_info
+from indexer.remote_files import file_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -189,8 +190,11 @@ def analyse_paths(
             yield to_batch(batch, columns)
 
 
-def _version(path: bytes) -> tuple[int, int] | tuple[None, None]:
+def _version(path: bytes) -> tuple[int | None, int | None]:
     try:
+        if is_url(path):
+            remote = file_info(path)
+            return remote.size or 0, remote.version
         status = os.stat(path)
     except (OSError, ValueError):
         return None, None
@@ -278,7 +282,7 @@ def _read_row(values: Mapping[str, Any], *, dim: int, tags: int) -> AnalysedFile
 
 
 def _is_absolute(path: bytes) -> bool:
-    return path.startswith(b"/") and b"\0" not in path
+    return (path.startswith(b"/") or is_url(path)) and b"\0" not in path
 
 
 def _read_failure(values: Mapping[str, Any]) -> AnalysisError:

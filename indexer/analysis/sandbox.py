@@ -16,10 +16,12 @@ import sys
 import threading
 import types
 from collections import deque
+from concurrent.futures import CancelledError, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -34,13 +36,13 @@ from indexer.errors import (
     WorkerDied,
     WorkersFailed,
 )
-from indexer.filesystem import display_path
+from indexer.filesystem import display_path, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from pebble import ProcessFuture
+    from indexer.analysis.fetching import Fetcher
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,9 @@ TRIES = 3
 """How often a file is given to a new pool when the pool itself has broken."""
 AHEAD = 4
 """Files that `Sandbox.map` keeps in flight for each worker."""
+FETCHED_AHEAD = 4
+"""Files by URL that are fetched while all workers are busy, at least."""
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Job(Generic[State, Result]):
 
     work: Callable[[State, bytes], Result]
     path: bytes
-    future: ProcessFuture[Result | AnalysisError]
+    future: Future[Result | AnalysisError]
 
 
 class Sandbox(Generic[State]):
@@ -111,6 +116,7 @@ class Sandbox(Generic[State]):
         self._prepare = prepare
         self.workers = workers
         self._limits = limits
+        self._fetcher: Fetcher | None = None
         self._lock = threading.Lock()
         self._closed = False
         self._pool = self._start()
@@ -142,11 +148,34 @@ class Sandbox(Generic[State]):
         self.close(at_once=True)
 
     def submit(self, work: Callable[[State, bytes], Result], path: bytes) -> Job[State, Result]:
-        """Queue a file and return its job, for `result`."""
+        """Queue a file, by path or by URL, and return its job, for `result`."""
+        if is_url(path):
+            return Job(work, path, self._fetching().submit(partial(self._work_on, work), path))
         future = self._live_pool().schedule(
             _run_task, args=[work, self._limits.cpu_s, path], timeout=self._limits.wall_s
         )
         return Job(work, path, future)
+
+    def _fetching(self) -> Fetcher:
+        """What fetches files by URL for the workers."""
+        from indexer.analysis.fetching import Fetcher
+
+        with self._lock:
+            if self._fetcher is None:
+                threads = self.workers + max(self.workers, FETCHED_AHEAD)
+                self._fetcher = Fetcher(threads=threads, timeout_s=self._limits.wall_s)
+            return self._fetcher
+
+    def _work_on(
+        self, work: Callable[[State, bytes], Result], path: bytes
+    ) -> Result | AnalysisError:
+        """The outcome of a file that was fetched."""
+        job = self.submit(work, path)
+        while not wait([job.future], _POLL_S).done:
+            if self._fetcher is not None and self._fetcher.stopped:
+                job.future.cancel()
+                raise CancelledError
+        return self.result(job)
 
     def result(self, job: Job[State, Result]) -> Result | AnalysisError:
         """Wait for the outcome of a job; what is wrong with its file is returned.
@@ -223,6 +252,8 @@ class Sandbox(Generic[State]):
     def close(self, *, at_once: bool = False) -> None:
         """End the workers, after their queue is done or at once."""
         self._closed = True
+        if self._fetcher is not None:
+            self._fetcher.close(at_once=at_once)
         if at_once:
             self._pool.stop()
         else:

@@ -11,10 +11,11 @@ import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote_to_bytes
 
 from indexer.catalog.status import TrackStatus
 from indexer.errors import InvalidOption
-from indexer.filesystem import display_path, folder_prefix
+from indexer.filesystem import display_path, folder_prefix, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -207,6 +208,8 @@ def decide(
 def possible_keys(file: SeenFile) -> tuple[str, str]:
     """Keys that a file gets: its path below the root or, if that is taken, its whole path."""
     below = file.path.removeprefix(folder_prefix(file.root))
+    if file.path.startswith((b"http://", b"https://")):
+        below = unquote_to_bytes(below)
     return display_path(below), display_path(file.path)
 
 
@@ -255,7 +258,9 @@ def has_columns(track: Columns, columns: Columns) -> bool:
 
 
 def has_lost_file(track: Columns) -> bool:
-    """Whether the file of a track is gone from this machine."""
+    """Whether the file of a track is gone: from this machine, or from its server when last seen."""
+    if is_url(track["path"]):
+        return bool(track["status"] == TrackStatus.MISSING)
     return not os.path.lexists(track["path"])
 
 

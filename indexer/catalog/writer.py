@@ -7,7 +7,6 @@ Every change of what is shown of a track does so with a counter of its own.
 
 from __future__ import annotations
 
-import os
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -40,7 +39,7 @@ from indexer.catalog.storing import (
     require_valid,
     tag_columns,
 )
-from indexer.filesystem import folder_prefix
+from indexer.filesystem import folder_prefix, is_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -292,7 +291,7 @@ def delete_dead_roots(connection: Connection, *, seen_from: str = "") -> None:
             TrackRow.status == TrackStatus.PRESENT,
             func.substr(TrackRow.path, 1, len(start)) == start,
         )
-        if not os.path.lexists(root) and connection.execute(held.limit(1)).first() is None:
+        if not is_there(root) and connection.execute(held.limit(1)).first() is None:
             connection.execute(
                 delete(RootRow).where(RootRow.path == root, RootRow.seen_from == seen_from)
             )

@@ -22,7 +22,7 @@ from distributed import WorkerPlugin, get_worker
 
 from indexer.analysis.pools import AnalysisPool
 from indexer.errors import ModelError
-from indexer.filesystem import display_path
+from indexer.filesystem import display_path, is_url
 from indexer.models.registry import model_info
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Machine(WorkerPlugin):
                 f"its model {wanted.model_name} is another one ({fingerprint[:12]}, not "
                 f"{wanted.fingerprint[:12]}): import the same file there"
             )
-        if not any(os.path.isdir(root) for root in wanted.roots):
+        if not any(is_url(root) or os.path.isdir(root) for root in wanted.roots):
             return f"{display_path(wanted.roots[0])} is not there: mount it under the same path"
         return ""
 

@@ -20,6 +20,7 @@ from indexer.catalog import writer
 from indexer.catalog.file_queries import SeenFile
 from indexer.errors import (
     AnalysisError,
+    FetchFailed,
     NotStorable,
     OutOfMemory,
     TimedOut,
@@ -238,7 +239,7 @@ def _store_batch(
     failures: list[tuple[SeenFile, AnalysisError]] = []
     for file, outcome in batch:
         if isinstance(outcome, AnalysisError):
-            failures.append((file, _with_remedy(outcome)))
+            failures.append((as_failed(file, outcome), with_remedy(outcome)))
         else:
             analyses.append((file, outcome))
     try:
@@ -266,7 +267,12 @@ def _store_batch(
     return [file for (file, _), kind in zip(analyses, kinds, strict=True) if kind is None]
 
 
-def _with_remedy(error: AnalysisError) -> AnalysisError:
+def as_failed(file: SeenFile, error: AnalysisError) -> SeenFile:
+    """The file as its failure is stored; one that was not fetched is another at the next run."""
+    return file._replace(mtime_ns=-1) if isinstance(error, FetchFailed) else file
+
+
+def with_remedy(error: AnalysisError) -> AnalysisError:
     """The error, and what `index` can be told to do about it."""
     option = _RETRY_OPTION.get(type(error))
     if option is None:

@@ -13,10 +13,10 @@ from indexer.analysis.arrow_rows import analyse_paths, require_pyarrow, schema
 from indexer.analysis.pools import AnalysisPool
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS
 from indexer.errors import InvalidOption, LibraryUnreachable
-from indexer.filesystem import atomic_write, display_path, resolve_path
+from indexer.filesystem import atomic_write, display_path
 from indexer.indexing.executor import Progress
 from indexer.indexing.pipeline import Options, processors
-from indexer.indexing.scan import scan
+from indexer.indexing.scan import as_scanned, scan
 from indexer.models.registry import DEFAULT_MODEL, model_info
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def export_analyses(
         raise InvalidOption(f"{target} is there already: name another file, or give --force")
     if not target.parent.is_dir():
         raise InvalidOption(f"the folder {target.parent} is missing: make it first")
-    named = [resolve_path(path) for path in paths]
+    named = [as_scanned(path) for path in paths]
     found = scan(named, include_hidden=options.include_hidden, stop=interrupted)
     files = list(found.files)
     for path in named:

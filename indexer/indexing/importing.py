@@ -23,8 +23,9 @@ from indexer.catalog import file_queries, writer
 from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.status import TrackStatus
 from indexer.catalog.storing import Stored
-from indexer.errors import AnalysisError, BadAnalyses, ModelMismatch
+from indexer.errors import AnalysisError, BadAnalyses, ModelMismatch, ValueRefused
 from indexer.filesystem import display_path
+from indexer.indexing.executor import as_failed, with_remedy
 from indexer.models.registry import DEFAULT_MODEL, ensure_model
 
 if TYPE_CHECKING:
@@ -299,7 +300,24 @@ def _one_sentence(path: Path, pa: Any) -> Iterator[None]:
 def _store(
     library: Library, model: StoredModel, rows: Sequence[AnalysedFile], done: Imported
 ) -> None:
-    """Store rows in one transaction, and count them."""
+    """Store rows in one transaction, and count them.
+
+    One row with a value that the database does not take costs that row only.
+    """
+    try:
+        _store_at_once(library, model, rows, done)
+    except ValueRefused as error:
+        if len(rows) > 1:
+            for row in rows:
+                _store(library, model, [row], done)
+        else:
+            done.refused += 1
+            log.warning("%s is left out: %s", display_path(rows[0].path), error)
+
+
+def _store_at_once(
+    library: Library, model: StoredModel, rows: Sequence[AnalysedFile], done: Imported
+) -> None:
     analyses, failures = [], []
     before = Counter({"removed": 0, "known": 0})
     with library.catalog.writing() as connection:
@@ -310,12 +328,14 @@ def _store(
                 before["removed"] += 1
             elif not isinstance(row.outcome, AnalysisError):
                 analyses.append((_seen(row), row.outcome))
-            elif _is_known(_seen(row), track, failed.get(row.path)):
-                before["known"] += 1
             else:
-                failures.append((_seen(row), row.outcome))
+                file = as_failed(_seen(row), row.outcome)
+                if _is_known(file, track, failed.get(row.path)):
+                    before["known"] += 1
+                else:
+                    failures.append((file, with_remedy(row.outcome)))
         for root in {row.root for row in rows if row.root is not None}:
-            writer.add_root(connection, root)
+            writer.add_root(connection, root, seen_from=library.catalog.seen_from)
         writer.store_failures(connection, failures)
         kinds = writer.store(connection, model, analyses, is_gone=_is_missing)
     # After the transaction: only what is on disk is counted as done.

@@ -25,10 +25,10 @@ from indexer.errors import (
     LibraryUnreachable,
     ModelMismatch,
 )
-from indexer.filesystem import display_path, folder_prefix, resolve_path
+from indexer.filesystem import display_path, folder_prefix, is_there, resolve_path
 from indexer.indexing.executor import Batching, Progress, Tally, analyse_files, reread_tags
 from indexer.indexing.plan import Plan, paths_to_compare, plan, unchanged_files
-from indexer.indexing.scan import scan
+from indexer.indexing.scan import as_scanned, scan
 from indexer.indexing.workers import LocalWorkers
 from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
 
@@ -201,7 +201,7 @@ def index_paths(
     info, windows = _choose_model(library, options)
     active = catalog.active_model()
     switching = active is not None and active.fingerprint != info.fingerprint
-    named = [resolve_path(path) for path in paths]
+    named = [as_scanned(path) for path in paths]
     keys_by_path = _keys_by_path(keys or {})
     folders = named if named and not switching else [*named, *catalog.roots()]
     found = scan(
@@ -336,7 +336,7 @@ def _files_to_embed(
     for path, size, mtime_ns in waiting:
         root = next((root for root in walked if path.startswith(folder_prefix(root))), None)
         is_ours = root is not None or not library.catalog.seen_from
-        if path not in due and is_ours and os.path.lexists(path):
+        if path not in due and is_ours and is_there(path):
             files.append(SeenFile(path, root or os.path.dirname(path), size, mtime_ns))
     return files
 

@@ -1,4 +1,4 @@
-"""Audio files on disk.
+"""Audio files on disk, and on servers by URL.
 
 Folders are walked so that files come in the byte order of their whole paths, which is the order in
 which the catalog reads its own: neither has to be held in memory. Each directory is walked once by
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from indexer.audio.formats import AUDIO_SUFFIXES
 from indexer.catalog.file_queries import SeenFile
-from indexer.filesystem import folder_prefix
+from indexer.filesystem import folder_prefix, is_url, resolve_path
 from indexer.indexing.exclusions import GLOBS, MARKER, Glob, is_hidden, read_globs
+from indexer.indexing.remote_scan import RemoteWalk, is_audio_name, named_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,8 +83,9 @@ def scan(
     Parameters
     ----------
     paths : sequence of bytes
-        Absolute paths of folders and files. A file given by name counts whatever its ending, a
-        folder whatever its name. What several of them reach belongs to the first of these.
+        Of folders and files, as `as_scanned` makes them. A file given by name counts whatever its
+        ending, a folder whatever its name. What several of them reach belongs to the first of
+        these.
     include_hidden : bool
         Whether to walk hidden folders and those for deleted files, too.
     on_file : function of int
@@ -94,29 +96,74 @@ def scan(
     found = Scan(iter(()))
     ranks: dict[bytes, int] = {}
     named: list[SeenFile] = []
+    remote: list[RemoteWalk] = []
     for path in dict.fromkeys(paths):
         ranks[path] = len(ranks)
         try:
-            status = os.stat(path)
+            if is_url(path) and path.endswith(b"/"):
+                remote.append(_walk_over(path, found, include_hidden=include_hidden))
+                found.walked.append(path)
+            elif is_url(path):
+                named.append(named_file(path))
+            elif stat.S_ISDIR((status := os.stat(path)).st_mode):
+                found.walked.append(path)
+            else:
+                root = os.path.dirname(path)
+                named.append(SeenFile(path, root, status.st_size, status.st_mtime_ns))
         except OSError as error:
             found.unreachable[path] = error.strerror or str(error)
-            continue
-        if stat.S_ISDIR(status.st_mode):
-            found.walked.append(path)
-        else:
-            root = os.path.dirname(path)
-            named.append(SeenFile(path, root, status.st_size, status.st_mtime_ns))
     walk = _Walk(found, ranks, include_hidden, stop, on_file)
-    found.files = _merge_named(walk.files(), sorted(named), ranks) if named else walk.files()
+    streams = [walk.files(), *(_until_stopped(one, found, stop) for one in remote)]
+    if named or remote:
+        found.files = _merge(streams, sorted(named), ranks)
+    else:
+        (found.files,) = streams
     return found
 
 
-def _merge_named(
-    files: Iterator[SeenFile], named: Sequence[SeenFile], ranks: Mapping[bytes, int]
+def as_scanned(path: str | bytes | os.PathLike[str]) -> bytes:
+    """A path as `scan` takes it: absolute, and the URL of a folder with a slash behind it.
+
+    A URL names a file where it ends as audio files do.
+
+    Raises
+    ------
+    InvalidOption
+        A URL that cannot be stored.
+    """
+    whole = resolve_path(path)
+    if not is_url(whole):
+        return whole
+    below_host = whole.partition(b"://")[2].partition(b"/")[2]
+    return whole if is_audio_name(below_host.rpartition(b"/")[2]) else folder_prefix(whole)
+
+
+def _walk_over(url: bytes, found: Scan, *, include_hidden: bool) -> RemoteWalk:
+    def pass_over(count: int) -> None:
+        found.other_files += count
+
+    return RemoteWalk(
+        url,
+        include_hidden=include_hidden,
+        note=found.unreachable.__setitem__,
+        pass_over=pass_over,
+    )
+
+
+def _until_stopped(walk: RemoteWalk, found: Scan, stop: Callable[[], bool]) -> Iterator[SeenFile]:
+    for file in walk.files(stop):
+        if file is None:
+            found.broken_off = True
+            return
+        yield file
+
+
+def _merge(
+    walks: Sequence[Iterator[SeenFile]], named: Sequence[SeenFile], ranks: Mapping[bytes, int]
 ) -> Iterator[SeenFile]:
-    """Files of a walk and files named one by one, each path once."""
+    """Files of walks and files named one by one, each path once."""
     own = frozenset(named)
-    for _, same in groupby(heapq.merge(files, named), key=attrgetter("path")):
+    for _, same in groupby(heapq.merge(*walks, named), key=attrgetter("path")):
         yield min(same, key=lambda file: ranks[file.path if file in own else file.root])
 
 
@@ -142,7 +189,7 @@ class _Walk:
         self._include_hidden = include_hidden
         self._stop = stop
         self._on_file = on_file
-        self._roots = {folder_prefix(root): root for root in found.walked}
+        self._roots = {folder_prefix(root): root for root in found.walked if not is_url(root)}
         self._prefixes = sorted(self._roots)
         self._seen: set[tuple[int, int]] = set()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexer.errors import UnknownTrack
+from indexer.filesystem import absolute_path
 from recommender.commands.options.shared import (
     as_seconds,
     catalog_option,
@@ -89,7 +90,7 @@ def index(
     memory: int,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Bring the catalog up to date with folders and files.
+    """Bring the catalog up to date with folders and files, also at https://host/folder/.
 
     Without PATHS, with every folder indexed before. Unchanged files cost next to nothing, so run
     it as often as you like; an interrupted run goes on where it stopped.
@@ -163,7 +164,7 @@ def add(
         if os.path.isdir(file):
             raise click.UsageError(f"{file} is a folder: use `soundalike index`")
     limits = Limits(wall_s=timeout, cpu_s=timeout + 1, memory_bytes=memory << 20)
-    paths = [os.path.abspath(os.fsencode(file)) for file in files]
+    paths = [absolute_path(file) for file in files]
     library = open_library_for_writing(catalog, create=True)
     try:
         index_paths(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.filesystem import display_path
+from indexer.filesystem import absolute_path, display_path
 from recommender.retrieval.lookup import display_name
 from recommender.retrieval.names import split_genres
 
@@ -131,7 +131,7 @@ def predict_genres_by_model(path: str | os.PathLike[str], model: str) -> Predict
 
     info = verify_model(model)
     with AnalysisPool(model, info.fingerprint) as pool:
-        analysis = pool.run(analyse_file, os.path.abspath(os.fsencode(path)))
+        analysis = pool.run(analyse_file, absolute_path(path))
     predictions = _likeliest_first(info.tag_names, analysis.activations)
     return PredictedGenres(
         None, display_path(os.path.basename(os.fsencode(path))), None, predictions

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
 from indexer.errors import InvalidOption
-from indexer.filesystem import display_path, replace_file
+from indexer.filesystem import display_path, is_url, replace_file
 from recommender.retrieval.lookup import display_name
 
 if TYPE_CHECKING:
@@ -174,6 +174,8 @@ def _in_a_line(text: str) -> str:
 
 def _entry(path: bytes, base: bytes | None) -> str:
     """The line that leads a player to a file."""
+    if is_url(path):
+        return _in_a_line(display_path(path))
     name = path if base is None else os.path.relpath(path, base)
     try:
         line = name.decode("utf-8")

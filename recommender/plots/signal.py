@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from indexer.features.melspectrogram import hz_to_mel
-from indexer.filesystem import display_path
+from indexer.filesystem import absolute_path, display_path
 from recommender.plots.chromagram import chromagram
 from recommender.plots.signal_analysis import HOP_S, analyse_signals
 from recommender.plots.style import ACCENT, FAINT, new_figure, one_line, plot_style
@@ -115,7 +115,7 @@ def read_signals(recommender: Recommender, queries: Sequence[str | int]) -> list
     model = recommender.model
     tracks = [_track(recommender, query) for query in queries]
     paths = [
-        os.path.abspath(os.fsencode(str(query))) if track is None else track.path
+        absolute_path(str(query)) if track is None else track.path
         for query, track in zip(queries, tracks, strict=True)
     ]
     sounds = analyse_signals(paths, model)

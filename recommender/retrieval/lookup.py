@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, SupportsIndex, TypeAlias
 
 from indexer.catalog.status import TrackStatus
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
-from indexer.filesystem import display_path, resolve_path
+from indexer.filesystem import absolute_path, display_path, is_url, resolve_path
 
 if TYPE_CHECKING:
     from indexer.catalog.reader import Catalog
@@ -54,9 +54,9 @@ def resolve(catalog: Catalog, query: TrackOrFile) -> Track | bytes:
         return require_present(find_track(catalog, query))
     if found is not None and found.status == TrackStatus.PRESENT:
         return found
-    if isinstance(query, str) and not os.path.isfile(query):
+    if isinstance(query, str) and not (os.path.isfile(query) or is_url(os.fsencode(query))):
         return require_present(found or find_by_words(catalog, query))
-    return os.path.abspath(os.fsencode(query))
+    return absolute_path(query)
 
 
 def find_track(catalog: Catalog, query: SupportsIndex | str | bytes) -> Track:
@@ -125,7 +125,7 @@ def find_by_path(catalog: Catalog, path: bytes) -> Track | None:
         The file failed to be indexed.
     """
     found: Track | None = None
-    for candidate in dict.fromkeys((os.path.abspath(path), resolve_path(path))):
+    for candidate in dict.fromkeys((absolute_path(path), resolve_path(path))):
         found = found or catalog.track_by_path(candidate)
         failure = catalog.failure_of(candidate)
         if failure is not None:

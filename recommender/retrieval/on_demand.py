@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from indexer.errors import AnalysisError, QueryError
+from indexer.filesystem import absolute_path
 from recommender.retrieval.explanations import best_matching_windows
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def analyse_files(
     with AnalysisPool(
         model.name, model.fingerprint, workers=max(1, count), limits=limits or DEFAULT_LIMITS
     ) as pool:
-        return list(pool.map(task, [os.path.abspath(os.fsencode(path)) for path in paths]))
+        return list(pool.map(task, [absolute_path(path) for path in paths]))
 
 
 def model_of_new_catalogs() -> StoredModel:
@@ -97,7 +98,7 @@ class OnDemandPool:
         from indexer.analysis.pools import analyse_file
 
         return self._with_model(model).run(
-            partial(analyse_file, windows=model.windows), os.path.abspath(os.fsencode(path))
+            partial(analyse_file, windows=model.windows), absolute_path(path)
         )
 
     def matching_windows(

@@ -20,7 +20,7 @@ import numpy as np
 
 from indexer.analysis.pools import read_file_lyrics, tags_pool
 from indexer.errors import AnalysisError
-from indexer.filesystem import atomic_write
+from indexer.filesystem import atomic_write, is_url
 from indexer.vectors.unit_vectors import unit_mean
 
 if TYPE_CHECKING:
@@ -283,7 +283,8 @@ def lyrics_of(path: bytes, beside: Sequence[bytes], pool: Sandbox[None]) -> str 
         if text := plain_lyrics(_content(file)):
             return text
     with suppress(AnalysisError):
-        if text := plain_lyrics(pool.run(read_file_lyrics, path)):
+        # Of a file on a server all would be fetched.
+        if not is_url(path) and (text := plain_lyrics(pool.run(read_file_lyrics, path))):
             return text
     for file in beside:
         if file not in timed and (text := plain_lyrics(_content(file))):

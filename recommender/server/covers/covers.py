@@ -14,7 +14,7 @@ import numpy as np
 from anyio import to_thread
 
 from indexer.errors import AnalysisError, QueryError
-from indexer.filesystem import file_version
+from indexer.filesystem import file_version, is_url
 from indexer.vectors.base import sample_ids
 from recommender.server.covers.tiles import AXES, Palette, draw_tile
 
@@ -78,6 +78,8 @@ class Covers:
         return await to_thread.run_sync(self._tile, track_id) if found is None else found
 
     async def _read(self, path: bytes) -> Cover | None:
+        if is_url(path):  # a whole file would be fetched for it
+            return None
         try:
             picture = await self._workers.cover(path)
         except AnalysisError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from anyio import CapacityLimiter, to_thread
 
 from indexer.audio.wav_layout import HEADER_BYTES, WavLayout, wav_layout
-from indexer.filesystem import FileVersion, has_vanished, version_of
+from indexer.filesystem import FileVersion, has_vanished, is_url, version_of
 from recommender.server.problems import Problem
 
 if TYPE_CHECKING:
@@ -188,8 +188,14 @@ def require_reachable(track_id: int, path: bytes) -> None:
     Raises
     ------
     Problem
-        410: it has vanished. 503: it cannot be reached.
+        410: it has vanished. 503: it cannot be reached, or is on another server.
     """
+    if is_url(path):
+        raise Problem(
+            503,
+            f"track {track_id} was indexed from another server, whose files are not played from "
+            "here: open it there",
+        )
     if has_vanished(path):
         raise Problem(410, f"the file of track {track_id} has vanished: index its folder again")
     try:
