@@ -20,7 +20,7 @@ import numpy as np
 from indexer.catalog.reader import Catalog
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
-from recommender import Recommender
+from recommender import Ranking, Recommender
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 
 FOLDERS = ("one", "two")
 _READER = """
-import json, sys, time
+import json, select, sys, time
 from recommender import Recommender
-from indexer.errors import UnknownTrack
 asked, wrong = 0, []
 with Recommender.open(sys.argv[1]) as recommender:
-    while not sys.stdin.closed and not __import__("select").select([sys.stdin], [], [], 0)[0]:
+    while not select.select([sys.stdin], [], [], 0.05)[0]:
+        if not len(recommender):
+            continue
         for track in recommender.ids()[:20].tolist():
             answer = recommender.similar_to_track(track, n=5)
             ids = [one.id for one in answer.neighbours]
-            scores = [one.score for one in answer.neighbours]
+            scores = [one.cosine for one in answer.neighbours]
             asked += 1
             if track in ids or len(set(ids)) < len(ids) or scores != sorted(scores, reverse=True):
                 wrong.append([track, ids, scores])
-        time.sleep(0.05)
 print(json.dumps([asked, wrong]))
 """
 
@@ -112,6 +112,9 @@ def write_at_once(
             result.faults.append(f"a run ended with {run.returncode}")
     for process in asking:
         said, _ = process.communicate("end\n", timeout=60)
+        if process.returncode:
+            result.faults.append(f"a reader ended with {process.returncode}")
+            continue
         answers, wrong = json.loads(said)
         result.answers += answers
         result.faults += [f"a reader was told {one}" for one in wrong]
@@ -129,21 +132,27 @@ def _compare(scratch: Path, address: str, result: Writing) -> None:
             result.faults.append(f"verify: {report}")
     with Recommender.open(address) as on_server, Recommender.open(scratch / "single.db") as single:
         result.tracks = len(on_server)
-        by_path = {track.path: track.id for track in single.tracks(single.ids())}
-        paths = [track.path for track in on_server.tracks(on_server.ids())]
-        if sorted(paths) != sorted(by_path):
-            result.faults.append(f"{len(paths)} tracks instead of {len(by_path)}")
-            return
-        for path in by_path:
-            query = os.fsdecode(path)
-            found, expected = (
-                sorted(
-                    (round(one.score, 4), one.path) for one in by.similar_to_track(query).neighbours
-                )
-                for by in (on_server, single)
-            )
-            if found != expected:
-                result.faults.append(f"{query}: {found} instead of {expected}")
+        found, expected = _answers(on_server), _answers(single)
+    result.faults += [
+        f"{os.fsdecode(path)}: {found.get(path)} instead of {expected.get(path)}"
+        for path in found.keys() | expected.keys()
+        if found.get(path) != expected.get(path)
+    ]
+
+
+def _answers(recommender: Recommender) -> dict[bytes, list[tuple[float, bytes]]]:
+    """All tracks by path, each with the cosines to all others; tracks have other ids elsewhere."""
+    tracks = recommender.tracks(recommender.ids())
+    paths = {track.id: track.path for track in tracks}
+    found = {}
+    for track in tracks:
+        answer = recommender.similar_to_track(
+            track.id, n=len(tracks), ranking=Ranking(collapse=False)
+        )
+        found[track.path] = sorted(
+            (round(one.cosine, 4), paths[one.id]) for one in answer.neighbours
+        )
+    return found
 
 
 def _present(address: str) -> int:
@@ -158,6 +167,7 @@ def _index(address: str, folder: Path) -> subprocess.Popen[str]:
 
 def _start(arguments: list[str], *, answers: bool = False) -> subprocess.Popen[str]:
     pipe = subprocess.PIPE if answers else subprocess.DEVNULL
+    said = None if answers else subprocess.DEVNULL
     return subprocess.Popen(
-        [sys.executable, *arguments], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, *arguments], stdin=pipe, stdout=pipe, stderr=said, text=True
     )
