@@ -295,11 +295,16 @@ class Library:
         try:
             return self._open_file(model)
         except IndexFileError as error:
-            # Of a model that took over, or of an empty catalog, there is no file yet.
-            if self.model is None and (self.path.exists() or self.catalog.change() > 0):
+            # Of a model that took over, of an empty catalog, or of one on a server that is new to
+            # this machine, there is no file yet.
+            if self.model is None and (self.path.exists() or self._is_due_here()):
                 self._warn_made_again(error)
             self._damaged = file_version(os.fsencode(self.path))
             return LayeredIndex(model.dim, policy=self.policy), 0
+
+    def _is_due_here(self) -> bool:
+        """Whether the file of vectors should be beside the catalog."""
+        return not self.catalog.seen_from and self.catalog.change() > 0
 
     def _open_file(self, model: StoredModel) -> tuple[LayeredIndex, int]:
         """The index of the file, and the change it has seen.

@@ -193,8 +193,10 @@ class Facets:
             return self._map(model)
         except IndexFileError as error:
             is_large = self._is_large()
-            # Of a model that took over just now, there is no file yet.
-            if self._model is None and (is_large or self.path.exists()):
+            # Of a model that took over just now, and of a catalog on a server that is new to this
+            # machine, there is no file yet.
+            is_due = is_large and not self.catalog.seen_from
+            if self._model is None and (is_due or self.path.exists()):
                 self._warn(f"{error}, which happens now")
         if is_large and self._is_written(self._build):
             return self._map(model)
