@@ -130,7 +130,8 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         settings = [f"--{name}={value}" for name, value in (_SETTINGS | self.settings).items()]
-        command = [str(self.binaries / "postgres"), "-D", str(self.folder / "data"), *settings]
+        programs = _within_reach(self.binaries, self.folder)
+        command = [str(programs / "postgres"), "-D", str(self.folder / "data"), *settings]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 _as_owner([*command, f"--unix_socket_directories={self.folder}"], bound=True),
@@ -171,7 +172,13 @@ def start_server(binaries: Path, folder: Path, **settings: str) -> PostgresServe
     The path of the folder must be short, as a socket's may have 107 bytes, and whoever is not root
     must be able to reach it: `server_folder` makes such a one.
     """
-    initdb = [str(binaries / "initdb"), "-D", str(folder / "data"), "-U", _OWNER]
+    initdb = [
+        str(_within_reach(binaries, folder) / "initdb"),
+        "-D",
+        str(folder / "data"),
+        "-U",
+        _OWNER,
+    ]
     subprocess.run(
         _as_owner([*initdb, "--no-sync", "--no-locale", "--encoding=UTF8", "--auth=trust"]),
         check=True,
@@ -207,6 +214,18 @@ def running_server(binaries: Path, **settings: str) -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop()
+
+
+def _within_reach(binaries: Path, folder: Path) -> Path:
+    """The programs, or a copy of them where the account that runs them may not come by."""
+    test = _as_owner(["test", "-x", str(binaries / "postgres")])
+    if subprocess.run(test, timeout=_LIMIT_S).returncode == 0:
+        return binaries
+    package, copy = binaries.parents[1], folder / "programs"
+    if not copy.exists():
+        for part in (package, package.with_name(f"{package.name}.libs")):  # found by relative paths
+            shutil.copytree(part, copy / part.name, symlinks=True)
+    return copy / binaries.relative_to(package.parent)
 
 
 def _account() -> str:

@@ -6,18 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.postgres import PostgresServer, binaries_or_skip, running_server
+from tests.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running server."""
-    with running_server(binaries_or_skip()) as server:
-        yield server
 
 
 @pytest.fixture
