@@ -26,7 +26,11 @@ def private_folders(context: Context) -> list[bytes]:
     settings = context.settings
     own = [context.catalog.path.parent, context.uploads]
     own += [] if settings.uploads is None else [settings.uploads]
-    return [*(bytes(folder) for folder in own), *settings.folders, *context.recommender.folders()]
+    try:
+        indexed = context.recommender.folders()
+    except errors.CatalogError:
+        indexed = []  # What is to be said may be that the catalog's server has gone away.
+    return [*(bytes(folder) for folder in own), *settings.folders, *indexed]
 
 
 def add_problem_handlers(app: FastAPI) -> None:

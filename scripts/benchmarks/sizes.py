@@ -62,7 +62,7 @@ def _on_a_server(setting: Setting) -> dict[str, int]:
         address = with_vectors_on_server(server.address(name))
         make_catalog(server.address(name), setting.sizes.sized_tracks, seed=setting.seed)
         with closing(open_library_for_writing(address)) as library:
-            library.refresh()
+            library.rebuild()
         found = server.run(
             "SELECT relname, pg_total_relation_size(oid)::bigint FROM pg_class "
             "WHERE relkind = 'r' AND relname !~ '^(pg|sql)_' ORDER BY relname",

@@ -50,7 +50,7 @@ class Running:
 
 
 @contextmanager
-def client_of(catalog: Path, **options: Any) -> Iterator[TestClient]:
+def client_of(catalog: Path | str, **options: Any) -> Iterator[TestClient]:
     """A client of a server's application in this process, its guards before it."""
     settings = Settings(catalog=catalog, **{"requests_per_s": 0.0, **options})
     with (
