@@ -18,6 +18,7 @@ import pytest
 
 from indexer.analysis.pools import AnalysisPool, analyse_file
 from indexer.analysis.sandbox import Limits
+from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
 from indexer.catalog.storing import Stored
 from indexer.errors import ClusterFailed, InvalidOption
 from indexer.indexing import dask_workers, executor
@@ -320,9 +321,22 @@ def test_a_cluster_that_cannot_be_reached_ends_the_run_with_a_sentence(
 
 
 def test_machines_give_the_vectors_that_processes_here_give(
-    tmp_path: Path, songs: Path, original_catalog: Path, library: Library
+    tmp_path: Path,
+    songs: Path,
+    original_catalog: Path,
+    library: Library,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And do not embed a recording again that is in the catalog."""
+    outcomes: list[object] = []
+    result = dask_workers.DaskWorkers.result
+
+    def noted(workers: dask_workers.DaskWorkers[object], timeout_s: float) -> object:
+        finished = result(workers, timeout_s)
+        outcomes.extend(outcome for _, outcome in finished)
+        return finished
+
+    monkeypatch.setattr(dask_workers.DaskWorkers, "result", noted)
     own = Cluster(tmp_path / "own")
     try:
         own.add("one")
@@ -332,7 +346,8 @@ def test_machines_give_the_vectors_that_processes_here_give(
         copy = songs.parent / "copy.wav"
         copy.write_bytes((songs / "album 0" / "00.wav").read_bytes())
         assert index_paths(library, [copy], options=options).stored[Stored.NEW] == 1
-        assert library.catalog.counts()["recordings"] == 12
+        kinds = [type(outcome) for outcome in outcomes]
+        assert kinds == [*[TrackAnalysis] * 12, KnownRecording]
     finally:
         own.close()
     assert library.index is not None
