@@ -292,11 +292,10 @@ class DaskWorkers(Generic[Result]):
         self._left += batch.files
         if batch.tries == _TRIES:
             log.warning(
-                "files left for the next run after %d tries: %d (the first is %s); %s",
-                _TRIES,
+                "files left for the next run, because %s: %d (the first is %s)",
+                batch.trouble,
                 len(batch.files),
                 display_path(batch.files[0].path),
-                batch.trouble,
             )
         elif not self._stopping:
             self._absent.update((file.path, None) for file in batch.files)

@@ -135,7 +135,7 @@ def _scheduler(workers: _Workers) -> Iterator[str | None]:
             n_workers=workers.machines,
             threads_per_worker=workers.processes // workers.machines,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
     ):
         yield cluster.scheduler_address

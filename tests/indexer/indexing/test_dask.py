@@ -30,6 +30,7 @@ from indexer.models.registry import load_model
 from tests import sounds
 from tests.catalogs import present_names
 from tests.dask_cluster import START_S, Cluster
+from tests.dask_preload import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from indexer.indexing.executor import Progress
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 FILES = 40
 
@@ -228,7 +229,7 @@ def test_a_file_that_is_on_no_machine_is_left_for_the_next_run(
     machines(library, files=FILES - 1)
 
 
-def test_machines_with_another_model_or_without_leave_to_start_processes_are_refused(
+def test_machines_with_another_model_or_version_or_that_may_start_no_processes_are_refused(
     tmp_path: Path,
     library: Library,
     music: Path,
@@ -247,23 +248,39 @@ def test_machines_with_another_model_or_without_leave_to_start_processes_are_ref
     for name, folder in (("same model", folders["here"]), ("other model", folders["there"])):
         cluster.add(name, environment={"SOUNDALIKE_MODELS": str(folder)}, nanny=False)
     cluster.add("daemon", environment={"DASK_DISTRIBUTED__WORKER__DAEMON": "True"})
-    wait_for_machines(cluster, {"one", "two", "same model", "other model", "daemon"})
+    cluster.add("other version", environment={VERSION: "0.0.9"}, nanny=False)
+    refused = {"other model", "daemon", "other version"}
+    wait_for_machines(cluster, {"one", "two", "same model", *refused})
     summary = run(library, music, cluster, model="other")
     assert (summary.failed, summary.waiting) == (0, 0)
     assert machines(library, files=FILES).keys() == {"same model"}
     assert "takes no files of this run: its model other is another one" in caplog.text
     assert "the model other is not on this machine" in caplog.text
     assert "start it with the variable DASK_DISTRIBUTED__WORKER__DAEMON=False" in caplog.text
-    for name in ("same model", "other model", "daemon"):
+    assert "it has soundalike 0.0.9, not " in caplog.text
+    for name in ("same model", *refused):
         cluster.kill(name)
 
 
-def test_a_lost_scheduler_ends_the_run_and_another_goes_on(
-    tmp_path: Path, analysis: Path, library: Library, music: Path
+def test_files_lost_with_their_machines_are_left_and_a_lost_scheduler_ends_the_run(
+    tmp_path: Path,
+    analysis: Path,
+    library: Library,
+    music: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """The next run goes on, each time."""
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     own = Cluster(tmp_path / "own", analysis)
     try:
         own.add("one")
+        first = run(library, music, own, after=(4, lambda: own.kill_worker("one")))
+        assert first.failed == 0
+        assert 0 < first.waiting < FILES
+        assert "left for the next run, because their machines were lost" in caplog.text
+        for number in range(FILES, FILES + 20):
+            (music / f"{number:02}.wav").write_bytes(b"sound")
         done: list[int] = []
         with pytest.raises(ClusterFailed, match="is lost: what has come in is stored"):
             index_paths(
@@ -277,12 +294,12 @@ def test_a_lost_scheduler_ends_the_run_and_another_goes_on(
                 ),
             )
         stored = len(present_names(library.catalog))
-        assert done[0] <= stored < FILES
+        assert FILES - first.waiting + done[0] <= stored < FILES + 20
         own.start_scheduler(own.address.rpartition(":")[2])
         own.add("again", nanny=False)
         summary = run(library, music, own)
-        assert summary.stored[Stored.NEW] == FILES - stored
-        machines(library, files=FILES)
+        assert summary.stored[Stored.NEW] == FILES + 20 - stored
+        machines(library, files=FILES + 20)
     finally:
         own.close()
 
