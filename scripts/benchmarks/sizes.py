@@ -34,8 +34,12 @@ def measure(setting: Setting) -> tuple[Table, ...]:
     make_catalog(path, count, seed=setting.seed)
     kept = {f"SQLite: {name}": size for name, size in _sqlite_tables(path).items()}
     kept["SQLite: all of the file"] = path.stat().st_size
-    kept["file of vectors (codes and float16)"] = index_path(path).stat().st_size
-    kept["file of facets"] = facets_path(path).stat().st_size
+    for name, file in (
+        ("file of vectors (codes and float16)", index_path(path)),
+        ("file of facets", facets_path(path)),
+    ):
+        if file.exists():  # few tracks need none
+            kept[name] = file.stat().st_size
     kept |= _on_a_server(setting)
     rows: list[tuple[Cell, ...]] = [(name, size / count) for name, size in kept.items()]
     info = model_info()
