@@ -465,11 +465,11 @@ def test_lyrics_of_seeds_in_the_catalog_and_outside(catalog: Path, tmp_path: Pat
     with Recommender.open(catalog) as recommender:
         for queries, first in (([str(upload)], 1), (["Band - heart", "none"], 3)):
             blended_answer = with_lyrics(
-                recommender, str(catalog), near, queries, weight=1.0, text_model=None, n=2
+                recommender, near, queries, weight=1.0, text_model=None, n=2
             )
             assert blended_answer[0].id == first
         with pytest.raises(QueryError, match="no lyrics of a song"):
-            with_lyrics(recommender, str(catalog), near, ["4"], weight=1.0, text_model=None, n=2)
+            with_lyrics(recommender, near, ["4"], weight=1.0, text_model=None, n=2)
 
 
 @needs_model
