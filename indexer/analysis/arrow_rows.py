@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from contextlib import ExitStack
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -328,12 +328,12 @@ def _check_facts(analysis: TrackAnalysis) -> None:
     _require(bool(np.isfinite(facts.duration_s)), "its duration_s is not finite")
     known = descriptors.musical_key is None or descriptors.musical_key in KEYS
     _require(known, f"its musical_key {descriptors.musical_key!r} is not known")
-    numbers = [value for value in astuple(descriptors) if isinstance(value, float)]
+    numbers = [value for value in vars(descriptors).values() if isinstance(value, float)]
     _require(bool(np.isfinite(numbers).all()), "a descriptor is not finite")
     confidences = (descriptors.tempo_confidence, descriptors.key_confidence)
     _require(None not in confidences, "a confidence is missing")
     texts = [facts.container, facts.codec]
-    for value in astuple(analysis.tags):
+    for value in vars(analysis.tags).values():
         texts += [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
     _require(not any(text is None or "\0" in text for text in texts), "a text of it holds NUL")
 

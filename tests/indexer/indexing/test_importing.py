@@ -43,7 +43,16 @@ def original_rows(
     )
 
 
-OWN = ("uuid", "created_at", "added_at", "failed_at", "digest", "change", "facets_change")
+OWN = (
+    "uuid",
+    "created_at",
+    "added_at",
+    "failed_at",
+    "digest",
+    "change",
+    "facets_change",
+    "seen_from",
+)
 """Columns that differ between two catalogs of the same files."""
 
 
@@ -59,17 +68,17 @@ def write(path: Path, rows: list[dict[str, Any]] | pa.Table, columns: Any = None
     return path
 
 
-def run(catalog: Path, *files: Path, **options: Any) -> Imported:
+def run(catalog: Path | str, *files: Path, **options: Any) -> Imported:
     with closing(Library.open_for_writing(catalog, create=True)) as library:
         return import_analyses(library, files, **options)
 
 
-def index(catalog: Path, folder: Path, pool: AnalysisPool) -> Summary:
+def index(catalog: Path | str, folder: Path, pool: AnalysisPool) -> Summary:
     with closing(Library.open_for_writing(catalog, create=True)) as library:
         return index_paths(library, [folder], pool=pool)
 
 
-def content(catalog: Path, *left_out: str) -> dict[str, list[tuple[Any, ...]]]:
+def content(catalog: Path | str, *left_out: str) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables, without some columns."""
     found = {}
     with closing(Library.open(catalog)) as library, library.catalog.reading() as connection:
@@ -80,13 +89,14 @@ def content(catalog: Path, *left_out: str) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def test_an_import_makes_the_catalog_that_indexing_makes(
+    address: str,
     tmp_path: Path,
     original_catalog: Path,
     original_songs: Path,
     original_rows: pa.Table,
     pool: AnalysisPool,
 ) -> None:
-    catalog, file = tmp_path / "catalog.db", write(tmp_path / "analyses.parquet", original_rows)
+    catalog, file = address, write(tmp_path / "analyses.parquet", original_rows)
     assert run(catalog, file).stored == {Stored.NEW: 12}
     assert content(catalog, *OWN) == content(original_catalog, *OWN)
     with closing(Library.open(catalog)) as library:
@@ -95,14 +105,14 @@ def test_an_import_makes_the_catalog_that_indexing_makes(
 
 
 def test_importing_twice_changes_nothing(
-    tmp_path: Path, rows: list[dict[str, Any]], pool: AnalysisPool
+    address: str, tmp_path: Path, rows: list[dict[str, Any]], pool: AnalysisPool
 ) -> None:
     bad = [sounds.text_file(tmp_path / "bad.mp3"), sounds.empty_file(tmp_path / "empty.wav")]
     failed = pa.Table.from_batches(analyse_paths([*bad, tmp_path / "none.mp3"], pool=pool))
     assert failed["stage"].to_pylist() == ["open", "open", "open"]
     assert failed["reason"].to_pylist() == ["not audio", "not audio", "unreadable"]
     file = write(tmp_path / "analyses.parquet", [*rows, *failed.to_pylist()])
-    catalog = tmp_path / "catalog.db"
+    catalog = address
     first = run(catalog, file)
     assert (first.stored[Stored.NEW], first.failed, first.refused) == (12, 2, 1)
     before = content(catalog)
@@ -113,14 +123,14 @@ def test_importing_twice_changes_nothing(
 
 
 def test_copies_that_this_machine_does_not_see_stay_two_tracks(
-    tmp_path: Path, rows: list[dict[str, Any]]
+    address: str, tmp_path: Path, rows: list[dict[str, Any]]
 ) -> None:
     elsewhere = [
         row | {"root": folder, "path": folder + b"/" + os.path.basename(row["path"])}
         for folder in (b"/no/such/folder", b"/no/other")
         for row in rows
     ]
-    file, catalog = write(tmp_path / "analyses.parquet", elsewhere), tmp_path / "catalog.db"
+    file, catalog = write(tmp_path / "analyses.parquet", elsewhere), address
     assert run(catalog, file).stored == {Stored.NEW: 24}
     before = content(catalog)
     assert len(before["recordings"]) == 12
@@ -283,9 +293,9 @@ def test_damage_in_the_middle_keeps_what_was_stored_before(
 
 
 def test_an_interrupted_import_goes_on_where_it_stopped(
-    tmp_path: Path, original_catalog: Path, original_rows: pa.Table
+    address: str, tmp_path: Path, original_catalog: Path, original_rows: pa.Table
 ) -> None:
-    catalog, parts = tmp_path / "catalog.db", tmp_path / "analyses.parquet"
+    catalog, parts = address, tmp_path / "analyses.parquet"
     parts.mkdir()  # as Spark writes it
     (parts / "_SUCCESS").touch()
     for number, start in enumerate(range(0, 12, 4)):

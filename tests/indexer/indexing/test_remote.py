@@ -61,12 +61,14 @@ def in_memory(original_songs: Path) -> Iterator[str]:
     files.rm("/bucket", recursive=True)
 
 
-def run(catalog: Path, *paths: str | Path, pool: AnalysisPool | None, **options: Any) -> Summary:
+def run(
+    catalog: Path | str, *paths: str | Path, pool: AnalysisPool | None, **options: Any
+) -> Summary:
     with closing(Library.open_for_writing(catalog, create=True)) as library:
         return index_paths(library, paths, options=Options(**options), pool=pool)
 
 
-def vectors(catalog: Path) -> dict[str, np.ndarray]:
+def vectors(catalog: Path | str) -> dict[str, np.ndarray]:
     with closing(Library.open(catalog)) as library:
         assert library.verify().sound
         assert library.index is not None
@@ -87,17 +89,16 @@ def memfds() -> int:
 
 
 def test_a_folder_on_a_web_server_is_indexed_as_one_of_this_machine(
-    tmp_path: Path, server: RemoteFolder, original_catalog: Path, pool: AnalysisPool
+    address: str, server: RemoteFolder, original_catalog: Path, pool: AnalysisPool
 ) -> None:
-    catalog = tmp_path / "catalog.db"
-    summary = run(catalog, server.url, pool=pool)
+    summary = run(address, server.url, pool=pool)
     assert (summary.stored[Stored.NEW], summary.failed) == (12, 0)
-    remote, local = vectors(catalog), vectors(original_catalog)
+    remote, local = vectors(address), vectors(original_catalog)
     assert list(remote) == list(local)
     assert all((remote[key] == local[key]).all() for key in local)
     assert memfds() == 0
     server.asked.clear()
-    assert run(catalog, pool=pool).unchanged == 12
+    assert run(address, pool=pool).unchanged == 12
     assert {command for command, path in server.asked if "." in path} == {"HEAD"}
 
 
