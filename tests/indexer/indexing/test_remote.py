@@ -102,6 +102,7 @@ def test_a_folder_on_a_web_server_is_indexed_as_one_of_this_machine(
     assert {command for command, path in server.asked if "." in path} == {"HEAD"}
 
 
+@pytest.mark.slow
 def test_changed_vanished_new_and_returned_files_are_seen(
     tmp_path: Path, server: RemoteFolder, songs: Path, pool: AnalysisPool
 ) -> None:
@@ -120,9 +121,13 @@ def test_changed_vanished_new_and_returned_files_are_seen(
     assert "album 1/a b é%20&#?.mp3" in vectors(catalog)
     shutil.move(tmp_path / "away.wav", songs / "album 0" / "moved.wav")
     assert run(catalog, pool=pool).stored == {Stored.MOVED: 1}
+    (songs / "album 0" / "moved.wav").rename(songs / "album 1" / "again.wav")
+    summary = run(catalog, pool=pool)
+    assert (summary.stored, summary.missing) == ({Stored.MOVED: 1}, 0)
     assert len(vectors(catalog)) == 13
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_be_reached_leaves_tracks_as_they_are(
     tmp_path: Path, songs: Path, pool: AnalysisPool
 ) -> None:
@@ -150,6 +155,7 @@ def test_a_server_that_cannot_be_reached_leaves_tracks_as_they_are(
         run(tmp_path / "new.db", server.url, pool=pool)
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_fetched_is_a_failure_and_tried_again(
     tmp_path: Path, server: RemoteFolder, pool: AnalysisPool
 ) -> None:
@@ -347,6 +353,7 @@ def test_machines_of_a_cluster_fetch_for_themselves(tmp_path: Path, server: Remo
     assert failures(catalog)[0].stage == "fetch"
 
 
+@pytest.mark.slow
 def test_rows_of_remote_files_are_imported(
     tmp_path: Path, server: RemoteFolder, pool: AnalysisPool
 ) -> None:
