@@ -21,7 +21,7 @@ from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -68,7 +68,7 @@ class Writer:
         silent = np.full(len(self.model.tag_names), 0.01, np.float16)
         began = time.perf_counter()
         with self.library.catalog.writing() as connection:
-            first = writer.reserve_track_ids(connection, len(rows))
+            first = _reserve(connection, len(rows))
             analyses = []
             for number, (name, row) in enumerate(zip(names, rows, strict=True), start=first):
                 analysis = TrackAnalysis(
@@ -81,7 +81,8 @@ class Writer:
                 )
                 file = SeenFile(ROOT + b"/new/" + name.encode() + b".mp3", ROOT, 1, 1)
                 analyses.append((file, analysis))
-            store(connection, self.model, analyses)
+            ids = {file.path: first + row for row, (file, _) in enumerate(analyses)}
+            store(connection, self.model, analyses, ids)
         committed = 1e3 * (time.perf_counter() - began)
         self.library.refresh()
         return {"first": first, "change": self.library.catalog.change(), "ms": [committed]}
@@ -115,6 +116,15 @@ def rescan(catalog: Path, folder: str, count: int) -> dict[str, Any]:
     return {"ms": [ms], "peak_mb": peak, "more_mb": peak - before}
 
 
+def _reserve(connection: Connection, count: int) -> int:
+    """The first of so many free ids; older checkouts have one writer, and reserve none."""
+    reserve: Any = getattr(writer, "reserve_track_ids", None)
+    if reserve is not None:
+        return int(reserve(connection, count))
+    older: Any = writer
+    return int(older.next_track_id(connection))
+
+
 def _sound(number: int) -> bytes:
     return b"new" + number.to_bytes(29, "big")
 
@@ -123,10 +133,11 @@ def store(
     connection: Connection,
     model: StoredModel,
     analyses: Sequence[tuple[SeenFile, TrackAnalysis]],
+    ids: Mapping[bytes, int],
 ) -> None:
     """Store analyses by the writer's function, which in older checkouts took one at a time."""
     if "analyses" in signature(writer.store).parameters:
-        writer.store(connection, model, analyses)
+        writer.store(connection, model, analyses, new_ids=ids)
     else:
         one_by_one: Any = writer.store
         for file, analysis in analyses:
