@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import numpy as np
 import psutil
@@ -14,15 +18,26 @@ import psutil
 from benchmarks import sounds
 from benchmarks.machine import usable_cores
 from benchmarks.table import Table
+from indexer.analysis.pools import AnalysisPool, read_file_tags
+from indexer.analysis.sandbox import DEFAULT_LIMITS
+from indexer.audio.tags import Tags
+from indexer.catalog.file_queries import SeenFile
 from indexer.catalog.storing import Stored
 from indexer.indexing.pipeline import Options, index_paths
+from indexer.indexing.workers import LocalWorkers
 from indexer.library import Library
+from indexer.models.registry import DEFAULT_MODEL, model_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from benchmarks.setting import Setting
+    from indexer.indexing.workers import Workers
+
+
+_REPEATS = 50
+"""How often each file's tags are read."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,7 @@ _ALL = (
 
 
 def measure(setting: Setting) -> tuple[Table, ...]:
-    """Seconds of index runs by processes here, by one machine and by two, in turn."""
+    """Index runs by processes here, by one machine and by two, in turn; the cost of carrying."""
     sizes = setting.sizes
     folder = setting.folder / "machines"
     songs = folder / "songs"
@@ -88,7 +103,74 @@ def measure(setting: Setting) -> tuple[Table, ...]:
         "included.\n"
         "[here]: as many processes here. [1 process]: one process of the same kind.",
     )
-    return (table,)
+    return (table, _carrying(songs))
+
+
+def _carrying(songs: Path) -> Table:
+    """CPU that it costs to carry a file to a process and its outcome back, with little to do."""
+    files = [
+        SeenFile(os.fsencode(path), os.fsencode(songs), status.st_size, status.st_mtime_ns)
+        for path in sorted(songs.iterdir())
+        for status in (path.stat(),)
+    ]
+    runs = {}
+    for workers in _ALL:
+        with _scheduler(workers) as address, closing(_open(workers, songs, address)) as running:
+            _carry(running, files[:16])
+            began, spent = time.monotonic(), _cpu_s()
+            _carry(running, files * _REPEATS)
+            runs[workers] = _Run(time.monotonic() - began, _cpu_s() - spent)
+    count = len(files) * _REPEATS
+    here = {workers.processes: runs[workers] for workers in _HERE.values()}
+    return Table(
+        title="Machines: what one file costs beside its analysis",
+        columns=("", "CPU ms / file", "more than [here]", "ms / file"),
+        rows=tuple(
+            (
+                workers.name,
+                1000 * run.cpu_s / count,
+                1000 * (run.cpu_s - here[workers.processes].cpu_s) / count,
+                1000 * run.wall_s / count,
+            )
+            for workers, run in runs.items()
+        ),
+        notes=f"{count} files whose tags are read, nothing else, by processes that run already; "
+        "CPU of all processes, Dask's own included. What is more than [here] comes to the analysis "
+        "of a file.",
+    )
+
+
+def _open(workers: _Workers, songs: Path, address: str | None) -> Workers[Tags]:
+    fingerprint = model_info().fingerprint
+    if address is None:
+        return LocalWorkers(AnalysisPool(DEFAULT_MODEL, fingerprint, workers=workers.processes))
+    from indexer.indexing.dask_machine import Setup
+    from indexer.indexing.dask_workers import DaskWorkers
+
+    setup = Setup(
+        run=f"soundalike-{uuid4()}",
+        version=version("soundalike"),
+        model_name=DEFAULT_MODEL,
+        fingerprint=fingerprint,
+        limits=DEFAULT_LIMITS,
+        known=np.empty(0, np.uint64),
+        roots=[os.fsencode(songs)],
+    )
+    return DaskWorkers(address, setup, total=1_000_000)
+
+
+def _carry(workers: Workers[Tags], files: list[SeenFile]) -> None:
+    """Let workers read the tags of files."""
+    waiting = iter(files)
+    held = done = 0
+    while done < len(files):
+        some = list(islice(waiting, max(0, workers.capacity - held)))
+        workers.submit(read_file_tags, some)
+        finished = workers.result(0.2)
+        if not all(isinstance(outcome, Tags) for _, outcome in finished):
+            raise RuntimeError("the tags of a file were not read")
+        held += len(some) - len(finished)
+        done += len(finished)
 
 
 def _first(workers: _Workers) -> _Workers:
