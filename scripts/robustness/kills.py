@@ -150,8 +150,12 @@ class _Scene:
         with self.writer(closing=False):
             pass  # It is killed before it writes them itself.
         policy = json.dumps(asdict(DEFAULT_POLICY))
-        command = [sys.executable, "-m", BACKGROUND, str(self.catalog), policy]
-        return subprocess.Popen(command, env=environment(HERE))
+        command = [sys.executable, "-m", BACKGROUND, policy]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment(HERE))
+        assert process.stdin is not None  # noqa: S101 - it was asked for
+        with process.stdin:
+            process.stdin.write(f"{self.catalog}\n".encode())
+        return process
 
     def _count(self, killed: str, *, replaced: bool) -> None:
         self.result.tried[f"{killed}, {'after' if replaced else 'before'} a swap"] += 1

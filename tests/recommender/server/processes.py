@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -16,7 +17,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def children(pid: int) -> list[int]:
-    found = []
+    """Processes that a process has started."""
+    found: set[int] = set()
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
-    return found
+        with suppress(OSError):  # a thread may end meanwhile
+            found.update(map(int, (task / "children").read_text().split()))
+    return sorted(found)

@@ -18,6 +18,7 @@ import pytest
 
 from recommender.server.safety.connections import HEADERS_S
 from tests import sounds
+from tests.recommender.server.processes import children
 from tests.recommender.server.sockets import (
     exchange,
     get,
@@ -225,14 +226,6 @@ def test_no_file_of_some_kilobytes_costs_more_than_a_refusal(
         assert "root:" not in answer.text
         assert "/tmp" not in answer.text
     assert ask_about(running, song, name="a.mp3").status_code == 200
-
-
-def children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    found = [int(child) for child in text.split()]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
-    return sorted(set(found))
 
 
 @pytest.mark.slow
