@@ -139,8 +139,7 @@ class SqliteDatabase:
 
     def version(self) -> int:
         self._require_same_file()
-        with self.translating():
-            (version,) = self._watch.cursor().execute("PRAGMA data_version").fetchone()
+        ((version,),) = self._ask("PRAGMA data_version")
         return int(version)
 
     def blocks(self, connection: Connection, statement: str) -> Iterator[Sequence[tuple[Any, ...]]]:
@@ -158,10 +157,7 @@ class SqliteDatabase:
         for start in range(0, len(values), BATCH_IDS):
             batch = values[start : start + BATCH_IDS]
             marks = ",".join("?" * len(batch))
-            with self.translating(), self._watching:
-                found = self._watch.cursor().execute(f"{statement} IN ({marks})", batch)
-                rows = found.fetchall()
-            yield rows
+            yield self._ask(f"{statement} IN ({marks})", batch)
 
     def rows_by_path(
         self, query: Rows, path: Any, within: Sequence[tuple[bytes, bytes]]
@@ -204,6 +200,16 @@ class SqliteDatabase:
     def damage(self) -> list[str]:
         with self.reading() as connection:
             return damage(connection)
+
+    def _ask(self, statement: str, values: Sequence[int] = ()) -> list[tuple[Any, ...]]:
+        """Rows that the connection at hand finds.
+
+        One thread at a time, until nothing of the statement is left: a statement that calls a
+        function of ours holds SQLite's lock of the connection and waits for Python's, while another
+        thread that comes to the connection holds Python's and waits for SQLite's, for ever.
+        """
+        with self.translating(), self._watching, closing(self._watch.cursor()) as cursor:
+            return list(cursor.execute(statement, values).fetchall())
 
     @contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:

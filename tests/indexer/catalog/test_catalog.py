@@ -612,3 +612,24 @@ def test_tracks_are_read_again_only_when_what_is_shown_of_any_changes(
     with catalog.writing() as connection:
         assert writer.store_tags(connection, {seen.path: Tags(title="Another")}) == 1
     assert catalog.tracks([1])[1].title == "Another"
+
+
+def test_threads_that_ask_at_once_never_wait_for_each_other_for_ever(
+    catalog: Catalog, model: StoredModel, file: FileMaker
+) -> None:
+    """In a process of its own: what hung held Python's own lock, and no time limit ended it."""
+    with catalog.writing() as connection:
+        batch = [(file(f"{seed}.mp3"), analysis(seed)) for seed in range(40)]
+        writer.store(connection, model, batch)
+    code = (
+        "import sys\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "from indexer.catalog import reader\n"
+        "reader.KEPT_TRACKS = 0\n"
+        "sys.setswitchinterval(1e-5)\n"
+        "catalog = reader.Catalog.open_for_reading(sys.argv[1])\n"
+        "def ask(number): return catalog.version(), len(catalog.tracks(range(1, 41)))\n"
+        "with ThreadPoolExecutor(16) as threads:\n"
+        "    assert {count for _, count in threads.map(ask, range(400))} == {40}\n"
+    )
+    command = [sys.executable, "-c", code, catalog.address]
+    assert subprocess.run(command, timeout=60).returncode == 0
