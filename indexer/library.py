@@ -375,7 +375,7 @@ class Library:
                 [sys.executable, "-m", "indexer.write_caches", json.dumps(asdict(self.policy))],
                 stdin=subprocess.PIPE,
             )
-            with suppress(OSError), self._writing.stdin as address:  # type: ignore[union-attr]
+            with suppress(OSError), self._writing.stdin as address:  # type: ignore[union-attr]  # a pipe
                 address.write(self.catalog.address.encode() + b"\n")
 
     def _is_due(self, index: VectorIndex, model: StoredModel) -> bool:
