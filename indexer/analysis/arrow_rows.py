@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _FACTS = tuple(field.name for field in fields(AudioFacts))
 _TAGS = tuple(field.name for field in fields(Tags))
+_TEXT_LISTS = tuple(field.name for field in fields(Tags) if field.default == ())
 _DESCRIPTORS = tuple(field.name for field in fields(Descriptors))
 _LONGEST_STAGE = 16
 _UNIT_WITHIN = 0.01
@@ -107,8 +108,11 @@ def schema() -> pa.Schema:
         "audio_hash": pa.binary(),
         **dict.fromkeys(("size", "mtime_ns", "bit_rate"), pa.int64()),
         **dict.fromkeys(("windows_per_track", "windows", "sample_rate", "channels"), pa.int32()),
-        **dict.fromkeys(("channel", "year", "track_number"), pa.int32()),
-        **dict.fromkeys(("artists", "album_artists", "genres"), texts),
+        **dict.fromkeys(
+            ("channel", "bit_depth", "year", "track_number", "disc_number"), pa.int32()
+        ),
+        "has_cover": pa.bool_(),
+        **dict.fromkeys(_TEXT_LISTS, texts),
         **dict.fromkeys(("vector", "activations"), vector),
         **dict.fromkeys(("duration_s", "tempo_bpm", "tempo_confidence"), pa.float64()),
         **dict.fromkeys(("key_confidence", "loudness_lufs", "brightness_hz"), pa.float64()),
@@ -298,8 +302,8 @@ def _kinds_of_failure() -> dict[str, type[AnalysisError]]:
 
 
 def _read_analysis(values: Mapping[str, Any], *, dim: int, tags: int) -> TrackAnalysis:
-    optional = {"bit_rate", "channel"}
-    for name in (*_FACTS, "windows", "vector", "activations"):
+    optional = {"bit_rate", "bit_depth", "channel"}
+    for name in (*_FACTS, "has_cover", "windows", "vector", "activations"):
         _require(values[name] is not None or name in optional, f"it has no {name}")
     for name in ("vector", "activations"):
         _require(bool(np.isfinite(values[name]).all()), f"its {name} is not finite")
@@ -309,7 +313,7 @@ def _read_analysis(values: Mapping[str, Any], *, dim: int, tags: int) -> TrackAn
     length = float(np.linalg.norm(vector))
     _require(abs(length - 1) < _UNIT_WITHIN, "its vector is not of unit length")
     _require(bool(((activations >= 0) & (activations <= 1)).all()), "an activation is not in 0..1")
-    lists = {name: tuple(values[name] or ()) for name in ("artists", "album_artists", "genres")}
+    lists = {name: tuple(values[name] or ()) for name in _TEXT_LISTS}
     analysis = TrackAnalysis(
         AudioFacts(**{name: values[name] for name in _FACTS}),
         Tags(**{name: values[name] for name in _TAGS} | lists),

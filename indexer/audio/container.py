@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, cast
 
 import av.error
 import numpy as np
+from av.stream import Disposition
 
+from indexer.audio.bit_depth import bit_depth
 from indexer.audio.error_translation import translate_errors
 from indexer.audio.mp4_samples import read_samples
 from indexer.audio.mpeg_frames import MpegFrames, scan_frames
@@ -48,12 +50,15 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
+    from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
     from indexer.audio.mp4_samples import Mp4Samples
     from indexer.audio.ogg_pages import OggPages
     from indexer.audio.opening import AnyPath
 
+PICTURE_CODECS = ("mjpeg", "png", "gif", "webp")
+"""FFmpeg's names of the pictures that are shown as covers."""
 # Monkey's Audio has the longest packets, up to 7 s.
 _LONGEST_PACKET_S = 10
 # Recordings have 8 kHz or more, those of DSD 705.6 kHz as FFmpeg decodes them.
@@ -79,6 +84,8 @@ class AudioFacts:
         not tell before all of the file is decoded.
     bit_rate : int or None
         Of the packets, in bit/s, the average.
+    bit_depth : int or None
+        Bits a sample as stored; None where the codec is lossy, or where it is not known.
     audio_hash : bytes
         32 bytes: BLAKE2b-256 over codec, sample rate, channels and the packets' payloads. Tags,
         cover art and the order of a container's parts do not change it.
@@ -94,6 +101,7 @@ class AudioFacts:
     duration_s: float
     bit_rate: int | None
     audio_hash: bytes
+    bit_depth: int | None = None
     channel: int | None = None
 
 
@@ -150,8 +158,10 @@ def open_file(path: AnyPath) -> Iterator[OpenFile]:
         os.close(descriptor)
 
 
-def read_metadata(path: AnyPath) -> dict[str, str]:
-    """Tags of a file as FFmpeg reads them: its own keys, in lower case.
+def read_metadata(path: AnyPath) -> tuple[dict[str, str], bool]:
+    """Tags of a file as FFmpeg reads them, and whether they hold a picture that can be shown.
+
+    The keys are FFmpeg's own, in lower case.
 
     Raises
     ------
@@ -166,16 +176,24 @@ def read_metadata(path: AnyPath) -> dict[str, str]:
             with open_container(descriptor, name, whole) as container:
                 stream = container.streams.best("audio")
                 both = {**(stream.metadata if stream else {}), **container.metadata}
-                return {
+                texts = {
                     key.lower(): decode_text(value.encode("utf-8", "surrogateescape"))
                     for key, value in both.items()
                 }
+                return texts, any(map(_is_cover, container.streams.video))
     finally:
         os.close(descriptor)
 
 
+def _is_cover(stream: VideoStream) -> bool:
+    # Without a context where FFmpeg knows no codec for it.
+    codec = getattr(stream.codec_context, "name", None)
+    return bool(stream.disposition & Disposition.attached_pic) and codec in PICTURE_CODECS
+
+
 def _demux(name: str, descriptor: int, part: FilePart, container: InputContainer) -> OpenFile:
     codec, rate, channels = _codec_of(container, name)
+    depth = bit_depth(audio_stream(container).codec_context)
     digest = hashlib.blake2b(f"{codec}\0{rate}\0{channels}\0".encode(), digest_size=32)
     parts = [part]
     frames: MpegFrames | None = None
@@ -207,6 +225,7 @@ def _demux(name: str, descriptor: int, part: FilePart, container: InputContainer
         duration_s=math.nan if scan.duration_s is None else float(scan.duration_s),
         bit_rate=round(scan.payload_bytes * 8 / scan.duration_s) if scan.duration_s else None,
         audio_hash=digest.digest(),
+        bit_depth=depth,
     )
     return OpenFile(
         name, descriptor, tuple(parts), container, facts, frames, scan.packets, scan.payload_bytes

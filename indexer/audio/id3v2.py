@@ -49,11 +49,18 @@ _FRAMES = {
     "genre": ("TCON", "TCO"),
     "date": ("TDRC", "TYER", "TYE", "TDRL", "TDOR", "TORY", "TOR"),
     "track": ("TRCK", "TRK"),
+    "disc": ("TPOS", "TPA"),
+    "isrc": ("TSRC", "TRC"),
 }
 """Frames of each field, the preferred one first."""
 _GENRE_FRAMES = _FRAMES["genre"]
 _USER_FRAMES = ("TXXX", "TXX")
-_TEXT_FRAMES = frozenset((*_USER_FRAMES, *(name for names in _FRAMES.values() for name in names)))
+_ID_FRAMES = ("UFID", "UFI")
+_READ_FRAMES = frozenset(
+    (*_USER_FRAMES, *_ID_FRAMES, *(name for names in _FRAMES.values() for name in names))
+)
+_MUSICBRAINZ = b"http://musicbrainz.org"
+"""Who gave out the id in a frame of `_ID_FRAMES`: that of a recording."""
 # A tag holds covers too; a text does not reach this size unless it is an attack.
 _MAX_TAG_BYTES = 32 << 20
 _MAX_FRAME_BYTES = 1 << 20
@@ -71,8 +78,8 @@ def read_id3v2(file: BinaryIO) -> dict[str, list[str]]:
     Returns
     -------
     dict of str to list of str
-        Keys "title", "artist", "album", "album_artist", "genre", "date", "track", and "txxx:" with
-        the description in lower case.
+        Keys "title", "artist", "album", "album_artist", "genre", "date", "track", "disc", "isrc",
+        "musicbrainz_trackid", and "txxx:" with the description in lower case.
     """
     values: dict[str, list[str]] = {}
     position = _tag_offset(file)
@@ -102,6 +109,11 @@ def _read_tag(header: bytes, body: bytes) -> dict[str, list[str]]:
     by_frame: dict[str, list[str]] = {}
     of_user: dict[str, list[str]] = {}
     for name, content in _frames(body, version, is_unsynchronised=bool(flags & 0x80)):
+        if name in _ID_FRAMES:
+            owner, _, given = content.partition(b"\0")
+            if owner == _MUSICBRAINZ:
+                of_user.setdefault("musicbrainz_trackid", []).append(decode_text(given))
+            continue
         texts = _texts(content)
         if name in _USER_FRAMES:
             of_user.setdefault(f"txxx:{texts[0].strip().lower()}", []).extend(texts[1:])
@@ -161,7 +173,7 @@ def _chunk_offset(file: BinaryIO, position: int, size_format: str) -> int:
 
 
 def _frames(body: bytes, version: int, *, is_unsynchronised: bool) -> Iterator[tuple[str, bytes]]:
-    """Identifiers and contents of the text frames that are read here."""
+    """Identifiers and contents of the frames that are read here."""
     length = 6 if version == 2 else 10
     position = 0
     while (frame := _frame_id(body, position, version)) is not None:
@@ -169,7 +181,7 @@ def _frames(body: bytes, version: int, *, is_unsynchronised: bool) -> Iterator[t
         content = body[position + length : position + length + size]
         flags = body[position + 9] if version > 2 else 0
         position += length + size
-        if size and frame in _TEXT_FRAMES:
+        if size and frame in _READ_FRAMES:
             content = content[:_MAX_FRAME_BYTES]
             unsynchronised = version == 4 and (is_unsynchronised or bool(flags & 2))
             if decoded := _decode_frame(content, version, flags, unsynchronised=unsynchronised):

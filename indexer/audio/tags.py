@@ -1,4 +1,4 @@
-"""Tags of a file: title, artists, album and the like, merged from several readers.
+"""Tags of a file: title, artists, album, identifiers, merged from several readers.
 
 No single reader with a fitting licence reads every kind of tag, so each fills in the fields that
 the one before it left out. In order of precedence, by the container's own kind of tag:
@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tinytag import TinyTag, TinyTagException
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _LONGEST = 500
 _YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)|(?<!\d)[12]\d{3}(?=\d{4}(?!\d))")
 _NUMBER = re.compile(r"\d{1,5}")
+_MBID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])")
+_ISRC = re.compile(r"(?<![A-Z0-9])[A-Z]{2}[A-Z0-9]{3}[0-9]{7}(?![A-Z0-9])")
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 _MP4 = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _VORBIS_COMMENTS = (b"fLaC", b"OggS")
@@ -60,9 +62,18 @@ _FIELDS = {
     "genre": ("genre",),
     "date": ("date", "year", "releasedate", "originaldate", "originalyear"),
     "track": ("track", "tracknumber"),
+    "disc": ("disc", "discnumber", "disk", "partofset"),
+    "isrc": ("isrc",),
+    "musicbrainz_track_id": ("musicbrainztrackid",),
+    "musicbrainz_album_id": ("musicbrainzalbumid",),
+    "musicbrainz_artist_ids": ("musicbrainzartistid",),
+    "musicbrainz_album_artist_ids": ("musicbrainzalbumartistid",),
 }
 """Fields, and the keys that taggers write for them, without prefix, spaces and punctuation."""
-_LISTS = ("artist", "artists", "album_artist", "album_artists", "genre")
+_LISTS = (
+    *("artist", "artists", "album_artist", "album_artists", "genre"),
+    *("musicbrainz_artist_ids", "musicbrainz_album_artist_ids"),
+)
 _JOINT = "; "
 _RENAMED_GENRES = {"Negerpunk": "Afro-Punk"}
 """What Winamp has renamed since FFmpeg took its list of genres."""
@@ -76,7 +87,15 @@ class Tags:
     ----------
     title, artist, album, album_artist, genre : str or None
         For display; several artists or genres are joined by "; ".
-    year, track_number : int or None
+    year, track_number, disc_number : int or None
+    isrc : str or None
+        International Standard Recording Code: 12 characters, without hyphens.
+    musicbrainz_track_id, musicbrainz_album_id : str or None
+        MusicBrainz's ids of the recording, which taggers call that of the track, and the release.
+    musicbrainz_artist_ids, musicbrainz_album_artist_ids : tuple of str
+        MusicBrainz's ids of the artists.
+    has_cover : bool
+        Whether the file holds a picture that can be shown.
     artists, album_artists, genres : tuple of str
         The single values; a tag ARTISTS has them where ARTIST is "First & Second".
     """
@@ -88,6 +107,13 @@ class Tags:
     genre: str | None = None
     year: int | None = None
     track_number: int | None = None
+    disc_number: int | None = None
+    isrc: str | None = None
+    musicbrainz_track_id: str | None = None
+    musicbrainz_album_id: str | None = None
+    musicbrainz_artist_ids: tuple[str, ...] = ()
+    musicbrainz_album_artist_ids: tuple[str, ...] = ()
+    has_cover: bool = False
     artists: tuple[str, ...] = ()
     album_artists: tuple[str, ...] = ()
     genres: tuple[str, ...] = ()
@@ -112,7 +138,8 @@ def read_tags(path: AnyPath) -> Tags:
             magic = _magic(file)
     except (OSError, ValueError):
         return Tags()
-    ffmpeg = _by_field(_read_ffmpeg(name))
+    values, has_cover = _read_ffmpeg(name)
+    ffmpeg = _by_field(values)
     if magic.startswith(_ASF) or magic[4:8] in _MP4:
         readings = [_with_lists(ffmpeg, tinytag), id3v2, apev2]
     elif magic.startswith(_VORBIS_COMMENTS):
@@ -121,7 +148,7 @@ def read_tags(path: AnyPath) -> Tags:
         readings = [apev2, id3v2, ffmpeg]
     else:
         readings = [id3v2, apev2, ffmpeg, tinytag]
-    return _merge(readings)
+    return replace(_merge(readings), has_cover=has_cover)
 
 
 def read_lyrics(path: AnyPath) -> str | None:
@@ -155,12 +182,12 @@ def _magic(file: BinaryIO) -> bytes:
     return file.read(16)
 
 
-def _read_ffmpeg(path: bytes) -> dict[str, list[str]]:
+def _read_ffmpeg(path: bytes) -> tuple[dict[str, list[str]], bool]:
     try:
-        found = read_metadata(path)
+        found, has_cover = read_metadata(path)
     except AnalysisError:
-        return {}
-    return {key: [_RENAMED_GENRES.get(value, value)] for key, value in found.items()}
+        return {}, False
+    return {key: [_RENAMED_GENRES.get(value, value)] for key, value in found.items()}, has_cover
 
 
 def _read_tinytag(file: BinaryIO) -> dict[str, list[str]]:
@@ -222,9 +249,9 @@ def _with_first(ffmpeg: Reading, tinytag: Reading) -> Reading:
 
 
 def _merge(readings: Sequence[Reading]) -> Tags:
-    title, album, date, track = (
+    title, album, date, track, disc = (
         next(iter(_first(readings, field)[0]), None)
-        for field in ("title", "album", "date", "track")
+        for field in ("title", "album", "date", "track", "disc")
     )
     artist, artists = _names(readings, "artist", "artists")
     album_artist, album_artists = _names(readings, "album_artist", "album_artists")
@@ -237,6 +264,12 @@ def _merge(readings: Sequence[Reading]) -> Tags:
         genre=_JOINT.join(genres) or None,
         year=_number(_YEAR, date),
         track_number=_number(_NUMBER, track) or None,
+        disc_number=_number(_NUMBER, disc) or None,
+        isrc=_isrc(readings),
+        musicbrainz_track_id=next(iter(_mbids(readings, "musicbrainz_track_id")), None),
+        musicbrainz_album_id=next(iter(_mbids(readings, "musicbrainz_album_id")), None),
+        musicbrainz_artist_ids=_mbids(readings, "musicbrainz_artist_ids"),
+        musicbrainz_album_artist_ids=_mbids(readings, "musicbrainz_album_artist_ids"),
         artists=artists,
         album_artists=album_artists,
         genres=genres,
@@ -251,6 +284,18 @@ def _names(readings: Sequence[Reading], *fields: str) -> tuple[str | None, tuple
         # ID3v2.3 has no other way to list several.
         artists = tuple(name for part in artists[0].split("/") if (name := _clean(part)))
     return display or None, artists or credit
+
+
+def _mbids(readings: Iterable[Reading], field: str) -> tuple[str, ...]:
+    """MusicBrainz's ids in a field, however taggers separate several."""
+    (texts,) = _first(readings, field)
+    return tuple(dict.fromkeys(_MBID.findall(" ".join(texts).lower())))
+
+
+def _isrc(readings: Iterable[Reading]) -> str | None:
+    (texts,) = _first(readings, "isrc")
+    found = _ISRC.search(" ".join(texts).upper().replace("-", ""))
+    return found[0] if found else None
 
 
 def _first(readings: Iterable[Reading], *fields: str) -> list[tuple[str, ...]]:

@@ -33,6 +33,7 @@ from indexer.catalog.schema import (
     MountRow,
     RecordingRow,
     RootRow,
+    TextList,
     TrackRow,
     parse_text_list,
 )
@@ -439,8 +440,14 @@ class Catalog:
         return [row[0] for row in rows]
 
 
-_LISTS = [list(Track.__dataclass_fields__).index(f) for f in ("artists", "album_artists", "genres")]
+_LISTS = [
+    position
+    for position, name in enumerate(Track.__dataclass_fields__)
+    if name in TrackRow.__table__.columns
+    and isinstance(TrackRow.__table__.columns[name].type, TextList)
+]
 """Positions of the fields of a track that are lists of texts."""
+_HAS_COVER = list(Track.__dataclass_fields__).index("has_cover")
 
 
 @cache
@@ -475,6 +482,7 @@ def _track(row: Sequence[Any]) -> Track:
     values = list(row[1:])
     for position in _LISTS:
         values[position] = parse_text_list(values[position])
+    values[_HAS_COVER] = bool(values[_HAS_COVER])
     return Track(*values)
 
 

@@ -27,8 +27,8 @@ class Track:
     """A track and its recording, without vectors.
 
     `artist`, `album_artist` and `genre` are as shown to people; `artists`, `album_artists` and
-    `genres` hold each name by itself. The last six fields are those of
-    `indexer.features.descriptors.Descriptors`.
+    `genres` hold each name by itself. Tags are as `indexer.audio.tags.Tags` has them, facts of the
+    recording as `AudioFacts` and `Descriptors` do.
     """
 
     id: int
@@ -45,6 +45,13 @@ class Track:
     genres: tuple[str, ...]
     year: int | None
     track_number: int | None
+    disc_number: int | None
+    isrc: str | None
+    musicbrainz_track_id: str | None
+    musicbrainz_album_id: str | None
+    musicbrainz_artist_ids: tuple[str, ...]
+    musicbrainz_album_artist_ids: tuple[str, ...]
+    has_cover: bool
     added_at: float
     recording_id: int
     duration_s: float
@@ -53,6 +60,7 @@ class Track:
     sample_rate: int
     channels: int
     bit_rate: int | None
+    bit_depth: int | None
     channel: int | None
     tempo_bpm: float | None
     tempo_confidence: float

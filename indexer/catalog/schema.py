@@ -155,6 +155,7 @@ class RecordingRow(Base):
     sample_rate: Mapped[int]
     channels: Mapped[int]
     bit_rate: Mapped[int | None]
+    bit_depth: Mapped[int | None]
     channel: Mapped[int | None]
     tempo_bpm: Mapped[float | None]
     tempo_confidence: Mapped[float] = mapped_column(default=0.0)
@@ -212,6 +213,13 @@ class TrackRow(Base):
     genres: Mapped[tuple[str, ...]] = mapped_column(TextList, default=())
     year: Mapped[int | None]
     track_number: Mapped[int | None]
+    disc_number: Mapped[int | None]
+    isrc: Mapped[str | None] = mapped_column(String(12))
+    musicbrainz_track_id: Mapped[str | None] = mapped_column(String(36))
+    musicbrainz_album_id: Mapped[str | None] = mapped_column(String(36))
+    musicbrainz_artist_ids: Mapped[tuple[str, ...]] = mapped_column(TextList, default=())
+    musicbrainz_album_artist_ids: Mapped[tuple[str, ...]] = mapped_column(TextList, default=())
+    has_cover: Mapped[bool] = mapped_column(default=False)
     added_at: Mapped[float]
 
 

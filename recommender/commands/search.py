@@ -146,12 +146,18 @@ def _facts(track: Track) -> dict[str, str]:
         "genre": track.genre,
         "year": track.year,
         "track number": track.track_number,
+        "disc number": track.disc_number,
+        "ISRC": track.isrc,
+        "recording": _musicbrainz("recording", track.musicbrainz_track_id),
+        "release": _musicbrainz("release", track.musicbrainz_album_id),
+        "cover": "in the file" if track.has_cover else None,
         "added": f"{added:%Y-%m-%d %H:%M}",
         "duration": duration(track.duration_s),
         "container": track.container,
         "codec": track.codec,
         "bit rate": _quantity(track.bit_rate, ".0f", "kbit/s", per=1000),
         "sample rate": _quantity(track.sample_rate, "g", "kHz", per=1000),
+        "bit depth": _quantity(track.bit_depth, "d", "bits"),
         "channels": track.channels,
         "analysed": None
         if track.channel is None
@@ -162,6 +168,10 @@ def _facts(track: Track) -> dict[str, str]:
         "brightness": _quantity(track.brightness_hz, ".0f", "Hz"),
     }
     return {name: str(value) for name, value in known.items() if value is not None}
+
+
+def _musicbrainz(kind: str, mbid: str | None) -> str | None:
+    return None if mbid is None else f"https://musicbrainz.org/{kind}/{mbid}"
 
 
 def _quantity(

@@ -47,6 +47,14 @@ class TrackDetails(TrackFacts):
     channels: int
     channel: int | None
     bit_rate: int | None
+    bit_depth: int | None
+    disc_number: int | None
+    isrc: str | None
+    musicbrainz_track_id: str | None
+    musicbrainz_album_id: str | None
+    musicbrainz_artist_ids: list[str]
+    musicbrainz_album_artist_ids: list[str]
+    has_cover: bool
     tempo_confidence: float
     key_confidence: float
     loudness_lufs: float | None

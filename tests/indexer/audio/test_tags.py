@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from mediafile import Image, ImageType, MediaFile
 
 from indexer.audio.apev2 import read_apev2
 from indexer.audio.id3v2 import read_id3v2
@@ -48,6 +49,49 @@ def test_every_container(tmp_path: Path, suffix: str) -> None:
         artists=("Somebody",),
         genres=("Ambient",),
     )
+
+
+RECORDING, RELEASE, ARTIST, OTHER = (f"{n:08x}-0000-4000-8000-00000000abcd" for n in range(4))
+
+
+@pytest.mark.parametrize(
+    "suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wma", ".wv", ".aiff", ".wav"]
+)
+def test_identifiers_as_a_tagger_writes_them(tmp_path: Path, suffix: str) -> None:
+    path = sounds.write_audio(tmp_path / f"a{suffix}", sounds.music(1))
+    file = MediaFile(path)
+    file.update(
+        {
+            "title": "One",
+            "disc": 2,
+            "disctotal": 3,
+            "isrc": "gb-ayE-68-00011",
+            "mb_trackid": RECORDING,
+            "mb_albumid": RELEASE,
+            "mb_artistid": f"{ARTIST}/{OTHER}",
+            "mb_albumartistid": ARTIST,
+            "mb_releasetrackid": OTHER,
+        }
+    )
+    picture = sounds.picture(tmp_path / "a.png").read_bytes()
+    # APEv2 names a picture by a file, and FFmpeg goes by its ending.
+    file.images = [Image(picture, desc="front.png", type=ImageType.front)]
+    file.save()
+    tags = read_tags(path)
+    assert (tags.title, tags.disc_number, tags.isrc) == ("One", 2, "GBAYE6800011")
+    assert (tags.musicbrainz_track_id, tags.musicbrainz_album_id) == (RECORDING, RELEASE)
+    assert tags.musicbrainz_artist_ids == (ARTIST, OTHER)
+    assert tags.musicbrainz_album_artist_ids == (ARTIST,)
+    assert tags.has_cover
+
+
+def test_what_is_no_identifier_is_left_out(tmp_path: Path) -> None:
+    path = sounds.write_audio(
+        tmp_path / "a.flac",
+        sounds.music(1),
+        tags={"ISRC": "none", "MUSICBRAINZ_TRACKID": RECORDING[1:], "DISCNUMBER": "A"},
+    )
+    assert read_tags(path) == Tags()
 
 
 def test_album_artist(tmp_path: Path) -> None:
