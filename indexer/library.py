@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.catalog.opinions import Opinions
 from indexer.catalog.reader import Catalog
 from indexer.errors import IndexFileError
 from indexer.facets.facets import Facets
@@ -101,6 +102,8 @@ class Library:
         How many vectors have come, changed or gone since it was opened.
     facets : Facets
         What is known of the tracks beside their vectors.
+    opinions : Opinions
+        What listeners said.
     lock : RLock
         To be held by a thread that searches while others may `refresh`.
     """
@@ -109,6 +112,7 @@ class Library:
         self.catalog = catalog
         self.policy = policy
         self.facets = Facets(catalog)
+        self.opinions = Opinions(catalog)
         self.lock = threading.RLock()
         self.model: StoredModel | None = None
         self.changed = 0

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from indexer.analysis.sandbox import Limits
     from indexer.analysis.track_analysis import TrackAnalysis
     from indexer.catalog.file_queries import TrackFile
+    from indexer.catalog.opinions import Opinions
     from indexer.catalog.records import StoredModel, Track
     from indexer.facets.columns import Columns
     from indexer.library import Library
@@ -445,6 +446,11 @@ class Recommender:
             found = require_present(find_track(self._library.catalog, number))
             raise UnknownTrack(f"track {found.id} came back just now: ask again")
         return file
+
+    @property
+    def opinions(self) -> Opinions:
+        """What listeners said of tracks, albums and artists: stars and ratings."""
+        return self._library.opinions
 
     @property
     def path(self) -> Path:

@@ -73,6 +73,12 @@ class Database(Protocol):
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction: all of it on disk afterwards, or none of it."""
 
+    def writing_beside(self) -> AbstractContextManager[Connection]:
+        """A short transaction between those of the writer, in tables that it leaves alone.
+
+        A catalog that was opened for reading has it, too.
+        """
+
     def alone(self) -> AbstractContextManager[None]:
         """A context in which no other process may write.
 

@@ -1,13 +1,16 @@
-"""What a catalog holds, as values: a model, a track, a failure, changes of vectors."""
+"""What a catalog holds, as values: a model, a track, a failure, an opinion, changes of vectors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Kind: TypeAlias = Literal["track", "album", "artist"]
+"""What there are opinions of."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,35 @@ class Failure:
     message: str
     tries: int
     failed_at: float
+
+
+@dataclass(frozen=True, order=True)
+class Subject:
+    """What an opinion is of.
+
+    Attributes
+    ----------
+    kind : {"track", "album", "artist"}
+    id : str
+        Of a track its id in digits; of an album or artist what its caller names it by.
+    """
+
+    kind: Kind
+    id: str
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """A star, a rating, or both; times are seconds of Unix."""
+
+    subject: Subject
+    starred_at: float | None
+    rating: int | None
+
+    @property
+    def says_anything(self) -> bool:
+        """Whether there is a star or a rating."""
+        return self.starred_at is not None or self.rating is not None
 
 
 @dataclass(frozen=True)

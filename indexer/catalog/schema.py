@@ -236,3 +236,20 @@ class FailureRow(Base):
     message: Mapped[str] = mapped_column(Text)
     tries: Mapped[int]
     failed_at: Mapped[float]
+
+
+class OpinionRow(Base):
+    """What listeners said of a song, an album or an artist: a star, a rating or both.
+
+    No row of another table is referred to: albums and artists have none, and the id of a track
+    that was removed never means another one.
+    """
+
+    __tablename__ = "opinions"
+
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    """The id of the track in digits, or that of the album or artist in the OpenSubsonic API."""
+    starred_at: Mapped[float | None]
+    rating: Mapped[int | None]
+    """1 to 5."""

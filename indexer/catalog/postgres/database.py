@@ -58,6 +58,8 @@ Result = TypeVar("Result")
 CONNECT_S = 10
 """Seconds that a server may take to answer."""
 _XMIN = "SELECT xmin::text::bigint FROM catalog"
+_SHOW_READERS = "UPDATE catalog SET id = id"
+"""Readers look at this row only to see whether anything has changed."""
 
 
 class PostgresDatabase:
@@ -150,8 +152,14 @@ class PostgresDatabase:
             facets = connection.execute(select(CatalogRow.facets_change)).scalar_one()
             yield connection
             store_names(connection, since=facets)
-            # Readers look at this row only.
-            connection.execute(text("UPDATE catalog SET id = id"))
+            connection.execute(text(_SHOW_READERS))
+
+    @contextmanager
+    def writing_beside(self) -> Iterator[Connection]:
+        with self.translating(), self._engine.begin() as connection:
+            connection.execute(text(ONE_TRANSACTION))
+            yield connection
+            connection.execute(text(_SHOW_READERS))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from indexer.catalog.sqlite.file import (
     no_catalog,
     revision_of,
     translate_errors,
+    writing,
 )
 from indexer.catalog.sqlite.integrity import damage, require_whole_pages
 from indexer.catalog.sqlite.lock import WriterLock
@@ -59,6 +60,7 @@ class SqliteDatabase:
         self._identity = _file_identity(path)
         self._watch = engine.raw_connection()
         self._watching = threading.Lock()
+        self._beside: Engine | None = None
 
     @classmethod
     def open_for_reading(cls, path: Path) -> SqliteDatabase:
@@ -116,6 +118,8 @@ class SqliteDatabase:
     def close(self) -> None:
         self._watch.close()
         self._engine.dispose()
+        if self._beside is not None:
+            self._beside.dispose()
         if self._lock is not None:
             self._lock.release()
 
@@ -127,9 +131,25 @@ class SqliteDatabase:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         self._require_same_file()
-        with self.translating(), self._engine.begin() as connection:
+        with self.translating(), writing(self._engine) as connection:
             yield connection
             bring_names_up_to_date(connection)
+
+    @contextmanager
+    def writing_beside(self) -> Iterator[Connection]:
+        self._require_same_file()
+        with self.translating(), writing(self._engine_beside()) as connection:
+            yield connection
+
+    def _engine_beside(self) -> Engine:
+        """The engine of small transactions, made when the first of them comes."""
+        if self.writable:
+            return self._engine
+        with self._watching:
+            if self._beside is None:
+                self._beside = connect(self.path, read_only=False)
+                keep_in_step(self._beside)
+            return self._beside
 
     def alone(self) -> AbstractContextManager[None]:
         return nullcontext()  # A writer of a file is.

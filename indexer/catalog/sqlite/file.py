@@ -34,10 +34,12 @@ from indexer.filesystem import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-
 HEADER_BYTES = 100
+_WRITING = "is_writing"
+"""Execution option of transactions that write."""
 
 
 def no_catalog(path: Path) -> str:
@@ -160,7 +162,16 @@ def _begin_explicitly(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        is_writing = connection.get_execution_options().get(_WRITING, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+
+def writing(engine: Engine) -> AbstractContextManager[Connection]:
+    """A transaction that waits for others that write before it reads anything.
+
+    One that has read first cannot write if another one has written meanwhile.
+    """
+    return engine.execution_options(**{_WRITING: True}).begin()
 
 
 def revision_of(engine: Engine) -> str | None:

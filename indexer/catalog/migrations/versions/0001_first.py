@@ -165,6 +165,15 @@ def upgrade() -> None:
         sa.Column("digest", sa.BigInteger, nullable=False),
         _one_each("path", name="pk_failures"),
     )
+    op.create_table(
+        "opinions",
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("subject", sa.String(255), nullable=False),
+        sa.Column("starred_at", sa.Double),
+        sa.Column("rating", NUMBER),
+        sa.Column("digest", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("kind", "subject", name="pk_opinions"),
+    )
     connection = op.get_bind()
     if connection.dialect.name == "postgresql":
         from indexer.catalog.postgres.titles import create_names
