@@ -65,9 +65,10 @@ if TYPE_CHECKING:
 
     from indexer.analysis.sandbox import Limits
     from indexer.analysis.track_analysis import TrackAnalysis
+    from indexer.catalog.album_queries import AlbumRow
     from indexer.catalog.file_queries import TrackFile
     from indexer.catalog.opinions import Opinions
-    from indexer.catalog.records import StoredModel, Track
+    from indexer.catalog.records import CatalogChanges, StoredModel, Track
     from indexer.facets.columns import Columns
     from indexer.library import Library
     from indexer.vectors.base import Stamp
@@ -536,6 +537,22 @@ class Recommender:
         """The active model of a catalog that holds tracks."""
         with self._snapshot() as snapshot:
             return snapshot.model
+
+    def changes(self) -> CatalogChanges:
+        """Numbers of the catalog's last changes; takes microseconds."""
+        return self._library.catalog.changes()
+
+    def album_rows(self) -> Iterator[AlbumRow]:
+        """What says of each present track of which album it is and by whom, by ascending id."""
+        from indexer.catalog.album_queries import album_rows
+
+        return album_rows(self._library.catalog)
+
+    def file_sizes(self, ids: Sequence[int]) -> dict[int, int]:
+        """Bytes of the files of tracks by id; unknown ids are left out."""
+        from indexer.catalog.album_queries import file_sizes
+
+        return file_sizes(self._library.catalog, ids)
 
     def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
         """Ids of the tracks with exactly these keys; unknown keys are left out."""

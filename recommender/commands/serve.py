@@ -37,6 +37,12 @@ folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
     "address that other machines can reach.",
 )
 @click.option(
+    "--players-secret",
+    type=file_type,
+    help="File with the password of players; made if it is not there. [default: beside the "
+    "catalog]",
+)
+@click.option(
     "--allow-host",
     multiple=True,
     metavar="NAME",
@@ -84,6 +90,7 @@ def serve(
     host: str,
     port: int,
     token_file: Path | None,
+    players_secret: Path | None,
     allow_host: tuple[str, ...],
     trust_proxy: tuple[str, ...],
     folders: tuple[Path, ...],
@@ -122,6 +129,7 @@ def serve(
         host=host,
         port=port,
         token=None if token_file is None else read_or_make_token(token_file),
+        players_secret=players_secret,
         allowed_hosts=allow_host,
         trusted_proxies=trust_proxy,
         folders=tuple(os.fsencode(folder.resolve()) for folder in folders),
@@ -134,10 +142,12 @@ def serve(
         open_library_for_writing(catalog, create=True).close()
     shown = display_address(catalog)
     name = f"[{host}]" if ":" in host else host
-    run(
-        settings,
-        on_ready=lambda port: print_message(f"http://{name}:{port}/ serves {shown}; Ctrl-C ends"),
-    )
+
+    def on_ready(port: int, players: str) -> None:
+        print_message(players)
+        print_message(f"http://{name}:{port}/ serves {shown}; Ctrl-C ends")
+
+    run(settings, on_ready=on_ready)
 
 
 def _check(port: int) -> None:

@@ -16,6 +16,7 @@ from recommender.server.context import warm_up
 from recommender.server.error_handlers import add_problem_handlers
 from recommender.server.indexing.background import indexing_in_background
 from recommender.server.metrics import CountRequests
+from recommender.server.opensubsonic.routing import rest_routes
 from recommender.server.page.serving import page_routes
 from recommender.server.safety.bodies import BodyLimit
 from recommender.server.safety.framing import FramingGuard
@@ -64,6 +65,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     for router in ROUTERS:
         app.include_router(router, prefix=API)
+    app.router.routes.extend(rest_routes(context))
     app.router.routes.extend(page_routes())
     add_problem_handlers(app)
     return app

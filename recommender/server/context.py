@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 
 from indexer.analysis.sandbox import Limits
 from indexer.catalog.reader import Catalog
-from indexer.errors import SoundalikeError
+from indexer.errors import InvalidOption, SoundalikeError
 from recommender.engine import Recommender
 from recommender.server.covers.covers import Covers
 from recommender.server.indexing.accepted_files import AcceptedFiles
@@ -22,6 +22,7 @@ from recommender.server.indexing.runs import IndexRuns
 from recommender.server.indexing.watching import require_watchfiles
 from recommender.server.map_process import MapInBackground
 from recommender.server.metrics import Metrics
+from recommender.server.opensubsonic.authentication import players_secret
 from recommender.server.slow_work import SlowWork
 from recommender.server.sound.ranged_answers import Streams
 from recommender.server.sound.sources import StoredFiles
@@ -58,6 +59,8 @@ class Context:
     stored_files : StoredFiles
     streams : Streams
     covers : Covers
+    players_secret : str or InvalidOption
+        The password of players, or why there is none.
     index_runs : IndexRuns
     accepted : AcceptedFiles or None
         The uploads folder; None: no files are taken.
@@ -79,6 +82,7 @@ class Context:
     playback: PlaybackWorkers
     stored_files: StoredFiles
     covers: Covers
+    players_secret: str | InvalidOption
     streams: Streams = field(default_factory=Streams)
     analysing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ANALYSING))
     event_places: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LISTENING))
@@ -95,7 +99,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
     ------
     CatalogMissing, NotACatalog, CatalogTooNew
     InvalidOption
-        The uploads folder cannot be used.
+        The uploads folder or a named file of the players' secret cannot be used.
     ExtraMissing
         Folders are to be watched and nothing tells of changes.
     """
@@ -128,6 +132,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
             playback,
             StoredFiles(playback),
             Covers(recommender, playback),
+            players_secret(settings.players_secret, recommender.path),
         )
         try:
             yield context

@@ -10,6 +10,7 @@ import uvicorn
 from indexer.errors import InvalidOption
 from recommender.server.app import create_app, guarded
 from recommender.server.context import open_context
+from recommender.server.opensubsonic.routing import players_login
 from recommender.server.safety.connections import GuardedProtocol, allow_many_files
 from recommender.server.safety.framing import HEAD_BYTES
 
@@ -45,13 +46,15 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings, *, on_ready: Callable[[int], None] = lambda _port: None) -> None:
+def serve(
+    settings: Settings, *, on_ready: Callable[[int, str], None] = lambda _port, _players: None
+) -> None:
     """Serve until SIGINT or SIGTERM; answers under way are finished.
 
     Parameters
     ----------
-    on_ready : function of a port
-        Called when clients can connect.
+    on_ready : function of a port and a text
+        Called when clients can connect; the text says how players log in, or why they cannot.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def serve(settings: Settings, *, on_ready: Callable[[int], None] = lambda _port:
             log_config=None,
             h11_max_incomplete_event_size=HEAD_BYTES,
         )
-        on_ready(listening.getsockname()[1])
+        on_ready(listening.getsockname()[1], players_login(context))
         _Server(config, context).run([listening])
 
 

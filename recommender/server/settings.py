@@ -48,6 +48,8 @@ class Settings:
         The address that it listens at.
     token : str or None
         What every client must know; None on a loopback address only.
+    players_secret : Path or None
+        File with the password of players; None: one beside the catalog.
     allowed_hosts : tuple of str
         Names that it may be asked by, beside those of its own address.
     trusted_proxies : tuple of str
@@ -71,6 +73,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     token: str | None = None
+    players_secret: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     folders: tuple[bytes, ...] = ()

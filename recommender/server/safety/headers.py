@@ -25,6 +25,14 @@ SECURITY_HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 )
+PLAYERS = "/rest/"
+"""Paths below it are for players, some of which are pages of other sites: each request shows the
+secret, which a browser does not send by itself."""
+HEADERS_FOR_PLAYERS = (
+    *(pair for pair in SECURITY_HEADERS if pair[0] != b"cross-origin-resource-policy"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"access-control-allow-origin", b"*"),
+)
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -37,7 +45,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 class SecurityHeaders:
-    """Adds `SECURITY_HEADERS` to every response."""
+    """Adds `SECURITY_HEADERS` to every response, to those for players `HEADERS_FOR_PLAYERS`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,9 +56,11 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
+        headers = HEADERS_FOR_PLAYERS if scope["path"].startswith(PLAYERS) else SECURITY_HEADERS
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
+                message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,1 @@
+"""OpenSubsonic under `/rest`: what players of music ask a server."""

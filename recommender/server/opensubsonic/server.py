@@ -1,0 +1,84 @@
+"""What every endpoint of one server shares."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from recommender.server.opensubsonic.library_tree import build_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recommender.engine import Recommender
+    from recommender.server.context import Context
+    from recommender.server.opensubsonic.library_tree import LibraryTree
+    from recommender.server.opensubsonic.marks import Marks
+
+SLOW_S = 0.5
+"""A tree that took longer to make is kept for a while although the catalog has changed ..."""
+SHARE = 0.05
+"""... so that no more than this part of the time is spent on it while tracks come in."""
+
+
+class KeptTree:
+    """The tree of a catalog, made again when the catalog has changed. Threads may share one."""
+
+    def __init__(
+        self, recommender: Recommender, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._recommender = recommender
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tree: LibraryTree | None = None
+        self._change = -1
+        self._keep_until = 0.0
+
+    def tree(self) -> LibraryTree:
+        """Artists, albums and songs as the catalog is now, or was a moment ago."""
+        tree, change = self._tree, self._recommender.changes().facets
+        if tree is not None and (change == self._change or self._clock() < self._keep_until):
+            return tree
+        with self._lock:
+            change = self._recommender.changes().facets
+            if self._tree is not None and change == self._change:
+                return self._tree
+            began = self._clock()
+            self._tree = build_tree(self._recommender.album_rows())
+            self._change = change
+            spent = self._clock() - began
+            self._keep_until = began + spent / SHARE if spent > SLOW_S else 0.0
+            return self._tree
+
+
+def _no_marks() -> Marks:
+    return {}
+
+
+@dataclass(frozen=True, eq=False)
+class RestServer:
+    """What every endpoint of one server shares.
+
+    Attributes
+    ----------
+    context : Context
+    kept_tree : KeptTree
+    marks : function to Marks
+        Stars and ratings as they are now.
+    """
+
+    context: Context
+    kept_tree: KeptTree
+    marks: Callable[[], Marks] = field(default=_no_marks)
+
+    @property
+    def recommender(self) -> Recommender:
+        """What answers questions."""
+        return self.context.recommender
+
+    @property
+    def tree(self) -> LibraryTree:
+        """Artists, albums and songs as the catalog is now, or was a moment ago."""
+        return self.kept_tree.tree()
