@@ -202,6 +202,9 @@ def _rows(
                 "genres": json.dumps(genres),
                 "year": None if yearless[at] else int(years[at]),
                 "track_number": number % 20 + 1,
+                "musicbrainz_artist_ids": "[]",
+                "musicbrainz_album_artist_ids": "[]",
+                "has_cover": False,
                 "added_at": float(added[at]),
             }
         )
