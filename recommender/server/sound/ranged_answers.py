@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from recommender.server.sound.sources import Source
+    from recommender.server.sound.transcodes import TranscodedSound
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,31 @@ async def answer(request: Request, source: Source, streams: Streams) -> Response
     )
 
 
+async def answer_whole(request: Request, sound: TranscodedSound, streams: Streams) -> Response:
+    """The response to a GET or HEAD of sound that is made once, in order; closed with it.
+
+    Raises
+    ------
+    Problem, AnalysisError, WorkersFailed
+        The first piece cannot be had; later the connection is cut.
+    """
+    try:
+        headers = {"Cache-Control": "no-store", "Accept-Ranges": "none"}
+        if sound.size is not None:
+            headers["Content-Length"] = str(sound.size)
+        if request.method == "HEAD":
+            sound.close()
+            return Response(headers=headers, media_type=sound.media_type)
+        streams.require_room()
+        pieces = sound.pieces()
+        first = await anext(pieces, b"")
+    except BaseException:
+        sound.close()
+        raise
+    content = _joined(first, pieces)
+    return _Stream(content, sound, streams, headers=headers, media_type=sound.media_type)
+
+
 async def _joined(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     async with aclosing(rest):
         yield first
@@ -98,7 +124,11 @@ class _Stream(StreamingResponse):
     """A response whose source is closed at its end, however it ends."""
 
     def __init__(
-        self, content: AsyncGenerator[bytes], source: Source, streams: Streams, **options: Any
+        self,
+        content: AsyncGenerator[bytes],
+        source: Source | TranscodedSound,
+        streams: Streams,
+        **options: Any,
     ) -> None:
         super().__init__(content, **options)
         self._content = content

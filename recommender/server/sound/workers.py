@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from indexer.analysis.playback import PlaybackWorker
     from indexer.analysis.sandbox import Sandbox
     from indexer.audio.cover_art import Picture
+    from indexer.audio.encoding import Transcode
     from indexer.audio.wav_layout import WavLayout
     from indexer.filesystem import FileVersion
 
@@ -70,6 +72,28 @@ class PlaybackWorkers:
 
         work = partial(read_block, layout=layout, block=block, audio_hash=audio_hash)
         return await self._run(work, path, lane=track_id % self._count)
+
+    async def encode(
+        self, track_id: int, path: bytes, transcode: Transcode, step: int, *, audio_hash: bytes
+    ) -> bytes | None:
+        """What a step adds to a track that is encoded; None if it is another sound.
+
+        Raises
+        ------
+        AnalysisError, WorkersFailed
+        """
+        from indexer.analysis.playback import encode_step
+
+        work = partial(encode_step, transcode=transcode, step=step, audio_hash=audio_hash)
+        return await self._run(work, path, lane=track_id % self._count)
+
+    def end_encoding(self, track_id: int, path: bytes, number: int) -> None:
+        """Let a track's worker give up an encoder when it next has time; returns at once."""
+        from indexer.analysis.playback import end_encoding
+
+        with suppress(WorkersFailed):
+            lane = self._lane(track_id % self._count)
+            lane.sandbox.submit(partial(end_encoding, number=number), path)
 
     async def hash_sound(self, track_id: int, path: bytes) -> tuple[bytes, FileVersion]:
         """The hash of a file's sound, and which version of the file it is of.
