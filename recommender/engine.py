@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from recommender.retrieval.ranking import Ranking
     from recommender.retrieval.seeds import Seed, SeedLike, SeedSource, Strategy
     from recommender.retrieval.snapshot import Snapshot
+    from recommender.retrieval.song_matching import SongDescription
     from recommender.retrieval.where import Where
     from recommender.retrieval.words.steering import Texts
     from recommender.retrieval.words.vocabulary import Vocabulary, Word
@@ -426,6 +427,12 @@ class Recommender:
         UnknownTrack, AmbiguousTrack
         """
         return find_track(self._library.catalog, query)
+
+    def matching_tracks(self, song: SongDescription) -> list[Track]:
+        """Present tracks that are the song which another program describes, the best first."""
+        from recommender.retrieval.song_matching import matching_tracks
+
+        return matching_tracks(self._library.catalog, song)
 
     def track_of_recording(self, audio_hash: bytes) -> Track | None:
         """The first track that holds a recording, `TrackAnalysis.facts.audio_hash`; None: none."""

@@ -54,6 +54,8 @@ class Planted:
     musical_key: str | None = None
     brightness_hz: float | None = None
     path: Path | None = None
+    more_tags: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `Tags`."""
 
 
 def plant(
@@ -169,6 +171,7 @@ def _track(number: int, track: Planted, path: Path, recording: int) -> dict[str,
         album_artist=track.album_artist,
         genre=track.genre,
         year=track.year,
+        **track.more_tags,
     )
     return {
         "id": number,

@@ -16,6 +16,7 @@ WINGS = (
     "recommender.__main__",
     "recommender.commands",
     "recommender.server",
+    "recommender.players",
     "recommender.plots",
     "recommender.text",
     "recommender.collection",

@@ -187,6 +187,8 @@ class TrackRow(Base):
         Index("ix_tracks_change", "change"),
         Index("ix_tracks_facets_change", "facets_change"),
         Index("ix_tracks_recording_id", "recording_id"),
+        Index("ix_tracks_isrc", "isrc"),
+        Index("ix_tracks_musicbrainz_track_id", "musicbrainz_track_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -198,8 +198,13 @@ class Named(Protocol):
 
 def display_name(track: Named) -> str:
     """Artist - title; a missing title is the file's name without its ending."""
-    title = track.title or _AUDIO_ENDING.sub("", posixpath.basename(track.key)) or track.key
+    title = display_title(track)
     return f"{track.artist} - {title}" if track.artist else title
+
+
+def display_title(track: Named) -> str:
+    """The title; where there is none, the file's name without its ending."""
+    return track.title or _AUDIO_ENDING.sub("", posixpath.basename(track.key)) or track.key
 
 
 def display_folder(track: Named) -> str:

@@ -5,6 +5,7 @@ from recommender.server.api import (
     genres,
     indexing,
     library_map,
+    navidrome,
     operation,
     pictures,
     playlists,
@@ -27,6 +28,7 @@ ROUTERS = (
     indexing.router,
     pictures.router,
     operation.router,
+    navidrome.router,
     sessions.router,
 )
 """Every family of routes."""

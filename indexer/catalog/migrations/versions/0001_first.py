@@ -152,6 +152,8 @@ def upgrade() -> None:
     op.create_index("ix_tracks_change", "tracks", ["change"])
     op.create_index("ix_tracks_facets_change", "tracks", ["facets_change"])
     op.create_index("ix_tracks_recording_id", "tracks", ["recording_id"])
+    op.create_index("ix_tracks_isrc", "tracks", ["isrc"])
+    op.create_index("ix_tracks_musicbrainz_track_id", "tracks", ["musicbrainz_track_id"])
     op.create_table(
         "failures",
         sa.Column("path", sa.LargeBinary, nullable=False),

@@ -1,0 +1,1 @@
+"""What brings answers into the players that people use."""

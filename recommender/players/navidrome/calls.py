@@ -1,0 +1,199 @@
+"""What Navidrome asks of a plugin, answered from the catalog.
+
+The names of calls and of JSON fields are Navidrome's: its capabilities SonicSimilarity and
+MetadataAgent. Navidrome finds the songs of an answer in its own library by MusicBrainz id, ISRC, or
+title, artists, album and duration.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from indexer.errors import QueryError
+from recommender.playlists.path import MAX_STEPS, path_between
+from recommender.retrieval.lookup import display_title
+from recommender.retrieval.names import artist_key
+from recommender.retrieval.ranking import PLAIN, Ranking
+from recommender.retrieval.song_matching import SongDescription, artist_keys
+from recommender.retrieval.where import Where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from indexer.catalog.records import Track
+    from recommender.engine import Recommender
+
+Input: TypeAlias = "Mapping[str, Any]"
+
+RADIO = Ranking(per_artist=3, per_album=2)
+"""Of songs that are to be played one after the other: not one artist's alone."""
+MOST = 500
+"""Songs of an answer."""
+MOST_SEEDS = 50
+"""Tracks of an album or artist that a question starts from."""
+
+
+def answer_call(recommender: Recommender, name: str, given: Input) -> dict[str, Any]:
+    """What a call of the plugin returns.
+
+    Parameters
+    ----------
+    name : str
+        One of `CALLS`.
+    given : mapping
+        What Navidrome gave, checked: see `recommender.server.api.navidrome`.
+
+    Returns
+    -------
+    dict
+        With an empty list where the catalog does not know what the call is about, which Navidrome
+        takes for "not found".
+
+    Raises
+    ------
+    QueryError
+        The catalog holds no tracks yet.
+    """
+    return CALLS[name](recommender, given)
+
+
+def _sonic_similar(recommender: Recommender, given: Input) -> dict[str, Any]:
+    seed = _track(recommender, given["song"])
+    if seed is None:
+        return {"matches": []}
+    return {"matches": _matches(recommender, [seed], given["count"], PLAIN)}
+
+
+def _sonic_path(recommender: Recommender, given: Input) -> dict[str, Any]:
+    start, end = (_track(recommender, given[name]) for name in ("startSong", "endSong"))
+    count = min(given["count"], MAX_STEPS + 1)
+    if start is None or end is None or count < 1:
+        return {"matches": []}
+    if start.id == end.id or count == 1:
+        return {"matches": [_match(start, 1.0)]}
+    entries = _shortened_path(recommender, start, end, count)
+    scores = recommender.scores([cosine for _, cosine in entries]).tolist()
+    scores[0] = 1.0
+    return {
+        "matches": [_match(track, score) for (track, _), score in zip(entries, scores, strict=True)]
+    }
+
+
+def _shortened_path(
+    recommender: Recommender, start: Track, end: Track, count: int
+) -> list[tuple[Track, float]]:
+    """Tracks of a path with their cosines to its start; fewer where the library is too small."""
+    steps = min(count, len(recommender)) - 1
+    while True:
+        try:
+            path = path_between(recommender, start.id, end.id, steps)
+        except QueryError:
+            if steps == 1:
+                raise
+            steps = max(1, steps // 2)
+        else:
+            return [(entry.track, entry.to_seed) for entry in path]
+
+
+def _similar_to_track(recommender: Recommender, given: Input) -> dict[str, Any]:
+    # Navidrome says here neither album nor duration: of several recordings each is a seed.
+    song = SongDescription(
+        title=given["name"], artists=(given["artist"],), musicbrainz_track_id=given["mbid"]
+    )
+    return _songs(recommender, recommender.matching_tracks(song), given["count"])
+
+
+def _similar_to_album(recommender: Recommender, given: Input) -> dict[str, Any]:
+    tracks = _tracks_where(recommender, Where(album=(given["name"],)), given["name"])
+    exact = [one for one in tracks if given["mbid"] and one.musicbrainz_album_id == given["mbid"]]
+    artist = artist_key(given["artist"])
+    if artist is not None:
+        tracks = [one for one in tracks if artist in artist_keys(one)]
+    elif len({one.album_artist for one in tracks}) > 1:
+        # "Various artists" made several albums of this name.
+        tracks = [one for one in tracks if artist_key(one.album_artist) is None]
+    return _songs(recommender, exact or tracks, given["count"])
+
+
+def _similar_to_artist(recommender: Recommender, given: Input) -> dict[str, Any]:
+    tracks = _tracks_where(recommender, Where(artist=(given["name"],)), given["name"])
+    return _songs(recommender, tracks, given["count"])
+
+
+def _tracks_where(recommender: Recommender, where: Where, name: str) -> list[Track]:
+    return recommender.tracks(recommender.ids(where)) if name.strip() else []
+
+
+def _track(recommender: Recommender, song: Input) -> Track | None:
+    """The track that is a song of Navidrome; None where none is known to be."""
+    names = (song["artist"], *(artist["name"] for artist in song["artists"]))
+    duration_s = song["durationMs"] / 1000 if song["durationMs"] else song["duration"]
+    found = recommender.matching_tracks(
+        SongDescription(
+            title=song["name"],
+            artists=tuple(name for name in names if name),
+            album=song["album"],
+            duration_s=duration_s,
+            musicbrainz_track_id=song["mbid"],
+            isrc=song["isrc"],
+        )
+    )
+    return found[0] if found else None
+
+
+def _songs(recommender: Recommender, seeds: Sequence[Track], count: int) -> dict[str, Any]:
+    matches = _matches(recommender, _spread(seeds), count, RADIO)
+    return {"songs": [match["song"] for match in matches]}
+
+
+def _spread(tracks: Sequence[Track]) -> Sequence[Track]:
+    """At most `MOST_SEEDS` tracks, from all over a list."""
+    every = math.ceil(len(tracks) / MOST_SEEDS) or 1
+    return tracks[::every]
+
+
+def _matches(
+    recommender: Recommender, seeds: Sequence[Track], count: int, ranking: Ranking
+) -> list[dict[str, Any]]:
+    if not seeds or count < 1:
+        return []
+    ids = [seed.id for seed in seeds]
+    answer = recommender.similar_to_tracks(ids, n=min(count, MOST), ranking=ranking)
+    tracks = recommender.tracks([one.id for one in answer])
+    return [_match(track, one.score or 0.0) for track, one in zip(tracks, answer, strict=True)]
+
+
+def _match(track: Track, similarity: float) -> dict[str, Any]:
+    return {"song": song_json(track), "similarity": similarity}
+
+
+def song_json(track: Track) -> dict[str, Any]:
+    """A track as Navidrome's SongRef, old and new fields; without what is not known."""
+    names = track.artists or ((track.artist,) if track.artist else ())
+    ids = track.musicbrainz_artist_ids
+    # Which id is whose is known only where there are as many.
+    with_ids = zip(names, ids if len(ids) == len(names) else ("",) * len(names), strict=True)
+    song = {
+        "name": display_title(track),
+        "mbid": track.musicbrainz_track_id,
+        "isrc": track.isrc,
+        "artist": track.artist,
+        "artistMbid": ids[0] if len(ids) == len(names) == 1 else None,
+        "artists": [{"name": name, **({"mbid": mbid} if mbid else {})} for name, mbid in with_ids],
+        "album": track.album,
+        "albumMbid": track.musicbrainz_album_id,
+        "duration": round(track.duration_s, 3),
+        "durationMs": round(1000 * track.duration_s),
+    }
+    return {name: value for name, value in song.items() if value}
+
+
+CALLS: dict[str, Callable[[Recommender, Input], dict[str, Any]]] = {
+    "nd_get_sonic_similar_tracks": _sonic_similar,
+    "nd_find_sonic_path": _sonic_path,
+    "nd_get_similar_songs_by_track": _similar_to_track,
+    "nd_get_similar_songs_by_album": _similar_to_album,
+    "nd_get_similar_songs_by_artist": _similar_to_artist,
+}
+"""What the plugin exports."""
