@@ -511,6 +511,24 @@ class Recommender:
         tracks = tuple(found[track_id] for track_id in ids.tolist() if track_id in found)
         return Listing(tracks, total, format_cursor(end), note)
 
+    def matching_ids(self, text: str) -> NDArray[np.int64]:
+        """Ids of all tracks that `browse` lists for a text, in its order.
+
+        Raises
+        ------
+        InvalidOption
+        """
+        model = self._model_of_tracks()
+
+        def order(columns: Columns) -> NDArray[np.int64]:
+            mask = where_mask(EVERYTHING, self._library.catalog, model, columns)
+            fit = self._text_fits.fit(text, columns)
+            if fit is not None:
+                mask &= fit >= 0
+            return page_of(columns, mask, fit, columns.size, None)[0]
+
+        return self._library.facets.ask(order)
+
     def facets(
         self, text: str = "", *, where: Where | None = None, most: int = 30
     ) -> dict[str, tuple[FacetValue, ...]]:

@@ -14,6 +14,7 @@ from recommender.server.opensubsonic.library_tree import (
     UNKNOWN_ARTIST,
     artist_id,
     song_id,
+    sort_name,
 )
 from recommender.server.opensubsonic.marks import Mark
 
@@ -83,10 +84,44 @@ def album_entries(server: RestServer, albums: Iterable[Album]) -> list[dict[str,
     return [_album(album) | _marked(marks.get(album.id)) for album in albums]
 
 
+def album_folders(server: RestServer, albums: Iterable[Album]) -> list[dict[str, Any]]:
+    """Albums as Child, as folders of the older endpoints."""
+    return [
+        {
+            "id": entry["id"],
+            "parent": entry["artistId"],
+            "isDir": True,
+            "title": entry["name"],
+            "album": entry["name"],
+            "mediaType": "album",
+            **{
+                name: entry[name]
+                for name in (
+                    *("artist", "artistId", "artists", "displayArtist", "year", "genre", "genres"),
+                    *("coverArt", "duration", "created", "starred", "userRating"),
+                )
+            },
+        }
+        for entry in album_entries(server, albums)
+    ]
+
+
+def artist_folders(server: RestServer, artists: Iterable[Artist]) -> list[dict[str, Any]]:
+    """Artists as Artist, of the older endpoints."""
+    marks = server.marks()
+    return [
+        {"id": artist.id, "name": artist.name} | _marked(marks.get(artist.id)) for artist in artists
+    ]
+
+
 def artist_entries(server: RestServer, artists: Iterable[Artist]) -> list[dict[str, Any]]:
     """Artists as ArtistID3."""
     marks = server.marks()
-    return [_artist(artist) | _marked(marks.get(artist.id)) for artist in artists]
+    return [
+        # The protocol knows ratings of songs and albums only.
+        _artist(artist) | _marked(marks.get(artist.id)) | {"userRating": None}
+        for artist in artists
+    ]
 
 
 def time_text(seconds: float) -> str:
@@ -187,7 +222,7 @@ def _artist(artist: Artist) -> dict[str, Any]:
         "name": artist.name,
         "coverArt": artist.id,
         "albumCount": len(artist.albums),
-        "sortName": artist.sort_name,
+        "sortName": sort_name(artist.name),
         "musicBrainzId": artist.musicbrainz_id,
         "roles": list(artist.roles),
     }

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from recommender.server.opensubsonic.library_tree import build_tree
+from recommender.server.opensubsonic.tree_building import build_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,12 @@ class KeptTree:
         self._tree: LibraryTree | None = None
         self._change = -1
         self._keep_until = 0.0
+        self._changed_at_ms = 1
+
+    def changed_at_ms(self) -> int:
+        """Unix time in milliseconds at which the tree was made, and 1 at least."""
+        self.tree()
+        return self._changed_at_ms
 
     def tree(self) -> LibraryTree:
         """Artists, albums and songs as the catalog is now, or was a moment ago."""
@@ -48,6 +54,7 @@ class KeptTree:
             began = self._clock()
             self._tree = build_tree(self._recommender.album_rows())
             self._change = change
+            self._changed_at_ms = int(1000 * time.time())
             spent = self._clock() - began
             self._keep_until = began + spent / SHARE if spent > SLOW_S else 0.0
             return self._tree

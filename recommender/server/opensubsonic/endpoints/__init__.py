@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from recommender.server.opensubsonic.endpoints import system
+from recommender.server.opensubsonic.endpoints import browsing, lists, radio, searching, system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ENDPOINTS: dict[str, Callable[..., Any]] = {
     **system.ENDPOINTS,
+    **browsing.ENDPOINTS,
+    **lists.ENDPOINTS,
+    **searching.ENDPOINTS,
+    **radio.ENDPOINTS,
 }
 """Every endpoint by its name."""
 PUBLIC = frozenset({"getOpenSubsonicExtensions"})

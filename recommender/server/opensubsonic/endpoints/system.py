@@ -1,10 +1,11 @@
-"""Endpoints of the server itself: ping, getLicense, getOpenSubsonicExtensions, tokenInfo."""
+"""Endpoints of the server itself: what it is, who may ask, whether it indexes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from recommender.server.opensubsonic.authentication import USER
+from recommender.server.opensubsonic.refusals import NOT_ALLOWED, Refused
 
 if TYPE_CHECKING:
     from recommender.server.opensubsonic.parameters import Parameters
@@ -14,6 +15,12 @@ EXTENSIONS = ("apiKeyAuthentication", "formPost", "sonicSimilarity")
 """Extensions of the protocol, all in their first version."""
 MUSIC_FOLDER = {"id": 1, "name": "Music"}
 """The one folder: all that is in the catalog."""
+ALLOWED = ("download", "stream")
+ROLES = (
+    *("admin", "settings", "download", "upload", "playlist", "coverArt", "comment", "podcast"),
+    *("stream", "jukebox", "share", "videoConversion"),
+)
+"""What the protocol allows users or not."""
 
 
 def ping(_server: RestServer, _parameters: Parameters) -> dict[str, Any]:
@@ -41,10 +48,41 @@ def get_music_folders(_server: RestServer, _parameters: Parameters) -> dict[str,
     return {"musicFolders": {"musicFolder": [MUSIC_FOLDER]}}
 
 
+def get_user(_server: RestServer, parameters: Parameters) -> dict[str, Any]:
+    """What the one user may do: listen."""
+    name = parameters.required("username")
+    if name != USER:
+        raise Refused(NOT_ALLOWED, f"the one user is {USER}")
+    return {"user": _user()}
+
+
+def get_users(_server: RestServer, _parameters: Parameters) -> dict[str, Any]:
+    """The one user."""
+    return {"users": {"user": [_user()]}}
+
+
+def get_scan_status(server: RestServer, _parameters: Parameters) -> dict[str, Any]:
+    """Whether tracks are being indexed, and how many there are."""
+    scanning = server.context.index_runs.is_running
+    return {"scanStatus": {"scanning": scanning, "count": len(server.tree.songs)}}
+
+
+def _user() -> dict[str, Any]:
+    return {
+        "username": USER,
+        **{f"{role}Role": role in ALLOWED for role in ROLES},
+        "scrobblingEnabled": False,
+        "folder": [MUSIC_FOLDER["id"]],
+    }
+
+
 ENDPOINTS = {
     "ping": ping,
     "getLicense": get_license,
     "getOpenSubsonicExtensions": get_extensions,
     "tokenInfo": token_info,
     "getMusicFolders": get_music_folders,
+    "getUser": get_user,
+    "getUsers": get_users,
+    "getScanStatus": get_scan_status,
 }
