@@ -17,7 +17,7 @@ anchor is (times that dislike's weight), plus what words that steer add (see
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -132,6 +132,7 @@ class Station(Iterator[Entry]):
         self._liked: dict[int, NDArray[np.float32]] = {}
         self._disliked: dict[int, tuple[float, NDArray[np.float32]]] = {}
         self._width = POOL
+        self._drift_after = 0  # so many played first are no part of the drift
         self.steer(more=more, less=less)
 
     @property
@@ -168,6 +169,21 @@ class Station(Iterator[Entry]):
     def pass_over(self, ids: Iterable[int]) -> None:
         """Never play the tracks with these ids, as what was played elsewhere."""
         self._passed.update(ids)
+
+    def add_played(self, ids: Sequence[int], *, drift: bool = True) -> None:
+        """Take tracks that were played elsewhere for played, oldest first.
+
+        None of them comes again, and the artist gap counts them; with `drift`, the drift too.
+        Tracks that have left the catalog are forgotten.
+        """
+        self._played += ids
+        present = set(self._recommender.ids().tolist())
+        kept = np.array([i for i in ids if i in present], dtype=np.int64)
+        known = PlaylistCandidates.of(self._recommender, kept)
+        for track, vector in zip(known.tracks, known.vectors, strict=True):
+            self._history.add(track, vector)
+        if not drift:
+            self._drift_after = len(self._history)
 
     def __next__(self) -> Entry:
         chosen = self._choose(self._target())
@@ -220,6 +236,7 @@ class Station(Iterator[Entry]):
             "liked": list(self._liked),
             "disliked": {str(track_id): weight for track_id, (weight, _) in self._disliked.items()},
             "width": self._width,
+            "drift_after": self._drift_after,
         }
 
     @classmethod
@@ -258,6 +275,7 @@ class Station(Iterator[Entry]):
             weights = {int(track): float(weight) for track, weight in state["disliked"].items()}
             played, liked = [int(i) for i in state["played"]], [int(i) for i in state["liked"]]
             station._passed = {int(track) for track in state["passed_over"]}
+            drift_after = max(0, int(state.get("drift_after", 0)))
             station._width = max(POOL, int(state["width"]))
         except QueryError:
             raise
@@ -266,16 +284,15 @@ class Station(Iterator[Entry]):
                 f"that is no state of a station ({type(error).__name__}: {error}): "
                 "give what to_json returned"
             ) from error
-        station._restore(played, liked, weights)
+        station._restore(played, drift_after, liked, weights)
         return station
 
-    def _restore(self, played: list[int], liked: list[int], disliked: dict[int, float]) -> None:
+    def _restore(
+        self, played: list[int], drift_after: int, liked: list[int], disliked: dict[int, float]
+    ) -> None:
+        self.add_played(played)
+        self._drift_after = min(drift_after, len(self._history))
         present = set(self._recommender.ids().tolist())
-        self._played = played
-        kept = np.array([i for i in played if i in present], dtype=np.int64)
-        known = PlaylistCandidates.of(self._recommender, kept)
-        for track, vector in zip(known.tracks, known.vectors, strict=True):
-            self._history.add(track, vector)
         for track_id in liked:
             if track_id in present:
                 self.like(track_id)
@@ -300,7 +317,8 @@ class Station(Iterator[Entry]):
 
     def _drift(self) -> NDArray[np.float32]:
         total, left = np.zeros_like(self.seed.vector), 1.0
-        for track_id, vector in self._history.latest(_REMEMBERED):
+        count = min(_REMEMBERED, len(self._history) - self._drift_after)
+        for track_id, vector in self._history.latest(count):
             if track_id not in self._disliked:
                 total += left * PACE * vector
                 left *= 1 - PACE

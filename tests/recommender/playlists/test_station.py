@@ -189,6 +189,22 @@ def test_a_stored_station_goes_on_as_it_would_have(plant: Plant) -> None:
     assert ids(restored, 10) == ids(station, 10)
 
 
+def test_what_was_played_elsewhere_is_not_played_again(plant: Plant) -> None:
+    recommender = plant(ring(400), artists=[f"Artist {number % 40}" for number in range(400)])
+    elsewhere = list(range(150, 250, 3))
+    drifting, kept = (Station(recommender, 1, tie=0.0, variety=0.0) for _ in range(2))
+    drifting.add_played(elsewhere)
+    kept.add_played(elsewhere, drift=False)
+    for station, goes_there in ((drifting, True), (kept, False)):
+        state = json.loads(json.dumps(station.to_json()))
+        following = ids(station, 10)
+        assert not set(following) & set(elsewhere)
+        assert (angle(following[0], 400) > 2.0) == goes_there
+        # The artists of the last five played elsewhere wait.
+        assert following[0] % 40 not in {track % 40 for track in elsewhere[-5:]}
+        assert ids(Station.from_json(recommender, state), 10) == following
+
+
 def test_a_station_from_a_vector_is_stored_too(plant: Plant) -> None:
     recommender = plant(ring(100))
     station = Station(recommender, 3.0 * recommender.vectors([5])[0])
