@@ -17,6 +17,7 @@ try:
     from recommender.commands.index import add, index, remove
     from recommender.commands.maintenance import failures, rebuild, status, verify
     from recommender.commands.models import model
+    from recommender.commands.mpd import mpd
     from recommender.commands.players import navidrome_plugin
     from recommender.commands.playlists import path, playlist, station
     from recommender.commands.plots import compare, explore, library_map, picture
@@ -64,7 +65,7 @@ for family in (
 ):
     for command in family:
         cli.add_command(command)
-for command in (analyse, import_analyses, export, serve, navidrome_plugin):
+for command in (analyse, import_analyses, export, serve, mpd, navidrome_plugin):
     cli.add_command(command)
 
 

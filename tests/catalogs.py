@@ -17,6 +17,7 @@ from indexer.catalog.schema import CatalogRow, EmbeddingRow, RecordingRow, Track
 from indexer.catalog.status import TrackStatus
 from indexer.catalog.writer import add_root, record_model
 from indexer.features.melspectrogram import FrontEnd
+from indexer.filesystem import display_path
 from indexer.library import Library
 from indexer.models.checkpoint import ModelInfo, NetworkConfig
 
@@ -175,7 +176,7 @@ def _track(number: int, track: Planted, path: Path, recording: int) -> dict[str,
     )
     return {
         "id": number,
-        "key": path.name,
+        "key": display_path(os.fsencode(path.name)),
         "key_given": False,
         "path": os.fsencode(path),
         "size": 0,

@@ -37,6 +37,24 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(random_state_option(command))
 
 
+def station_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a station: tie, artist_gap."""
+    command = click.option(
+        "--artist-gap",
+        type=click.IntRange(min=0),
+        default=5,
+        show_default=True,
+        help="At least so many tracks between two of one artist.",
+    )(command)
+    return click.option(
+        "--tie",
+        type=click.FloatRange(0, 1),
+        default=0.7,
+        show_default=True,
+        help="How close it stays to the seed: 0 drifts away, 1 stays.",
+    )(command)
+
+
 @click.command(epilog="Example: soundalike station 'nina simone - feeling good' --more calmer")
 @click.argument("seed")
 @click.option("-n", "--count", default=20, show_default=True, help="How many tracks.")
@@ -46,20 +64,7 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--dislike", multiple=True, metavar="QUERY", help="Away from this track; can be repeated."
 )
-@click.option(
-    "--tie",
-    type=click.FloatRange(0, 1),
-    default=0.7,
-    show_default=True,
-    help="How close it stays to SEED: 0 drifts away, 1 stays.",
-)
-@click.option(
-    "--artist-gap",
-    type=click.IntRange(min=0),
-    default=5,
-    show_default=True,
-    help="At least so many tracks between two of one artist.",
-)
+@station_options
 @sampling_options
 @catalog_option
 @where_options

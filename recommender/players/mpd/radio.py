@@ -1,0 +1,188 @@
+"""A station without end that goes on from whatever the listener has chosen last."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from indexer.errors import AnalysisError, ModelError, ModelMismatch, QueryError, UnknownTrack
+from indexer.filesystem import display_path
+from recommender.playlists.station import Station
+from recommender.retrieval.lookup import require_present
+from recommender.retrieval.seeds import AnalysedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from indexer.catalog.records import Track
+    from recommender.engine import Recommender
+    from recommender.retrieval.where import Where
+
+REMEMBERED = 2_000
+"""Songs played last that do not come again, as long as the library has others."""
+
+
+@dataclass(frozen=True)
+class StationOptions:
+    """How stations are made; see `Station`."""
+
+    where: Where | None = None
+    more: tuple[str, ...] = ()
+    less: tuple[str, ...] = ()
+    tie: float = 0.7
+    variety: float = 0.1
+    artist_gap: int = 5
+    random_seed: int = 0
+
+
+class Radio:
+    """Tracks one after another, by stations that share what was played and what is disliked.
+
+    Parameters
+    ----------
+    recommender : Recommender
+    options : StationOptions
+    say : function of str
+        Given a sentence whenever there is something that the listener should know.
+    """
+
+    def __init__(
+        self, recommender: Recommender, options: StationOptions, say: Callable[[str], object]
+    ) -> None:
+        self._recommender, self._options, self._say = recommender, options, say
+        self._station: Station | None = None
+        self._seed: int | AnalysedFile | None = None
+        self._wanted: bytes | None = None  # a seed to be
+        self._returned: Track | None = None
+        self._played: deque[int] = deque(maxlen=REMEMBERED)
+        self._passed: set[int] = set()
+        self._disliked: set[int] = set()
+
+    def track_at(self, path: bytes | None) -> Track | None:
+        """The present track of a file; None where the catalog has none."""
+        if path is None:
+            return None
+        try:
+            return require_present(self._recommender.track(path))
+        except UnknownTrack:
+            return None
+
+    def follow(self, path: bytes) -> None:
+        """Go on from the song in a file, from the next track that is asked for."""
+        self._wanted = path
+
+    def add_played(self, tracks: Iterable[Track]) -> None:
+        """Keep tracks that the queue holds or held from coming again, oldest first."""
+        played = set(self._played)
+        ids = [track.id for track in tracks if track.id not in played]
+        self._played.extend(ids)
+        if self._station is not None:
+            self._station.add_played(ids)
+
+    def dislike(self, track: Track) -> None:
+        """Push what comes away from a track, which never comes again."""
+        self._disliked.add(track.id)
+        if self._station is not None:
+            self._station.dislike(track)
+
+    def pass_over(self, tracks: Iterable[Track]) -> None:
+        """Never give tracks that the player does not know."""
+        ids = [track.id for track in tracks]
+        self._passed.update(ids)
+        if self._station is not None:
+            self._station.pass_over(ids)
+
+    def pass_over_where(self, unknown: Callable[[Track], bool]) -> int:
+        """Never give those of all tracks that a function finds; returns how many they are."""
+        tracks = self._recommender.stream_tracks(self._recommender.ids())
+        found = [track for track in tracks if unknown(track)]
+        self.pass_over(found)
+        return len(found)
+
+    def put_back(self, track: Track) -> None:
+        """Give a track once more, as the next one, unless the listener chooses something else."""
+        self._returned = track
+
+    def retry_passed(self) -> None:
+        """Try tracks again that were passed over."""
+        if self._passed:
+            self._passed.clear()
+            self._station = None
+
+    def next_track(self) -> Track | None:
+        """The track to play next; None while there is none, after a sentence on why.
+
+        When nothing else is left, what was played longest ago comes again.
+        """
+        try:
+            if self._wanted is not None:
+                self._seed = self._seed_at(self._wanted) or self._seed
+                self._wanted = self._station = self._returned = None
+            if self._seed is None:
+                return None
+            returned, self._returned = self._returned, None
+            if returned is not None:
+                return returned
+            return self._draw(self._seed)
+        except QueryError as error:
+            self._say(f"{error}")
+            self._station = self._seed = None
+            return None
+
+    def _draw(self, seed: int | AnalysedFile) -> Track | None:
+        while True:
+            if self._station is None:
+                self._station = self._begin(seed)
+            entry = next(self._station, None)
+            if entry is not None:
+                self._played.append(entry.track.id)
+                return entry.track
+            if not self._played:
+                self._say(f"no song can follow: {self._station.ended}")
+                return None
+            for _ in range(-(-len(self._played) // 2)):
+                self._played.popleft()
+            self._station = None
+
+    def _begin(self, seed: int | AnalysedFile) -> Station:
+        options = self._options
+        station = Station(
+            self._recommender,
+            seed,
+            where=options.where,
+            more=options.more,
+            less=options.less,
+            tie=options.tie,
+            variety=options.variety,
+            artist_gap=options.artist_gap,
+            random_seed=options.random_seed + len(self._played),
+        )
+        # What was played before belongs to another mood, perhaps.
+        station.add_played([i for i in self._played if i != seed], drift=False)
+        station.pass_over(self._passed)
+        self._disliked.intersection_update(self._recommender.ids().tolist())
+        self._disliked.discard(seed if isinstance(seed, int) else -1)
+        for track in self._disliked:
+            station.dislike(track)
+        return station
+
+    def _seed_at(self, path: bytes) -> int | AnalysedFile | None:
+        """The track of a file, or its analysis where the catalog does not hold it."""
+        track = self.track_at(path)
+        if track is not None:
+            return track.id
+        name = display_path(os.path.basename(path))
+        if not os.access(path, os.R_OK) or not os.path.isfile(path):
+            self._say_unknown(f"{name} is not in the catalog and cannot be read here")
+            return None
+        try:
+            return AnalysedFile(path, self._recommender.analyse(path))
+        except (AnalysisError, ModelError, ModelMismatch) as error:
+            self._say_unknown(f"{name} is not in the catalog ({error})")
+            return None
+
+    def _say_unknown(self, why: str) -> None:
+        goes_on = "waiting for the next song" if self._seed is None else "the station goes on"
+        self._say(f"{why}: {goes_on}")

@@ -1,0 +1,292 @@
+"""The queue of Debian's own MPD, filled: in this process, so that each test has its station."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from recommender import Recommender
+from recommender.players.mpd.client import CONNECTION_LOST, Client, connect
+from recommender.players.mpd.filling import FillOptions, QueueFiller
+from recommender.players.mpd.names import MusicDirectory
+from recommender.players.mpd.radio import Radio, StationOptions
+from tests import sounds
+from tests.catalogs import Planted, plant
+from tests.mpd_daemon import Daemon, connected, queue, running_mpd, update_database, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COUNT = 40
+ODD = [b"not utf-8 \xff\xe9.flac", "\u00fc \u266b.flac".encode(), b'quotes" \\ back.flac']
+LINE_BREAK = b"new\nline.flac"
+UNKNOWN = b"not known to mpd.flac"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `music` and a planted catalog of it; six minutes of silence, many times."""
+    folder = tmp_path_factory.mktemp("library")
+    music = folder / "songs"
+    music.mkdir()
+    whole = sounds.long_silent_flac(folder / "whole.flac", hours=0.1)
+    names = [f"{number:02}.flac".encode() for number in range(COUNT)]
+    names += [*ODD, LINE_BREAK, UNKNOWN]
+    for name in names:
+        os.link(whole, bytes(music) + b"/" + name)
+    os.link(whole, music / "stranger.flac")
+    tracks = [
+        Planted(
+            f"Song {number}",
+            artist=f"Band {number}",
+            path=Path(os.fsdecode(bytes(music) + b"/" + name)),
+            duration_s=200.0 + 20 * number,
+            vector=np.random.default_rng(number).normal(size=8).tolist(),
+        )
+        for number, name in enumerate(names)
+    ]
+    tracks.append(Planted("Elsewhere", artist="Band elsewhere", duration_s=90.0))
+    plant(folder, ["calm"], tracks)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recommender(library: Path) -> Iterator[Recommender]:
+    with Recommender.open(library / "catalog.db") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def daemon(library: Path) -> Iterator[Daemon]:
+    unknown = library / "songs" / os.fsdecode(UNKNOWN)
+    with running_mpd(library / "songs") as running:
+        unknown.rename(library / "aside")
+        with connected(running) as client:
+            update_database(client)
+        (library / "aside").rename(unknown)
+        yield running
+
+
+@pytest.fixture
+def mpd(daemon: Daemon) -> Iterator[Client]:
+    """A listener's own connection to the daemon, with an empty queue and no modes."""
+    with connected(daemon) as client:
+        client.clear()
+        for mode in ("random", "repeat", "single", "consume"):
+            getattr(client, mode)(0)
+        yield client
+        client.clear()
+
+
+@contextmanager
+def filling(
+    daemon: Daemon, recommender: Recommender, library: Path, **options: float
+) -> Iterator[list[str]]:
+    """Fill the daemon's queue meanwhile; gives what is said."""
+    said: list[str] = []
+    radio = Radio(recommender, StationOptions(), said.append)
+    folder = MusicDirectory(bytes(library / "songs"))
+    filler = QueueFiller(radio, folder, FillOptions(**options), said.append)  # type: ignore[arg-type]
+    client = connect(daemon.address)
+    number = os.dup(client.fileno())
+
+    def follow() -> None:
+        with suppress(*CONNECTION_LOST):
+            filler.follow(client)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield said
+    finally:
+        with socket.socket(fileno=number) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def settled(client: Client) -> list[str]:
+    """The queue once whoever fills it had ample time to."""
+    time.sleep(1.0)
+    return queue(client)
+
+
+def test_what_plays_is_followed_by_songs_of_any_name_and_none_comes_twice(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    with filling(daemon, recommender, library) as said:
+        assert queue(mpd) == []
+        mpd.add("00.flac")
+        assert settled(mpd) == ["00.flac"]  # nothing plays yet
+        mpd.play()
+        # Everything that MPD knows is played once: the odd names, too.
+        expected = COUNT + len(ODD)
+        for length in range(4, expected + 1):
+            wait_until(lambda length=length: len(queue(mpd)) == length)  # type: ignore[misc]
+            mpd.next()
+    names = [os.fsencode(name) for name in queue(mpd)[:expected]]
+    assert sorted(names) == sorted([*(f"{n:02}.flac".encode() for n in range(COUNT)), *ODD])
+    assert [line for line in said if not line.startswith("added ")] == [
+        f"2 tracks of the catalog not below {library}/songs: passed over"
+    ]
+
+
+def test_when_all_was_played_what_was_played_longest_ago_comes_again(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    with filling(daemon, recommender, library):
+        mpd.add("00.flac")
+        mpd.play()
+        everything = COUNT + len(ODD)
+        for length in range(4, everything + 12):
+            wait_until(lambda length=length: len(queue(mpd)) == length)  # type: ignore[misc]
+            mpd.next()
+    names = queue(mpd)
+    assert len(set(names[:everything])) == everything
+    assert set(names[everything : everything + 8]) <= set(names[: everything // 2])
+
+
+def test_a_queue_filled_by_hand_stays_as_it_is(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    with filling(daemon, recommender, library):
+        for number in range(6):
+            mpd.add(f"{number:02}.flac")
+        mpd.play(0)
+        assert len(settled(mpd)) == 6
+        # Whoever puts a song after another does so without one of ours between them.
+        mpd.clear()
+        mpd.add("10.flac")
+        mpd.play()
+        for number in range(11, 14):
+            mpd.add(f"{number}.flac")
+            time.sleep(0.1)
+        assert settled(mpd) == [f"{number}.flac" for number in range(10, 14)]
+        mpd.play(1)
+        wait_until(lambda: len(queue(mpd)) == 5)
+        # What is taken out stays out until the next song.
+        mpd.delete((2, 5))
+        assert settled(mpd) == ["10.flac", "11.flac"]
+        mpd.play(0)
+        wait_until(lambda: len(queue(mpd)) == 4)
+        mpd.clear()
+        assert settled(mpd) == []
+
+
+def test_it_goes_on_from_the_song_that_was_chosen_by_hand(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    nearest = [recommender.similar_to_track(track, 20) for track in (1, 26)]
+    with filling(daemon, recommender, library, ahead=1):
+        for track, near in zip((1, 26), nearest, strict=True):
+            chosen = f"{track - 1:02}.flac"
+            mpd.add(chosen)
+            mpd.play(len(queue(mpd)) - 1)
+            wait_until(lambda chosen=chosen: queue(mpd)[-1] != chosen)  # type: ignore[misc]
+            added = queue(mpd)[-1]
+            names = [os.path.basename(one.path) for one in recommender.tracks([n.id for n in near])]
+            assert os.fsencode(added) in names
+
+
+@pytest.mark.parametrize("mode", ["single", "repeat"])
+def test_modes_that_never_reach_the_end_of_the_queue_are_waited_out(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path, mode: str
+) -> None:
+    getattr(mpd, mode)(1)
+    with filling(daemon, recommender, library):
+        mpd.add("00.flac")
+        mpd.play()
+        assert settled(mpd) == ["00.flac"]
+        getattr(mpd, mode)(0)
+        wait_until(lambda: len(queue(mpd)) == 4)
+
+
+def test_songs_that_are_consumed_or_come_at_random_are_replaced(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    mpd.consume(1)
+    seen: list[str] = []
+    with filling(daemon, recommender, library):
+        mpd.add("00.flac")
+        mpd.play()
+        for mode in (0, 1):
+            mpd.random(mode)
+            for _ in range(8):
+                wait_until(lambda: len(queue(mpd)) == 4)
+                playing = mpd.currentsong()["file"]
+                seen.append(playing)
+                mpd.next()
+                wait_until(lambda playing=playing: playing not in queue(mpd))  # type: ignore[misc]
+        assert len(seen) == len(set(seen))
+        # At random without consuming: as many as have not been played are kept.
+        wait_until(lambda: len(queue(mpd)) == 4)
+        mpd.consume(0)
+        for length in range(5, 10):
+            mpd.next()
+            wait_until(lambda length=length: len(queue(mpd)) == length)  # type: ignore[misc]
+
+
+def test_a_song_that_is_skipped_early_is_disliked_if_asked(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    for within in (None, 30.0):
+        mpd.clear()
+        with filling(daemon, recommender, library, skip_within_s=within) as said:
+            mpd.add("00.flac")
+            mpd.play()
+            for length in (4, 5, 6):
+                wait_until(lambda length=length: len(queue(mpd)) == length)  # type: ignore[misc]
+                mpd.next()
+            wait_until(lambda: len(queue(mpd)) == 7)
+            # Late in a song: no skip.
+            mpd.seekcur(100)
+            time.sleep(0.2)
+            mpd.next()
+            wait_until(lambda: len(queue(mpd)) == 8)
+        titles = [line.split(": ")[1] for line in said if line.startswith("disliked")]
+        skipped = [str(song["file"]) for song in mpd.playlistinfo()[1:3]]
+        found = [recommender.track(os.fsencode(library / "songs" / name)) for name in skipped]
+        expected = [f"{track.artist} - {track.title}" for track in found]
+        assert titles == (expected if within else [])
+
+
+def test_what_cannot_be_analysed_is_waited_out_with_one_line(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    with filling(daemon, recommender, library) as said:
+        mpd.add("stranger.flac")
+        mpd.play()
+        wait_until(lambda: said)
+        assert settled(mpd) == ["stranger.flac"]
+        (line,) = said
+        assert line.startswith("stranger.flac is not in the catalog (")
+        assert line.endswith("waiting for the next song")
+        mpd.add("00.flac")
+        mpd.next()
+        wait_until(lambda: len(queue(mpd)) == 5)
+
+
+def test_a_restart_takes_history_and_seed_from_the_queue(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    with filling(daemon, recommender, library):
+        mpd.add("00.flac")
+        mpd.play()
+        for length in range(4, 20):
+            wait_until(lambda length=length: len(queue(mpd)) == length)  # type: ignore[misc]
+            mpd.next()
+        wait_until(lambda: len(queue(mpd)) == 20)
+    with filling(daemon, recommender, library):
+        for length in range(21, 36):
+            mpd.next()
+            wait_until(lambda length=length: len(queue(mpd)) == length)  # type: ignore[misc]
+    names = queue(mpd)
+    assert len(names) == len(set(names))
