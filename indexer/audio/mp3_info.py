@@ -55,10 +55,11 @@ class Mp3Layout:
 
     @property
     def size(self) -> int:
-        """Bytes of all frames, that of `info_frame` among them, or one byte more."""
-        # A frame has a byte more whenever the fractions of those before it make one.
-        sound = -(-self.frames * FRAME // 8 * self.kbps * 1000 // self.rate)
-        return self._info_bytes + sound
+        """Bytes of all frames, that of `info_frame` among them."""
+        whole, fraction = divmod(FRAME // 8 * 1000 * self.kbps, self.rate)
+        # LAME gives a frame a byte more where the fractions of those before it make one.
+        longer = -(-(self.frames - 1) * fraction // self.rate)
+        return self._info_bytes + self.frames * whole + longer
 
     @property
     def _info_kbps(self) -> int:

@@ -26,6 +26,7 @@ from recommender.server.opensubsonic.authentication import players_secret
 from recommender.server.slow_work import SlowWork
 from recommender.server.sound.ranged_answers import Streams
 from recommender.server.sound.sources import StoredFiles
+from recommender.server.sound.transcodes import Transcodes
 from recommender.server.sound.workers import PlaybackWorkers
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Context:
     playback : PlaybackWorkers
         Worker processes that read sound and covers.
     stored_files : StoredFiles
+    transcodes : Transcodes
     streams : Streams
     covers : Covers
     players_secret : str or InvalidOption
@@ -81,6 +83,7 @@ class Context:
     accepted: AcceptedFiles | None
     playback: PlaybackWorkers
     stored_files: StoredFiles
+    transcodes: Transcodes
     covers: Covers
     players_secret: str | InvalidOption
     streams: Streams = field(default_factory=Streams)
@@ -131,6 +134,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
             accepted,
             playback,
             StoredFiles(playback),
+            Transcodes(playback),
             Covers(recommender, playback),
             players_secret(settings.players_secret, recommender.path),
         )

@@ -26,7 +26,9 @@ class ByteRange:
 
 
 def requested_range(request: Request, *, size: int, etag: str) -> ByteRange | None:
-    """The range that a GET asks for of so many bytes; None where it is to be given all of them.
+    """The range that a request asks for of so many bytes; None where it is to be given all of them.
+
+    A POST has one too: players send what they ask for as a form.
 
     All are given, as the standard allows, for several ranges, a header that is malformed, and a
     range of another version of the file (`If-Range`).
@@ -37,7 +39,7 @@ def requested_range(request: Request, *, size: int, etag: str) -> ByteRange | No
         416: nothing lies in the range, or there are too many of them.
     """
     header = request.headers.get("range")
-    if header is None or request.method != "GET":
+    if header is None or request.method not in ("GET", "POST"):
         return None
     if request.headers.get("if-range", etag).strip() != etag:
         return None

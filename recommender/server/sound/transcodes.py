@@ -23,6 +23,8 @@ MOST_TRANSCODES = 4
 """Transcodes under way at a time: each keeps a processor busy while its client reads fast."""
 IDLE_S = 60.0
 """Seconds after which one that its client does not read is ended where another one is asked for."""
+_LEAST_S = 0.1
+# Of an offset beyond the end the last of the sound is left: a file of nothing is none.
 RETRY_S = 10
 """What clients that are refused are asked to wait, in seconds."""
 
@@ -69,7 +71,8 @@ class Transcodes:
         layout = wav_layout(
             duration_s=track.duration_s, sample_rate=track.sample_rate, channels=track.channels
         )
-        first = min(round(max(0.0, offset_s) * layout.rate), layout.frames)
+        last = max(0, layout.frames - round(_LEAST_S * layout.rate))
+        first = min(round(max(0.0, offset_s) * layout.rate), last)
         transcode = Transcode(next(self._numbers), layout, first, encoding)
         sound = TranscodedSound(track.id, file, transcode, self, is_sized=is_sized)
         self._running.add(sound)

@@ -76,7 +76,7 @@ def test_the_size_is_known_before(codec: str, rate: int, kbps: int) -> None:
         sound = music(seconds, sample_rate=rate)
         size = len(encode(sound, rate, encoding))
         most = encoding.largest_size(Pcm(rate, 2, sound.shape[1]))
-        slack = 1 if codec == "mp3" else 1_000 + 0.02 * size + 3 * encoding.kbps * 1000 / 8 / 50
+        slack = 0 if codec == "mp3" else 1_000 + 0.02 * size + 3 * encoding.kbps * 1000 / 8 / 50
         assert 0 <= most - size <= slack
 
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from recommender.server.opensubsonic.endpoints import browsing, lists, radio, searching, system
+from recommender.server.opensubsonic.endpoints import (
+    browsing,
+    lists,
+    media,
+    radio,
+    searching,
+    system,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +26,7 @@ ENDPOINTS: dict[str, Callable[..., Any]] = {
     **lists.ENDPOINTS,
     **searching.ENDPOINTS,
     **radio.ENDPOINTS,
+    **media.ENDPOINTS,
 }
 """Every endpoint by its name."""
 PUBLIC = frozenset({"getOpenSubsonicExtensions"})

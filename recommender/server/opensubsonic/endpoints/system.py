@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from recommender.server.opensubsonic.parameters import Parameters
     from recommender.server.opensubsonic.server import RestServer
 
-EXTENSIONS = ("apiKeyAuthentication", "formPost", "sonicSimilarity")
+EXTENSIONS = (
+    "apiKeyAuthentication",
+    "formPost",
+    "sonicSimilarity",
+    "transcodeOffset",
+)
 """Extensions of the protocol, all in their first version."""
 MUSIC_FOLDER = {"id": 1, "name": "Music"}
 """The one folder: all that is in the catalog."""
