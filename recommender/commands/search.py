@@ -157,7 +157,7 @@ def _facts(track: Track) -> dict[str, str]:
         "codec": track.codec,
         "bit rate": _quantity(track.bit_rate, ".0f", "kbit/s", per=1000),
         "sample rate": _quantity(track.sample_rate, "g", "kHz", per=1000),
-        "bit depth": _quantity(track.bit_depth, "d", "bits"),
+        "bit depth": _quantity(track.bit_depth, "g", "bits"),
         "channels": track.channels,
         "analysed": None
         if track.channel is None
