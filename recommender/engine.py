@@ -518,6 +518,8 @@ class Recommender:
         ------
         InvalidOption
         """
+        if len(self) == 0:
+            return np.empty(0, np.int64)
         model = self._model_of_tracks()
 
         def order(columns: Columns) -> NDArray[np.int64]:
