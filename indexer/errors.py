@@ -276,3 +276,11 @@ class BadFactors(QueryError, ValueError):
 
 class UnknownUser(QueryError, LookupError):
     """No user of the model has this id, or the user has played nothing."""
+
+
+class PlayerUnreachable(SoundalikeError):
+    """A player's server does not answer, or refuses what it is asked for."""
+
+
+class IdMapError(SoundalikeError):
+    """The file with the ids of another server is damaged, or of another catalog."""

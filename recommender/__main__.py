@@ -18,7 +18,7 @@ try:
     from recommender.commands.maintenance import failures, rebuild, status, verify
     from recommender.commands.models import model
     from recommender.commands.mpd import mpd
-    from recommender.commands.players import navidrome_plugin
+    from recommender.commands.players import import_ids, navidrome_plugin
     from recommender.commands.playlists import path, playlist, station
     from recommender.commands.plots import compare, explore, library_map, picture
     from recommender.commands.search import find, show, similar
@@ -65,7 +65,7 @@ for family in (
 ):
     for command in family:
         cli.add_command(command)
-for command in (analyse, import_analyses, export, serve, mpd, navidrome_plugin):
+for command in (analyse, import_analyses, export, serve, mpd, navidrome_plugin, import_ids):
     cli.add_command(command)
 
 

@@ -57,6 +57,8 @@ class Planted:
     path: Path | None = None
     more_tags: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `Tags`."""
+    key: str | None = None
+    """By default the file's name."""
 
 
 def plant(
@@ -176,7 +178,7 @@ def _track(number: int, track: Planted, path: Path, recording: int) -> dict[str,
     )
     return {
         "id": number,
-        "key": display_path(os.fsencode(path.name)),
+        "key": track.key or display_path(os.fsencode(path.name)),
         "key_given": False,
         "path": os.fsencode(path),
         "size": 0,

@@ -105,8 +105,9 @@ def _by_names(catalog: Catalog, song: SongDescription) -> list[Track]:
     keys = {key for name in song.artists if (key := artist_key(name)) is not None}
     if not keys:
         return []
-    # By artist and title where one tag has the whole credit, else by the title alone.
-    texts = [f"{artist} - {song.title}" for artist in dict.fromkeys(song.artists) if artist]
+    # By artist, with guests and without, and title; else by the title alone.
+    names = dict.fromkeys(name for name in (*song.artists, *sorted(keys)) if name)
+    texts = [f"{name} - {song.title}" for name in names]
     for text in [*texts, song.title]:
         ids = catalog.database.named_tracks(text, most=MOST_NAMESAKES)
         fitting = [

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from recommender.server.api import ROUTERS
 from recommender.server.api.answers import problems
+from recommender.server.audiomuse.routing import audiomuse_routes
 from recommender.server.caching import AnswerCache
 from recommender.server.context import warm_up
 from recommender.server.error_handlers import add_problem_handlers
@@ -66,6 +67,7 @@ def create_app(context: Context) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix=API)
     app.router.routes.extend(rest_routes(context))
+    app.router.routes.extend(audiomuse_routes(context))
     app.router.routes.extend(page_routes())
     add_problem_handlers(app)
     return app

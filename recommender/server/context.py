@@ -16,6 +16,7 @@ from indexer.analysis.sandbox import Limits
 from indexer.catalog.reader import Catalog
 from indexer.errors import InvalidOption, SoundalikeError
 from recommender.engine import Recommender
+from recommender.players.song_ids.id_map import KeptIdMap
 from recommender.server.covers.covers import Covers
 from recommender.server.indexing.accepted_files import AcceptedFiles
 from recommender.server.indexing.runs import IndexRuns
@@ -63,6 +64,8 @@ class Context:
     covers : Covers
     players_secret : str or InvalidOption
         The password of players, or why there is none.
+    song_ids : KeptIdMap
+        Ids by which another server knows the tracks.
     index_runs : IndexRuns
     accepted : AcceptedFiles or None
         The uploads folder; None: no files are taken.
@@ -86,6 +89,7 @@ class Context:
     transcodes: Transcodes
     covers: Covers
     players_secret: str | InvalidOption
+    song_ids: KeptIdMap
     streams: Streams = field(default_factory=Streams)
     analysing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ANALYSING))
     event_places: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LISTENING))
@@ -137,6 +141,7 @@ def open_context(settings: Settings) -> Iterator[Context]:
             Transcodes(playback),
             Covers(recommender, playback),
             players_secret(settings.players_secret, recommender.path),
+            KeptIdMap(recommender.path, catalog_uuid=catalog.uuid),
         )
         try:
             yield context

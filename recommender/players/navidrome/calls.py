@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from indexer.errors import QueryError
-from recommender.playlists.path import MAX_STEPS, path_between
+from recommender.players.paths import path_of_at_most
 from recommender.retrieval.lookup import display_title
 from recommender.retrieval.names import artist_key
 from recommender.retrieval.ranking import PLAIN, Ranking
@@ -67,33 +66,16 @@ def _sonic_similar(recommender: Recommender, given: Input) -> dict[str, Any]:
 
 def _sonic_path(recommender: Recommender, given: Input) -> dict[str, Any]:
     start, end = (_track(recommender, given[name]) for name in ("startSong", "endSong"))
-    count = min(given["count"], MAX_STEPS + 1)
+    count = given["count"]
     if start is None or end is None or count < 1:
         return {"matches": []}
     if start.id == end.id or count == 1:
         return {"matches": [_match(start, 1.0)]}
-    entries = _shortened_path(recommender, start, end, count)
-    scores = recommender.scores([cosine for _, cosine in entries]).tolist()
-    scores[0] = 1.0
+    path = path_of_at_most(recommender, start, end, count)
+    scores = [1.0, *recommender.scores([entry.to_seed for entry in path[1:]]).tolist()]
     return {
-        "matches": [_match(track, score) for (track, _), score in zip(entries, scores, strict=True)]
+        "matches": [_match(entry.track, score) for entry, score in zip(path, scores, strict=True)]
     }
-
-
-def _shortened_path(
-    recommender: Recommender, start: Track, end: Track, count: int
-) -> list[tuple[Track, float]]:
-    """Tracks of a path with their cosines to its start; fewer where the library is too small."""
-    steps = min(count, len(recommender)) - 1
-    while True:
-        try:
-            path = path_between(recommender, start.id, end.id, steps)
-        except QueryError:
-            if steps == 1:
-                raise
-            steps = max(1, steps // 2)
-        else:
-            return [(entry.track, entry.to_seed) for entry in path]
 
 
 def _similar_to_track(recommender: Recommender, given: Input) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COOKIE = "soundalike"
 PREFIX = "/api/"
 """Paths below it are protected: the page itself says nothing of the library."""
-OPEN = ("/api/v1/health", "/api/v1/ready", "/api/v1/session")
+OPEN = ("/api/v1/health", "/api/v1/ready", "/api/v1/session", "/api/health")
 """Paths that need no secret."""
 LEAST_LENGTH = 16
 

@@ -1,0 +1,1 @@
+"""AudioMuse-AI's HTTP answers, so that plugins written for it can ask this server."""

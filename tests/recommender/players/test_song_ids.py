@@ -1,0 +1,289 @@
+"""Ids of a real server of Subsonic, and AudioMuse-AI's answers by them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from indexer.catalog.reader import Catalog
+from indexer.errors import IdMapError, InvalidOption
+from recommender.players.song_ids.id_map import KeptIdMap, OwnIds, id_map_path, read_id_map
+from recommender.players.song_ids.listings import listed_songs
+from tests import sounds
+from tests.catalogs import Planted, plant
+from tests.recommender.server.conftest import client_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Run = Callable[..., tuple[int, str, str]]
+
+PASSWORD = "pässword with ünïcode"  # noqa: S105
+TRACK = "http://127.0.0.1/api/track"
+MBID = "b1a9c0e9-d987-4042-ae91-78d6a3267d69"
+
+
+def write_songs(music: Path) -> None:
+    """Eleven songs in two folders, of which the catalog lacks one."""
+    for number in range(11):
+        folder = music / f"album {number // 6}"
+        folder.mkdir(parents=True, exist_ok=True)
+        sounds.write_audio(
+            folder / f"{number:02}.mp3",
+            sounds.music(1 + 5 * number, sample_rate=8_000, channels=1, seed=number),
+            sample_rate=8_000,
+            bit_rate=32_000,
+            tags={
+                "title": f"Sóng {number}",
+                "artist": f"Band {number // 3}",
+                "album": f"Album {number // 6}",
+            },
+        )
+
+
+def planted(music: Path) -> list[Planted]:
+    """The songs but for the last, with a longer take of one, and one that the server lacks."""
+    songs = [
+        Planted(
+            f"song {number}",
+            artist=f"BAND {number // 3}",
+            album=f"Album {number // 6}",
+            path=music / f"album {number // 6}" / f"{number:02}.mp3",
+            vector=[1.0, 0.1 * number, *([0.1] * 6)],
+        )
+        for number in range(10)
+    ]
+    songs.append(Planted("Song 4", artist="Band 1", album="Live", duration_s=500.0))
+    songs.append(Planted("Only here", artist="Nobody", duration_s=100.0))
+    return songs
+
+
+@contextmanager
+def supysonic(data: Path, music: Path) -> Iterator[str]:
+    """A server of Subsonic, by its url."""
+    data.mkdir()
+    script = Path(__file__).with_name("supysonic_server.py")
+    command = [sys.executable, str(script), str(data), str(music), "listener", PASSWORD]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("library") / "music"
+    write_songs(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory, music: Path) -> Path:
+    return plant(tmp_path_factory.mktemp("catalog"), ("calm",), planted(music))
+
+
+@pytest.fixture(scope="module")
+def subsonic(tmp_path_factory: pytest.TempPathFactory, music: Path) -> Iterator[str]:
+    with supysonic(tmp_path_factory.mktemp("supysonic") / "data", music) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def password_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("secret") / "password"
+    path.write_text(f"{PASSWORD}\nnot this\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def without_ids(catalog: Path) -> Iterator[Path]:
+    """The catalog, with the ids of no server before and afterwards."""
+    id_map_path(catalog).unlink(missing_ok=True)
+    yield catalog
+    id_map_path(catalog).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def with_ids(without_ids: Path, run: Run, subsonic: str, password_file: Path) -> dict[str, Any]:
+    """What the import of the server's ids prints."""
+    code, out, _ = run(
+        *("import-ids", "--subsonic", subsonic, "--user", "listener", "--json"),
+        *("--password-file", password_file, "--catalog", without_ids),
+    )
+    assert code == 0
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def ids_of_subsonic(url: str) -> dict[str, str]:
+    """The server's id of each song, by its title, as a client sees them."""
+    known = {"u": "listener", "p": PASSWORD, "v": "1.12.0", "c": "test", "f": "json"}
+    query = {**known, "query": "", "songCount": 100}
+    answer = httpx.get(f"{url}/rest/search3.view", params=query).json()
+    songs = answer["subsonic-response"]["searchResult3"]["song"]
+    return {song["title"]: song["id"] for song in songs}
+
+
+def test_an_import_knows_every_song_and_says_which_are_not_there(
+    with_ids: dict[str, Any], catalog: Path, subsonic: str
+) -> None:
+    path = id_map_path(catalog)
+    ids = ids_of_subsonic(subsonic)
+    assert with_ids == {
+        "path": str(path),
+        "songs": 11,
+        "matched": 10,
+        "tracks": 10,
+        # The long take, and what is only here.
+        "tracks_without_id": 2,
+        "unmatched": [f"Band 3 - Sóng 10 ({ids['Sóng 10']})"],
+    }
+    with _opened(catalog) as opened:
+        kept = read_id_map(path, catalog_uuid=opened.uuid)
+    assert kept.tracks == {ids[f"Sóng {number}"]: number + 1 for number in range(10)}
+
+
+@contextmanager
+def _opened(catalog: Path) -> Iterator[Catalog]:
+    opened = Catalog.open_for_reading(catalog)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def test_a_second_import_gives_the_same_file(
+    with_ids: dict[str, Any], run: Run, catalog: Path, subsonic: str, password_file: Path
+) -> None:
+    path = id_map_path(catalog)
+    before = path.read_bytes()
+    code, out, said = run(
+        *("import-ids", "--subsonic", f"{subsonic}/", "--user", "listener"),
+        *("--password-file", password_file, "--catalog", catalog),
+    )
+    assert (code, path.read_bytes()) == (0, before)
+    assert out == "10 songs of 11 recognised, 2 tracks of the catalog without an id\n"
+    assert "not in the catalog: Band 3 - Sóng 10" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--user", "somebody"), "refuses somebody"),
+        (("--subsonic", "http://127.0.0.1:{closed}"), "does not answer"),
+        (("--subsonic", "ftp://127.0.0.1"), "no address of HTTP"),
+        (("--subsonic", "{url}/nothing"), "no server of Subsonic"),
+    ],
+)
+def test_a_server_that_cannot_be_read_is_one_sentence(
+    without_ids: Path,
+    run: Run,
+    subsonic: str,
+    password_file: Path,
+    options: tuple[str, str],
+    said: str,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = taken.getsockname()[1]
+    given = {"--subsonic": subsonic, "--user": "listener", options[0]: options[1]}
+    given["--subsonic"] = given["--subsonic"].format(closed=closed, url=subsonic)
+    words = [word for pair in given.items() for word in pair]
+    code, out, err = run(
+        *("import-ids", *words, "--password-file", password_file, "--catalog", without_ids)
+    )
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert said in err
+    assert not id_map_path(without_ids).exists()
+
+
+def test_wrong_usage(without_ids: Path, run: Run, password_file: Path) -> None:
+    catalog = ("--catalog", without_ids)
+    assert run("import-ids", *catalog)[0] == 2
+    assert run("import-ids", "--subsonic", "http://127.0.0.1:1", *catalog)[0] == 2
+    both = ("--subsonic", "http://127.0.0.1:1", "--file", password_file)
+    assert run("import-ids", *both, *catalog)[0] == 2
+
+
+def test_ids_of_jellyfin_come_from_a_file(without_ids: Path, run: Run, tmp_path: Path) -> None:
+    listing = tmp_path / "items.json"
+    item = {"Type": "Audio", "Album": "Album 0", "ProviderIds": {"MusicBrainzTrack": MBID}}
+    items = [
+        {**item, "Id": "a" * 32, "Name": "Song 2", "Artists": ["Band 0"], "RunTimeTicks": 11e7},
+        {**item, "Id": "b" * 32, "Name": "Song 4", "Artists": ["Band 1"], "RunTimeTicks": 5e9},
+        # Of two takes neither is guessed, and another length is another song.
+        {**item, "Id": "c" * 32, "Name": "Song 4", "Artists": ["Band 1"]},
+        {**item, "Id": "d" * 32, "Name": "Song 5", "Artists": ["Band 1"], "RunTimeTicks": 4e9},
+        {"Id": "", "Name": "Song 3", "Artists": ["Band 1"]},
+        {"Id": 3, "Name": ["x"], "Artists": "y", "ProviderIds": 4, "RunTimeTicks": "z"},
+        "no item",
+    ]
+    listing.write_text(json.dumps({"Items": items, "TotalRecordCount": 7}))
+    code, out, _ = run("import-ids", "--file", listing, "--catalog", without_ids, "--json")
+    found = json.loads(out)
+    assert (code, found["songs"], found["matched"]) == (0, 4, 2)
+    with client_of(without_ids) as client:
+        answer = client.get(TRACK, params={"item_id": "a" * 32}).json()
+        assert answer["title"] == "song 2"
+        answer = client.get(TRACK, params={"item_id": "b" * 32}).json()
+        assert answer["album"] == "Live"
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", '{"Items": 3}', "3", "[" * 100_000])
+def test_a_file_without_songs_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "songs.json"
+    path.write_text(content)
+    with pytest.raises(InvalidOption):
+        listed_songs(path)
+
+
+def test_nothing_is_kept_where_no_song_is_known(
+    with_ids: dict[str, Any], run: Run, catalog: Path, tmp_path: Path
+) -> None:
+    before = id_map_path(catalog).read_bytes()
+    path = tmp_path / "songs.json"
+    path.write_text(json.dumps([{"id": "1", "title": "Else", "artist": "Else", "duration": 3}]))
+    code, _, said = run("import-ids", "--file", path, "--catalog", catalog)
+    assert code == 1
+    assert "nothing was kept" in said
+    assert id_map_path(catalog).read_bytes() == before
+
+
+def test_damage_to_the_kept_ids_is_noticed(with_ids: dict[str, Any], catalog: Path) -> None:
+    path = id_map_path(catalog)
+    whole = path.read_bytes()
+    with _opened(catalog) as opened:
+        uuid = opened.uuid
+    kept = KeptIdMap(catalog, catalog_uuid=uuid)
+    assert len(kept.present().tracks) == 10
+    for damaged in (
+        *(whole[:-5], b"", b"\n", b"{}\n{}", b"3\n{}", whole.replace(b":1,", b":2,", 1)),
+        whole.replace(uuid.encode(), b"another catalog"),
+        whole.replace(b'"format": 1', b'"format": 2'),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(IdMapError, match="import-ids"):
+            kept.present()
+    path.unlink()
+    assert isinstance(kept.present(), OwnIds)
+    with client_of(catalog) as client:
+        path.write_bytes(whole[:-5])
+        answer = client.get(TRACK, params={"item_id": "1"})
+        assert answer.status_code == 503
+        assert str(path.parent) not in answer.text
+        # It is read again when it is whole.
+        path.write_bytes(whole)
+        song = next(iter(kept.present().tracks))
+        assert client.get(TRACK, params={"item_id": song}).status_code == 200
