@@ -20,6 +20,7 @@ from indexer.filesystem import absolute_path
 from indexer.vectors.base import checked_vectors
 from recommender.retrieval.explanations import explain_words
 from recommender.retrieval.filters import where_mask
+from recommender.retrieval.leaning import lean
 from recommender.retrieval.listing import (
     FACETS,
     OF_FACET,
@@ -51,13 +52,13 @@ from recommender.retrieval.seeds import (
 from recommender.retrieval.snapshot import empty_catalog_message, take_snapshot
 from recommender.retrieval.tag_order import strongest_tags
 from recommender.retrieval.track_ids import as_ids, indexed_ids, refuse_unknown
-from recommender.retrieval.where import EVERYTHING
+from recommender.retrieval.where import EVERYTHING, Where
 from recommender.retrieval.words.steering import as_texts, read_steering, word_shifts
 from recommender.retrieval.words.word_fit import word_scores
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -79,7 +80,6 @@ if TYPE_CHECKING:
     from recommender.retrieval.seeds import Seed, SeedLike, SeedSource, Strategy
     from recommender.retrieval.snapshot import Snapshot
     from recommender.retrieval.song_matching import SongDescription
-    from recommender.retrieval.where import Where
     from recommender.retrieval.words.steering import Texts
     from recommender.retrieval.words.vocabulary import Vocabulary, Word
 
@@ -236,6 +236,44 @@ class Recommender:
         return self._similar(
             [source], n, where, ranking, more=more, less=less, include_same=include_same, why=why
         )
+
+    def radio(
+        self,
+        tracks: Sequence[int],
+        n: int = 10,
+        *,
+        liked: Collection[int] = (),
+        disliked: Collection[int] = (),
+        ranking: Ranking | None = None,
+    ) -> Answer:
+        """The n tracks that sound most like some, as a listener's opinions steer them.
+
+        No track that is disliked is among them; which likes and dislikes count further, and how
+        much, says `recommender.retrieval.leaning`. Without opinions it is `similar_to_tracks`.
+
+        Parameters
+        ----------
+        tracks, liked, disliked : ids of tracks
+            Those that are liked or disliked may have left the library.
+
+        Raises
+        ------
+        UnknownTrack, InvalidOption
+        """
+        with self._snapshot() as snapshot:
+            leaning = lean(snapshot, as_ids(tracks).tolist(), liked, disliked)
+            return self._similar(
+                self.tracks(leaning.seeds),
+                result_count(n),
+                Where(exclude=tuple(disliked)) if disliked else None,
+                ranking,
+                disliked=self.tracks(leaning.away),
+                toward=self.tracks(leaning.toward),
+                more=(),
+                less=(),
+                include_same=False,
+                why=False,
+            )
 
     def similar_to_file(
         self,
@@ -788,6 +826,7 @@ class Recommender:
         ranking: Ranking | None,
         *,
         disliked: Sequence[SeedSource] = (),
+        toward: Sequence[SeedSource] = (),
         strategy: Strategy = "average",
         more: Texts,
         less: Texts,
@@ -800,6 +839,7 @@ class Recommender:
                 [make_seed(snapshot, source) for source in liked],
                 [make_seed(snapshot, source) for source in disliked],
                 strategy,
+                [make_seed(snapshot, source) for source in toward],
             )
             answer = retrieve(
                 snapshot,

@@ -42,6 +42,7 @@ folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
     help="File with the password of players; made if it is not there. [default: beside the "
     "catalog]",
 )
+@click.option("--allow-writes", is_flag=True, help="Keep the stars and ratings that players give.")
 @click.option(
     "--allow-host",
     multiple=True,
@@ -91,11 +92,12 @@ def serve(
     port: int,
     token_file: Path | None,
     players_secret: Path | None,
+    allow_writes: bool,  # noqa: FBT001 - click hands flags over by name
     allow_host: tuple[str, ...],
     trust_proxy: tuple[str, ...],
     folders: tuple[Path, ...],
     uploads: Path | None,
-    watch: bool,  # noqa: FBT001 - click hands flags over by name
+    watch: bool,  # noqa: FBT001
     sweep: float,
     rate: float,
     with_log: bool,  # noqa: FBT001
@@ -130,6 +132,7 @@ def serve(
         port=port,
         token=None if token_file is None else read_or_make_token(token_file),
         players_secret=players_secret,
+        allow_writes=allow_writes,
         allowed_hosts=allow_host,
         trusted_proxies=trust_proxy,
         folders=tuple(os.fsencode(folder.resolve()) for folder in folders),

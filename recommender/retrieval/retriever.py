@@ -78,7 +78,7 @@ def retrieve(
     while True:
         candidates = _candidates(snapshot, profile, selection, seeds, ranking, words, width)
         ranked = rank(candidates, n, ranking, seeds)
-        by_cosine = not profile.disliked and not words
+        by_cosine = profile.is_plain and not words
         enough = len(ranked.rows) >= n or (ranked.below > 0 and by_cosine)
         if enough or candidates.complete or len(candidates.tracks) >= most:
             break

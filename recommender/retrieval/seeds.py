@@ -6,6 +6,8 @@ average
     Mean of the liked vectors, pushed away from the mean of the disliked ones (Rocchio 1971):
     q = unit(unit(mean L) - PUSH unit(mean D)), relevance(x) = q . x. For likes that belong
     together.
+    What the listener likes in general, A, pulls a little: unit(mean L) becomes
+    unit(unit(mean L) + PULL unit(mean A)).
 best_score
     Each candidate by its nearest liked seed, less a part of its nearness to a disliked one:
     relevance(x) = max over l of l . x - PUSH max over d of d . x. Varied likes stay varied.
@@ -45,6 +47,9 @@ SeedLike: TypeAlias = "TrackOrFile | ArrayLike | Track | AnalysedFile"
 PUSH = 0.5
 """How much a disliked sound counts against a liked one. Below 1, so that the same sound liked and
 disliked still leads somewhere."""
+
+PULL = 0.25
+"""How much what is liked in general counts against what was asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,16 +223,23 @@ class QueryProfile:
         Each sound once.
     queries : float32 (q, dim), unit length
         What to search for.
+    toward : tuple of Seed
+        What is liked in general: it may be an answer.
     """
 
     liked: tuple[Seed, ...]
     disliked: tuple[Seed, ...]
     strategy: Strategy
     queries: NDArray[np.float32]
+    toward: tuple[Seed, ...] = ()
 
     @classmethod
     def of(
-        cls, liked: Iterable[Seed], disliked: Iterable[Seed], strategy: Strategy
+        cls,
+        liked: Iterable[Seed],
+        disliked: Iterable[Seed],
+        strategy: Strategy,
+        toward: Iterable[Seed] = (),
     ) -> QueryProfile:
         """The profile of seeds under a strategy.
 
@@ -235,7 +247,7 @@ class QueryProfile:
         ------
         InvalidOption
             Nothing is liked, something is both liked and disliked, the likes cancel each other
-            out, or there is no such strategy.
+            out, there is no such strategy, or it is not the one that leans toward something.
         """
         if strategy not in get_args(Strategy):
             raise InvalidOption(
@@ -249,13 +261,24 @@ class QueryProfile:
         wanted = np.stack([seed.vector for seed in likes.values()])
         if strategy == "average" and len(wanted) > 1:
             wanted = _unit_mean(wanted)
+        pulling = tuple(_each_once(toward).values())
+        if pulling:
+            if strategy != "average":
+                raise InvalidOption("what is liked in general goes with the strategy average only")
+            mean = _unit_mean(np.stack([seed.vector for seed in pulling]))
+            wanted = _unit(wanted + PULL * mean)
         queries = wanted
         if dislikes:
             away = _unit_mean(np.stack([seed.vector for seed in dislikes.values()]))
             pushed = _unit(wanted - PUSH * away)
             # By best score the pushed queries only propose more candidates.
             queries = pushed if strategy == "average" else np.concatenate([wanted, pushed])
-        return cls(tuple(likes.values()), tuple(dislikes.values()), strategy, queries)
+        return cls(tuple(likes.values()), tuple(dislikes.values()), strategy, queries, pulling)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether relevance is nearness to the likes alone."""
+        return not (self.disliked or self.toward)
 
     @property
     def label(self) -> str:
@@ -294,7 +317,7 @@ class QueryProfile:
     def _relevance(
         self, vectors: NDArray[np.float32], cosines: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        if len(self.liked) == 1 and not self.disliked:
+        if len(self.liked) == 1 and self.is_plain:
             return cosines[:, 0]
         if self.strategy == "average":
             return inner_products(vectors, self.queries[0])

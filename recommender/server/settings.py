@@ -50,6 +50,8 @@ class Settings:
         What every client must know; None on a loopback address only.
     players_secret : Path or None
         File with the password of players; None: one beside the catalog.
+    allow_writes : bool
+        Whether players may give stars and ratings.
     allowed_hosts : tuple of str
         Names that it may be asked by, beside those of its own address.
     trusted_proxies : tuple of str
@@ -74,6 +76,7 @@ class Settings:
     port: int = DEFAULT_PORT
     token: str | None = None
     players_secret: Path | None = None
+    allow_writes: bool = False
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     folders: tuple[bytes, ...] = ()

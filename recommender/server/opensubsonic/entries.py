@@ -16,7 +16,6 @@ from recommender.server.opensubsonic.library_tree import (
     song_id,
     sort_name,
 )
-from recommender.server.opensubsonic.marks import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from indexer.catalog.records import Track
+    from indexer.catalog.records import Opinion, Track
     from recommender.server.opensubsonic.library_tree import Album, Artist
     from recommender.server.opensubsonic.server import RestServer
 
@@ -49,8 +48,6 @@ MEDIA_TYPES = {
     "wv": "audio/x-wavpack",
 }
 """Media types by the ending of a file's name."""
-
-_NO_MARK = Mark()
 
 
 def songs(server: RestServer, track_ids: Sequence[int] | NDArray[np.int64]) -> list[dict[str, Any]]:
@@ -228,8 +225,9 @@ def _artist(artist: Artist) -> dict[str, Any]:
     }
 
 
-def _marked(mark: Mark | None) -> dict[str, Any]:
-    mark = mark or _NO_MARK
+def _marked(mark: Opinion | None) -> dict[str, Any]:
+    if mark is None:
+        return {"starred": None, "userRating": None}
     starred = None if mark.starred_at is None else time_text(mark.starred_at)
     return {"starred": starred, "userRating": mark.rating}
 

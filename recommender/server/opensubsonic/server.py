@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recommender.server.opensubsonic.tree_building import build_tree
@@ -60,10 +60,6 @@ class KeptTree:
             return self._tree
 
 
-def _no_marks() -> Marks:
-    return {}
-
-
 @dataclass(frozen=True, eq=False)
 class RestServer:
     """What every endpoint of one server shares.
@@ -78,7 +74,7 @@ class RestServer:
 
     context: Context
     kept_tree: KeptTree
-    marks: Callable[[], Marks] = field(default=_no_marks)
+    marks: Callable[[], Marks]
 
     @property
     def recommender(self) -> Recommender:

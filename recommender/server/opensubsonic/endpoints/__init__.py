@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from recommender.server.opensubsonic.endpoints import (
+    annotation,
     browsing,
     lists,
     media,
@@ -27,6 +28,7 @@ ENDPOINTS: dict[str, Callable[..., Any]] = {
     **searching.ENDPOINTS,
     **radio.ENDPOINTS,
     **media.ENDPOINTS,
+    **annotation.ENDPOINTS,
 }
 """Every endpoint by its name."""
 PUBLIC = frozenset({"getOpenSubsonicExtensions"})

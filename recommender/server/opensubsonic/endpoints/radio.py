@@ -1,6 +1,8 @@
 """Endpoints that answer by sound: what is like a song, an album, an artist, and ways between songs.
 
-Nothing here is by plays. The answers hold at most so many songs of one artist and of one album.
+Nothing here is by plays. What the listener has starred or disliked steers the radio of
+getSimilarSongs and nothing else (see `recommender.retrieval.leaning`). The answers hold at most so
+many songs of one artist and of one album.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from recommender.server.opensubsonic.library_tree import (
     ARTIST,
     song_id,
 )
+from recommender.server.opensubsonic.marks import taste
 from recommender.server.opensubsonic.parameters import track_id_of
 from recommender.server.opensubsonic.refusals import MISSING_PARAMETER, Refused
 
@@ -142,7 +145,11 @@ def _like(server: RestServer, parameters: Parameters) -> list[dict[str, Any]]:
     count = parameters.whole("count", 50, most=MOST)
     if not count or not len(seeds):
         return []
-    return songs(server, [one.id for one in sounding_like(server, seeds.tolist(), count)])
+    likes = taste(server.marks(), server.tree)
+    answer = server.recommender.radio(
+        seeds.tolist(), count, liked=likes.liked, disliked=likes.disliked, ranking=RADIO
+    )
+    return songs(server, [one.id for one in answer])
 
 
 def _seeds(server: RestServer, wanted: str) -> NDArray[np.int64]:

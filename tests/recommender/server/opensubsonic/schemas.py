@@ -90,6 +90,7 @@ SCHEMAS = {
     "StructuredLyrics": "lang:str! synced:bool! line:[Line]! displayArtist:str displayTitle:str "
     "offset:float kind:str",
     "LyricsList": "structuredLyrics:[StructuredLyrics]",
+    "NowPlaying": "entry:[Child]",
     "Lyrics": "value:str! artist:str title:str",
     "Error": "code:int! message:str helpUrl:str",
 }

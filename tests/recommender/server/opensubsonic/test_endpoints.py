@@ -93,6 +93,7 @@ TABLE: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "getLyricsBySongId": ("lyricsList:LyricsList!", [{"id": "tr-1"}]),
     "getLyrics": ("lyrics:Lyrics!", [{"artist": "Miles Davis", "title": "Blue 1"}]),
     "scrobble": ("", [{"id": "tr-1"}]),
+    "getNowPlaying": ("nowPlaying:NowPlaying!", [{}]),
 }
 """What the envelope of each endpoint's answer holds, and what is asked."""
 ELSEWHERE = ("stream", "download", "getCoverArt", "getPlaylist", "star", "unstar", "setRating")
