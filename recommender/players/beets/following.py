@@ -1,0 +1,79 @@
+"""The catalog brought up to date with the files that beets has imported, moved and removed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from indexer.catalog import writer
+from indexer.catalog.status import TrackStatus
+from indexer.filesystem import resolve_path
+from indexer.indexing.pipeline import Options, index_paths
+from indexer.library_on_server import open_library_for_writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from indexer.indexing.executor import Progress
+    from indexer.indexing.pipeline import Summary
+    from indexer.library import Library
+    from recommender.players.beets.changes import Changes
+
+
+def follow(
+    catalog: str,
+    changes: Changes,
+    *,
+    workers: int = 0,
+    on_progress: Callable[[Progress], None] = lambda _progress: None,
+) -> Summary | None:
+    """Index what was imported and take out what was removed; a catalog is made if there is none.
+
+    Files that were moved or rewritten are indexed if the catalog held them before. As after
+    `soundalike remove`, a removed file that is still there comes back only if it is named.
+
+    Parameters
+    ----------
+    workers : int
+        Worker processes; 0 means one for each processor.
+
+    Returns
+    -------
+    Summary or None
+        Of the index run; None where there was no file to index.
+
+    Raises
+    ------
+    SoundalikeError
+        The catalog cannot be written, or no worker can be started.
+    """
+    library = open_library_for_writing(catalog, create=True)
+    try:
+        files = {resolve_path(path) for path in changes.present}
+        for path, before in {
+            **{path: path for path in changes.rewritten},
+            **changes.origins,
+        }.items():
+            if library.catalog.track_by_path(resolve_path(before)) is not None:
+                files.add(resolve_path(path))
+        _take_out(library, {resolve_path(path) for path in changes.gone} - files)
+        there = sorted(path for path in files if os.path.isfile(path))
+        if not there:
+            return None
+        # Files that failed before may have been repaired by whoever imports them anew.
+        options = Options(workers=workers, retry_failed=True)
+        return index_paths(library, there, options=options, on_progress=on_progress)
+    finally:
+        library.close()
+
+
+def _take_out(library: Library, paths: set[bytes]) -> None:
+    """Take the tracks of files out of the catalog; those without a file are missing."""
+    found = [library.catalog.track_by_path(path) for path in sorted(paths)]
+    tracks = [track for track in found if track is not None]
+    if not tracks:
+        return
+    with library.catalog.alone(), library.catalog.writing() as connection:
+        for status, is_file in ((TrackStatus.REMOVED, True), (TrackStatus.MISSING, False)):
+            ids = [track.id for track in tracks if os.path.isfile(track.path) == is_file]
+            writer.set_status(connection, ids, status)

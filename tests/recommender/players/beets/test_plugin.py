@@ -1,0 +1,168 @@
+"""The plugin in real beets: each command a process of its own, over one library."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from indexer.library import Library
+from recommender import Recommender
+
+pytest.importorskip("beets")
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[4]
+CONFIGURATION = """
+directory: {folder}/link
+library: {folder}/library.db
+plugins: soundalike
+import:
+    copy: yes
+paths:
+    default: $artist/$title
+    singleton: $artist/$title
+    comp: $artist/$title
+soundalike:
+    catalog: sounds.db
+    auto: {auto}
+    workers: 2
+"""
+
+Beet = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of beets' configuration; its library is reached by a link."""
+    made = tmp_path_factory.mktemp("beets")
+    (made / "library").mkdir()
+    (made / "link").symlink_to(made / "library")
+    return made
+
+
+@pytest.fixture(scope="module")
+def beet(folder: Path) -> Beet:
+    """Run `beet` with these arguments; returns what it prints, on stderr too."""
+
+    def run(*arguments: object, auto: str = "yes", status: int = 0) -> str:
+        text = CONFIGURATION.format(folder=folder, auto=auto)
+        (folder / "config.yaml").write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "beets", *map(str, arguments)],
+            env={**os.environ, "BEETSDIR": str(folder), "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def imported(beet: Beet, folder: Path, original_songs: Path) -> Path:
+    """The catalog after an import of six songs."""
+    beet("import", "-A", "-q", original_songs / "album 0")
+    return folder / "sounds.db"
+
+
+def tracks(catalog: Path) -> dict[str, int]:
+    """Ids of the tracks of a catalog by "artist - title"."""
+    with Recommender.open(catalog) as recommender:
+        found = recommender.tracks(recommender.ids())
+    return {f"{track.artist} - {track.title}": track.id for track in found}
+
+
+def test_what_is_imported_is_indexed(imported: Path, folder: Path) -> None:
+    assert sorted(tracks(imported)) == sorted(f"Band {n // 4} - Song {n}" for n in range(6))
+    with Recommender.open(imported) as recommender:
+        for track in recommender.tracks(recommender.ids()):
+            assert track.path.startswith(bytes(folder / "library") + b"/Band ")
+
+
+def test_similar_items_come_in_the_format_of_beets_with_their_scores(
+    imported: Path, beet: Beet
+) -> None:
+    said = beet("similar", "-n", "3", "-f", "$soundalike_cosine|$title", "title::^Song.5$")
+    lines = [line.split("|") for line in said.splitlines()]
+    with Recommender.open(imported) as recommender:
+        answer = recommender.similar_to_track("song 5", 3)
+        expected = [[f"{one.cosine:.3f}", one.title] for one in answer]
+    assert lines == expected
+    one = beet("similar", "-n", "1", "title::^Song.5$").strip()
+    assert one == f"{answer[0].artist} -  - {answer[0].title}"
+    assert "say which items" in beet("similar", status=1)
+    more = beet("similar", "-n", "1", "--more", "nonsense", "title::^Song.5$", status=1)
+    assert "nonsense" in more
+
+
+def test_items_that_are_moved_retagged_or_removed_are_followed(imported: Path, beet: Beet) -> None:
+    before = tracks(imported)
+    beet("modify", "-y", "title::^Song.3$", "title=New name", "artist=Other band")
+    after = tracks(imported)
+    assert after["Other band - New name"] == before["Band 0 - Song 3"]
+    assert len(after) == 6
+    with Recommender.open(imported) as recommender:
+        path = recommender.track(before["Band 0 - Song 3"]).path
+        assert path.endswith(b"/library/Other band/New name.ogg")
+        assert os.path.isfile(path)
+    beet("remove", "-f", "title::^Song.4$")
+    beet("remove", "-d", "-f", "title::^Song.2$")
+    assert before.keys() - tracks(imported).keys() == {
+        "Band 0 - Song 3",
+        "Band 1 - Song 4",
+        "Band 0 - Song 2",
+    }
+    left = [before["Band 1 - Song 4"], before["Band 0 - Song 2"]]
+    with closing(Library.open(imported)) as library:
+        found = library.catalog.tracks(left)
+    assert [str(found[number].status) for number in left] == ["removed", "missing"]
+
+
+def test_an_import_stays_one_when_it_cannot_be_indexed(
+    beet: Beet, folder: Path, original_songs: Path, tmp_path: Path
+) -> None:
+    whole = folder / "sounds.db"
+    aside = whole.rename(folder / "aside.db")
+    whole.write_text("this is no catalog")
+    more = tmp_path / "more"
+    more.mkdir()
+    os.link(original_songs / "album 0" / "04.opus", more / "again.opus")
+    said = beet("import", "-A", "-q", "-s", more)
+    assert "sounds.db" in said
+    assert "beet soundalike-index" in said
+    assert "Band 1" in beet("ls", "title::^Song.4$")
+    assert "sounds.db" in beet("similar", "title::^Song.5$", status=1)
+    aside.replace(whole)
+    assert beet("soundalike-index", "title::^Song.4$") == "1 new\n"
+    assert "Band 1 - Song 4" in tracks(whole)
+    assert "no item with a file" in beet("soundalike-index", "title:none", status=1)
+
+
+def test_duplicates_are_listed_in_groups(
+    imported: Path, beet: Beet, original_songs: Path, tmp_path: Path
+) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    data = (original_songs / "album 0" / "01.flac").read_bytes()
+    (copies / "copy.flac").write_bytes(data)
+    beet("import", "-A", "-q", "-s", "--set=title=Copy", copies)
+    said = beet(
+        "soundalike-duplicates", "--sure", "-f", "$soundalike_group $soundalike_kind $title"
+    )
+    assert sorted(said.splitlines()) == ["1 sure Copy", "1 sure Song 1"]
+
+
+def test_without_auto_nothing_is_indexed_by_itself(beet: Beet, imported: Path) -> None:
+    before = tracks(imported)
+    beet("remove", "-f", "title::^Song.5$", auto="no")
+    assert tracks(imported) == before
