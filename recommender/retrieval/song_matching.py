@@ -90,7 +90,7 @@ def _by_path(catalog: Catalog, song: SongDescription) -> list[Track]:
     ends = ["/".join(parts[at:]) for at in range(len(parts) - LEAST_FOLDERS + 1)]
     if not ends:
         return []
-    found = catalog.ids_of_keys([end for end in ends if _is_unicode(end)])
+    found = catalog.ids_of_keys([end for end in ends if _is_storable(end)])
     tracks = catalog.require_tracks([found[end] for end in ends if end in found])
     return [
         track
@@ -153,9 +153,10 @@ def _folded(text: str) -> str:
     return " ".join(fold(text).split())
 
 
-def _is_unicode(text: str) -> bool:
+def _is_storable(text: str) -> bool:
+    """Whether a database takes a text: Unicode without zeros, which PostgreSQL refuses."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in text

@@ -84,7 +84,9 @@ class OwnIds(IdMap):
 
 def id_map_path(catalog: Path) -> Path:
     """Where the ids of a catalog's file are kept."""
-    return catalog.with_suffix(".ids")
+    if catalog.suffix == ".db":
+        return catalog.with_suffix(".ids")
+    return catalog.with_name(catalog.name + ".ids")
 
 
 def write_id_map(path: Path, ids: Mapping[str, int], *, catalog_uuid: str) -> None:

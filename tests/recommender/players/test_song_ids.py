@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from indexer.catalog.reader import Catalog
-from indexer.errors import IdMapError, InvalidOption
+from indexer.errors import IdMapError, InvalidOption, PlayerUnreachable
 from recommender.players.song_ids.id_map import KeptIdMap, OwnIds, id_map_path, read_id_map
 from recommender.players.song_ids.listings import listed_songs
+from recommender.players.song_ids.subsonic import SubsonicServer, subsonic_songs
 from tests import sounds
 from tests.catalogs import Planted, plant
-from tests.recommender.server.conftest import client_of
+from tests.recommender.server.conftest import client_of, start_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,6 +213,70 @@ def test_a_server_that_cannot_be_read_is_one_sentence(
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert said in err
     assert not id_map_path(without_ids).exists()
+
+
+def test_ids_of_a_server_that_takes_salted_tokens(
+    without_ids: Path, run: Run, tmp_path: Path, music: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret of sixteen letters")
+    secret.chmod(0o600)
+    songs = [
+        Planted("Other", artist="Band 2", album="Else", duration_s=50.0),
+        *(
+            replace(song, path=None, duration_s=1.0 + 5 * n)
+            for n, song in enumerate(planted(music)[:10])
+        ),
+    ]
+    other = plant(tmp_path, ("calm",), songs)
+    with start_server(other, "--players-secret", str(secret)) as running:
+        code, out, _ = run(
+            *("import-ids", "--subsonic", running.url, "--user", "soundalike", "--json"),
+            *("--password-file", secret, "--catalog", without_ids),
+        )
+    found = json.loads(out)
+    assert (code, found["songs"], found["matched"]) == (0, 11, 10)
+
+
+@pytest.mark.parametrize(("code", "knows_password"), [(None, False), (40, False), (41, True)])
+def test_the_password_goes_only_to_a_server_that_wants_it(
+    code: int | None, *, knows_password: bool
+) -> None:
+    asked: list[dict[str, list[str]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            query = parse_qs(urlsplit(self.path).query)
+            asked.append(query)
+            answer: dict[str, Any] = {"status": "ok", "albumList2": {}}
+            if code is not None and "p" not in query:
+                answer = {"status": "failed", "error": {"code": code, "message": "no"}}
+            body = json.dumps({"subsonic-response": answer}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        known = SubsonicServer(f"http://127.0.0.1:{server.server_port}", "me", PASSWORD)
+        try:
+            if code == 40:
+                with pytest.raises(PlayerUnreachable, match="refuses me"):
+                    list(subsonic_songs(known))
+            else:
+                assert list(subsonic_songs(known)) == []
+        finally:
+            server.shutdown()
+            thread.join()
+    assert any("p" in query for query in asked) == knows_password
+    (salted,) = {(query["t"][0], query["s"][0]) for query in asked if "t" in query}
+    expected = hashlib.md5((PASSWORD + salted[1]).encode(), usedforsecurity=False).hexdigest()
+    assert salted[0] == expected
 
 
 def test_wrong_usage(without_ids: Path, run: Run, password_file: Path) -> None:
