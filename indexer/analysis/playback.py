@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ from indexer.audio.container import open_file
 from indexer.audio.cover_art import Picture, read_cover
 from indexer.audio.encoders import make_encoder
 from indexer.audio.pcm_blocks import PcmBlocks
-from indexer.errors import WorkerDied
+from indexer.audio.picture_scaling import scale_down
+from indexer.errors import AnalysisError, WorkerDied
 from indexer.filesystem import FileVersion, display_path, file_version, version_of
 
 if TYPE_CHECKING:
@@ -157,6 +158,14 @@ def hash_sound(_worker: object, path: bytes) -> tuple[bytes, FileVersion]:
         return file.facts.audio_hash, version_of(os.fstat(file.descriptor))
 
 
-def read_file_cover(_worker: object, path: bytes) -> Picture | None:
-    """The cover of a file as it is stored, in its tags or beside it."""
-    return read_cover(path)
+def read_file_cover(_worker: object, path: bytes, *, size: int = 0) -> Picture | None:
+    """The cover of a file, in its tags or beside it, at most so many pixels a side.
+
+    With the size 0, and where it cannot be decoded, it is as it is stored.
+    """
+    picture = read_cover(path)
+    if picture is None or not size:
+        return picture
+    with suppress(AnalysisError):
+        return scale_down(picture, size, display_path(path))
+    return picture

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Colour: TypeAlias = tuple[int, int, int]
+"""Red, green and blue, each up to 255."""
+
 AXES = 8
 """Directions in which tiles differ."""
 BARS = 5
+BAR_WIDTH = 8
+GLOW_RADIUS = 52
+GLOW, WHITE = 0.75, 0.88
+"""Opacity of the glow in its middle, and of the bars."""
 _MATRIX_LMS = np.array(
     [
         [1.0, 0.3963377774, 0.2158037573],
@@ -72,31 +79,69 @@ class Palette:
         return found
 
 
-def draw_tile(coordinates: NDArray[np.float64]) -> str:
-    """A square SVG picture for coordinates (AXES,) on a palette."""
+@dataclass(frozen=True)
+class Tile:
+    """What is on a tile of 100 by 100.
+
+    Attributes
+    ----------
+    light, deep : tuple of int
+        Red, green and blue in the corner above on the left, and in the one below on the right.
+    glow : tuple of int
+        Of a round glow, full at `x`, `y` and gone `GLOW_RADIUS` from there.
+    bars : tuple of float
+        Half the height of each white bar.
+    """
+
+    light: Colour
+    deep: Colour
+    glow: Colour
+    x: float
+    y: float
+    bars: tuple[float, ...]
+
+
+def make_tile(coordinates: NDArray[np.float64]) -> Tile:
+    """The tile for coordinates (AXES,) on a palette."""
     first, second = coordinates[:2].tolist()
     turns = np.tanh(0.6 * coordinates).tolist()
     hue = math.degrees(math.atan2(second, first))
     chroma = 0.06 + 0.08 * math.tanh(math.hypot(first, second))
-    light = _hex(0.72, chroma, hue + 18 + 22 * turns[2])
-    deep = _hex(0.45, chroma, hue - 18 + 22 * turns[3])
-    glow = _hex(0.85, 0.8 * chroma, hue + 55 + 30 * turns[2])
-    x, y = 50 + 34 * turns[4], 50 + 34 * turns[5]
+    return Tile(
+        light=_colour(0.72, chroma, hue + 18 + 22 * turns[2]),
+        deep=_colour(0.45, chroma, hue - 18 + 22 * turns[3]),
+        glow=_colour(0.85, 0.8 * chroma, hue + 55 + 30 * turns[2]),
+        x=round(50 + 34 * turns[4], 1),
+        y=round(50 + 34 * turns[5], 1),
+        bars=tuple(round(half, 1) for half in _bar_lengths(turns)),
+    )
+
+
+def draw_tile(coordinates: NDArray[np.float64]) -> str:
+    """A square SVG picture for coordinates (AXES,) on a palette."""
+    tile = make_tile(coordinates)
+    glow = _hex(tile.glow)
     bars = "".join(
-        f'<rect x="{22 + 12 * number:.0f}" y="{50 - half:.1f}" width="8" '
-        f'height="{2 * half:.1f}" rx="4"/>'
-        for number, half in enumerate(_bar_lengths(turns))
+        f'<rect x="{bar_left(number):.0f}" y="{50 - half:.1f}" width="{BAR_WIDTH}" '
+        f'height="{2 * half:.1f}" rx="{BAR_WIDTH // 2}"/>'
+        for number, half in enumerate(tile.bars)
     )
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">'
         '<defs><linearGradient id="a" x1="0" y1="0" x2="1" y2="1">'
-        f'<stop stop-color="{light}"/><stop offset="1" stop-color="{deep}"/></linearGradient>'
-        f'<radialGradient id="b"><stop stop-color="{glow}" stop-opacity=".75"/>'
+        f'<stop stop-color="{_hex(tile.light)}"/>'
+        f'<stop offset="1" stop-color="{_hex(tile.deep)}"/></linearGradient>'
+        f'<radialGradient id="b"><stop stop-color="{glow}" stop-opacity="{GLOW}"/>'
         f'<stop offset="1" stop-color="{glow}" stop-opacity="0"/></radialGradient></defs>'
         '<rect width="100" height="100" fill="url(#a)"/>'
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="52" fill="url(#b)"/>'
-        f'<g fill="#fff" fill-opacity=".88">{bars}</g></svg>'
+        f'<circle cx="{tile.x:.1f}" cy="{tile.y:.1f}" r="{GLOW_RADIUS}" fill="url(#b)"/>'
+        f'<g fill="#fff" fill-opacity="{WHITE}">{bars}</g></svg>'
     )
+
+
+def bar_left(number: int) -> float:
+    """Where a bar begins, from the left."""
+    return 22 + 12 * number
 
 
 def _bar_lengths(turns: list[float]) -> list[float]:
@@ -107,10 +152,15 @@ def _bar_lengths(turns: list[float]) -> list[float]:
     ]
 
 
-def _hex(lightness: float, chroma: float, hue: float) -> str:
+def _colour(lightness: float, chroma: float, hue: float) -> Colour:
     """A colour of OKLCH in sRGB, clipped to what screens show."""
     angle = math.radians(hue)
     lab = np.array([lightness, chroma * math.cos(angle), chroma * math.sin(angle)])
     linear = np.clip(_MATRIX_RGB @ (_MATRIX_LMS @ lab) ** 3, 0.0, 1.0)
     curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return "#" + bytes(np.rint(255 * curved).astype(np.uint8).tolist()).hex()
+    red, green, blue = np.rint(255 * curved).astype(int).tolist()
+    return red, green, blue
+
+
+def _hex(colour: Colour) -> str:
+    return "#" + bytes(colour).hex()

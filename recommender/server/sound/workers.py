@@ -106,8 +106,10 @@ class PlaybackWorkers:
 
         return await self._run(hash_sound, path, lane=track_id % self._count)
 
-    async def cover(self, path: bytes) -> Picture | None:
-        """The cover of a file as it is stored; None if it has none.
+    async def cover(self, path: bytes, *, size: int = 0) -> Picture | None:
+        """The cover of a file, at most so many pixels a side; None if it has none.
+
+        With the size 0, and where it cannot be decoded, it is as it is stored.
 
         Raises
         ------
@@ -115,7 +117,7 @@ class PlaybackWorkers:
         """
         from indexer.analysis.playback import read_file_cover
 
-        return await self._run(read_file_cover, path, lane=self._count)
+        return await self._run(partial(read_file_cover, size=size), path, lane=self._count)
 
     async def _run(self, work: Work[Result], path: bytes, *, lane: int) -> Result:
         chosen = self._lane(lane)

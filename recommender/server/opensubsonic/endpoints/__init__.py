@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from recommender.server.opensubsonic.endpoints import (
     annotation,
     browsing,
+    covers,
     lists,
     media,
     radio,
@@ -29,6 +30,7 @@ ENDPOINTS: dict[str, Callable[..., Any]] = {
     **radio.ENDPOINTS,
     **media.ENDPOINTS,
     **annotation.ENDPOINTS,
+    **covers.ENDPOINTS,
 }
 """Every endpoint by its name."""
 PUBLIC = frozenset({"getOpenSubsonicExtensions"})
