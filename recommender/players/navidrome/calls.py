@@ -90,12 +90,13 @@ def _similar_to_album(recommender: Recommender, given: Input) -> dict[str, Any]:
     tracks = _tracks_where(recommender, Where(album=(given["name"],)), given["name"])
     exact = [one for one in tracks if given["mbid"] and one.musicbrainz_album_id == given["mbid"]]
     artist = artist_key(given["artist"])
-    if artist is not None:
-        tracks = [one for one in tracks if artist in artist_keys(one)]
-    elif len({one.album_artist for one in tracks}) > 1:
-        # "Various artists" made several albums of this name.
-        tracks = [one for one in tracks if artist_key(one.album_artist) is None]
-    return _songs(recommender, exact or tracks, given["count"])
+    # "Various Artists" is nobody's name: then no artist's own album of this name is meant.
+    of_artist = [
+        one
+        for one in tracks
+        if (artist_key(one.album_artist) is None if artist is None else artist in artist_keys(one))
+    ]
+    return _songs(recommender, exact or of_artist, given["count"])
 
 
 def _similar_to_artist(recommender: Recommender, given: Input) -> dict[str, Any]:

@@ -201,6 +201,11 @@ def test_songs_like_a_track_an_album_an_artist(navidrome: Navidrome) -> None:
     )["songs"]
     assert compilation
     assert not {"Album 0"} & {one["album"] for one in compilation}
+    of_another = navidrome.call(
+        "nd_get_similar_songs_by_album",
+        {"id": "x", "name": "Kind of Blue", "artist": "Ronny Jordan", "count": 8},
+    )["songs"]
+    assert of_another == []
     by_mbid = navidrome.call(
         "nd_get_similar_songs_by_album",
         {"id": "x", "name": "Kind of Blue", "artist": "", "mbid": ALBUM_MBID, "count": 3},
