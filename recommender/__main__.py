@@ -16,6 +16,7 @@ try:
     from recommender.commands.genres import genre, genres
     from recommender.commands.index import add, index, remove
     from recommender.commands.maintenance import failures, rebuild, status, verify
+    from recommender.commands.mcp import mcp
     from recommender.commands.models import model
     from recommender.commands.mpd import mpd
     from recommender.commands.players import import_ids, navidrome_plugin
@@ -65,7 +66,7 @@ for family in (
 ):
     for command in family:
         cli.add_command(command)
-for command in (analyse, import_analyses, export, serve, mpd, navidrome_plugin, import_ids):
+for command in (analyse, import_analyses, export, serve, mcp, mpd, navidrome_plugin, import_ids):
     cli.add_command(command)
 
 

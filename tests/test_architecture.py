@@ -17,6 +17,7 @@ WINGS = (
     "recommender.commands",
     "recommender.server",
     "recommender.players",
+    "recommender.mcp",
     "recommender.plots",
     "recommender.text",
     "recommender.collection",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from recommender.commands.options.shared import (
 from recommender.commands.options.steering import steering_options
 from recommender.commands.terminal.output import duration, print_json, print_message, printable
 from recommender.commands.terminal.tables import print_answer, print_table, track_cell
+from recommender.retrieval.details import TOP_TAGS, track_details
 
 if TYPE_CHECKING:
     from indexer.catalog.records import Track
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from recommender.retrieval.where import Where
     from recommender.retrieval.words.vocabulary import Vocabulary, Word
     from recommender.text.search import SearchResult
-
-TOP_TAGS = 8
 
 
 @click.command(epilog="Example: soundalike similar 'so what' 17 --dislike 4 --more calmer --why")
@@ -123,7 +121,7 @@ def show(query: str, catalog: str, as_json: bool) -> None:  # noqa: FBT001
         track = recommender.track(query)
         tags = recommender.tags(track.id)[:TOP_TAGS]
     if as_json:
-        print_json({**asdict(track), "path": display_path(track.path), "tags": dict(tags)})
+        print_json(track_details(track, tags))
         return
     for name, text in _facts(track).items():
         click.echo(f"{name.ljust(12)}  {printable(text)}")

@@ -1,0 +1,1 @@
+"""What assistants ask a catalog by the Model Context Protocol, with its SDK, `mcp`."""
