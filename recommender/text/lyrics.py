@@ -130,7 +130,7 @@ class LyricVectors:
         try:
             with tags_pool() as pool:
                 for number, track in enumerate(tracks, start=1):
-                    beside = _sidecar_files(track.path, folders)
+                    beside = sidecar_files(track.path, folders)
                     stamp = _stamp([track.path, *beside])
                     known = self._kept.get(track.id)
                     if known is None or known.stamp != stamp:
@@ -174,7 +174,7 @@ class LyricVectors:
         ModelCorrupt
         """
         with tags_pool() as pool:
-            text = lyrics_of(path, _sidecar_files(path, {}), pool)
+            text = lyrics_of(path, sidecar_files(path, {}), pool)
         return None if text is None else self._embed_texts([text])[0]
 
     def _must_embed(self, track_id: int, stamp: bytes, text: str) -> bool:
@@ -280,14 +280,14 @@ def lyrics_of(path: bytes, beside: Sequence[bytes], pool: Sandbox[None]) -> str 
     """
     timed = [file for file in beside if file.lower().endswith(b".lrc")]
     for file in timed:
-        if text := plain_lyrics(_content(file)):
+        if text := plain_lyrics(file_text(file)):
             return text
     with suppress(AnalysisError):
         # Of a file on a server all would be fetched.
         if not is_url(path) and (text := plain_lyrics(pool.run(read_file_lyrics, path))):
             return text
     for file in beside:
-        if file not in timed and (text := plain_lyrics(_content(file))):
+        if file not in timed and (text := plain_lyrics(file_text(file))):
             return text
     return None
 
@@ -369,7 +369,7 @@ def _passages(text: str) -> list[str]:
     return passages
 
 
-def _sidecar_files(path: bytes, folders: dict[bytes, dict[bytes, bytes]]) -> list[bytes]:
+def sidecar_files(path: bytes, folders: dict[bytes, dict[bytes, bytes]]) -> list[bytes]:
     """The .lrc and .txt files of a track's name; each folder is listed once."""
     folder, name = os.path.split(path)
     if folder not in folders:
@@ -397,7 +397,7 @@ def _stamp(files: Sequence[bytes]) -> bytes:
     return digest.digest()
 
 
-def _content(path: bytes) -> str:
+def file_text(path: bytes) -> str:
     """The text of a file; nothing where it cannot be read."""
     try:
         # A pipe of that name would never end.

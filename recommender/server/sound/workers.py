@@ -119,6 +119,17 @@ class PlaybackWorkers:
 
         return await self._run(partial(read_file_cover, size=size), path, lane=self._count)
 
+    async def lyrics(self, path: bytes) -> str:
+        """Lyrics in the tags of a file; empty where it has none that can be read.
+
+        Raises
+        ------
+        AnalysisError, WorkersFailed
+        """
+        from indexer.analysis.pools import read_file_lyrics
+
+        return await self._run(read_file_lyrics, path, lane=self._count)
+
     async def _run(self, work: Work[Result], path: bytes, *, lane: int) -> Result:
         chosen = self._lane(lane)
         # A client that is gone is waited for: the worker is not free before.

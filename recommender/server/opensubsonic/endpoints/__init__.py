@@ -13,6 +13,7 @@ from recommender.server.opensubsonic.endpoints import (
     browsing,
     covers,
     lists,
+    lyrics,
     media,
     radio,
     searching,
@@ -31,6 +32,7 @@ ENDPOINTS: dict[str, Callable[..., Any]] = {
     **media.ENDPOINTS,
     **annotation.ENDPOINTS,
     **covers.ENDPOINTS,
+    **lyrics.ENDPOINTS,
 }
 """Every endpoint by its name."""
 PUBLIC = frozenset({"getOpenSubsonicExtensions"})

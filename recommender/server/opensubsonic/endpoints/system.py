@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 EXTENSIONS = (
     "apiKeyAuthentication",
     "formPost",
+    "songLyrics",
     "sonicSimilarity",
     "transcodeOffset",
 )
