@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from recommender.players.paths import path_of_at_most
+from recommender.players.similarity import similarities
 from recommender.retrieval.lookup import display_title
 from recommender.retrieval.names import artist_key
 from recommender.retrieval.ranking import PLAIN, Ranking
@@ -72,7 +73,7 @@ def _sonic_path(recommender: Recommender, given: Input) -> dict[str, Any]:
     if start.id == end.id or count == 1:
         return {"matches": [_match(start, 1.0)]}
     path = path_of_at_most(recommender, start, end, count)
-    scores = [1.0, *recommender.scores([entry.to_seed for entry in path[1:]]).tolist()]
+    scores = [1.0, *similarities(recommender, [entry.to_seed for entry in path[1:]])]
     return {
         "matches": [_match(entry.track, score) for entry, score in zip(path, scores, strict=True)]
     }
@@ -144,7 +145,8 @@ def _matches(
     ids = [seed.id for seed in seeds]
     answer = recommender.similar_to_tracks(ids, n=min(count, MOST), ranking=ranking)
     tracks = recommender.tracks([one.id for one in answer])
-    return [_match(track, one.score or 0.0) for track, one in zip(tracks, answer, strict=True)]
+    scores = similarities(recommender, [one.cosine for one in answer])
+    return [_match(track, score) for track, score in zip(tracks, scores, strict=True)]
 
 
 def _match(track: Track, similarity: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from indexer.errors import UnknownTrack
 from recommender.players.paths import path_of_at_most
+from recommender.players.similarity import similarities
 from recommender.retrieval.lookup import require_present
 from recommender.retrieval.ranking import PLAIN, Ranking
 from recommender.retrieval.song_matching import SongDescription
@@ -19,7 +20,7 @@ from recommender.server.api.answers import json_response
 from recommender.server.audiomuse.rows import track_row, track_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -92,7 +93,8 @@ def _search_tracks(context: Context, query: Mapping[str, str]) -> Any:
     start = max(0, _number(query, "start", 0))
     end = _number(query, "end", start + 20)
     wanted = min(end - start, MOST)
-    if not text.strip() or wanted < 1 or start >= FARTHEST:
+    is_empty = not text.strip() or wanted < 1 or start >= FARTHEST
+    if is_empty or not len(context.recommender):
         return []
     ids = context.song_ids.present()
     found = context.recommender.browse(text[:LONGEST_TEXT], start + wanted, where=ids.where)
@@ -112,7 +114,7 @@ def _similar_tracks(context: Context, query: Mapping[str, str]) -> Any:
         [seed.id for seed in seeds], n=count, where=ids.where, ranking=ranking
     )
     tracks = context.recommender.tracks([one.id for one in answer])
-    distances = [1.0 - (one.score or 0.0) for one in answer]
+    distances = _distances(context, [one.cosine for one in answer])
     rows = track_rows(zip(tracks, distances, strict=True), ids)
     if not rows:
         raise _Refused(404, "no other track is known here")
@@ -146,11 +148,15 @@ def _find_path(context: Context, query: Mapping[str, str]) -> Any:
         raise _Refused(400, "start and end are the same song")
     count = max(2, _number(query, "max_steps", PATH_SONGS))
     path = path_of_at_most(context.recommender, start, end, count, where=ids.where)
-    scores = context.recommender.scores
-    distances = [0.0, *(1.0 - scores([entry.to_seed for entry in path[1:]])).tolist()]
+    distances = [0.0, *_distances(context, [entry.to_seed for entry in path[1:]])]
     rows = track_rows(zip(path.tracks, distances, strict=True), ids)
     steps = [entry.to_previous for entry in path if entry.to_previous is not None]
-    return {"path": rows, "total_distance": float((1.0 - scores(steps)).sum())}
+    return {"path": rows, "total_distance": sum(_distances(context, steps))}
+
+
+def _distances(context: Context, cosines: Sequence[float]) -> list[float]:
+    """0 the same, 1 the most different."""
+    return [1.0 - score for score in similarities(context.recommender, cosines)]
 
 
 def _track(context: Context, query: Mapping[str, str]) -> Any:

@@ -23,7 +23,7 @@ from recommender.players.navidrome.package import plugin_bytes, plugin_manifest
 from scripts.assemble_navidrome_plugin import ROOM, assemble
 from tests.catalogs import Planted, plant
 from tests.recommender.players.navidrome_host import Navidrome, open_package
-from tests.recommender.server.conftest import start_server
+from tests.recommender.server.conftest import client_of, start_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -278,6 +278,33 @@ def test_of_several_recordings_the_one_that_lasts_as_long(navidrome: Navidrome) 
     assert path_to(duration=741.0) == ["Live"]
     assert path_to(duration=561.0) == ["Kind of Blue"]
     assert path_to(album="live") == ["Live"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_libraries_of_a_few_songs(tmp_path: Path, count: int) -> None:
+    songs = [Planted(f"Song {n}", artist=f"Band {n}", duration_s=60.0 + n) for n in range(count)]
+    with client_of(plant(tmp_path, ("calm",), songs)) as client:
+
+        def ask(call: str, **given: Any) -> Any:
+            response = client.post("navidrome", json={"call": call, "input": given})
+            assert response.status_code == 200, response.text
+            return response.json()
+
+        start, end = song("Song 0", "Band 0"), song("Song 1", "Band 1")
+        near = ask("nd_get_sonic_similar_tracks", song=start)["matches"]
+        assert len(near) == max(0, count - 1)
+        path = ask("nd_find_sonic_path", startSong=start, endSong=end)["matches"]
+        assert len(path) == (count if count > 1 else 0)
+        assert all(0.0 <= match["similarity"] <= 1.0 for match in (*near, *path))
+        for by in ("track", "artist"):
+            given = {"name": "Song 0" if by == "track" else "Band 0", "artist": "Band 0"}
+            assert len(ask(f"nd_get_similar_songs_by_{by}", **given)["songs"]) == len(near)
+        # The same questions by AudioMuse-AI's names.
+        for path in ("similar_tracks?item_id=1", "find_path?start_song_id=1&end_song_id=2"):
+            found = client.get(f"http://127.0.0.1/api/{path}")
+            assert found.status_code == (200 if count > 1 else 404)
+        found = client.get("http://127.0.0.1/api/search_tracks?search_query=song")
+        assert len(found.json()) == count
 
 
 def test_what_is_not_in_the_catalog_is_not_found(navidrome: Navidrome) -> None:
