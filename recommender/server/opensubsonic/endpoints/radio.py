@@ -13,7 +13,6 @@ import numpy as np
 
 from indexer.errors import InvalidOption, QueryError
 from recommender.playlists import path_between
-from recommender.playlists.path import MAX_STEPS
 from recommender.retrieval.lookup import require_present
 from recommender.retrieval.ranking import Ranking
 from recommender.retrieval.where import Where
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
 RADIO = Ranking(per_artist=3, per_album=2)
 """At most so many songs of one artist and of one album, so that a radio does not stay with one."""
 MOST = 500
+MOST_ON_PATH = 101
+"""Songs of a path: more take many seconds."""
 MOST_ARTISTS = 100
 MOST_SEEDS = 64
 """Songs that stand for an album or an artist at most."""
@@ -74,7 +75,7 @@ def find_sonic_path(server: RestServer, parameters: Parameters) -> dict[str, Any
         require_present(server.recommender.track(parameters.track_id(name))).id
         for name in ("startSongId", "endSongId")
     )
-    count = parameters.whole("count", 25, least=2, most=MAX_STEPS + 1)
+    count = parameters.whole("count", 25, least=2, most=MOST_ON_PATH)
     steps = 0 if start == end else min(count, len(server.recommender)) - 1
     while True:
         try:

@@ -67,6 +67,16 @@ def test_a_wrong_password_does_not_log_in(running: Running) -> None:
             client.token_info()
 
 
+def test_the_password_may_lie_elsewhere(catalog: Path, tmp_path: Path, server: Start) -> None:
+    path = tmp_path / "secret of players"
+    with server(catalog, "--players-secret", str(path)) as running:
+        assert path.stat().st_mode & 0o777 == 0o600
+        with connected(running, api_key=path.read_text().strip()) as client:
+            assert client.ping()
+        with connected(running, api_key=secret_of(catalog)) as client, pytest.raises(SonicError):
+            client.token_info()
+
+
 def test_it_reads_what_the_server_is(client: Connection) -> None:
     extensions = {one.name: one.versions for one in client.get_open_subsonic_extensions()}
     assert {"apiKeyAuthentication", "formPost", "sonicSimilarity"} <= extensions.keys()

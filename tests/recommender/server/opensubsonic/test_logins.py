@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from indexer.errors import InvalidOption
+from recommender.server.context import open_context
 from recommender.server.opensubsonic.authentication import FAILURES, Logins, players_secret
 from recommender.server.opensubsonic.parameters import Parameters
 from recommender.server.opensubsonic.refusals import Refused
+from recommender.server.opensubsonic.routing import players_login
 from recommender.server.safety.tokens import session_cookie
+from recommender.server.settings import Settings
 from tests.catalogs import Planted, plant
 from tests.recommender.server.conftest import client_of
 from tests.recommender.server.opensubsonic.library import Rest, secret_of, token_of
@@ -141,3 +144,30 @@ def test_where_no_secret_can_be_written_players_cannot_log_in(tmp_path: Path) ->
     refused = players_secret(None, tmp_path / "file" / "catalog.db")
     assert isinstance(refused, InvalidOption)
     assert "--players-secret" in str(refused)
+
+
+def test_where_others_may_read_the_secret_nobody_logs_in(tmp_path: Path) -> None:
+    catalog = plant(tmp_path, ["calm"], [Planted("one")])
+    path = tmp_path / "catalog.players-secret"
+    path.write_text("a secret that is no secret\n")
+    path.chmod(0o640)
+    with open_context(Settings(catalog=catalog)) as context:
+        said = players_login(context)
+        assert said.startswith("players cannot log in")
+        assert f"chmod 600 {path}" in said
+        assert "--players-secret FILE" in said
+    with client_of(catalog) as client:
+        found = client.get("http://127.0.0.1/rest/ping?f=json&apiKey=a secret that is no secret")
+        assert found.json()["subsonic-response"]["error"]["code"] == 0
+        assert str(tmp_path) not in found.text
+        # All else is served.
+        assert client.get("health").status_code == 200
+
+
+def test_the_server_says_where_the_password_lies(tmp_path: Path) -> None:
+    catalog = plant(tmp_path, ["calm"], [Planted("one")])
+    with open_context(Settings(catalog=catalog)) as context:
+        path = tmp_path / "catalog.players-secret"
+        said = players_login(context)
+        assert said == f"players log in as soundalike, with the password in {path}"
+        assert path.read_text().strip() not in said
