@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import socket
 import stat
 import threading
@@ -464,6 +465,50 @@ def test_members_are_found_in_any_order_and_spacing(navidrome: Navidrome) -> Non
             indent=indent,
         )
         assert navidrome.call_with(answer.encode(), "nd_find_sonic_path") == {"matches": []}
+
+
+def test_answers_of_any_shape_and_damaged_ones(navidrome: Navidrome) -> None:
+    """Only a 200 with an object is handed back, whole; all else is an error, and none a trap."""
+    rng = random.Random(0)  # noqa: S311 - made-up answers
+    handed_back = 0
+    for _ in range(1_000):
+        body = json.dumps({"x": any_value(rng)}, ensure_ascii=False).encode()
+        if rng.random() < 0.3:
+            body = rng.randbytes(rng.randrange(40))
+        status = rng.choice([200, 200, 200, 201, 500, 2000, 20])
+        result = [
+            *(("statusCode", status), ("body", base64.b64encode(body).decode())),
+            *(("headers", any_value(rng)), ("more", any_value(rng))),
+        ]
+        rng.shuffle(result)
+        answer = [("result", dict(result)), ("z", any_value(rng)), ("a", any_value(rng))]
+        rng.shuffle(answer)
+        sent = json.dumps(dict(answer), indent=rng.choice([None, 1, 3])).encode()
+        is_object = status == 200 and body.lstrip(bytes(range(33))).startswith(b"{")
+        handed_back += is_object
+        assert navidrome.outcome(sent, "nd_find_sonic_path") == (body if is_object else None)
+
+        damaged = bytearray(sent)
+        at = rng.randrange(len(damaged))
+        damaged[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+        navidrome.outcome(
+            bytes(damaged[: rng.randrange(1, 2 * len(damaged))]), "nd_find_sonic_path"
+        )
+    assert handed_back > 200
+
+
+def any_value(rng: random.Random, depth: int = 0) -> Any:
+    """A value of JSON, with names and signs that a careless reader falls for."""
+    kind = rng.randrange(8 if depth < 3 else 5)
+    if kind == 0:
+        return rng.choice([None, True, 0, -1.5e10, 200, 404])
+    if kind == 1:
+        return rng.choice(["statusCode", "body", "error", "result"])
+    if kind <= 4:
+        return "".join(rng.choices('ab"\\{}[],:é\n\t', k=rng.randrange(12)))
+    if kind <= 6:
+        return {str(any_value(rng, 9)): any_value(rng, depth + 1) for _ in range(rng.randrange(4))}
+    return [any_value(rng, depth + 1) for _ in range(rng.randrange(4))]
 
 
 def test_the_package_is_the_same_each_time_and_shows_the_version() -> None:
