@@ -115,7 +115,7 @@ async def read_parameters(request: Request) -> Parameters:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method == "POST" and kind == FORM:
         sources.append((await request.body()).decode("latin-1"))
-    values: dict[str, tuple[str, ...]] = {}
+    values: dict[str, list[str]] = {}
     for source in sources:
         try:
             # Bytes that are not UTF-8 are replaced, as in tags.
@@ -126,5 +126,5 @@ async def read_parameters(request: Request) -> Parameters:
             message = f"a request may have {MOST_FIELDS:,} parameters: ask in several"
             raise Refused(GENERIC, message) from error
         for name, value in pairs:
-            values[name] = (*values.get(name, ()), value)
-    return Parameters(values, request)
+            values.setdefault(name, []).append(value)
+    return Parameters({name: tuple(given) for name, given in values.items()}, request)

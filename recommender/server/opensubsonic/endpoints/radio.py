@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.errors import InvalidOption, QueryError
-from recommender.playlists import path_between
+from recommender.players.paths import path_of_at_most
+from recommender.players.similarity import similarities
 from recommender.retrieval.lookup import require_present
 from recommender.retrieval.ranking import Ranking
 from recommender.retrieval.where import Where
@@ -72,21 +72,13 @@ def find_sonic_path(server: RestServer, parameters: Parameters) -> dict[str, Any
     Where the library has too few between for so many songs, there are fewer.
     """
     start, end = (
-        require_present(server.recommender.track(parameters.track_id(name))).id
+        require_present(server.recommender.track(parameters.track_id(name)))
         for name in ("startSongId", "endSongId")
     )
     count = parameters.whole("count", 25, least=2, most=MOST_ON_PATH)
-    steps = 0 if start == end else min(count, len(server.recommender)) - 1
-    while True:
-        try:
-            found = path_between(server.recommender, start, end, steps)
-            break
-        except InvalidOption:
-            raise
-        except QueryError:
-            if steps <= 1:
-                raise
-            steps //= 2
+    if start.id == end.id:
+        return {"sonicMatch": _matches(server, [start.id], [1.0])}
+    found = path_of_at_most(server.recommender, start, end, count)
     ids, cosines = [one.track.id for one in found], [one.to_seed for one in found]
     return {"sonicMatch": _matches(server, ids, cosines)}
 
@@ -206,16 +198,12 @@ def _matches(
     server: RestServer, ids: Sequence[int], cosines: Sequence[float]
 ) -> list[dict[str, Any]]:
     """Tracks with how alike they are: 1 is the same sound, 0 the most different."""
-    if not ids:
-        return []
-    scores = server.recommender.scores(cosines)
-    # In a library of one or two tracks there is nothing to compare with but the cosine itself.
-    scores = np.where(np.isnan(scores), np.clip(cosines, 0.0, 1.0), scores)
-    similarity = {
-        song_id(track_id): round(float(score), 4)
-        for track_id, score in zip(ids, scores.tolist(), strict=True)
-    }
-    return [{"entry": entry, "similarity": similarity[entry["id"]]} for entry in songs(server, ids)]
+    scores = similarities(server.recommender, cosines)
+    of_song = {song_id(track_id): score for track_id, score in zip(ids, scores, strict=True)}
+    return [
+        {"entry": entry, "similarity": round(of_song[entry["id"]], 4)}
+        for entry in songs(server, ids)
+    ]
 
 
 ENDPOINTS = {
