@@ -619,6 +619,12 @@ class Recommender:
 
         return file_sizes(self._library.catalog, ids)
 
+    def ids_of_paths(self, paths: Sequence[bytes]) -> dict[bytes, int]:
+        """Ids of the present tracks with exactly these absolute paths; others are left out."""
+        from indexer.catalog.file_queries import ids_of_paths
+
+        return ids_of_paths(self._library.catalog, paths)
+
     def ids_of_keys(self, keys: Sequence[str]) -> dict[str, int]:
         """Ids of the tracks with exactly these keys; unknown keys are left out."""
         return self._library.catalog.ids_of_keys(keys)

@@ -179,3 +179,16 @@ def files_to_embed(catalog: Catalog, model: StoredModel) -> list[tuple[bytes, in
         if held == embedded_count:
             return []
         return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
+def ids_of_paths(catalog: Catalog, paths: Sequence[bytes]) -> dict[bytes, int]:
+    """Ids of the present tracks with these paths; other paths are left out."""
+    found: dict[bytes, int] = {}
+    with catalog.reading() as connection:
+        for start in range(0, len(paths), BATCH_IDS):
+            query = select(TrackRow.path, TrackRow.id).where(
+                TrackRow.path.in_(paths[start : start + BATCH_IDS]),
+                TrackRow.status == TrackStatus.PRESENT,
+            )
+            found.update((row.path, row.id) for row in connection.execute(query))
+    return found

@@ -17,6 +17,7 @@ from indexer.errors import InvalidOption
 from recommender.server.error_handlers import private_folders
 from recommender.server.opensubsonic.authentication import USER, Logins, players_secret_path
 from recommender.server.opensubsonic.endpoints import ENDPOINTS, PUBLIC
+from recommender.server.opensubsonic.kept_playlists import KeptPlaylists
 from recommender.server.opensubsonic.marks import KeptMarks
 from recommender.server.opensubsonic.parameters import read_parameters
 from recommender.server.opensubsonic.refusals import GENERIC, NOT_FOUND, Refused, refusal_code
@@ -53,9 +54,9 @@ def rest_routes(context: Context) -> list[Route]:
         if isinstance(secret, InvalidOption):
             message = "players cannot log in at this server: it says why when it starts"
             raise Refused(GENERIC, message)
-        return RestServer(
-            context, KeptTree(context.recommender), KeptMarks(context.recommender)
-        ), Logins(secret)
+        asked = context.recommender
+        server = RestServer(context, KeptTree(asked), KeptMarks(asked), KeptPlaylists(asked))
+        return server, Logins(secret)
 
     async def answer(request: Request) -> Response:
         return await _answer(request, context, opened)

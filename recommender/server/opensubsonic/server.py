@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from recommender.engine import Recommender
     from recommender.server.context import Context
+    from recommender.server.opensubsonic.kept_playlists import KeptPlaylists
     from recommender.server.opensubsonic.library_tree import LibraryTree
     from recommender.server.opensubsonic.marks import Marks
 
@@ -70,11 +71,13 @@ class RestServer:
     kept_tree : KeptTree
     marks : function to Marks
         Stars and ratings as they are now.
+    playlists : KeptPlaylists
     """
 
     context: Context
     kept_tree: KeptTree
     marks: Callable[[], Marks]
+    playlists: KeptPlaylists
 
     @property
     def recommender(self) -> Recommender:

@@ -15,6 +15,7 @@ from recommender.server.opensubsonic.endpoints import (
     lists,
     lyrics,
     media,
+    playlists,
     radio,
     searching,
     system,
@@ -33,6 +34,7 @@ ENDPOINTS: dict[str, Callable[..., Any]] = {
     **annotation.ENDPOINTS,
     **covers.ENDPOINTS,
     **lyrics.ENDPOINTS,
+    **playlists.ENDPOINTS,
 }
 """Every endpoint by its name."""
 PUBLIC = frozenset({"getOpenSubsonicExtensions"})

@@ -96,7 +96,10 @@ TABLE: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "getNowPlaying": ("nowPlaying:NowPlaying!", [{}]),
 }
 """What the envelope of each endpoint's answer holds, and what is asked."""
-ELSEWHERE = ("stream", "download", "getCoverArt", "getPlaylist", "star", "unstar", "setRating")
+ELSEWHERE = (
+    *("stream", "download", "getCoverArt", "star", "unstar", "setRating"),
+    *("getPlaylist", "createPlaylist", "updatePlaylist", "deletePlaylist"),
+)
 """Endpoints whose answers are no text, or need something made before: tested by themselves."""
 DRAWN = ("getRandomSongs", "getAlbumList", "getAlbumList2")
 
