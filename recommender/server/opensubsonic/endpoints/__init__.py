@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from recommender.server.opensubsonic.endpoints import (
+    absent,
     annotation,
     browsing,
     covers,
@@ -34,6 +35,7 @@ ENDPOINTS: dict[str, Callable[..., Any]] = {
     **annotation.ENDPOINTS,
     **covers.ENDPOINTS,
     **lyrics.ENDPOINTS,
+    **absent.ENDPOINTS,
     **playlists.ENDPOINTS,
 }
 """Every endpoint by its name."""

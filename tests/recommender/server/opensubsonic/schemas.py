@@ -92,6 +92,12 @@ SCHEMAS = {
     "LyricsList": "structuredLyrics:[StructuredLyrics]",
     "NowPlaying": "entry:[Child]",
     "Lyrics": "value:str! artist:str title:str",
+    "Podcasts": "channel:[Empty]",
+    "NewestPodcasts": "episode:[Empty]",
+    "RadioStations": "internetRadioStation:[Empty]",
+    "Bookmarks": "bookmark:[Empty]",
+    "Shares": "share:[Empty]",
+    "Videos": "video:[Child]",
     "Error": "code:int! message:str helpUrl:str",
 }
 ENVELOPE = "status:str! version:str! type:str! serverVersion:str! openSubsonic:bool!"

@@ -128,6 +128,24 @@ def test_it_lists_and_searches(client: Connection) -> None:
     assert {one.id for one in newest} == {one.id for one in by_name}
 
 
+def test_it_copies_a_whole_server_as_music_assistant_does(client: Connection) -> None:
+    artists = [one for index in client.get_artists().index for one in index.artist]
+    for artist in artists:
+        assert client.get_artist(artist.id).id == artist.id
+        client.get_artist_info2(artist.id)
+    albums: list[str] = []
+    while page := client.get_album_list2("alphabeticalByArtist", size=4, offset=len(albums)):
+        albums += [one.id for one in page]
+    for album in albums:
+        assert client.get_album(album).song
+        client.get_album_info2(album)
+    assert len(albums) == len(set(albums)) == len(client.search3("", album_count=500).album)
+    # What it asks for besides, and takes an error of for the end of the copy.
+    assert client.get_album_list2("frequent") == []
+    assert client.get_podcasts() == client.get_newest_podcasts() == client.get_bookmarks() == []
+    assert client.get_internet_radio_stations() == []
+
+
 def test_it_gets_radio(client: Connection) -> None:
     assert len(client.get_similar_songs("tr-1", count=10)) == 10
     artist = client.search3("Miles Davis").artist[0]

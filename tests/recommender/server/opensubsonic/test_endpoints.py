@@ -94,6 +94,12 @@ TABLE: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "getLyrics": ("lyrics:Lyrics!", [{"artist": "Miles Davis", "title": "Blue 1"}]),
     "scrobble": ("", [{"id": "tr-1"}]),
     "getNowPlaying": ("nowPlaying:NowPlaying!", [{}]),
+    "getPodcasts": ("podcasts:Podcasts!", [{}, {"includeEpisodes": "true"}]),
+    "getNewestPodcasts": ("newestPodcasts:NewestPodcasts!", [{}]),
+    "getInternetRadioStations": ("internetRadioStations:RadioStations!", [{}]),
+    "getBookmarks": ("bookmarks:Bookmarks!", [{}]),
+    "getShares": ("shares:Shares!", [{}]),
+    "getVideos": ("videos:Videos!", [{}]),
 }
 """What the envelope of each endpoint's answer holds, and what is asked."""
 ELSEWHERE = (
@@ -144,6 +150,7 @@ def test_what_must_be_there_is_asked_for(rest: Rest) -> None:
         assert rest.error(name, **dict(needed)) == 10, name
     assert rest.error("getAlbumList2", type="mostLoved") == 0
     assert rest.error("getUser", username="root") == 50
+    assert rest.error("getPodcasts", id="1") == 70
 
 
 def _filled(rest: Rest, value: Any) -> Any:
