@@ -36,7 +36,7 @@ SAVED, STATION = "pl-", "st-"
 STATIONS = 5
 STATION_SONGS = 50
 KEEP_S = 60.0
-"""Seconds for which the folders are not looked through again ..."""
+"""Seconds for which stations stay although tracks come in, and folders are not looked at ..."""
 SHARE = 0.02
 """... or longer, so that no more than this part of the time is spent on it."""
 KEPT_STATIONS = 32
@@ -60,6 +60,15 @@ class ListOfSongs:
     comment: str | None = None
 
 
+@dataclass(frozen=True)
+class _KeptStation:
+    """The songs of a station, and the state of the library that they are from."""
+
+    songs: tuple[int, ...]
+    version: int
+    made_at: float
+
+
 class KeptPlaylists:
     """The playlists of a library, kept until they may have changed. Threads may share one."""
 
@@ -72,7 +81,7 @@ class KeptPlaylists:
         self._lists: list[SavedList] = []
         self._looked_until = float("-inf")
         self._resolved: tuple[object, dict[str, ListOfSongs]] = None, {}
-        self._stations: dict[object, tuple[int, ...]] = {}
+        self._stations: dict[object, _KeptStation] = {}
 
     def saved(self) -> dict[str, ListOfSongs]:
         """Playlists in files that hold a song of the library, by id, in the order of paths."""
@@ -119,15 +128,17 @@ class KeptPlaylists:
         """
         track = require_present(self._recommender.track(track_id))
         disliked = taste(marks, tree).disliked
-        key = track_id, self._recommender.version, disliked
-        songs = self._stations.get(key)
-        if songs is None:
+        key, version, now = (track_id, disliked), self._recommender.version, self._clock()
+        kept = self._stations.get(key)
+        if kept is not None and (kept.version == version or now < kept.made_at + KEEP_S):
+            songs = kept.songs
+        else:
             where = Where(exclude=tuple(sorted(disliked))) if disliked else None
             station = Station(self._recommender, track_id, where=where)
             songs = (track_id, *(one.track.id for one in station.take(STATION_SONGS - 1)))
             while len(self._stations) >= KEPT_STATIONS:
                 self._stations.pop(next(iter(self._stations)), None)
-            self._stations[key] = songs
+            self._stations[key] = _KeptStation(songs, version, now)
         name = f"Station: {display_name(track)}"
         comment = "what sounds like this song, made anew as the library changes"
         return ListOfSongs(f"{STATION}{track_id}", name, songs, track.added_at, comment)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from indexer.catalog import writer
+from indexer.catalog.status import TrackStatus
+from indexer.library import Library
 from tests.catalogs import Planted, plant
 from tests.recommender.server.opensubsonic.library import NS, Rest, rest_of
 from tests.recommender.server.opensubsonic.songs import rest_of_catalog
@@ -183,3 +187,36 @@ def test_stars_and_dislikes_steer_radio_and_nothing_else(tmp_path: Path) -> None
         assert [one for one in radio() if one.startswith("side 1")] in ([], ["side 1 1"])
         titles = names(rest.ok("getSimilarSongs2", id="tr-1", count=500)["similarSongs2"]["song"])
         assert [title for title in titles if title.startswith("side 1")] == ["side 1 1"]
+
+
+def test_songs_that_have_left_the_library_leave_nothing_behind(tmp_path: Path) -> None:
+    tracks = [Planted(f"Song {n}", artist=f"Artist {n}", album=f"Album {n}") for n in range(1, 9)]
+    catalog = plant(tmp_path, ["calm"], tracks)
+    (tmp_path / "music" / "all.m3u").write_text("0001.mp3\n0002.mp3\n0003.mp3\n")
+    with rest_of_catalog(catalog, allow_writes=True) as rest:
+        songs = [rest.ok("getSong", id=f"tr-{n}")["song"] for n in (1, 2, 3)]
+        for song in songs:
+            rest.ok("star", id=song["id"], albumId=song["albumId"], artistId=song["artistId"])
+        rest.ok("setRating", id="tr-4", rating=1)
+        with closing(Library.open_for_writing(catalog)) as library:
+            with library.catalog.writing() as connection:
+                writer.set_status(connection, [1, 4], TrackStatus.REMOVED)
+                writer.set_status(connection, [2], TrackStatus.MISSING)
+        starred = rest.ok("getStarred2")["starred2"]
+        assert {name: [one["id"] for one in found] for name, found in starred.items()} == {
+            "artist": [songs[2]["artistId"]],
+            "album": [songs[2]["albumId"]],
+            "song": ["tr-3"],
+        }
+        assert len(rest.ok("getSimilarSongs2", id="tr-5")["similarSongs2"]["song"]) == 4
+        for gone in ("tr-1", "tr-2"):
+            for name in ("stream", "download", "getCoverArt", "getLyricsBySongId", "star"):
+                assert rest.error(name, id=gone) == 70, name
+            rest.ok("unstar", id=gone)
+            assert rest.error("getPlaylist", id=gone.replace("tr", "st")) == 70
+        (saved,) = [
+            one for one in rest.ok("getPlaylists")["playlists"]["playlist"] if one["name"] == "all"
+        ]
+        assert saved["songCount"] == 1
+    with closing(Library.open(catalog)) as library:
+        assert library.verify().sound
