@@ -21,6 +21,7 @@ class AlbumRow(NamedTuple):
     """A present track: what says of which album it is, and by whom; lists are JSON still."""
 
     id: int
+    key: str
     path: bytes
     artist: str | None
     artists: str

@@ -217,6 +217,8 @@ def _album_key(row: AlbumRow, names: tuple[str, ...]) -> tuple[str, str]:
         return "", row.musicbrainz_album_id
     if row.album_artist:
         return folded(row.album), folded(row.album_artist)
-    folder = display_path(row.path.rpartition(b"/")[0])
+    # Of a key that follows the path, which stays when the whole library moves.
+    path = display_path(row.path)
+    folder = "/" + (row.key if path.endswith(f"/{row.key}") else path).rpartition("/")[0]
     disc = _DISC_FOLDER.fullmatch(folder)
     return folded(row.album), f"/{disc[1] if disc else folder}"

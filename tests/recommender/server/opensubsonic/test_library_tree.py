@@ -22,6 +22,7 @@ from recommender.server.opensubsonic.tree_building import build_tree
 
 _ROW = AlbumRow(
     id=1,
+    key="given",
     path=b"/music/a.mp3",
     artist="One",
     artists="[]",
@@ -148,6 +149,21 @@ def test_ids_do_not_depend_on_what_else_there_is() -> None:
             alone.album(odd)
     with pytest.raises(UnknownTrack):
         alone.artist(alone.albums[0].id)
+
+
+def test_ids_stay_when_the_whole_library_moves() -> None:
+    of_folder = {"album": "Hits", "key": "x/Hits/a.mp3"}
+    here = tree_of({**of_folder, "path": b"/here/x/Hits/a.mp3"}).albums[0]
+    there = tree_of({**of_folder, "path": b"/there/x/Hits/a.mp3"}).albums[0]
+    assert here.id == there.id
+    discs = tree_of(
+        {"album": "Hits", "key": "CD1/a.mp3", "path": b"/here/CD1/a.mp3"},
+        {"album": "Hits", "key": "CD2/a.mp3", "path": b"/here/CD2/a.mp3"},
+    )
+    assert len(discs.albums) == 1
+    # A key that a caller gave says nothing of the folder.
+    one = tree_of({"album": "Hits", "path": b"/a/1.mp3"}, {"album": "Hits", "path": b"/b/1.mp3"})
+    assert len(one.albums) == 2
 
 
 def test_the_album_of_a_song() -> None:
