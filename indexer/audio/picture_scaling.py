@@ -57,7 +57,8 @@ def scale_down(picture: Picture, size: int, name: str) -> Picture:
 def _first_frame(picture: Picture, name: str) -> VideoFrame:
     options = {"max_pixels": str(MOST_PIXELS)}
     kind = _FORMATS[picture.media_type]
-    with av.open(io.BytesIO(picture.data), "r", format=kind) as container:
+    # Of the stream as well: FFmpeg decodes a picture already when it looks for streams.
+    with av.open(io.BytesIO(picture.data), "r", format=kind, options=options) as container:
         stream = container.streams.video[0]
         stream.codec_context.options = options
         stream.codec_context.thread_count = 1

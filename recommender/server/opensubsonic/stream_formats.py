@@ -63,4 +63,4 @@ def _is_stored_as(track: Track, wanted: str) -> bool:
     suffix = suffix_of(track)
     if wanted == "opus":
         return suffix in _OGG and track.codec == "opus"
-    return wanted in ("", suffix) or {wanted, suffix} <= _OGG
+    return wanted in ("", suffix, track.codec) or {wanted, suffix} <= _OGG

@@ -143,13 +143,13 @@ class TranscodedSound:
                 left -= len(piece)
             if piece:
                 yield piece
-            self.read_at = time.monotonic()
         if left:
             yield bytes(left)
 
     async def _piece(self, step: int) -> bytes:
         if self._closed:
             raise Problem(503, "nobody read this transcode for long, and another one took its turn")
+        self.read_at = time.monotonic()
         piece = await self._transcodes.workers.encode(
             self._track_id,
             self._file.path,

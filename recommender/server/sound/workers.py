@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -91,8 +90,9 @@ class PlaybackWorkers:
         """Let a track's worker give up an encoder when it next has time; returns at once."""
         from indexer.analysis.playback import end_encoding
 
-        with suppress(WorkersFailed):
-            lane = self._lane(track_id % self._count)
+        with self._lock:
+            lane = self._lanes.get(track_id % self._count)
+        if lane is not None:
             lane.sandbox.submit(partial(end_encoding, number=number), path)
 
     async def hash_sound(self, track_id: int, path: bytes) -> tuple[bytes, FileVersion]:

@@ -137,6 +137,7 @@ def test_what_a_player_asks_for_is_what_it_gets(songs: Rest) -> None:
         (2, {"maxBitRate": 320}, "audio/mpeg"),
         (5, {"format": "ogg", "maxBitRate": 100_000}, "audio/ogg"),
         (4, {"format": "opus"}, "audio/ogg"),
+        (6, {"format": "aac"}, "audio/mp4"),
         (2, {"format": "aac"}, "audio/mpeg"),
         (2, {"format": "flv"}, "audio/mpeg"),
         (2, {"format": "MP3"}, "audio/mpeg"),

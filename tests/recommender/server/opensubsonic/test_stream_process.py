@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -158,3 +160,19 @@ def test_several_transcodes_at_once_do_not_get_mixed_up(running: Running, target
         assert abs(len(heard) - len(expected)) <= 3
         near = expected - heard[: len(expected)]
         assert abs(near).mean() < 3
+
+
+def test_a_worker_that_dies_costs_what_it_was_encoding_only(running: Running, target: str) -> None:
+    url = f"{running.url.rstrip('/')}{target}"
+    with httpx.stream("GET", f"{url}1", timeout=LIMIT_S) as answer:
+        pieces = answer.iter_bytes()
+        assert next(pieces)
+        for pid in children(running.process.pid):
+            if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        # The connection ends before the song does, by which the client knows.
+        with pytest.raises(httpx.RemoteProtocolError):
+            while True:
+                next(pieces)
+    samples, rate = decode(fetch(f"{url}2"))
+    assert len(samples) / rate == pytest.approx(SECONDS, abs=0.01)
