@@ -8,6 +8,7 @@ title, artists, album and duration.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from recommender.players.paths import path_of_at_most
@@ -30,6 +31,10 @@ RADIO = Ranking(per_artist=3, per_album=2)
 """Of songs that are to be played one after the other: not one artist's alone."""
 MOST = 500
 """Songs of an answer."""
+_JOINED = re.compile(" • ")
+"""Between the artists of a tag with several values, where Navidrome shows them as one text."""
+_CREDITED = re.compile(r" / | feat\.? | ft\.? |; ", re.IGNORECASE)
+"""Where Navidrome cuts a tag of one value into artists."""
 MOST_SEEDS = 50
 """Tracks of an album or artist that a question starts from."""
 
@@ -82,7 +87,9 @@ def _sonic_path(recommender: Recommender, given: Input) -> dict[str, Any]:
 def _similar_to_track(recommender: Recommender, given: Input) -> dict[str, Any]:
     # Navidrome says here neither album nor duration: of several recordings each is a seed.
     song = SongDescription(
-        title=given["name"], artists=(given["artist"],), musicbrainz_track_id=given["mbid"]
+        title=given["name"],
+        artists=_with_each(given["artist"], _JOINED),
+        musicbrainz_track_id=given["mbid"],
     )
     return _songs(recommender, recommender.matching_tracks(song), given["count"])
 
@@ -90,12 +97,12 @@ def _similar_to_track(recommender: Recommender, given: Input) -> dict[str, Any]:
 def _similar_to_album(recommender: Recommender, given: Input) -> dict[str, Any]:
     tracks = _tracks_where(recommender, Where(album=(given["name"],)), given["name"])
     exact = [one for one in tracks if given["mbid"] and one.musicbrainz_album_id == given["mbid"]]
-    artist = artist_key(given["artist"])
+    artists = {artist_key(name) for name in _with_each(given["artist"], _JOINED)} - {None}
     # "Various Artists" is nobody's name: then no artist's own album of this name is meant.
     of_artist = [
         one
         for one in tracks
-        if (artist_key(one.album_artist) is None if artist is None else artist in artist_keys(one))
+        if (artists & artist_keys(one) if artists else artist_key(one.album_artist) is None)
     ]
     return _songs(recommender, exact or of_artist, given["count"])
 
@@ -155,23 +162,42 @@ def _match(track: Track, similarity: float) -> dict[str, Any]:
 
 def song_json(track: Track) -> dict[str, Any]:
     """A track as Navidrome's SongRef, old and new fields; without what is not known."""
-    names = track.artists or ((track.artist,) if track.artist else ())
     ids = track.musicbrainz_artist_ids
-    # Which id is whose is known only where there are as many.
-    with_ids = zip(names, ids if len(ids) == len(names) else ("",) * len(names), strict=True)
     song = {
         "name": display_title(track),
         "mbid": track.musicbrainz_track_id,
         "isrc": track.isrc,
         "artist": track.artist,
-        "artistMbid": ids[0] if len(ids) == len(names) == 1 else None,
-        "artists": [{"name": name, **({"mbid": mbid} if mbid else {})} for name, mbid in with_ids],
+        "artistMbid": ids[0] if len(ids) == 1 and not track.artists[1:] else None,
+        "artists": _artists_json(track),
         "album": track.album,
         "albumMbid": track.musicbrainz_album_id,
         "duration": round(track.duration_s, 3),
         "durationMs": round(1000 * track.duration_s),
     }
     return {name: value for name, value in song.items() if value}
+
+
+def _artists_json(track: Track) -> list[dict[str, str]]:
+    """A track's artists, each by itself, and as the tag has them where it names them in one text.
+
+    Navidrome finds a song by any of them.
+    """
+    names = track.artists or ((track.artist,) if track.artist else ())
+    single = names
+    if len(names) == 1:
+        names = _with_each(names[0], _CREDITED)
+        single = names[1:] or names
+    ids = track.musicbrainz_artist_ids
+    # Which id is whose is known only where there are as many.
+    id_of = dict(zip(single, ids, strict=True)) if len(ids) == len(single) else {}
+    return [{"name": name, **({"mbid": id_of[name]} if name in id_of else {})} for name in names]
+
+
+def _with_each(text: str, between: re.Pattern[str]) -> tuple[str, ...]:
+    """A text that may name several artists, then each of them if it does."""
+    parts = [part.strip() for part in between.split(text) if part.strip()]
+    return (text, *dict.fromkeys(parts)) if len(parts) > 1 else (text,)
 
 
 CALLS: dict[str, Callable[[Recommender, Input], dict[str, Any]]] = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from indexer.errors import InvalidOption
 from indexer.filesystem import begins_with, replace_file
@@ -19,6 +20,8 @@ WASM = Path(__file__).with_name("plugin.wasm")
 SLOT_BYTES = 512
 URL_SLOT, TOKEN_SLOT = b"SOUNDALIKE-URL=", b"SOUNDALIKE-TOKEN="
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+_HOST = re.compile(r"[a-z0-9_][a-z0-9._-]*|[0-9a-f:.]*:[0-9a-f:.]*(?:%25[a-z0-9._-]+)?")
+"""A name, or an address of IPv6; Navidrome takes an asterisk for any host."""
 
 
 def write_plugin(out: Path, *, url: str, token: str | None = None) -> None:
@@ -82,7 +85,7 @@ def plugin_bytes(*, url: str, token: str | None = None) -> bytes:
 
 def plugin_manifest(url: str) -> dict[str, Any]:
     """What the plugin says of itself, and that it may ask one host."""
-    host = urlsplit(url).hostname
+    host = _host(urlsplit(url))
     return {
         "name": "soundalike",
         "author": "The soundalike authors",
@@ -128,6 +131,7 @@ def plugin_manifest(url: str) -> dict[str, Any]:
 
 
 def _checked_url(url: str) -> str:
+    """An address as the plugin sends it: the host as `_host` has it, no slash at the end."""
     remedy = "give the address of the server, as http://192.168.1.2:7707"
     try:
         parts = urlsplit(url)
@@ -136,11 +140,18 @@ def _checked_url(url: str) -> str:
         raise InvalidOption(f"{url!r} is no address ({error}): {remedy}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidOption(f"{url!r} is no address of HTTP: {remedy}")
-    if parts.username is not None or parts.query or parts.fragment:
+    if parts.username is not None or set(url) & set("?#"):
         raise InvalidOption(f"{url!r} has more than host, port and path: {remedy}")
     if not (url.isascii() and url.isprintable()) or set(url) & set(' "\\<>'):
         raise InvalidOption(f"{url!r} has characters that no address has: {remedy}")
-    return url.rstrip("/")
+    if not _HOST.fullmatch(parts.hostname):
+        raise InvalidOption(f"{parts.hostname!r} is no name of one host: {remedy}")
+    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
+
+
+def _host(parts: SplitResult) -> str:
+    """The host as Navidrome compares it, letter by letter: without brackets and port, unquoted."""
+    return unquote(parts.hostname or "")
 
 
 def _fill(wasm: bytes, slot: bytes, text: str, what: str) -> bytes:

@@ -12,7 +12,7 @@ import json
 import threading
 import zipfile
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import extism
 import httpx
@@ -68,6 +68,21 @@ def open_package(content: bytes) -> tuple[dict[str, Any], bytes]:
         assert manifest["config"].keys() <= {"schema", "uiSchema"}
         jsonschema.Draft7Validator.check_schema(manifest["config"]["schema"])
     return manifest, wasm
+
+
+def host_of(url: str) -> str:
+    """The host as Navidrome reads it: in the case in which it is written, IPv6 without brackets."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    if not host.endswith("]"):
+        host = host.rpartition(":")[0] or host
+    return unquote(host.strip("[]"))
+
+
+def allows(pattern: str, host: str) -> bool:
+    """Whether a required host lets one be asked: compared letter by letter, or by an asterisk."""
+    return pattern in ("*", host) or (
+        pattern.startswith("*.") and host.endswith(pattern.lstrip("*"))
+    )
 
 
 class Navidrome:
@@ -144,8 +159,9 @@ class Navidrome:
         request = json.loads(sent)["request"]
         self.requests.append(request)
         try:
-            host = urlsplit(request["url"]).hostname
-            if host not in self.manifest["permissions"]["http"]["requiredHosts"]:
+            host = host_of(request["url"])
+            allowed = self.manifest["permissions"]["http"]["requiredHosts"]
+            if not any(allows(pattern, host) for pattern in allowed):
                 raise PermissionError(f'host "{host}" is not allowed')
             response = _in_time(self._http, request, self._longest_s)
         except (httpx.HTTPError, OSError) as error:

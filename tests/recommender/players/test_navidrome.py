@@ -10,7 +10,8 @@ import stat
 import threading
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import extism
 import pytest
 
+from indexer.catalog.reader import Catalog
 from indexer.errors import InvalidOption
-from recommender.players.navidrome.calls import CALLS
+from recommender.players.navidrome.calls import CALLS, song_json
 from recommender.players.navidrome.package import plugin_bytes, plugin_manifest
 from scripts.assemble_navidrome_plugin import ROOM, assemble
 from tests.catalogs import Planted, plant
-from tests.recommender.players.navidrome_host import Navidrome, open_package
+from tests.recommender.players.navidrome_host import Navidrome, allows, host_of, open_package
 from tests.recommender.server.conftest import client_of, start_server
 
 if TYPE_CHECKING:
@@ -240,6 +242,46 @@ def test_a_song_carries_what_navidrome_finds_it_by(navidrome: Navidrome) -> None
     assert by_name["Song 9", "Album 4"].keys() == {
         *("name", "artist", "artists", "album", "duration", "durationMs")
     }
+
+
+@pytest.mark.parametrize(
+    ("artist", "artists", "ids", "expected"),
+    [
+        # As Navidrome cuts a tag of one value into artists.
+        ("Anna feat. Bert", (), (), {"Anna feat. Bert": None, "Anna": None, "Bert": None}),
+        ("Anna Ft Bert", (), ("1", "2"), {"Anna Ft Bert": None, "Anna": "1", "Bert": "2"}),
+        ("A / B; C", (), (), {"A / B; C": None, "A": None, "B": None, "C": None}),
+        ("Crowded House", (), ("1",), {"Crowded House": "1"}),
+        ("AC/DC (feat. Bon)", (), ("1", "2"), {"AC/DC (feat. Bon)": None}),
+        ("Anna & Bert", ("Anna", "Bert"), ("1", "2"), {"Anna": "1", "Bert": "2"}),
+        (None, (), (), {}),
+    ],
+)
+def test_a_song_names_each_of_its_artists(
+    catalog: Path,
+    artist: str | None,
+    artists: tuple[str, ...],
+    ids: tuple[str, ...],
+    expected: dict[str, str | None],
+) -> None:
+    with closing(Catalog.open_for_reading(catalog)) as opened:
+        track = replace(
+            opened.require_tracks([1])[0],
+            artist=artist,
+            artists=artists or ((artist,) if artist else ()),
+            musicbrainz_artist_ids=ids,
+        )
+    given = song_json(track).get("artists", [])
+    assert {one["name"]: one.get("mbid") for one in given} == expected
+
+
+def test_artists_that_navidrome_shows_as_one_text(navidrome: Navidrome) -> None:
+    given = {"name": "Song 9", "artist": "Guest • Band 2", "count": 3}
+    assert len(navidrome.call("nd_get_similar_songs_by_track", given)["songs"]) == 3
+    given = {"name": "Album 4", "artist": "Guest • Band 2", "count": 3}
+    assert len(navidrome.call("nd_get_similar_songs_by_album", given)["songs"]) == 3
+    given = {"name": "Album 4", "artist": "Guest • Nobody", "count": 3}
+    assert navidrome.call("nd_get_similar_songs_by_album", given)["songs"] == []
 
 
 @pytest.mark.parametrize(
@@ -525,6 +567,7 @@ def test_the_package_is_the_same_each_time_and_shows_the_version() -> None:
     [
         *("", "host:7707", "ftp://host", "http://", "http://host:x", "http://user@host"),
         *("http://host/?a=1", "http://host/#a", "http://hö.st", 'http://h"st', "http://h st"),
+        *("http://*:7707", "http://*.example.com", "http://host?", "http://host#", "http://."),
         f"http://{'x' * 500}",
     ],
 )
@@ -533,9 +576,25 @@ def test_an_address_that_makes_no_sense_is_refused(url: str) -> None:
         plugin_bytes(url=url)
 
 
-def test_the_host_of_an_address_of_ipv6_has_no_brackets() -> None:
-    # Navidrome compares the host without them.
-    assert plugin_manifest("http://[::1]:7707")["permissions"]["http"]["requiredHosts"] == ["::1"]
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://[::1]:7707", "::1"),
+        ("http://[FE80::A]:7707/", "fe80::a"),
+        ("http://[fe80::a%25eth0]", "fe80::a%eth0"),
+        ("HTTP://NAS.local:7707", "nas.local"),
+        ("https://Music_1.Example/SoundAlike", "music_1.example"),
+        ("http://192.168.1.2:7707", "192.168.1.2"),
+    ],
+)
+def test_the_one_host_that_may_be_asked_is_the_one_of_the_address(url: str, host: str) -> None:
+    content = plugin_bytes(url=url)
+    manifest, wasm = open_package(content)
+    assert manifest["permissions"]["http"]["requiredHosts"] == [host]
+    sent = wasm.partition(b"SOUNDALIKE-URL=")[2].partition(b"\0")[0].decode()
+    # Navidrome compares without brackets, but letter by letter.
+    assert allows(host, host_of(sent))
+    assert sent.endswith("/SoundAlike") == url.endswith("/SoundAlike")
 
 
 def test_the_command_says_what_is_wrong(
