@@ -16,6 +16,8 @@ Sent: TypeAlias = "Literal['stored', 'wav'] | Encoding"
 DEFAULT_KBPS: dict[Codec, int] = {"mp3": 192, "opus": 128}
 """Bit rates of players that name none."""
 _CODECS: dict[str, Codec] = {"mp3": "mp3", "opus": "opus", "ogg": "opus", "oga": "opus"}
+_CONTAINERS = {"mp3": "mp3", "flac": "flac", "opus": "ogg"}
+"""Formats that are called by their codec, and the container, as FFmpeg calls it, that they have."""
 _OGG = frozenset({"ogg", "oga", "opus"})
 
 
@@ -59,8 +61,9 @@ def choose_format(
 
 
 def _is_stored_as(track: Track, wanted: str) -> bool:
-    """Whether a file is what a player wants."""
+    """Whether a file is what a player wants, by its content where the name says a codec."""
     suffix = suffix_of(track)
-    if wanted == "opus":
-        return suffix in _OGG and track.codec == "opus"
+    container = _CONTAINERS.get(wanted)
+    if container is not None:
+        return track.codec == wanted and container in track.container.split(",")
     return wanted in ("", suffix, track.codec) or {wanted, suffix} <= _OGG

@@ -35,6 +35,11 @@ SONG_ENDPOINTS = {
     "getSonicSimilarTracks": "id",
     "getAlbumInfo2": "id",
     "findSonicPath": "startSongId",
+    "stream": "id",
+    "download": "id",
+    "getCoverArt": "id",
+    "getLyricsBySongId": "id",
+    "getPlaylist": "id",
 }
 ODD_IDS = (
     "tr-0",

@@ -175,6 +175,13 @@ def test_files_that_vanished_or_became_another_sound(tmp_path: Path) -> None:
         assert str(tmp_path) not in corrupt.text
 
 
+def test_a_name_that_is_wrong_does_not_say_the_format(tmp_path: Path) -> None:
+    path = sounds.write_audio(tmp_path / "a.m4a", sounds.music(2)).rename(tmp_path / "a.mp3")
+    with rest_of_catalog(plant(tmp_path, ["piano"], [Planted("a", path=path)])) as rest:
+        assert stream(rest, 1, format="mp3").content.startswith(b"\xff\xfb")
+        assert stream(rest, 1, format="aac").content == path.read_bytes()
+
+
 @pytest.mark.parametrize("name", ["a.mp3", "a.flac"])
 def test_a_file_that_is_damaged_in_the_middle_is_sent_to_its_end(tmp_path: Path, name: str) -> None:
     path = sounds.write_audio(tmp_path / f"whole-{name}", sounds.music(SECONDS, seed=1))
