@@ -47,6 +47,7 @@ TABLES = {
     "map": "the map of a library: its layout, new tracks, bytes, a frame in a browser",
     "page": "the first view of the page: requests, bytes, time until tracks are seen",
     "serving": "requests a second of the server, alone and during an index run",
+    "mpd_queue": "the next song in the queue of a Music Player Daemon: latency",
     "storing": "the one writer: analyses into a catalog, on disk",
     "rescans": "rescans that find nothing changed: files a second, memory",
     "start": "imports, the command line",

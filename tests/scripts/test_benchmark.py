@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,18 @@ from pathlib import Path
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import analysis, decoding, machine, million, peers, pgvector, sizes, sounds, stages
+from benchmarks import (
+    analysis,
+    decoding,
+    machine,
+    million,
+    mpd_queue,
+    peers,
+    pgvector,
+    sizes,
+    sounds,
+    stages,
+)
 from benchmarks.setting import Setting, Sizes
 from benchmarks.table import Table, plain_text
 
@@ -162,6 +174,15 @@ def test_bytes_are_counted_in_files_and_on_a_server(
     assert kept["PostgreSQL: embeddings"] > 2 * (192 + 200)
     assert kept["PostgreSQL: vectors with pgvector's lists"] > 2 * 192
     assert kept["file of vectors (codes and float16)"] > 2 * 192
+
+
+def test_the_queue_of_a_player_is_filled_without_repeats(setting: Setting) -> None:
+    if shutil.which("mpd") is None:
+        pytest.skip("mpd is not installed (Debian: apt-get install mpd)")
+    (table,) = mpd_queue.measure(setting)
+    (row,) = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert (row["tracks"], row["songs"], row["repeated"]) == (300, TINY.queries, 0)
+    assert 0 < row["p50"] <= row["p99"] <= row["most"]
 
 
 def test_files_made_of_the_same_packets_last_as_long_as_asked_and_are_other_recordings(

@@ -92,6 +92,7 @@ class QueueFiller:
         self._reconnected(client)
         while True:
             self._fill(client)
+            self._radio.prepare()
             events = client.idle(*_EVENTS)
             if "database" in events:
                 self._radio.retry_passed()
@@ -179,21 +180,31 @@ class QueueFiller:
                 self._radio.put_back(track)
                 continue
             name = self._folder.name_of(track.path)
-            number = None if name is None else add(client, name)
             if name is None:
                 self._pass_over_outside()
-            elif number is None:
+            elif not self._append(client, name):
                 unknown += 1
                 self._radio.pass_over([track])
             else:
-                self._own[number] = name
                 self._say(f"added {display_name(track)}")
-                self._update(client)
         if unknown == UNKNOWN_IN_A_ROW:
             self._say(
                 f"MPD knows none of {unknown} songs of the catalog in a row: let it update its "
                 "database, or name another --music-directory"
             )
+
+    def _append(self, client: Client, name: str) -> bool:
+        """Append a song; False where MPD does not know it."""
+        number = add(client, name)
+        if number is None:
+            return False
+        self._own[number] = name
+        self._update(client)
+        if self._state is not None and self._state.position is None:
+            # The player was stopped, and perhaps the queue cleared, at this very moment.
+            with suppress(CommandError):
+                client.deleteid(number)
+        return True
 
     def _missing(self) -> int:
         if self._state is None:

@@ -40,8 +40,8 @@ class QueueState:
         Whether it plays, so that `elapsed_s` grows.
     random, repeat, single, consume : bool
         MPD's modes; a one-time `single` counts.
-    failed : bool
-        Whether MPD reports a song that it could not play.
+    error : str or None
+        What MPD says of the last song that it could not play, until something else is played.
     """
 
     songs: tuple[Song, ...]
@@ -56,7 +56,7 @@ class QueueState:
     repeat: bool
     single: bool
     consume: bool
-    failed: bool
+    error: str | None
 
     @property
     def current(self) -> Song | None:
@@ -123,7 +123,7 @@ def read_state(
         repeat=status["repeat"] != "0",
         single=status["single"] != "0",
         consume=status["consume"] != "0",
-        failed="error" in status,
+        error=status.get("error"),
     )
 
 
@@ -133,9 +133,9 @@ def is_skip(before: QueueState, now: QueueState, within_s: float) -> bool:
     A song that ended, one that MPD could not play, and a jump to any other song are no skips.
     """
     left, current = before.current, now.current
-    if left is None or current is None or left.id == current.id or now.failed:
+    if left is None or current is None or left.id == current.id or current.id != before.next_id:
         return False
-    if current.id != before.next_id:
+    if now.error is not None and now.error != before.error:
         return False
     elapsed = before.elapsed_s + (now.at_s - before.at_s if before.playing else 0.0)
     ended = bool(before.duration_s) and elapsed >= before.duration_s - END_S

@@ -14,7 +14,7 @@ from recommender.retrieval.lookup import require_present
 from recommender.retrieval.seeds import AnalysedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from indexer.catalog.records import Track
     from recommender.engine import Recommender
@@ -55,7 +55,8 @@ class Radio:
         self._station: Station | None = None
         self._seed: int | AnalysedFile | None = None
         self._wanted: bytes | None = None  # a seed to be
-        self._returned: Track | None = None
+        self._at_hand: Track | None = None  # drawn, but not given yet
+        self._has_ended = False
         self._played: deque[int] = deque(maxlen=REMEMBERED)
         self._passed: set[int] = set()
         self._disliked: set[int] = set()
@@ -73,19 +74,25 @@ class Radio:
         """Go on from the song in a file, from the next track that is asked for."""
         self._wanted = path
 
-    def add_played(self, tracks: Iterable[Track]) -> None:
+    def add_played(self, tracks: Sequence[Track]) -> None:
         """Keep tracks that the queue holds or held from coming again, oldest first."""
         played = set(self._played)
         ids = [track.id for track in tracks if track.id not in played]
         self._played.extend(ids)
         if self._station is not None:
             self._station.add_played(ids)
+        if self._at_hand is not None and any(t.id == self._at_hand.id for t in tracks):
+            self._at_hand = None
 
     def dislike(self, track: Track) -> None:
         """Push what comes away from a track, which never comes again."""
         self._disliked.add(track.id)
         if self._station is not None:
             self._station.dislike(track)
+        # What is at hand may be like it.
+        if self._at_hand is not None and self._at_hand.id in self._played:
+            self._played.remove(self._at_hand.id)
+        self._at_hand = None
 
     def pass_over(self, tracks: Iterable[Track]) -> None:
         """Never give tracks that the player does not know."""
@@ -103,7 +110,12 @@ class Radio:
 
     def put_back(self, track: Track) -> None:
         """Give a track once more, as the next one, unless the listener chooses something else."""
-        self._returned = track
+        self._at_hand = track
+
+    def prepare(self) -> None:
+        """Draw the next track now, so that it is at hand when it is asked for."""
+        if self._station is not None and self._wanted is None and self._at_hand is None:
+            self._at_hand = self.next_track()
 
     def retry_passed(self) -> None:
         """Try tracks again that were passed over."""
@@ -119,13 +131,11 @@ class Radio:
         try:
             if self._wanted is not None:
                 self._seed = self._seed_at(self._wanted) or self._seed
-                self._wanted = self._station = self._returned = None
+                self._wanted = self._station = self._at_hand = None
             if self._seed is None:
                 return None
-            returned, self._returned = self._returned, None
-            if returned is not None:
-                return returned
-            return self._draw(self._seed)
+            at_hand, self._at_hand = self._at_hand, None
+            return at_hand or self._draw(self._seed)
         except QueryError as error:
             self._say(f"{error}")
             self._station = self._seed = None
@@ -138,9 +148,12 @@ class Radio:
             entry = next(self._station, None)
             if entry is not None:
                 self._played.append(entry.track.id)
+                self._has_ended = False
                 return entry.track
             if not self._played:
-                self._say(f"no song can follow: {self._station.ended}")
+                if not self._has_ended:
+                    self._say(f"no song can follow: {self._station.ended}")
+                self._has_ended = True
                 return None
             for _ in range(-(-len(self._played) // 2)):
                 self._played.popleft()

@@ -86,15 +86,21 @@ def mpd(daemon: Daemon) -> Iterator[Client]:
         client.clear()
 
 
+def new_filler(
+    recommender: Recommender, library: Path, said: list[str], **options: float
+) -> QueueFiller:
+    radio = Radio(recommender, StationOptions(), said.append)
+    folder = MusicDirectory(bytes(library / "songs"))
+    return QueueFiller(radio, folder, FillOptions(**options), said.append)  # type: ignore[arg-type]
+
+
 @contextmanager
 def filling(
     daemon: Daemon, recommender: Recommender, library: Path, **options: float
 ) -> Iterator[list[str]]:
     """Fill the daemon's queue meanwhile; gives what is said."""
     said: list[str] = []
-    radio = Radio(recommender, StationOptions(), said.append)
-    folder = MusicDirectory(bytes(library / "songs"))
-    filler = QueueFiller(radio, folder, FillOptions(**options), said.append)  # type: ignore[arg-type]
+    filler = new_filler(recommender, library, said, **options)
     client = connect(daemon.address)
     number = os.dup(client.fileno())
 
@@ -272,6 +278,20 @@ def test_what_cannot_be_analysed_is_waited_out_with_one_line(
         mpd.add("00.flac")
         mpd.next()
         wait_until(lambda: len(queue(mpd)) == 5)
+
+
+def test_a_song_that_comes_when_the_queue_is_just_cleared_is_taken_back(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    filler = new_filler(recommender, library, [])
+    mpd.add("00.flac")
+    mpd.play()
+    filler._reconnected(mpd)
+    assert filler._append(mpd, "01.flac")
+    assert queue(mpd) == ["00.flac", "01.flac"]
+    mpd.clear()  # after the filler has looked at the queue, and before it appends
+    assert filler._append(mpd, "02.flac")
+    assert queue(mpd) == []
 
 
 def test_a_restart_takes_history_and_seed_from_the_queue(

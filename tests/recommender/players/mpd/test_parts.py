@@ -31,7 +31,7 @@ PLAYING = QueueState(
     repeat=False,
     single=False,
     consume=False,
-    failed=False,
+    error=None,
 )
 NEXT = replace(PLAYING, position=1, next_id=3, elapsed_s=0.0, at_s=103.0)
 
@@ -110,7 +110,8 @@ def test_at_random_the_songs_to_come_are_those_that_have_not_begun() -> None:
         (PLAYING, replace(PLAYING, at_s=103.0), False),  # nothing changed
         (PLAYING, replace(NEXT, position=3), False),  # a jump to another song
         (PLAYING, replace(NEXT, at_s=200.0), False),  # late
-        (PLAYING, replace(NEXT, failed=True), False),  # MPD could not play it
+        (PLAYING, replace(NEXT, error="no decoder"), False),  # MPD could not play it
+        (replace(PLAYING, error="earlier"), replace(NEXT, error="earlier"), True),
         (PLAYING, replace(NEXT, position=None), False),  # stopped
         (replace(PLAYING, playing=False), replace(NEXT, at_s=900.0), True),  # paused meanwhile
         (replace(PLAYING, duration_s=8.0), NEXT, False),  # it was over
