@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 WINGS = (
+    "beetsplug",
     "recommender.__main__",
     "recommender.commands",
     "recommender.server",
@@ -66,7 +67,7 @@ FORBIDDEN = {
 
 def module_paths() -> dict[str, Path]:
     found = {}
-    for package in ("indexer", "recommender"):
+    for package in ("beetsplug", "indexer", "recommender"):
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(part for part in parts if part != "__init__")] = path
