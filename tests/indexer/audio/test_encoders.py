@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from indexer.audio.encoding import Encoding
 
-SECONDS = 7.3
+SECONDS = 3.3
 
 
 def encode(sound: NDArray[np.float32], rate: int, encoding: Encoding) -> bytes:
@@ -67,12 +67,12 @@ def test_what_is_encoded_is_the_sound_at_the_same_time(codec: str, channels: int
         assert cosines[1] > 0.95
 
 
-@pytest.mark.parametrize("kbps", [32, 64, 128, 320])
-@pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
+@pytest.mark.parametrize("kbps", [32, 128, 320])
+@pytest.mark.parametrize("rate", [44_100, 48_000])
 @pytest.mark.parametrize("codec", ["mp3", "opus"])
 def test_the_size_is_known_before(codec: str, rate: int, kbps: int) -> None:
     encoding = encoding_within(codec, kbps, is_constant=True)
-    for seconds in (0.001, 1.0, SECONDS):
+    for seconds in (0.001, SECONDS):
         sound = music(seconds, sample_rate=rate)
         size = len(encode(sound, rate, encoding))
         most = encoding.largest_size(Pcm(rate, 2, sound.shape[1]))
