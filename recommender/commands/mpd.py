@@ -16,7 +16,7 @@ from indexer.filesystem import absolute_path, display_path
 from recommender.commands.options.filters import where_options
 from recommender.commands.options.shared import as_seconds, catalog_option
 from recommender.commands.options.steering import steering_options
-from recommender.commands.playlists import sampling_options, station_options
+from recommender.commands.playlists import like_options, sampling_options, station_options
 from recommender.commands.terminal.output import print_message
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Songs kept after the one that plays.",
 )
+@like_options
 @click.option(
     "--dislike-skips",
     is_flag=True,
@@ -79,6 +80,8 @@ def mpd(
     port: int,
     music_directory: Path | None,
     ahead: int,
+    like: tuple[str, ...],
+    dislike: tuple[str, ...],
     dislike_skips: bool,  # noqa: FBT001 - click hands flags over by name
     skip_within: float,
     tie: float,
@@ -105,15 +108,6 @@ def mpd(
         from recommender.players.mpd.filling import FillOptions, QueueFiller, keep_filled
     except ImportError as error:
         raise ExtraMissing("python-mpd2 is not installed: pip install 'soundalike[mpd]'") from error
-    options = StationOptions(
-        where=where,
-        more=more,
-        less=less,
-        tie=tie,
-        variety=variety,
-        artist_gap=artist_gap,
-        random_seed=random_state,
-    )
     address = parse_address(host, port, os.environ)
     with _end_on_sigterm(), Recommender.open(catalog) as recommender, ExitStack() as stack:
         client = mpd_client.connect(address)
@@ -132,6 +126,17 @@ def mpd(
                 f"nothing of the catalog is below MPD's music directory {display_path(folder)}: "
                 "name it with --music-directory as this machine sees it"
             )
+        options = StationOptions(
+            liked=tuple(recommender.track(query).id for query in like),
+            disliked=tuple(recommender.track(query).id for query in dislike),
+            where=where,
+            more=more,
+            less=less,
+            tie=tie,
+            variety=variety,
+            artist_gap=artist_gap,
+            random_seed=random_state,
+        )
         recommender.steering(more, less)  # a word that is not known ends the command here
         radio = Radio(recommender, options, print_message)
         fill = FillOptions(ahead, skip_within if dislike_skips else None)

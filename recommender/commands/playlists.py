@@ -37,6 +37,16 @@ def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(random_state_option(command))
 
 
+def like_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the tracks that lead a station: like, dislike."""
+    command = click.option(
+        "--dislike", multiple=True, metavar="QUERY", help="Away from this track; can be repeated."
+    )(command)
+    return click.option(
+        "--like", multiple=True, metavar="QUERY", help="Also towards this track; can be repeated."
+    )(command)
+
+
 def station_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of a station: tie, artist_gap."""
     command = click.option(
@@ -58,12 +68,7 @@ def station_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(epilog="Example: soundalike station 'nina simone - feeling good' --more calmer")
 @click.argument("seed")
 @click.option("-n", "--count", default=20, show_default=True, help="How many tracks.")
-@click.option(
-    "--like", multiple=True, metavar="QUERY", help="Also towards this track; can be repeated."
-)
-@click.option(
-    "--dislike", multiple=True, metavar="QUERY", help="Away from this track; can be repeated."
-)
+@like_options
 @station_options
 @sampling_options
 @catalog_option

@@ -26,8 +26,16 @@ REMEMBERED = 2_000
 
 @dataclass(frozen=True)
 class StationOptions:
-    """How stations are made; see `Station`."""
+    """How stations are made; see `Station`.
 
+    Attributes
+    ----------
+    liked, disliked : tuple of int
+        Ids of tracks that every station is drawn towards, or pushed away from.
+    """
+
+    liked: tuple[int, ...] = ()
+    disliked: tuple[int, ...] = ()
     where: Where | None = None
     more: tuple[str, ...] = ()
     less: tuple[str, ...] = ()
@@ -59,7 +67,7 @@ class Radio:
         self._has_ended = False
         self._played: deque[int] = deque(maxlen=REMEMBERED)
         self._passed: set[int] = set()
-        self._disliked: set[int] = set()
+        self._disliked = set(options.disliked)
 
     def track_at(self, path: bytes | None) -> Track | None:
         """The present track of a file; None where the catalog has none."""
@@ -175,8 +183,10 @@ class Radio:
         # What was played before belongs to another mood, perhaps.
         station.add_played([i for i in self._played if i != seed], drift=False)
         station.pass_over(self._passed)
-        self._disliked.intersection_update(self._recommender.ids().tolist())
-        self._disliked.discard(seed if isinstance(seed, int) else -1)
+        present = set(self._recommender.ids().tolist()) - {seed}
+        for track in present & set(options.liked):
+            station.like(track)
+        self._disliked &= present
         for track in self._disliked:
             station.dislike(track)
         return station

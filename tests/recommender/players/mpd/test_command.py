@@ -114,7 +114,7 @@ def refill_ms(client: Client) -> float:
 def test_two_hundred_songs_come_at_once_and_none_twice(library: Path, daemon: Daemon) -> None:
     with (
         connected(daemon) as client,
-        process(library / "catalog.db", daemon) as (running, lines),
+        process(library / "catalog.db", daemon, "--dislike", "8") as (running, lines),
     ):
         assert lines == [
             f"soundalike: filling the queue of the MPD at {daemon.address.host}; Ctrl-C ends\n"
@@ -126,6 +126,7 @@ def test_two_hundred_songs_come_at_once_and_none_twice(library: Path, daemon: Da
         names = queue(client)
         assert len(names) == 204
         assert len(set(names)) == 204
+        assert "007.flac" not in names
         bands = [int(name[:3]) % 60 for name in names]
         assert all(bands[row] not in bands[row + 1 : row + 6] for row in range(len(bands) - 6))
         # Other programs keep the processors of tests busy.
@@ -192,6 +193,9 @@ def test_what_is_wrong_with_the_address_is_said(
     assert status == 1
     assert "refuses the password (incorrect password)" in said
     assert "wrong" not in said
+    status, _, said = run("mpd", *there, daemon.address.host, "--like", "nobody")
+    assert status == 1
+    assert "no track fits 'nobody'" in said
     other = tmp_path / "other"
     other.mkdir()
     status, _, said = run("mpd", *there, daemon.address.host, "--music-directory", other)
