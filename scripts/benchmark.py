@@ -46,6 +46,7 @@ TABLES = {
     "sizes": "bytes a track in each place where something of it is kept",
     "map": "the map of a library: its layout, new tracks, bytes, a frame in a browser",
     "page": "the first view of the page: requests, bytes, time until tracks are seen",
+    "players": "answers to players, songs sent in another encoding",
     "serving": "requests a second of the server, alone and during an index run",
     "mpd_queue": "the next song in the queue of a Music Player Daemon: latency",
     "storing": "the one writer: analyses into a catalog, on disk",
@@ -54,7 +55,7 @@ TABLES = {
 }
 """Modules of `benchmarks`, in the order they run, and what they measure."""
 
-NEED_MUSIC = ("analysis", "decoding", "workers", "machines", "memory", "serving")
+NEED_MUSIC = ("analysis", "decoding", "workers", "machines", "memory", "players", "serving")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
