@@ -105,6 +105,10 @@ def import_ids(
         print_json(found.to_json())
     else:
         _print_import(found)
+    if not found.songs:
+        raise PlayerUnreachable(
+            f"{subsonic or listing} lists no songs: nothing was kept; let it read its music first"
+        )
     if not found.matched:
         raise PlayerUnreachable(
             f"none of {count_noun(found.songs, 'song')} is in the catalog: nothing was kept"

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from indexer.errors import InvalidOption
-from recommender.players.song_ids.songs import KnownSong, song_text, song_texts
+from recommender.players.song_ids.songs import KnownSong, song_number, song_text, song_texts
 from recommender.players.song_ids.subsonic import known_song
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ def listed_songs(path: Path) -> Iterator[KnownSong]:
 def jellyfin_song(item: dict[str, Any]) -> KnownSong:
     """A song by what Jellyfin's BaseItemDto says."""
     ids = item.get("ProviderIds")
-    ticks = item.get("RunTimeTicks")
     artists = item.get("Artists")
     return KnownSong(
         id=song_text(item.get("Id")),
@@ -51,7 +50,7 @@ def jellyfin_song(item: dict[str, Any]) -> KnownSong:
             [*(artists if isinstance(artists, list) else []), item.get("AlbumArtist")]
         ),
         album=song_text(item.get("Album")),
-        duration_s=ticks / TICKS_PER_S if isinstance(ticks, int | float) else 0.0,
+        duration_s=song_number(item.get("RunTimeTicks")) / TICKS_PER_S,
         # Its MusicBrainzTrack is the track of a release, not the recording.
         musicbrainz_track_id=song_text(
             ids.get("MusicBrainzRecording") if isinstance(ids, dict) else None

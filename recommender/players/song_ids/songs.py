@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+LARGEST = 1e18
+"""Durations from here on are no durations, in whatever unit."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class KnownSong(SongDescription):
     """A song with the id by which a server knows it."""
@@ -21,6 +25,13 @@ class KnownSong(SongDescription):
 def song_text(value: object) -> str:
     """A text of JSON; empty where it is none."""
     return value if isinstance(value, str) else ""
+
+
+def song_number(value: object) -> float:
+    """A number of JSON from 0 to `LARGEST`; 0 where it is none."""
+    if not isinstance(value, int | float) or not 0 <= value < LARGEST:
+        return 0.0
+    return float(value)
 
 
 def song_texts(values: Iterable[object]) -> tuple[str, ...]:

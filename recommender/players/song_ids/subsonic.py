@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from indexer.errors import InvalidOption, PlayerUnreachable
-from recommender.players.song_ids.songs import KnownSong, song_text, song_texts
+from recommender.players.song_ids.songs import KnownSong, song_number, song_text, song_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,7 @@ MOST_BYTES = 64 << 20
 """Length of an answer at most."""
 NO_TOKENS = (10, 41, 42)
 """Errors of servers that want the password itself."""
+NOT_FOUND = 70
 
 
 @dataclass(frozen=True)
@@ -82,17 +83,14 @@ def subsonic_songs(server: SubsonicServer) -> Iterator[KnownSong]:
 
 def known_song(song: dict[str, Any]) -> KnownSong:
     """A song by what its Child says."""
-    artists = [
-        artist.get("name") for artist in song.get("artists") or [] if isinstance(artist, dict)
-    ]
+    artists = [artist.get("name") for artist in _objects(song.get("artists"))]
     isrc = song.get("isrc")
-    duration = song.get("duration")
     return KnownSong(
         id=_id(song),
         title=song_text(song.get("title")),
         artists=song_texts([song.get("artist"), song.get("displayArtist"), *artists]),
         album=song_text(song.get("album")),
-        duration_s=float(duration) if isinstance(duration, int | float) else 0.0,
+        duration_s=song_number(song.get("duration")),
         musicbrainz_track_id=song_text(song.get("musicBrainzId")),
         isrc=song_text(isrc[0] if isinstance(isrc, list) and isrc else isrc),
         path=song_text(song.get("path")),
@@ -121,6 +119,9 @@ def _asking(server: SubsonicServer) -> Callable[..., dict[str, Any]]:
 
     def ask(method: str, **parameters: str | int) -> dict[str, Any]:
         code, message, answer = _request(server, method, secret, **parameters)
+        if code == NOT_FOUND:
+            # An album that was removed since it was listed.
+            return {}
         if code is not None:
             raise PlayerUnreachable(f"{server.url} answers {method} with an error: {message}")
         return answer
@@ -142,7 +143,7 @@ def _request(
         if answer["status"] != "failed":
             return None, "", answer
         return int(answer["error"]["code"]), str(answer["error"].get("message", "")), answer
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PlayerUnreachable(
             f"what answers at {server.url} is no server of Subsonic: check the address"
         ) from error
@@ -167,5 +168,10 @@ def _fetch(url: str, shown: str) -> bytes:
 
 def _list(answer: dict[str, Any], outer: str, inner: str) -> list[dict[str, Any]]:
     found = answer.get(outer)
-    entries = found.get(inner) if isinstance(found, dict) else None
-    return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+    return _objects(found.get(inner) if isinstance(found, dict) else None)
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    """The objects of a list; one alone, which some servers give without a list."""
+    members = value if isinstance(value, list) else [value]
+    return [one for one in members if isinstance(one, dict)]

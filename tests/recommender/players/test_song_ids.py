@@ -21,8 +21,9 @@ import pytest
 from indexer.catalog.reader import Catalog
 from indexer.errors import IdMapError, InvalidOption, PlayerUnreachable
 from recommender.players.song_ids.id_map import KeptIdMap, OwnIds, id_map_path, read_id_map
-from recommender.players.song_ids.listings import listed_songs
-from recommender.players.song_ids.subsonic import SubsonicServer, subsonic_songs
+from recommender.players.song_ids.listings import jellyfin_song, listed_songs
+from recommender.players.song_ids.songs import KnownSong
+from recommender.players.song_ids.subsonic import SubsonicServer, known_song, subsonic_songs
 from tests import sounds
 from tests.catalogs import Planted, plant
 from tests.recommender.server.conftest import client_of, start_server
@@ -238,20 +239,15 @@ def test_ids_of_a_server_that_takes_salted_tokens(
     assert (code, found["songs"], found["matched"]) == (0, 11, 10)
 
 
-@pytest.mark.parametrize(("code", "knows_password"), [(None, False), (40, False), (41, True)])
-def test_the_password_goes_only_to_a_server_that_wants_it(
-    code: int | None, *, knows_password: bool
-) -> None:
-    asked: list[dict[str, list[str]]] = []
+@contextmanager
+def answering(answer: Callable[[str, dict[str, str]], bytes]) -> Iterator[SubsonicServer]:
+    """A server that is asked for a method with parameters, by the address it has."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            query = parse_qs(urlsplit(self.path).query)
-            asked.append(query)
-            answer: dict[str, Any] = {"status": "ok", "albumList2": {}}
-            if code is not None and "p" not in query:
-                answer = {"status": "failed", "error": {"code": code, "message": "no"}}
-            body = json.dumps({"subsonic-response": answer}).encode()
+            address = urlsplit(self.path)
+            method = address.path.rpartition("/")[2].removesuffix(".view")
+            body = answer(method, {key: one[0] for key, one in parse_qs(address.query).items()})
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -263,18 +259,107 @@ def test_the_password_goes_only_to_a_server_that_wants_it(
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        known = SubsonicServer(f"http://127.0.0.1:{server.server_port}", "me", PASSWORD)
         try:
-            if code == 40:
-                with pytest.raises(PlayerUnreachable, match="refuses me"):
-                    list(subsonic_songs(known))
-            else:
-                assert list(subsonic_songs(known)) == []
+            yield SubsonicServer(f"http://127.0.0.1:{server.server_port}", "me", PASSWORD)
         finally:
             server.shutdown()
             thread.join()
+
+
+def listing(pages: Callable[[int], Any]) -> Callable[[str, dict[str, str]], bytes]:
+    """A server whose pages of albums are a function of where they begin; album 2 is removed."""
+
+    def answer(method: str, query: dict[str, str]) -> bytes:
+        given: dict[str, Any] = {"status": "ok"}
+        if method == "getAlbumList2":
+            given["albumList2"] = pages(int(query["offset"]))
+        elif method == "getAlbum" and query["id"] == "2":
+            given = {"status": "failed", "error": {"code": 70, "message": "gone"}}
+        elif method == "getAlbum":
+            given["album"] = {"song": [{"id": f"{query['id']}.{n}"} for n in range(2)]}
+        return json.dumps({"subsonic-response": given}).encode()
+
+    return answer
+
+
+ALBUMS = [{"id": str(number)} for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "albums"),
+    [
+        (lambda offset: {"album": ALBUMS[offset:]}, "013"),
+        (lambda offset: {"album": ALBUMS[offset : offset + 1]}, "013"),
+        # The same again and again, pages that overlap, one album without a list, and nothing.
+        (lambda _: {"album": ALBUMS}, "013"),
+        (lambda offset: {"album": ALBUMS[max(0, offset - 1) : offset + 2]}, "013"),
+        (lambda _: {"album": ALBUMS[3]}, "3"),
+        (lambda _: {"album": [{"name": "x"}, {"id": None}, {"id": ""}, 3, None]}, ""),
+        (lambda _: {}, ""),
+        (lambda _: None, ""),
+    ],
+)
+def test_albums_of_servers_that_page_in_odd_ways(pages: Callable[[int], Any], albums: str) -> None:
+    with answering(listing(pages)) as server:
+        found = [song.id for song in subsonic_songs(server)]
+    assert found == [f"{album}.{number}" for album in albums for number in range(2)]
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b"[1]", b"<html>", b"", b'{"subsonic-response":'])
+def test_what_is_no_answer_of_subsonic_is_said(body: bytes) -> None:
+    with (
+        answering(lambda _method, _query: body) as server,
+        pytest.raises(PlayerUnreachable, match="no server of Subsonic"),
+    ):
+        list(subsonic_songs(server))
+
+
+def test_a_server_without_songs_is_said(without_ids: Path, run: Run, password_file: Path) -> None:
+    with answering(listing(lambda _: {})) as server:
+        code, _, err = run(
+            *("import-ids", "--subsonic", server.url, "--user", "me"),
+            *("--password-file", password_file, "--catalog", without_ids),
+        )
+    assert (code, err.count("\n")) == (1, 1)
+    assert "lists no songs" in err
+
+
+@pytest.mark.parametrize(
+    "song",
+    [
+        {"artists": 3, "duration": "12", "isrc": {"a": 1}, "musicBrainzId": 3, "title": None},
+        {"artists": [None, 3, {"name": None}, {"name": 4}], "duration": -3, "isrc": []},
+        {"artists": {"id": "x"}, "duration": float("inf"), "path": ["x"], "album": {}},
+        {"duration": float("nan"), "artist": [], "displayArtist": 3},
+    ],
+)
+def test_what_a_song_says_in_an_odd_shape_is_not_known(song: dict[str, Any]) -> None:
+    assert known_song({"id": "1", **song}) == KnownSong(id="1")
+    ticks = {"RunTimeTicks": song["duration"], "Artists": 3, "ProviderIds": [], "Name": {}}
+    assert jellyfin_song({"Id": "1", **ticks}) == KnownSong(id="1")
+
+
+@pytest.mark.parametrize(("code", "knows_password"), [(None, False), (40, False), (41, True)])
+def test_the_password_goes_only_to_a_server_that_wants_it(
+    code: int | None, *, knows_password: bool
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def answer(_method: str, query: dict[str, str]) -> bytes:
+        asked.append(query)
+        given: dict[str, Any] = {"status": "ok", "albumList2": {}}
+        if code is not None and "p" not in query:
+            given = {"status": "failed", "error": {"code": code, "message": "no"}}
+        return json.dumps({"subsonic-response": given}).encode()
+
+    with answering(answer) as known:
+        if code == 40:
+            with pytest.raises(PlayerUnreachable, match="refuses me"):
+                list(subsonic_songs(known))
+        else:
+            assert list(subsonic_songs(known)) == []
     assert any("p" in query for query in asked) == knows_password
-    (salted,) = {(query["t"][0], query["s"][0]) for query in asked if "t" in query}
+    (salted,) = {(query["t"], query["s"]) for query in asked if "t" in query}
     expected = hashlib.md5((PASSWORD + salted[1]).encode(), usedforsecurity=False).hexdigest()
     assert salted[0] == expected
 
