@@ -219,9 +219,9 @@ def test_without_the_package_the_extra_is_named(
     run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "mpd", None)
-    for name in list(sys.modules):
-        if name.startswith("recommender.players.mpd."):
-            monkeypatch.delitem(sys.modules, name)
+    for name in ("client", "filling"):
+        monkeypatch.delitem(sys.modules, f"recommender.players.mpd.{name}", raising=False)
+        monkeypatch.delattr(f"recommender.players.mpd.{name}", raising=False)
     status, _, said = run("mpd", "--catalog", library / "catalog.db")
     assert (status, said) == (
         1,

@@ -161,8 +161,14 @@ def test_when_all_was_played_what_was_played_longest_ago_comes_again(
 
 
 def test_a_queue_filled_by_hand_stays_as_it_is(
-    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+    mpd: Client,
+    daemon: Daemon,
+    recommender: Recommender,
+    library: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Long enough for a pause between two additions on a busy machine.
+    monkeypatch.setattr("recommender.players.mpd.filling.QUIET_S", 1.5)
     with filling(daemon, recommender, library):
         for number in range(6):
             mpd.add(f"{number:02}.flac")
@@ -254,7 +260,7 @@ def test_a_song_that_is_skipped_early_is_disliked_if_asked(
             wait_until(lambda: len(queue(mpd)) == 7)
             # Late in a song: no skip.
             mpd.seekcur(100)
-            time.sleep(0.2)
+            time.sleep(1.0)
             mpd.next()
             wait_until(lambda: len(queue(mpd)) == 8)
         titles = [line.split(": ")[1] for line in said if line.startswith("disliked")]
