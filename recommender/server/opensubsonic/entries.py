@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.catalog.status import TrackStatus
 from indexer.filesystem import display_path
+from recommender.retrieval.lookup import display_title
 from recommender.retrieval.names import split_genres
 from recommender.server.opensubsonic.library_tree import (
     UNKNOWN_ALBUM,
@@ -148,7 +149,7 @@ def _child(track: Track, album: Album | None, size: int | None) -> dict[str, Any
     artists = track.artists or ((track.artist,) if track.artist else (UNKNOWN_ARTIST,))
     shown = track.artist or ", ".join(artists)
     suffix = suffix_of(track)
-    title = track.title or os.path.splitext(os.path.basename(track.key))[0] or track.key
+    title = display_title(track)
     of_album: dict[str, Any] = {}
     if album is not None:
         of_album = {

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from recommender.server.opensubsonic.parameters import Parameters
 
 PREFIX = "/rest"
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Max-Age": "86400",
+}
+"""What a browser is answered that asks whether a player which is a page may send a request."""
 log = logging.getLogger(__name__)
 
 
@@ -59,9 +65,11 @@ def rest_routes(context: Context) -> list[Route]:
         return server, Logins(secret)
 
     async def answer(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=PREFLIGHT)
         return await _answer(request, context, opened)
 
-    methods = ["GET", "HEAD", "POST"]
+    methods = ["GET", "HEAD", "POST", "OPTIONS"]
     return [Route(f"{PREFIX}/{{name}}", answer, methods=methods, include_in_schema=False)]
 
 

@@ -1,4 +1,4 @@
-"""Endpoints of what this server has none of: podcasts, web radio, bookmarks, videos.
+"""Endpoints of what this server has none of: podcasts, web radio, bookmarks, videos, play queues.
 
 Clients that copy a whole server, such as Music Assistant, ask for these too and stop at an error.
 """
@@ -32,6 +32,11 @@ def get_podcasts(_server: RestServer, parameters: Parameters) -> dict[str, Any]:
     return {"podcasts": {"channel": []}}
 
 
+def get_play_queue(_server: RestServer, _parameters: Parameters) -> dict[str, Any]:
+    """No play queue, since none is kept: players ask for it when they start."""
+    return {}
+
+
 def _nothing(holds: str, of: str) -> Callable[[RestServer, Parameters], dict[str, Any]]:
     """An endpoint whose list is empty."""
 
@@ -42,6 +47,7 @@ def _nothing(holds: str, of: str) -> Callable[[RestServer, Parameters], dict[str
 
 
 ENDPOINTS = {
+    "getPlayQueue": get_play_queue,
     "getPodcasts": get_podcasts,
     **{name: _nothing(holds, of) for name, (holds, of) in LISTS.items()},
 }

@@ -16,6 +16,7 @@ EXTENSIONS = (
     "formPost",
     "songLyrics",
     "sonicSimilarity",
+    "topSongsByArtistId",
     "transcodeOffset",
 )
 """Extensions of the protocol, all in their first version."""

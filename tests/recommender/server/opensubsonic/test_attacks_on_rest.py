@@ -221,6 +221,14 @@ def test_pages_of_other_sites_get_answers_by_the_secret_alone(rest: Rest) -> Non
     answer = rest.client.get(f"{address}&apiKey={rest.secret}", headers=headers)
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in answer.headers
+    # What a browser asks before a request with headers of the page's own; it shows no secret.
+    asked = {**headers, "Access-Control-Request-Method": "GET"}
+    before = rest.client.options(address, headers=asked)
+    assert (before.status_code, before.content) == (204, b"")
+    assert before.headers["access-control-allow-origin"] == "*"
+    assert before.headers["access-control-allow-headers"] == "*"
+    assert "access-control-allow-credentials" not in before.headers
+    assert rest.client.options("http://127.0.0.1/api/v1/tracks", headers=asked).status_code == 403
     # A name that the server does not answer under is refused all the same.
     rebound = rest.client.get(f"{address}&apiKey={rest.secret}", headers={"Host": "evil.example"})
     assert rebound.status_code == 421

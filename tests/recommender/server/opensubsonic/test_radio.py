@@ -112,6 +112,11 @@ def test_top_songs_are_the_typical_ones(circle: Rest) -> None:
     assert len(by_name) == 4
     by_id = circle.ok("getTopSongs", id=artist_id("Artist 3"), count=4)["topSongs"]["song"]
     assert by_id == by_name
+    # What the extension promises: the id counts more than the name.
+    both = circle.ok("getTopSongs", id=artist_id("Artist 3"), artist="Artist 4", count=4)
+    assert both["topSongs"]["song"] == by_name
+    extensions = circle.ok("getOpenSubsonicExtensions")["openSubsonicExtensions"]
+    assert {"name": "topSongsByArtistId", "versions": [1]} in extensions
     assert circle.ok("getTopSongs", artist="Nobody")["topSongs"]["song"] == []
     assert circle.error("getTopSongs", id="ar-nobody") == 70
 
