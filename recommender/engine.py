@@ -467,10 +467,18 @@ class Recommender:
         return find_track(self._library.catalog, query)
 
     def matching_tracks(self, song: SongDescription) -> list[Track]:
-        """Present tracks that are the song which another program describes, the best first."""
+        """Tracks that are the song which another program describes, the best first.
+
+        Only those that can be seeds: a track without an embedding, as one is until a newer model
+        has come to it, is not known.
+        """
         from recommender.retrieval.song_matching import matching_tracks
 
-        return matching_tracks(self._library.catalog, song)
+        found = matching_tracks(self._library.catalog, song)
+        if not found:
+            return []
+        seeds = set(self.ids(Where(among=tuple(track.id for track in found))).tolist())
+        return [track for track in found if track.id in seeds]
 
     def track_of_recording(self, audio_hash: bytes) -> Track | None:
         """The first track that holds a recording, `TrackAnalysis.facts.audio_hash`; None: none."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from indexer.audio.container import AudioFacts
 from indexer.audio.reading import read_facts
@@ -119,6 +119,21 @@ def plant(
                     connection.execute(insert(table), values)
         library.refresh()
     return catalog
+
+
+def drop_embeddings(catalog: Path, track_ids: Sequence[int]) -> None:
+    """Take tracks out of answers, as those are that a newer model has not come to yet.
+
+    Of a catalog in which each track is a recording of its own, and which nobody has open.
+    """
+    with (
+        closing(Library.open_for_writing(catalog)) as library,
+        library.catalog.writing() as connection,
+    ):
+        gone = EmbeddingRow.recording_id.in_(track_ids)
+        connection.execute(delete(EmbeddingRow).where(gone))
+    for index in catalog.parent.glob(f"{catalog.stem}.vectors*"):
+        index.unlink()
 
 
 def group_vectors_from(count: int) -> None:

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from indexer import errors
-from recommender.server.problems import STATUS_OF, Problem, problem_response, without_paths
+from recommender.server.problems import Problem, problem_response, status_of, without_paths
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
@@ -37,7 +37,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Let an app answer every exception with a problem document."""
 
     def of_soundalike(request: Request, error: Exception) -> Response:
-        kind = next(base for base in type(error).__mro__ if base in STATUS_OF)
+        assert isinstance(error, errors.SoundalikeError)  # noqa: S101 - what it is registered for
         context: Context = request.app.state.context
         members: dict[str, Any] = {}
         if isinstance(error, errors.AmbiguousTrack):
@@ -47,7 +47,7 @@ def add_problem_handlers(app: FastAPI) -> None:
         folders = private_folders(context)
         members = json.loads(without_paths(json.dumps(members), folders))
         return problem_response(
-            STATUS_OF[kind],
+            status_of(error),
             without_paths(str(error), folders),
             kind=f"soundalike:{_dashed(type(error).__name__)}",
             **members,

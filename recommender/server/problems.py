@@ -36,6 +36,11 @@ STATUS_OF: dict[type[Exception], int] = {
 _PATH = re.compile(r"(?<![\w./~-])/(?:[^\s/'\"`;,:()]+/)*(?=[^\s/'\"`;,:()])")
 
 
+def status_of(error: errors.SoundalikeError) -> int:
+    """The status that says why a question failed."""
+    return next(STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF)
+
+
 class Problem(Exception):
     """A request that is refused by the server itself.
 

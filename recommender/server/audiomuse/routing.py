@@ -1,7 +1,7 @@
 """The routes: what plugins for AudioMuse-AI ask, with its names, defaults and statuses.
 
-Errors are `{"error": "..."}` where a plugin can meet them, with 400 for what is missing in a
-request and 404 for a song that is not known.
+Errors are `{"error": "..."}`, with 400 for what is missing in a request and 404 for a song that is
+not known.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from indexer.errors import UnknownTrack
+from indexer.errors import SoundalikeError, UnknownTrack
 from recommender.players.paths import path_of_at_most
 from recommender.players.similarity import similarities
 from recommender.retrieval.lookup import require_present
@@ -18,6 +18,8 @@ from recommender.retrieval.ranking import PLAIN, Ranking
 from recommender.retrieval.song_matching import SongDescription
 from recommender.server.api.answers import json_response
 from recommender.server.audiomuse.rows import track_row, track_rows
+from recommender.server.error_handlers import private_folders
+from recommender.server.problems import status_of, without_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,6 +77,9 @@ def _answering(
             return json_response(answer(context, request.query_params))
         except _Refused as refused:
             return json_response({"error": str(refused)}, status=refused.status)
+        except SoundalikeError as error:
+            said = without_paths(str(error), private_folders(context))
+            return json_response({"error": said}, status=status_of(error))
 
     return respond
 

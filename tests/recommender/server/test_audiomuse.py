@@ -8,7 +8,7 @@ import pytest
 
 from indexer.catalog.reader import Catalog
 from recommender.players.song_ids.id_map import id_map_path, write_id_map
-from tests.catalogs import Planted, plant
+from tests.catalogs import Planted, drop_embeddings, plant
 from tests.recommender.server.conftest import client_of
 
 if TYPE_CHECKING:
@@ -238,3 +238,30 @@ def test_only_reading_is_answered(client: TestClient) -> None:
         assert client.post(f"{API}{path}").status_code == 405
     for path in ("analysis/start", "create_playlist", "similar_artists", "health/"):
         assert client.get(f"{API}{path}").status_code == 404
+
+
+def test_a_track_without_an_embedding_is_no_song_to_ask_about(tmp_path: Path) -> None:
+    """As one is until a newer model has come to it."""
+    songs = [Planted(f"Song {n}", artist=f"Band {n}", duration_s=100.0 + n) for n in range(1, 9)]
+    catalog = plant(tmp_path, ("calm",), songs)
+    drop_embeddings(catalog, [1])
+    with client_of(catalog) as client:
+        assert get(client, "track", item_id="1")["title"] == "Song 1"
+        for path, query in (
+            ("similar_tracks", {"item_id": "1"}),
+            ("similar_tracks", {"title": "Song 1", "artist": "Band 1"}),
+            ("find_path", {"start_song_id": "1", "end_song_id": "2"}),
+            ("find_path", {"start_song_id": "2", "end_song_id": "1"}),
+        ):
+            refused = client.get(f"{API}{path}", params=query)
+            assert (refused.status_code, refused.json().keys()) == (404, {"error"}), path
+        # Nor is it one to Navidrome, which gets nothing.
+        song = {"name": "Song 1", "artist": "Band 1"}
+        for call, given in (
+            ("nd_get_sonic_similar_tracks", {"song": song}),
+            ("nd_find_sonic_path", {"startSong": song, "endSong": {"name": "Song 2"}}),
+            ("nd_get_similar_songs_by_track", song),
+            ("nd_get_similar_songs_by_artist", {"name": "Band 1"}),
+        ):
+            answer = client.post("navidrome", json={"call": call, "input": given})
+            assert list(answer.json().values()) == [[]], call
