@@ -28,7 +28,7 @@
   ;; Navidrome's HTTP, allowed by `permissions.http` of the manifest.
   (import "extism:host/user" "http_send" (func $http_send (param i64) (result i64)))
 
-  (memory 1)
+  (memory (export "memory") 1)
   (global $heap i32 (i32.const 4096))
   ;; Where the next byte is written.
   (global $end (mut i32) (i32.const 4096))
@@ -240,11 +240,15 @@
   ;; A value of the configuration; where there is none, what stands in its slot.
   (func $put_setting (param $name i32) (param $slot i32)
     (local $handle i64)
+    (local $value i64)
     (local $start i32)
     (local.set $handle
       (call $share (local.get $name) (call $end_of (local.get $name))))
     (local.set $start (global.get $end))
-    (call $put_shared (call $config_get (local.get $handle)))
+    (local.set $value (call $config_get (local.get $handle)))
+    ;; 0 is no handle: not every runtime says that what it means has no length.
+    (if (i64.ne (local.get $value) (i64.const 0))
+      (then (call $put_shared (local.get $value))))
     (call $free (local.get $handle))
     (if (i32.eq (local.get $start) (global.get $end))
       (then (call $put_literal (local.get $slot)))))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import extism
 import pytest
+import wasmtime
 
 from indexer.catalog.reader import Catalog
 from indexer.errors import InvalidOption
@@ -134,6 +135,12 @@ def responding(status: int, body: bytes) -> Callable[[BaseHTTPRequestHandler], N
 
 def test_the_module_is_what_its_source_assembles_to() -> None:
     assert assemble() == (ROOM / "plugin.wasm").read_bytes()
+
+
+def test_the_module_exports_its_calls_and_its_memory() -> None:
+    """Runtimes of Extism other than Navidrome's ask for the memory."""
+    module = wasmtime.Module(wasmtime.Engine(), (ROOM / "plugin.wasm").read_bytes())
+    assert sorted(one.name for one in module.exports) == sorted((*CALLS, "memory"))
 
 
 def test_navidrome_takes_the_package_and_sees_both_capabilities(navidrome: Navidrome) -> None:
