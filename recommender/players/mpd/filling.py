@@ -219,13 +219,15 @@ class QueueFiller:
     def _read(self, client: Client) -> QueueState:
         """Ask for the queue's present state."""
         before = self._state
-        status = client.status()
+        # Both in one go: a song that is taken out between two answers would let another be taken
+        # for the one that plays.
+        client.command_list_ok_begin()
+        client.status()
         if before is None:
-            changes = client.playlistinfo()
-        elif int(status["playlist"]) != before.version:
-            changes = client.plchanges(before.version)
+            client.playlistinfo()
         else:
-            changes = []
+            client.plchanges(before.version)
+        status, changes = client.command_list_end()
         songs = () if before is None else before.songs
         self._state = read_state(status, changes, songs, at_s=time.monotonic())
         return self._state

@@ -75,7 +75,9 @@ def process(
     catalog: Path, daemon: Daemon, *options: str
 ) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """The command, once it has begun; with the lines that it prints."""
-    command = [sys.executable, "-m", "recommender", "mpd", "--catalog", str(catalog)]
+    # A shell that starts the tests in the background has them ignore SIGINT.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "recommender", "mpd"]
+    command += ["--catalog", str(catalog)]
     command += ["--host", daemon.address.host, *options]
     lines: list[str] = []
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:

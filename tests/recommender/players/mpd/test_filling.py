@@ -117,6 +117,7 @@ def filling(
             connection.shutdown(socket.SHUT_RDWR)
         thread.join(30)
         assert not thread.is_alive()
+        client.disconnect()
 
 
 def settled(client: Client) -> list[str]:
