@@ -62,9 +62,9 @@ def lean(
     if not centre.any():
         return Leaning(tuple(kept), (), ())
     # The same sound cannot be a seed and disliked, or pull both ways.
-    heard = _recordings(snapshot, kept)
-    away = _nearest(snapshot, centre, disliked, heard)
-    toward = _nearest(snapshot, centre, liked, heard | _recordings(snapshot, disliked))
+    of_seeds = _recordings(snapshot, kept)
+    away = _nearest(snapshot, centre, disliked, of_seeds)
+    toward = _nearest(snapshot, centre, liked, of_seeds | _recordings(snapshot, disliked))
     return Leaning(tuple(kept), toward, away)
 
 

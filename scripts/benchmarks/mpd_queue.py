@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -100,12 +101,17 @@ def running_mpd(music: Path) -> Iterator[Address]:
         configuration.write_text(_CONFIGURATION.format(music=music, folder=folder))
         address = Address(f"{folder}/socket", 6600)
         with _process(["mpd", "--no-daemon", str(configuration)]):
-            _wait_until(Path(address.host).exists)
+            _wait_until(lambda: _answers(address))
             client = connect(address)
             client.update()
             _wait_until(lambda: "updating_db" not in client.status())
             client.disconnect()
             yield address
+
+
+def _answers(address: Address) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(address.host) == 0
 
 
 @contextmanager

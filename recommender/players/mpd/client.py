@@ -34,6 +34,17 @@ class Client(mpd.MPDClient):  # type: ignore[misc] # python-mpd2 has no types
         super().connect(host, port)
         self._wfile.reconfigure(errors="surrogateescape")
 
+    def _connect_unix(self, path: str) -> socket.socket:
+        # python-mpd2 leaves a socket open that it could not connect.
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(self.timeout)
+            connection.connect(path)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
     def _reset(self) -> None:
         # python-mpd2 forgets a connection that broke while it was written to, and leaves it open.
         broken = getattr(self, "_sock", None)

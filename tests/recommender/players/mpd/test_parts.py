@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from recommender.players.mpd.address import Address, parse_address
+from recommender.players.mpd.client import Unreachable, connect
 from recommender.players.mpd.names import MusicDirectory
 from recommender.players.mpd.queue_state import (
     QueueState,
@@ -152,3 +156,12 @@ def test_changes_are_put_into_the_queue_before_them() -> None:
     assert (state.single, state.consume, state.version) == (True, True, 7)
     stopped = read_state({**status, "state": "stop"}, (), SONGS, at_s=5.0)
     assert stopped.current is None
+
+
+def test_a_socket_at_which_nothing_answers_is_closed_again() -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{folder}/socket")
+        before = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(Unreachable, match="no MPD answers"):
+            connect(Address(f"{folder}/socket", 6600))
+        assert len(os.listdir("/proc/self/fd")) == before
