@@ -312,6 +312,10 @@ def test_a_server_that_stalls_costs_its_time_and_an_end_does_not_wait_for_it(
     patient.close(at_once=True)
     assert time.monotonic() - began < 60
     assert waiting.done()
+    # What fetched it closes its end a moment later, in a thread of its own.
+    limit = time.monotonic() + 30
+    while memfds() and time.monotonic() < limit:
+        time.sleep(0.01)
     assert memfds() == 0
 
 

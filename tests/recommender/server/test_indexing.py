@@ -413,9 +413,13 @@ class Listener:
 def many_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many") / "new songs"
     folder.mkdir()
-    for number in range(40):
-        sounds.write_audio(folder / f"{number:02}.wav", sounds.music(6, seed=100 + number))
+    add_songs(folder, range(40))
     return folder
+
+
+def add_songs(folder: Path, numbers: range) -> None:
+    for number in numbers:
+        sounds.write_audio(folder / f"{number:02}.wav", sounds.music(6, seed=100 + number))
 
 
 @pytest.mark.slow
@@ -442,7 +446,8 @@ def test_a_run_is_started_watched_stopped_killed_and_ended_with_the_server(
             assert last["counts"]["waiting"] > 0
             assert client.get("ready").status_code == 200
 
-            # Killed, it costs the run only.
+            # Killed, it costs the run only. Whatever was left, there is enough to do.
+            add_songs(many_songs, range(40, 60))
             assert client.post("indexing", json={}).status_code == 202
             listener.until(lambda state: state["run"] and state["run"]["total"])
             run = child_of(server.process.pid, "run_process")
@@ -453,6 +458,7 @@ def test_a_run_is_started_watched_stopped_killed_and_ended_with_the_server(
             assert client.get("similar", params={"like": 1, "n": 3}).status_code == 200
 
             # It ends with the server, and the events with it.
+            add_songs(many_songs, range(60, 80))
             assert client.post("indexing", json={}).status_code == 202
             listener.until(lambda state: state["run"] and state["run"]["total"])
             run = child_of(server.process.pid, "run_process")
