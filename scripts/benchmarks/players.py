@@ -55,7 +55,7 @@ def _answers(setting: Setting, folder: Path) -> Table:
         columns=("question", "first", "p50", "worst"),
         rows=tuple(rows),
         notes=f"After the first, {RUNS} of each, one after the other, each of another song. "
-        "The first\nof all makes the tree of artists and albums, as after each change.",
+        "The first of all makes the tree of artists and albums, as after each change.",
     )
 
 
