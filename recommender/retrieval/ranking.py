@@ -84,6 +84,8 @@ class Ranking:
 
 PLAIN = Ranking()
 """The most relevant, each with its near-duplicates folded in."""
+RADIO = Ranking(per_artist=3, per_album=2)
+"""Of songs that are played one after the other: few of one artist and of one album."""
 
 
 @dataclass(frozen=True, eq=False)

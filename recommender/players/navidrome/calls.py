@@ -15,7 +15,7 @@ from recommender.players.paths import path_of_at_most
 from recommender.players.similarity import similarities
 from recommender.retrieval.lookup import display_title
 from recommender.retrieval.names import artist_key
-from recommender.retrieval.ranking import PLAIN, Ranking
+from recommender.retrieval.ranking import PLAIN, RADIO
 from recommender.retrieval.song_matching import SongDescription, artist_keys
 from recommender.retrieval.where import Where
 
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 
     from indexer.catalog.records import Track
     from recommender.engine import Recommender
+    from recommender.retrieval.ranking import Ranking
 
 Input: TypeAlias = "Mapping[str, Any]"
 
-RADIO = Ranking(per_artist=3, per_album=2)
-"""Of songs that are to be played one after the other: not one artist's alone."""
 MOST = 500
 """Songs of an answer."""
 _JOINED = re.compile(" • ")

@@ -14,7 +14,7 @@ import numpy as np
 from recommender.players.paths import path_of_at_most
 from recommender.players.similarity import similarities
 from recommender.retrieval.lookup import require_present
-from recommender.retrieval.ranking import Ranking
+from recommender.retrieval.ranking import RADIO, Ranking
 from recommender.retrieval.where import Where
 from recommender.server.opensubsonic.entries import artist_entries, artist_folders, songs
 from recommender.server.opensubsonic.library_tree import (
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from recommender.server.opensubsonic.parameters import Parameters
     from recommender.server.opensubsonic.server import RestServer
 
-RADIO = Ranking(per_artist=3, per_album=2)
-"""At most so many songs of one artist and of one album, so that a radio does not stay with one."""
 MOST = 500
 MOST_ON_PATH = 101
 """Songs of a path: more take many seconds."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from recommender.server.opensubsonic.endpoints.radio import MOST_SEEDS, RADIO
+from recommender.retrieval.ranking import RADIO
+from recommender.server.opensubsonic.endpoints.radio import MOST_SEEDS
 from recommender.server.opensubsonic.library_tree import artist_id
 from tests.catalogs import Planted, plant
 from tests.recommender.server.conftest import client_of
