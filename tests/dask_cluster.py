@@ -115,5 +115,12 @@ class Cluster:
 
 
 def _spawned(parent: psutil.Process) -> list[psutil.Process]:
-    children = parent.children()
-    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+    return [child for child in parent.children() if _works(child)]
+
+
+def _works(child: psutil.Process) -> bool:
+    """Whether a process has not ended, and is none that multiprocessing starts for itself."""
+    try:
+        return "resource_tracker" not in " ".join(child.cmdline())
+    except psutil.NoSuchProcess:  # or one that has ended and was not waited for yet
+        return False

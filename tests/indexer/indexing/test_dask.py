@@ -95,7 +95,7 @@ def run(
         if waiting and progress.total and progress.done >= waiting[0][0]:
             waiting.pop()[1]()
 
-    settings = {"limits": Limits(wall_s=3.0, memory_bytes=256 << 20), **options}
+    settings = {"limits": Limits(wall_s=5.0, memory_bytes=256 << 20), **options}
     summary = index_paths(
         library,
         [folder],
