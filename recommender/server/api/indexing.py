@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.catalog.status import TrackStatus
@@ -92,7 +92,8 @@ class Added(BaseModel):
     """What became of a file that was sent.
 
     `added`: it is `track`. `known`: its recording was in the library already, as `track`, and the
-    file was not kept. `queued`: it is stored, and indexed after the run under way.
+    file was not kept. `queued`: it is stored, and indexed after the run under way; `id` is what to
+    ask for later.
     """
 
     state: Literal["added", "known", "queued"]
@@ -144,6 +145,7 @@ _EVENTS: Responses = {
         },
     }
 }
+_QUEUED = "it appears when it is indexed"
 _ADDED = {"state": "added", "track": TRACK, "id": None, "note": None}
 _FILE = {
     "requestBody": {
@@ -219,7 +221,7 @@ async def events(server: Server) -> Response:
     response_model=Added,
     responses={
         201: example(_ADDED)[200],
-        **_accepted({"state": "queued", "track": None, "id": "0f3a90c15f3a90c1", "note": None}),
+        **_accepted({"state": "queued", "track": None, "id": "0f3a90c1" * 8, "note": None}),
         **example({**_ADDED, "state": "known", "note": "this recording is in the library already"}),
         **problems(400, 403, 408, 409, 413, 422, 503, 507),
     },
@@ -258,6 +260,27 @@ async def add(
     return await _index(server, files, accepted)
 
 
+@router.get(
+    "/uploads/{upload_id}",
+    summary="What became of a file that was sent",
+    response_model=Added,
+    responses=example(_ADDED) | problems(404, 422),
+)
+async def upload(
+    server: Server, upload_id: Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+) -> Response:
+    """A file that was answered with 202: whether it still waits, or its track.
+
+    404: it waits no longer and is not in the library. GET failures says why, unless it was deleted.
+    """
+    track = server.recommender.track_of_recording(bytes.fromhex(upload_id))
+    if track is not None:
+        return _answer(200, "added", track=track_facts(track))
+    if server.accepted is not None and server.accepted.find(upload_id):
+        return _answer(200, "queued", identity=upload_id, note=_QUEUED)
+    raise Problem(404, "the file is not in the library and does not wait: send it again")
+
+
 async def _index(server: Context, files: AcceptedFiles, accepted: AcceptedFile) -> Response:
     """Index a file that was accepted, and say what came of it within some seconds."""
     path, runs = os.fsencode(accepted.path), server.index_runs
@@ -268,7 +291,7 @@ async def _index(server: Context, files: AcceptedFiles, accepted: AcceptedFile) 
             async with asyncio.timeout(INDEXED_WITHIN_S):
                 await runs.wait_for(path)
     if runs.has(path):
-        return _answer(202, "queued", identity=accepted.id, note="it appears when it is indexed")
+        return _answer(202, "queued", identity=accepted.audio_hash, note=_QUEUED)
     track = server.catalog.track_by_path(path)
     if track is not None and track.status == TrackStatus.PRESENT:
         return _answer(201, "added", track=track_facts(track))

@@ -1,8 +1,8 @@
 """Files that clients have added to the library and that are not indexed yet.
 
 What was acknowledged must outlast a crash: a file lies under its name in the uploads folder, and a
-note of it (its key, its recording) in a hidden folder there, both on disk before anybody is told.
-The note is deleted once the catalog knows the file.
+note of it (its key), named after its recording, in a hidden folder there, both on disk before
+anybody is told. The note is deleted once the catalog knows the file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import errno
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import threading
 from contextlib import suppress
@@ -37,15 +36,13 @@ class AcceptedFile:
 
     Attributes
     ----------
-    id : str
     path : Path
     key : str or None
         The client's own name for the track.
     audio_hash : str
-        Of its encoded audio, in hexadecimal.
+        Of its encoded audio, in hexadecimal: no other file that waits has it.
     """
 
-    id: str
     path: Path
     key: str | None
     audio_hash: str
@@ -95,7 +92,7 @@ class AcceptedFiles:
         """Files that are not indexed yet."""
         return list(self._files.values())
 
-    def _find(self, audio_hash: str) -> AcceptedFile | None:
+    def find(self, audio_hash: str) -> AcceptedFile | None:
         """The file with a recording that is not indexed yet."""
         return next((one for one in self.pending() if one.audio_hash == audio_hash), None)
 
@@ -120,18 +117,15 @@ class AcceptedFiles:
         """
         with part.open("rb") as file:
             fsync_file(file)
-        identity = secrets.token_hex(8)
-        note = self._note(identity)
-        said = {"key": key, "audio_hash": audio_hash}
         with self._placing:
-            if same := self._find(audio_hash):
+            if same := self.find(audio_hash):
                 return same
-            path = self._place(part, note, said, container)
-            accepted = AcceptedFile(identity, path, key, audio_hash)
+            path = self._place(part, self._note(audio_hash), key, container)
+            accepted = AcceptedFile(path, key, audio_hash)
             self._files[path] = accepted
             return accepted
 
-    def _place(self, part: Path, note: Path, said: dict[str, str | None], container: str) -> Path:
+    def _place(self, part: Path, note: Path, key: str | None, container: str) -> Path:
         """Write the note of a file and give it a free name; returns its path."""
         placed: Path | None = None
         try:
@@ -140,7 +134,7 @@ class AcceptedFiles:
                 if os.path.lexists(path):
                     continue
                 with atomic_write(note) as file:
-                    file.write(json.dumps({"name": name, **said}).encode())
+                    file.write(json.dumps({"name": name, "key": key}).encode())
                 with suppress(FileExistsError):
                     _link(part, path)
                     placed = path
@@ -163,17 +157,17 @@ class AcceptedFiles:
         """Delete the note of a file, which is indexed."""
         accepted = self._files.pop(Path(os.fsdecode(path)), None)
         if accepted is not None:
-            self._note(accepted.id).unlink(missing_ok=True)
+            self._note(accepted.audio_hash).unlink(missing_ok=True)
 
-    def _note(self, identity: str) -> Path:
-        return self.folder / f"{identity}.json"
+    def _note(self, audio_hash: str) -> Path:
+        return self.folder / f"{audio_hash}.json"
 
     def _read_notes(self) -> Iterator[AcceptedFile]:
         for note in sorted(self.folder.glob("*.json")):
             try:
                 said = json.loads(note.read_bytes())
                 path = self._uploads / os.path.basename(said["name"])
-                found = AcceptedFile(note.stem, path, said["key"], said["audio_hash"])
+                found = AcceptedFile(path, said["key"], note.stem)
             except (OSError, ValueError, KeyError, TypeError):
                 path = None
             if path is not None and path.is_file():

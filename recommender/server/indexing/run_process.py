@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from indexer.library import Library
 
 NICE = 10
-"""How far a run steps back behind those who wait for answers."""
+"""How far a run over folders steps back behind those who wait for answers."""
 SAY_S = 0.2
 """Seconds between two progresses that are told, at least."""
 
@@ -28,7 +28,8 @@ SAY_S = 0.2
 def main() -> None:
     """Do the run that the server asks for, and tell how far it is and what came of it."""
     parent = Parent()
-    os.nice(NICE)
+    if parent.request["folders"]:  # For a single file somebody waits.
+        os.nice(NICE)
     try:
         parent.say(ended=_run(parent))
     except SoundalikeError as error:

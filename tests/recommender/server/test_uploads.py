@@ -245,6 +245,7 @@ def test_an_accepted_file_outlasts_its_server(uploads_folder: Path) -> None:
     assert second.path.read_bytes() == b"two"
     second.path.unlink()
     (files.folder / "0.json").write_text('{"name": "../../etc/passwd", "key": null}')
+    (files.folder / "2.json").write_text('{"name": "song.mp3"}')
     (files.folder / "1.json").write_text("[]")
     with closing(AcceptedFiles(uploads_folder)) as files:
         assert files.pending() == [first]
@@ -366,6 +367,8 @@ def test_an_acknowledged_file_outlasts_a_crash(
         assert (added.status_code, added.json()["state"]) == (202, "queued")
         again = send(server, song, name="again.flac")
         assert (again.status_code, again.json()["id"]) == (202, added.json()["id"])
+        waiting = httpx.get(server.api + "uploads/" + added.json()["id"])
+        assert (waiting.status_code, waiting.json()) == (200, added.json())
         with half_sent(server, other) as connection:
             until(lambda: parts(uploads_folder))
             server.process.send_signal(signal.SIGKILL)
@@ -377,7 +380,11 @@ def test_an_acknowledged_file_outlasts_a_crash(
     with start_server(catalog_path, "--uploads", str(uploads_folder)) as server:
         assert parts(uploads_folder) == []
         with httpx.Client(base_url=server.api, timeout=WITHIN_S) as client:
-            until(lambda: client.get("similar", params={"like": "mine"}).status_code == 200)
+            sent = "uploads/" + added.json()["id"]
+            until(lambda: client.get(sent).json()["state"] == "added")
+            assert client.get(sent).json()["track"]["key"] == "mine"
+            assert client.get("uploads/" + "0" * 64).status_code == 404
+            assert client.get("uploads/0").status_code == 422
         until(lambda: [file.name for file in (uploads_folder / HIDDEN).iterdir()] == ["lock"])
 
         # A shutdown waits for a file that is coming; its worker has started by now.

@@ -72,16 +72,39 @@ export function open(main, app, signal) {
     fill(element, bar.element);
     try {
       const answer = await app.api.upload("tracks", { name: file.name }, file, { onProgress: bar.show, signal: one });
-      const said = { added: "Added to the library", known: "It was in the library" }[answer.state];
-      fill(element, answer.track
-        ? h("a.quiet", { href: address("track", undefined, answer.track.id) }, icon("check"), said)
-        : note(answer.note ?? "it is stored, and appears when the index run gets to it"));
+      showAdded(answer, element);
+      if (answer.state === "queued") await follow(answer.id, element, one);
     } catch (error) {
       if (!isAbort(error)) fill(element, problem(error, () => addToLibrary(file, element)));
     }
   }
 
+  function showAdded(answer, element) {
+    const said = { added: "Added to the library", known: "It was in the library" }[answer.state];
+    fill(element, answer.track
+      ? h("a.quiet", { href: address("track", undefined, answer.track.id) }, icon("check"), said)
+      : note(answer.note ?? "it is stored, and appears when the index run gets to it"));
+  }
+
+  /** Ask for a file that is queued whenever something goes on in the library, until it is there. */
+  async function follow(id, element, one) {
+    for (;;) {
+      const change = nextChange(app.events, one);
+      const answer = await app.api.get(`uploads/${id}`, {}, { signal: one });
+      if (answer.state !== "queued") return showAdded(answer, element);
+      await change;
+    }
+  }
+
   return { update };
+}
+
+/** The next time that the server tells of tracks or of an index run, or that nobody waits any more. */
+function nextChange(events, signal) {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", resolve, { once: true });
+    for (const name of ["catalog", "indexing"]) events.addEventListener(name, resolve, { once: true, signal });
+  });
 }
 
 /** A bar from 0 to 1, then "Analysing…" for as long as the answer takes. */
