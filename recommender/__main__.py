@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import select
 import sys
 
 # These take some tenths of a second, in which an interrupt may come too.
@@ -38,6 +40,9 @@ class OneSentenceErrors(click.Group):
         try:
             return super().invoke(ctx)
         except (SoundalikeError, OSError) as error:
+            if isinstance(error, BrokenPipeError) and _reader_is_gone():
+                _discard_output()
+                ctx.exit(141)  # as of a program that SIGPIPE ended
             if ctx.params["debug"]:
                 raise
             _print_error(error)
@@ -71,7 +76,10 @@ for command in (analyse, import_analyses, export, serve, mcp, mpd, navidrome_plu
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 an error in one sentence, 2 wrong usage."""
+    """Run the command line and exit: 0 done, 1 an error in one sentence, 2 wrong usage.
+
+    130 after an interrupt, 141 where whoever read the output has gone.
+    """
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.ClickException as error:
@@ -80,6 +88,20 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         print_message("interrupted")
         sys.exit(130)
+
+
+def _reader_is_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more, as of `soundalike status | head -1`."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _discard_output() -> None:
+    """Let what is still to be written to stdout, at exit too, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _print_error(error: SoundalikeError | OSError) -> None:

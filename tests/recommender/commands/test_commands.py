@@ -372,6 +372,18 @@ def test_an_interrupt_while_modules_are_imported_is_one_sentence(module: str) ->
     assert done.stderr.strip() == "soundalike: interrupted"
 
 
+@pytest.mark.parametrize("arguments", [("status",), ("similar", "1", "--json")])
+def test_a_reader_that_has_gone_ends_a_command_without_a_word(
+    catalog_path: Path, arguments: tuple[str, ...]
+) -> None:
+    command = [sys.executable, "-m", "recommender", *arguments, "--catalog", str(catalog_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_cleanly_and_prints_how_to_go_on(
     tmp_path: Path, original_songs: Path, number: signal.Signals
