@@ -27,6 +27,7 @@ WINGS = (
     "recommender.evaluation",
     "recommender.cold_start",
     "recommender.engine",
+    "recommender.catalog_view",
     "recommender.retrieval",
     "recommender.lazy_attributes",
     "indexer.indexing",
