@@ -13,6 +13,7 @@ from tests import faults
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it starts hundreds of processes
 @pytest.mark.skipif(sys.platform != "linux", reason="faults are injected by LD_PRELOAD")
 def test_a_fault_at_any_write_leaves_a_whole_catalog(tmp_path: Path) -> None:
     library = faults.compile_library(tmp_path)

@@ -30,7 +30,7 @@ from indexer.models.registry import load_model
 from tests import sounds
 from tests.catalogs import present_names
 from tests.dask_cluster import START_S, Cluster
-from tests.dask_preload import VERSION
+from tests.dask_preload import SECONDS, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -274,7 +274,7 @@ def test_files_lost_with_their_machines_are_left_and_a_lost_scheduler_ends_the_r
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     own = Cluster(tmp_path / "own", analysis)
     try:
-        own.add("one")
+        own.add("one", environment={SECONDS: "0.4"})
         first = run(library, music, own, after=(4, lambda: own.kill_worker("one")))
         assert first.failed == 0
         assert 0 < first.waiting < FILES
