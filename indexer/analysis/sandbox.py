@@ -30,6 +30,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from indexer.errors import (
     AnalysisError,
+    InvalidOption,
     OutOfMemory,
     TimedOut,
     Unforeseen,
@@ -78,6 +79,28 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def processors() -> int:
+    """Number of processors this process may use, which a container may limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def worker_count(wanted: int, files: int) -> int:
+    """Worker processes for some files: as many as are wanted, or for 0 one a processor.
+
+    At least one, and no more than files.
+
+    Raises
+    ------
+    InvalidOption
+        A negative number is wanted.
+    """
+    if wanted < 0:
+        raise InvalidOption(f"{wanted} workers: name 1 or more, or 0 for one a processor")
+    return max(1, min(wanted or processors(), files))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from indexer.analysis.arrow_rows import analyse_paths, require_pyarrow, schema
 from indexer.analysis.pools import AnalysisPool
+from indexer.analysis.sandbox import worker_count
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS
 from indexer.errors import InvalidOption, LibraryUnreachable
 from indexer.filesystem import atomic_write, display_path
 from indexer.indexing.executor import Progress
-from indexer.indexing.pipeline import Options, processors
+from indexer.indexing.pipeline import Options
 from indexer.indexing.scan import as_scanned, scan
 from indexer.models.registry import DEFAULT_MODEL, model_info
 
@@ -114,7 +115,7 @@ def _analyse(
     interrupted: Callable[[], bool],
 ) -> Iterator[Any]:
     info = model_info(options.model or DEFAULT_MODEL)
-    workers = max(1, min(options.workers or processors(), len(files)))
+    workers = worker_count(options.workers, len(files))
     windows = DEFAULT_WINDOWS if options.windows is None else options.windows
     with ExitStack() as stack:
         running = pool or stack.enter_context(

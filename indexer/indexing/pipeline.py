@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from indexer.analysis.pools import AnalysisPool, tags_pool
-from indexer.analysis.sandbox import Limits
+from indexer.analysis.sandbox import Limits, worker_count
 from indexer.analysis.track_analysis import DEFAULT_WINDOWS
 from indexer.catalog import file_queries, writer
 from indexer.catalog.file_queries import SeenFile
@@ -245,7 +245,7 @@ def index_paths(
         just_read = {file.path for file in files}
         again = scan(folders, include_hidden=options.include_hidden, stop=stop)
         unchanged = unchanged_files(again, file_queries.known_files(catalog, compared))
-        count = min(options.workers or processors(), todo.unchanged)
+        count = worker_count(options.workers, todo.unchanged)
         with tags_pool(count, limits=options.limits) as readers:
             retagged = reread_tags(
                 catalog,
@@ -358,7 +358,7 @@ def _open_workers(
     if options.dask is not None:
         own = _dask_workers(options.dask, model, files, options.limits, known)
     else:
-        count = min(options.workers or processors(), len(files))
+        count = worker_count(options.workers, len(files))
         own = LocalWorkers(
             AnalysisPool(
                 model.name, model.fingerprint, workers=count, limits=options.limits, known=known
@@ -429,10 +429,3 @@ def _refuse_unknown_paths(
         raise LibraryUnreachable(
             "this catalog has no folders yet: name one, `soundalike index DIR`"
         )
-
-
-def processors() -> int:
-    """Number of processors this process may use, which a container may limit."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

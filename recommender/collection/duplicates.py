@@ -8,7 +8,6 @@ shown with the evidence; nothing is ever deleted.
 
 from __future__ import annotations
 
-import os
 import sys
 from array import array
 from collections import Counter, defaultdict
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.analysis.pools import decoding_pool, fingerprint_file
+from indexer.analysis.sandbox import worker_count
 from indexer.errors import AnalysisError
 from indexer.features.alignment import Alignment, align
 from recommender.retrieval.names import name_key
@@ -430,7 +430,7 @@ def _align_pairs(
     failures: dict[int, str] = {}
     if not order:
         return alignments, failures
-    with decoding_pool(min(workers or os.cpu_count() or 1, len(order))) as pool:
+    with decoding_pool(worker_count(workers, len(order))) as pool:
         outcomes = pool.map(fingerprint_file, (tracks[row].path for row in order))
         for number, (row, outcome) in enumerate(zip(order, outcomes, strict=True)):
             on_progress(number, len(order))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from indexer.filesystem import absolute_path
 from recommender.retrieval.explanations import best_matching_windows
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from indexer.analysis.pools import AnalysisPool
@@ -40,14 +40,14 @@ def analyse_files(
     ModelMissing, ModelMismatch, WorkersFailed
     """
     from indexer.analysis.pools import AnalysisPool, analyse_file
-    from indexer.analysis.sandbox import DEFAULT_LIMITS
+    from indexer.analysis.sandbox import DEFAULT_LIMITS, worker_count
 
     if not paths:
         return []
-    count = min(workers or len(os.sched_getaffinity(0)), len(paths))
+    count = worker_count(workers or 0, len(paths))
     task = partial(analyse_file, windows=model.windows)
     with AnalysisPool(
-        model.name, model.fingerprint, workers=max(1, count), limits=limits or DEFAULT_LIMITS
+        model.name, model.fingerprint, workers=count, limits=limits or DEFAULT_LIMITS
     ) as pool:
         return list(pool.map(task, [absolute_path(path) for path in paths]))
 

@@ -7,9 +7,10 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from indexer.analysis.sandbox import processors
 from indexer.errors import SoundalikeError
 from indexer.filesystem import display_path
-from indexer.indexing.pipeline import Options, index_paths, processors
+from indexer.indexing.pipeline import Options, index_paths
 from indexer.library_on_server import open_library_for_writing
 from recommender.server.indexing.child_process import Parent
 

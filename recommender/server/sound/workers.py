@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
+from indexer.analysis.sandbox import processors
 from indexer.errors import WorkersFailed
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PlaybackWorkers:
         self._lock = threading.Lock()
         self._lanes: dict[int, _Lane] = {}
         self._closed = False
-        self._count = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        self._count = min(MOST_WORKERS, processors())
 
     def close(self) -> None:
         """End the workers at once, for good."""
