@@ -348,6 +348,25 @@ def steering(catalog: Path, labels: Path, *, as_json: bool, seed: int) -> None:
 
 
 @main.command()
+@click.argument("plays", type=click.Path(path_type=Path, exists=True, dir_okay=True))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
+@click.option("--seed", default=0, show_default=True, help="Of the halves and the bootstrap.")
+def stars(plays: Path, *, as_json: bool, seed: int) -> None:
+    """Start radios from what listeners of PLAYS play, with stars: do they hold more that they play?
+
+    PLAYS is an npz of plays and item vectors, or a folder of MovieLens, as for
+    `evaluate_cold_start.py real`.
+
+    Example: evaluate.py stars ../shared/plays/hetrec_lastfm.npz
+    """
+    from cold_start.datasets import read_dataset
+    from evaluation.stars import measure_stars
+
+    data = read_dataset(plays, vectors=None, catalog=None)
+    _tell(measure_stars(data, seed=seed), as_json=as_json, seed=seed)
+
+
+@main.command()
 @click.argument("library", type=folder)
 @click.argument("truth", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")

@@ -2,8 +2,10 @@
 
 A song that is disliked is no answer. Of the likes, and of the dislikes, the `MOST` nearest to the
 mean of the seeds count that are more alike to it than nine of ten random pairs of the library: the
-likes pull a little (`PULL` of `recommender.retrieval.seeds`), and the dislikes push away. What is
-liked or disliked elsewhere in the library changes nothing.
+likes pull (`PULL` of `recommender.retrieval.seeds`), and the dislikes push away. What is liked or
+disliked elsewhere in the library changes nothing.
+
+How many likes count, how near and how much was chosen by `scripts/evaluate.py stars` on plays.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from recommender.retrieval.library_statistics import Percentiles
     from recommender.retrieval.snapshot import Snapshot
 
-MOST = 5
+MOST = 20
 """Likes that count at most, and dislikes."""
 LEAST_SCORE = 0.9
 """Share of random pairs that are less alike than a seed and what counts for it."""
@@ -77,18 +80,32 @@ def _nearest(
     if not len(found):
         return ()
     cosines = inner_products(snapshot.index.reconstruct(found), centre)
-    # In a library of too few pairs there is nothing to compare with, and all count.
-    is_near = ~(snapshot.percentiles.percentile(cosines) < LEAST_SCORE)
-    found, cosines = found[is_near], cosines[is_near]
+    found = found[near_rows(cosines, snapshot.percentiles)]
     chosen: dict[int, int] = {}
     tracks = snapshot.catalog.tracks(found.tolist())
-    for track_id in found[np.lexsort((found, -cosines))].tolist():
+    for track_id in found.tolist():
         recording = tracks[track_id].recording_id
         if recording not in without:
             chosen.setdefault(recording, track_id)
         if len(chosen) == MOST:
             break
     return tuple(chosen.values())
+
+
+def near_rows(
+    cosines: NDArray[np.float32], percentiles: Percentiles, *, least_score: float = LEAST_SCORE
+) -> NDArray[np.int64]:
+    """Rows of opinions near enough to count, the nearest first; equal ones as they are given.
+
+    Parameters
+    ----------
+    cosines : float32 (opinions,)
+        Of what is liked, or disliked, with the mean of the seeds.
+    percentiles : Percentiles
+        Of the library. In one of too few pairs there is nothing to compare with, and all count.
+    """
+    order = np.argsort(-cosines, kind="stable")
+    return order[~(percentiles.percentile(cosines[order]) < least_score)]
 
 
 def _recordings(snapshot: Snapshot, ids: Collection[int]) -> set[int]:

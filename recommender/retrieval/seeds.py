@@ -6,7 +6,7 @@ average
     Mean of the liked vectors, pushed away from the mean of the disliked ones (Rocchio 1971):
     q = unit(unit(mean L) - PUSH unit(mean D)), relevance(x) = q . x. For likes that belong
     together.
-    What the listener likes in general, A, pulls a little: unit(mean L) becomes
+    What the listener likes in general, A, pulls: unit(mean L) becomes
     unit(unit(mean L) + PULL unit(mean A)).
 best_score
     Each candidate by its nearest liked seed, less a part of its nearness to a disliked one:
@@ -48,7 +48,7 @@ PUSH = 0.5
 """How much a disliked sound counts against a liked one. Below 1, so that the same sound liked and
 disliked still leads somewhere."""
 
-PULL = 0.25
+PULL = 0.75
 """How much what is liked in general counts against what was asked for."""
 
 
@@ -265,8 +265,7 @@ class QueryProfile:
         if pulling:
             if strategy != "average":
                 raise InvalidOption("what is liked in general goes with the strategy average only")
-            mean = _unit_mean(np.stack([seed.vector for seed in pulling]))
-            wanted = _unit(wanted + PULL * mean)
+            wanted = pull_toward(wanted, np.stack([seed.vector for seed in pulling]))
         queries = wanted
         if dislikes:
             away = _unit_mean(np.stack([seed.vector for seed in dislikes.values()]))
@@ -328,6 +327,19 @@ class QueryProfile:
             )
             best = best - np.float32(PUSH) * worst
         return best
+
+
+def pull_toward(
+    wanted: NDArray[np.float32], toward: NDArray[np.float32], *, pull: float = PULL
+) -> NDArray[np.float32]:
+    """What is wanted, unit vectors (q, dim), pulled toward the mean of unit vectors (a, dim).
+
+    Raises
+    ------
+    InvalidOption
+        They cancel each other out.
+    """
+    return _unit(wanted + pull * _unit_mean(toward))
 
 
 def descriptors_of(track: Track) -> Descriptors:

@@ -10,7 +10,6 @@ import pytest
 from indexer.errors import InvalidOption, UnknownTrack
 from recommender import Ranking, Recommender
 from recommender.retrieval.leaning import MOST
-from recommender.retrieval.seeds import PULL, PUSH
 from tests.catalogs import Planted, plant
 
 if TYPE_CHECKING:
@@ -47,9 +46,15 @@ TRACKS = [
             0.0, *np.random.default_rng(number).normal(size=DIM - 1)])
         for number in range(200)
     ),
+    # From 214: as many as count to a third side, then some to the second, all further off.
+    *(
+        Planted(f"crowd {step}", vector=near(axis, 0.7 + 0.01 * step), artist=f"C{step}")
+        for step, axis in enumerate([3] * MOST + [2] * 4)
+    ),
 ]  # fmt: skip
 SIDE_1, SIDE_2 = list(range(2, 14, 2)), list(range(3, 14, 2))
 FAR = list(range(14, 214))
+CROWD = list(range(214, 214 + MOST + 4))
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +89,11 @@ def test_a_disliked_track_never_comes_and_pushes_away(recommender: Recommender) 
     assert len(every) == len(TRACKS) - 3
 
 
-def test_a_like_pulls_a_little_and_may_come_itself(recommender: Recommender) -> None:
+def test_a_like_pulls_and_may_come_itself(recommender: Recommender) -> None:
     found = ids(recommender, liked={SIDE_2[3]})
     assert found[0] == SIDE_2[0]
     assert found.index(SIDE_2[5]) < found.index(SIDE_1[5])
     assert SIDE_2[3] in found
-    # Less than a dislike pushes, and far less than what was asked for.
-    assert PULL < PUSH < 1
     assert set(found) == {*SIDE_1, *SIDE_2}
 
 
@@ -104,8 +107,12 @@ def test_opinions_of_what_sounds_like_something_else_change_nothing(
 
 
 def test_only_the_nearest_count(recommender: Recommender) -> None:
-    nearest = set(SIDE_2[:MOST])
-    assert ids(recommender, liked=nearest) == ids(recommender, liked={*nearest, SIDE_2[5]})
+    sides = sorted([*SIDE_1, *SIDE_2])
+    found = ids(recommender, 40, liked=CROWD)
+    assert [one for one in found if one in sides] == sides
+    # One less of the third side, and one of the second counts: that side comes before the first.
+    found = ids(recommender, 40, liked=CROWD[1:])
+    assert [one for one in found if one in sides] != sides
 
 
 def test_the_same_opinions_give_the_same_radio_in_any_order(recommender: Recommender) -> None:
