@@ -83,22 +83,18 @@ def album_entries(server: RestServer, albums: Iterable[Album]) -> list[dict[str,
 
 
 def album_folders(server: RestServer, albums: Iterable[Album]) -> list[dict[str, Any]]:
-    """Albums as Child, as folders of the older endpoints."""
+    """Albums as Child, as folders of the older endpoints; what else an album has comes beside it.
+
+    Clients read the name of a folder from `title`, or else from `name` as that of an album.
+    """
     return [
-        {
-            "id": entry["id"],
+        {name: value for name, value in entry.items() if name != "isCompilation"}
+        | {
             "parent": entry["artistId"],
             "isDir": True,
             "title": entry["name"],
             "album": entry["name"],
             "mediaType": "album",
-            **{
-                name: entry[name]
-                for name in (
-                    *("artist", "artistId", "artists", "displayArtist", "year", "genre", "genres"),
-                    *("coverArt", "duration", "created", "starred", "userRating"),
-                )
-            },
         }
         for entry in album_entries(server, albums)
     ]
@@ -108,7 +104,9 @@ def artist_folders(server: RestServer, artists: Iterable[Artist]) -> list[dict[s
     """Artists as Artist, of the older endpoints."""
     marks = server.marks()
     return [
-        {"id": artist.id, "name": artist.name} | _marked(marks.get(artist.id)) for artist in artists
+        {"id": artist.id, "name": artist.name, "coverArt": artist.id}
+        | _marked(marks.get(artist.id))
+        for artist in artists
     ]
 
 

@@ -91,14 +91,15 @@ def get_music_directory(server: RestServer, parameters: Parameters) -> dict[str,
         return {"directory": {"id": wanted, "name": MUSIC_FOLDER["name"], "child": children}}
     if wanted.startswith(ARTIST):
         artist = tree.artist(wanted)
-        (entry,) = artist_folders(server, [artist])
+        (folder,) = artist_folders(server, [artist])
+        folder["parent"] = str(MUSIC_FOLDER["id"])
         children = album_folders(server, tree.artist_albums(artist))
-        return {"directory": entry | {"parent": str(MUSIC_FOLDER["id"]), "child": children}}
-    album = tree.album(wanted)
-    (folder,) = album_folders(server, [album])
-    kept = {name: folder[name] for name in ("id", "parent", "starred", "userRating")}
-    children = songs(server, tree.album_songs(album))
-    return {"directory": {**kept, "name": album.name, "child": children}}
+    else:
+        album = tree.album(wanted)
+        (folder,) = album_folders(server, [album])
+        children = songs(server, tree.album_songs(album))
+    kept = {name: folder[name] for name in ("id", "name", "parent", "starred", "userRating")}
+    return {"directory": {**kept, "child": children}}
 
 
 def get_album_info(server: RestServer, parameters: Parameters) -> dict[str, Any]:

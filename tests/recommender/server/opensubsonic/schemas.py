@@ -15,7 +15,10 @@ from tests.recommender.server.opensubsonic.library import NS
 if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
 
-_ARTIST = "id:str! name:str! artistImageUrl:str starred:time userRating:int averageRating:float"
+_ARTIST = (
+    "id:str! name:str! coverArt:str artistImageUrl:str starred:time userRating:int "
+    "averageRating:float"
+)
 _ARTIST_ID3 = (
     "id:str! name:str! coverArt:str artistImageUrl:str albumCount:int starred:time "
     "musicBrainzId:str sortName:str disambiguation:str roles:[str]"
@@ -26,6 +29,16 @@ _ALBUM_ID3 = (
     "userRating:int recordLabels:[RecordLabel] musicBrainzId:str genres:[ItemGenre] "
     "artists:[ArtistID3] displayArtist:str releaseTypes:[str] moods:[str] sortName:str "
     "isCompilation:bool explicitStatus:str discTitles:[DiscTitle]"
+)
+_CHILD = (
+    "id:str! parent:str isDir:bool! title:str! album:str artist:str track:int year:int "
+    "coverArt:str size:int contentType:str suffix:str starred:time duration:int bitRate:int "
+    "bitDepth:int samplingRate:int channelCount:int path:str playCount:int played:time "
+    "discNumber:int created:time albumId:str artistId:str type:str mediaType:str isVideo:bool "
+    "bpm:int comment:str sortName:str musicBrainzId:str isrc:[str] genres:[ItemGenre] "
+    "artists:[ArtistID3] displayArtist:str albumArtists:[ArtistID3] displayAlbumArtist:str "
+    "displayComposer:str moods:[str] explicitStatus:str genre:str transcodedContentType:str "
+    "transcodedSuffix:str userRating:int averageRating:float bookmarkPosition:int"
 )
 _PLAYLIST = (
     "id:str! name:str! comment:str owner:str public:bool songCount:int! duration:int! "
@@ -48,25 +61,21 @@ SCHEMAS = {
     "Indexes": "ignoredArticles:str! lastModified:int! shortcut:[Artist] child:[Child] "
     "index:[Index]",
     "Directory": "id:str! parent:str name:str! starred:time userRating:int averageRating:float "
-    "playCount:int child:[Child]",
+    "playCount:int child:[Folder]",
     "RecordLabel": "name:str!",
     "DiscTitle": "disc:int! title:str! coverArt:str",
     "ItemGenre": "name:str!",
     "AlbumID3": _ALBUM_ID3,
     "AlbumWithSongs": f"{_ALBUM_ID3} song:[Child]!",
-    "Child": "id:str! parent:str isDir:bool! title:str! album:str artist:str track:int year:int "
-    "coverArt:str size:int contentType:str suffix:str starred:time duration:int bitRate:int "
-    "bitDepth:int samplingRate:int channelCount:int path:str playCount:int played:time "
-    "discNumber:int created:time albumId:str artistId:str type:str mediaType:str isVideo:bool "
-    "bpm:int comment:str sortName:str musicBrainzId:str isrc:[str] genres:[ItemGenre] "
-    "artists:[ArtistID3] displayArtist:str albumArtists:[ArtistID3] displayAlbumArtist:str "
-    "displayComposer:str moods:[str] explicitStatus:str genre:str transcodedContentType:str "
-    "transcodedSuffix:str userRating:int averageRating:float bookmarkPosition:int",
+    "Child": _CHILD,
+    # The examples of the specification have both, which its table leaves out.
+    "AlbumFolder": f"{_CHILD} name:str! songCount:int!",
+    "Folder": f"{_CHILD} name:str songCount:int",
     "Songs": "song:[Child]",
     "Albums": "album:[AlbumID3]",
-    "AlbumFolders": "album:[Child]",
+    "AlbumFolders": "album:[AlbumFolder]",
     "Found": "artist:[ArtistID3] album:[AlbumID3] song:[Child]",
-    "FoundFolders": "artist:[Artist] album:[Child] song:[Child]",
+    "FoundFolders": "artist:[Artist] album:[AlbumFolder] song:[Child]",
     "Genre": "value:str! songCount:int! albumCount:int!",
     "Genres": "genre:[Genre]",
     "AlbumInfo": f"notes:str {_INFO}",
@@ -90,6 +99,8 @@ SCHEMAS = {
     "StructuredLyrics": "lang:str! synced:bool! line:[Line]! displayArtist:str displayTitle:str "
     "offset:float kind:str",
     "LyricsList": "structuredLyrics:[StructuredLyrics]",
+    "PlayQueue": "current:str position:int username:str! changed:time! changedBy:str! "
+    "entry:[Child]",
     "NowPlaying": "entry:[Child]",
     "Lyrics": "value:str! artist:str title:str",
     "Podcasts": "channel:[Empty]",

@@ -13,6 +13,7 @@ from indexer.catalog.status import TrackStatus
 from indexer.library import Library
 from tests.catalogs import Planted, plant
 from tests.recommender.server.opensubsonic.library import NS, Rest, rest_of
+from tests.recommender.server.opensubsonic.schemas import check
 from tests.recommender.server.opensubsonic.songs import rest_of_catalog
 
 if TYPE_CHECKING:
@@ -68,11 +69,18 @@ def test_stars_are_shown_wherever_songs_albums_and_artists_are(marks: Rest) -> N
     assert datetime.fromisoformat(song["starred"]) >= began
     assert marks.ok("getAlbum", id=album["id"])["album"]["starred"] == song["starred"]
     assert marks.ok("getArtist", id=album["artistId"])["artist"]["starred"] == song["starred"]
-    for endpoint, envelope in (("getStarred", "starred"), ("getStarred2", "starred2")):
+    for endpoint, envelope, schema in (
+        ("getStarred", "starred", "FoundFolders"),
+        ("getStarred2", "starred2", "Found"),
+    ):
         found = marks.ok(endpoint)[envelope]
+        check(found, schema, endpoint)
         assert sorted(one["id"] for one in found["song"]) == ["tr-1", "tr-2"]
         assert [one["id"] for one in found["album"]] == [album["id"]]
         assert [one["id"] for one in found["artist"]] == [album["artistId"]]
+        # What Feishin makes albums and artists of.
+        assert (found["album"][0]["name"], found["album"][0]["songCount"]) == (album["name"], 5)
+        assert found["artist"][0]["coverArt"] == album["artistId"]
     assert len(marks.xml("getStarred2").findall(f"{NS}starred2/{NS}song")) == 2
     starred = marks.ok("getAlbumList2", type="starred")["albumList2"]["album"]
     assert names(starred) == ["Kind of Blue"]

@@ -110,6 +110,12 @@ def test_it_browses_by_folders(client: Connection) -> None:
     assert (album.title, album.is_dir) == ("Kind of Blue", True)
     songs = client.get_music_directory(album.id).child
     assert [song.is_dir for song in songs] == [False] * 5
+    listed = client.get_album_list("newest", size=500)
+    counts = {one.name: (one.id, one.song_count) for one in listed}
+    assert counts["Kind of Blue"] == (album.id, 5)
+    found = client.search2("blue")
+    assert [(one.title, one.is_dir) for one in found.album] == [("Kind of Blue", True)]
+    assert len(found.song) == 5
 
 
 def test_it_lists_and_searches(client: Connection) -> None:
@@ -143,7 +149,10 @@ def test_it_copies_a_whole_server_as_music_assistant_does(client: Connection) ->
     # What it asks for besides, and takes an error of for the end of the copy.
     assert client.get_album_list2("frequent") == []
     assert client.get_podcasts() == client.get_newest_podcasts() == client.get_bookmarks() == []
-    assert client.get_internet_radio_stations() == []
+    assert client.get_internet_radio_stations() == client.get_shares() == []
+    assert client.get_now_playing() == []
+    queue = client.get_play_queue()
+    assert (queue.username, queue.entry) == ("soundalike", [])
 
 
 def test_it_gets_radio(client: Connection) -> None:

@@ -99,6 +99,9 @@ def test_it_gives_stars_and_ratings(ask: Ask) -> None:
         await client.star(sids=["tr-4", "tr-5"], album_ids=[song.album_id])
         await client.set_rating("tr-6", 2)
         starred = await client.get_starred2()
+        folders = await client.get_starred()
+        assert [one.id for one in folders.song] == [one.id for one in starred.song]
+        assert [one.title for one in folders.album] == [one.name for one in starred.album]
         rating = (await client.get_song("tr-6")).user_rating
         await client.unstar(sids=["tr-4", "tr-5"], album_ids=[song.album_id])
         await client.set_rating("tr-6", 0)

@@ -94,7 +94,7 @@ TABLE: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "getLyrics": ("lyrics:Lyrics!", [{"artist": "Miles Davis", "title": "Blue 1"}]),
     "scrobble": ("", [{"id": "tr-1"}]),
     "getNowPlaying": ("nowPlaying:NowPlaying!", [{}]),
-    "getPlayQueue": ("", [{}]),
+    "getPlayQueue": ("playQueue:PlayQueue!", [{}]),
     "getPodcasts": ("podcasts:Podcasts!", [{}, {"includeEpisodes": "true"}]),
     "getNewestPodcasts": ("newestPodcasts:NewestPodcasts!", [{}]),
     "getInternetRadioStations": ("internetRadioStations:RadioStations!", [{}]),
