@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from recommender.server.opensubsonic.authentication import USER
+from recommender.server.opensubsonic.entries import time_text
 from recommender.server.opensubsonic.refusals import NOT_FOUND, Refused
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ def get_podcasts(_server: RestServer, parameters: Parameters) -> dict[str, Any]:
 
 
 def get_play_queue(_server: RestServer, _parameters: Parameters) -> dict[str, Any]:
-    """No play queue, since none is kept: players ask for it when they start."""
-    return {}
+    """An empty play queue, since none is kept: players ask for it when they start."""
+    queue = {"username": USER, "changed": time_text(0), "changedBy": "", "entry": []}
+    return {"playQueue": queue}
 
 
 def _nothing(holds: str, of: str) -> Callable[[RestServer, Parameters], dict[str, Any]]:
