@@ -11,29 +11,28 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import beets
-from beets.dbcore.query import PathQuery
 from beets.exceptions import UserError
 from beets.plugins import BeetsPlugin
 from beets.ui import Subcommand, print_
 
-from indexer.errors import SoundalikeError, UnknownTrack
+from indexer.errors import SoundalikeError
+from indexer.filesystem import resolve_path
 from recommender.commands.terminal.progress import progress_bar
 from recommender.players.beets.changes import Changes
-from recommender.retrieval.lookup import count_noun, require_present
+from recommender.retrieval.lookup import count_noun
+from recommender.retrieval.where import Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from beets.library import Album, Item, Library
 
-    from indexer.catalog.records import Track
     from indexer.indexing.pipeline import Summary
     from recommender.engine import Recommender
 
 CATALOG = "soundalike.db"
 """File of the catalog, beside beets' configuration, unless that names another one."""
-WIDER = 4
-"""Neighbours that beets does not have are passed over: so many times more are looked through."""
+LATER = "`beet soundalike-index` indexes it later"
 
 
 class SoundalikePlugin(BeetsPlugin):
@@ -52,6 +51,10 @@ class SoundalikePlugin(BeetsPlugin):
             self.register_listener("item_imported", self._item_imported)
             self.register_listener("album_imported", self._album_imported)
             self.register_listener("item_moved", self._item_moved)
+            self.register_listener("item_copied", self._item_copied)
+            self.register_listener("item_linked", self._item_copied)
+            self.register_listener("item_hardlinked", self._item_copied)
+            self.register_listener("item_reflinked", self._item_copied)
             self.register_listener("item_removed", self._item_removed)
             self.register_listener("after_write", self._after_write)
             self.register_listener("import", self._follow)
@@ -107,6 +110,10 @@ class SoundalikePlugin(BeetsPlugin):
         with self._lock:
             self._changes.moved(source, destination)
 
+    def _item_copied(self, source: bytes, destination: bytes, **_others: Any) -> None:
+        with self._lock:
+            self._changes.copied(source, destination)
+
     def _item_removed(self, item: Item, **_others: Any) -> None:
         with self._lock:
             self._changes.removed(item.path)
@@ -121,8 +128,11 @@ class SoundalikePlugin(BeetsPlugin):
             changes, self._changes = self._changes, Changes()
         try:
             summary = self._apply(changes) if changes else None
+        except KeyboardInterrupt:
+            self._log.error("interrupted ({})", LATER)
+            raise
         except Exception as error:  # noqa: BLE001 - an import that succeeded stays one
-            self._log.error("{} (`beet soundalike-index` indexes it later)", error)
+            self._log.error("{} ({})", error, LATER)
             self._log.debug("traceback", exc_info=True)
             return
         if summary is not None and summary.failed:
@@ -153,31 +163,37 @@ class SoundalikePlugin(BeetsPlugin):
     def _similar(self, lib: Library, options: Any, arguments: list[str]) -> None:
         if not arguments:
             raise UserError("say which items: beet similar QUERY")
-        items = list(lib.items(arguments))
-        if not items:
+        if options.count < 1:
+            raise UserError(f"--count {options.count}: name 1 or more")
+        wanted = list(lib.items(arguments))
+        if not wanted:
             raise UserError("no item matches")
         with self._open_catalog() as recommender:
-            seeds = list(self._tracks_of(recommender, items))
+            items = _items_by_track(recommender, lib.items())
+            seeds = _items_by_track(recommender, wanted)
             if not seeds:
                 raise UserError("the catalog holds none of these: beet soundalike-index")
+            if len(seeds) < len(wanted):
+                missing = count_noun(len(wanted) - len(seeds), "item")
+                self._log.warning("{} not in the catalog: beet soundalike-index", missing)
             answer = recommender.similar_to_tracks(
-                seeds, n=WIDER * options.count, more=options.more, less=options.less
+                list(seeds),
+                n=options.count,
+                where=Where(among=tuple(items)),
+                more=options.more,
+                less=options.less,
             )
-            tracks = recommender.tracks([one.id for one in answer])
-        shown = 0
-        for neighbour, track in zip(answer, tracks, strict=True):
-            item = _item_of(lib, track)
-            if item is not None and shown < options.count:
-                score = neighbour.score
-                item.soundalike_score = "" if score is None else f"{score:.3f}"
-                item.soundalike_cosine = f"{neighbour.cosine:.3f}"
-                print_(format(item))
-                shown += 1
+        for neighbour in answer:
+            item, score = items[neighbour.id], neighbour.score
+            item.soundalike_score = "" if score is None else f"{score:.3f}"
+            item.soundalike_cosine = f"{neighbour.cosine:.3f}"
+            print_(format(item))
 
-    def _duplicates(self, lib: Library, options: Any, _arguments: list[str]) -> None:
+    def _duplicates(self, lib: Library, options: Any, arguments: list[str]) -> None:
         from recommender.collection.duplicates import find_duplicates
 
         with self._open_catalog() as recommender, progress_bar() as show:
+            items = _items_by_track(recommender, lib.items(arguments))
             found = find_duplicates(
                 recommender,
                 workers=self.config["workers"].get(int),
@@ -185,11 +201,11 @@ class SoundalikePlugin(BeetsPlugin):
             )
         number = 0
         for group in found.groups:
-            items = [item for item in (_item_of(lib, track) for track in group.tracks) if item]
-            if len(items) < 2 or (options.sure and not group.sure):
+            own = [items[track.id] for track in group.tracks if track.id in items]
+            if len(own) < 2 or (options.sure and not group.sure):
                 continue
             number += 1
-            for item in items:
+            for item in own:
                 item.soundalike_group = str(number)
                 item.soundalike_kind = "sure" if group.sure else "likely"
                 print_(format(item))
@@ -201,13 +217,6 @@ class SoundalikePlugin(BeetsPlugin):
         with _one_sentence_errors(), Recommender.open(self.catalog) as recommender:
             yield recommender
 
-    def _tracks_of(self, recommender: Recommender, items: Sequence[Item]) -> Iterator[Track]:
-        for item in items:
-            try:
-                yield require_present(recommender.track(item.path))
-            except UnknownTrack as error:
-                self._log.warning("{}", error)
-
 
 @contextmanager
 def _one_sentence_errors() -> Iterator[None]:
@@ -218,12 +227,9 @@ def _one_sentence_errors() -> Iterator[None]:
         raise UserError(str(error)) from error
 
 
-def _item_of(lib: Library, track: Track) -> Item | None:
-    """The item whose file a track is; None where beets does not have it."""
-    paths = [track.path]
+def _items_by_track(recommender: Recommender, items: Iterable[Item]) -> dict[int, Item]:
+    """Those of the items whose files are tracks of the catalog, by the tracks' ids."""
     # The catalog follows links on the way to a file, beets does not.
-    resolved = os.path.realpath(lib.directory)
-    if track.path.startswith(os.path.join(resolved, b"")):
-        paths.append(os.path.join(lib.directory, os.path.relpath(track.path, resolved)))
-    found = (lib.items(PathQuery("path", path)).get() for path in paths)
-    return next((item for item in found if item is not None), None)
+    by_path = {resolve_path(item.path): item for item in items}
+    found = recommender.ids_of_paths(list(by_path))
+    return {track: by_path[path] for path, track in found.items()}

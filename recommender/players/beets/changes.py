@@ -19,6 +19,8 @@ class Changes:
         Files that were imported.
     origins : dict of path to path
         Where files that were moved lay before.
+    copies : dict of path to path
+        Files that are copies, which beets has in the stead of what they were copied from.
     rewritten : set of paths
         Files into which tags were written.
     gone : set of paths
@@ -27,12 +29,13 @@ class Changes:
 
     present: set[bytes] = field(default_factory=set)
     origins: dict[bytes, bytes] = field(default_factory=dict)
+    copies: dict[bytes, bytes] = field(default_factory=dict)
     rewritten: set[bytes] = field(default_factory=set)
     gone: set[bytes] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         """Whether anything happened."""
-        return bool(self.present or self.origins or self.rewritten or self.gone)
+        return bool(self.present or self.origins or self.copies or self.rewritten or self.gone)
 
     def imported(self, paths: Iterable[bytes]) -> None:
         """Files were imported, or imported again in the stead of items that were removed."""
@@ -41,12 +44,20 @@ class Changes:
 
     def moved(self, source: bytes, destination: bytes) -> None:
         """A file was moved, perhaps not for the first time."""
-        self.origins[destination] = self.origins.pop(source, source)
+        if source in self.copies:
+            self.copies[destination] = self.copies.pop(source)
+        else:
+            self.origins[destination] = self.origins.pop(source, source)
         if source in self.present:
             self.present.remove(source)
             self.present.add(destination)
 
+    def copied(self, source: bytes, destination: bytes) -> None:
+        """A file was copied or linked; beets has the new one from then on."""
+        self.copies[destination] = source
+
     def removed(self, path: bytes) -> None:
         """An item was removed, with its file or without."""
         self.present.discard(path)
+        self.copies.pop(path, None)
         self.gone |= {path, self.origins.pop(path, path)}

@@ -29,7 +29,7 @@ def follow(
 ) -> Summary | None:
     """Index what was imported and take out what was removed; a catalog is made if there is none.
 
-    Files that were moved or rewritten are indexed if the catalog held them before. As after
+    Files that were moved, copied or rewritten are indexed if the catalog held them before. As after
     `soundalike remove`, a removed file that is still there comes back only if it is named.
 
     Parameters
@@ -53,6 +53,7 @@ def follow(
         for path, before in {
             **{path: path for path in changes.rewritten},
             **changes.origins,
+            **changes.copies,
         }.items():
             if library.catalog.track_by_path(resolve_path(before)) is not None:
                 files.add(resolve_path(path))

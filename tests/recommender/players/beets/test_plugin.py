@@ -29,9 +29,9 @@ paths:
     singleton: $artist/$title
     comp: $artist/$title
 soundalike:
-    catalog: sounds.db
+    catalog: {catalog}
     auto: {auto}
-    workers: 2
+    workers: {workers}
 """
 
 Beet = Callable[..., str]
@@ -50,8 +50,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def beet(folder: Path) -> Beet:
     """Run `beet` with these arguments; returns what it prints, on stderr too."""
 
-    def run(*arguments: object, auto: str = "yes", status: int = 0) -> str:
-        text = CONFIGURATION.format(folder=folder, auto=auto)
+    def run(*arguments: object, status: int = 0, **options: object) -> str:
+        settings = {"auto": "yes", "workers": 2, "catalog": "sounds.db", **options}
+        text = CONFIGURATION.format(folder=folder, **settings)
         (folder / "config.yaml").write_text(text, encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-m", "beets", *map(str, arguments)],
@@ -103,6 +104,21 @@ def test_similar_items_come_in_the_format_of_beets_with_their_scores(
     assert "say which items" in beet("similar", status=1)
     more = beet("similar", "-n", "1", "--more", "nonsense", "title::^Song.5$", status=1)
     assert "nonsense" in more
+    assert "name 1 or more" in beet("similar", "-n", "-3", "title::^Song.5$", status=1)
+
+
+def test_files_that_beets_does_not_have_take_no_answer_from_it(
+    beet: Beet, imported: Path, folder: Path, original_songs: Path
+) -> None:
+    """As after a folder of downloads was indexed and then imported by copying."""
+    other = folder / "other.db"
+    command = [sys.executable, "-m", "recommender", "index", "--catalog", str(other)]
+    subprocess.run([*command, str(original_songs)], check=True, cwd=ROOT)
+    subprocess.run([*command, str(folder / "library")], check=True, cwd=ROOT)
+    asked = ("similar", "-n", "5", "-f", "$title", "title::^Song.5$")
+    expected = beet(*asked)
+    assert expected.count("Song") >= 3
+    assert beet(*asked, catalog="other.db") == expected
 
 
 def test_items_that_are_moved_retagged_or_removed_are_followed(imported: Path, beet: Beet) -> None:
@@ -126,6 +142,22 @@ def test_items_that_are_moved_retagged_or_removed_are_followed(imported: Path, b
     with closing(Library.open(imported)) as library:
         found = library.catalog.tracks(left)
     assert [str(found[number].status) for number in left] == ["removed", "missing"]
+
+
+def test_items_that_are_copied_are_followed(beet: Beet, imported: Path, tmp_path: Path) -> None:
+    before = tracks(imported)
+    beet("move", "-c", "-d", tmp_path, "title::^Song.1$")
+    after = tracks(imported)
+    assert after.keys() == before.keys()
+    said = beet("similar", "-n", "5", "-p", "title::^Song.5$")
+    assert any(line.startswith(str(tmp_path)) for line in said.splitlines()), said
+    assert "Song 5" in beet("similar", "-n", "5", "title::^Song.1$")
+
+
+def test_a_negative_number_of_workers_is_one_sentence(beet: Beet, imported: Path) -> None:
+    wrong = "-1 workers: name 1 or more"
+    assert wrong in beet("modify", "-y", "title::^Song.1$", "comments=x", workers=-1)
+    assert wrong in beet("soundalike-duplicates", workers=-1, status=1)
 
 
 def test_an_import_stays_one_when_it_cannot_be_indexed(
