@@ -62,11 +62,16 @@ class ListOfSongs:
 
 @dataclass(frozen=True)
 class _KeptStation:
-    """The songs of a station, and the state of the library that they are from."""
+    """The songs of a station, the seed first, and what they were chosen from."""
 
     songs: tuple[int, ...]
+    disliked: frozenset[int]
     version: int
     made_at: float
+
+    def suits(self, disliked: frozenset[int]) -> bool:
+        """Whether none of its songs is disliked and no dislike has been taken back."""
+        return self.disliked <= disliked and disliked.isdisjoint(self.songs[1:])
 
 
 class KeptPlaylists:
@@ -81,7 +86,8 @@ class KeptPlaylists:
         self._lists: list[SavedList] = []
         self._looked_until = float("-inf")
         self._resolved: tuple[object, dict[str, ListOfSongs]] = None, {}
-        self._stations: dict[object, _KeptStation] = {}
+        self._making = threading.Lock()
+        self._stations: dict[int, _KeptStation] = {}
 
     def saved(self) -> dict[str, ListOfSongs]:
         """Playlists in files that hold a song of the library, by id, in the order of paths."""
@@ -110,13 +116,14 @@ class KeptPlaylists:
         wanted = [track_id for _, track_id in sorted(seeds, reverse=True)]
         newest = sorted(tree.albums, key=lambda album: -album.added_at)[:STATIONS]
         wanted += [int(tree.album_songs(album)[0]) for album in newest]
+        disliked = taste(marks, tree).disliked
         found: list[ListOfSongs] = []
         for track_id in dict.fromkeys(wanted):
             if len(found) == STATIONS:
                 break
             # A song that has left the library, or is not embedded by a newer model yet.
             with suppress(UnknownTrack):
-                found.append(self.station(track_id, marks, tree))
+                found.append(self._station(track_id, disliked))
         return found
 
     def station(self, track_id: int, marks: Marks, tree: LibraryTree) -> ListOfSongs:
@@ -126,22 +133,37 @@ class KeptPlaylists:
         ------
         UnknownTrack
         """
+        return self._station(track_id, taste(marks, tree).disliked)
+
+    def _station(self, track_id: int, disliked: frozenset[int]) -> ListOfSongs:
         track = require_present(self._recommender.track(track_id))
-        disliked = taste(marks, tree).disliked
-        key, version, now = (track_id, disliked), self._recommender.version, self._clock()
-        kept = self._stations.get(key)
-        if kept is not None and (kept.version == version or now < kept.made_at + KEEP_S):
-            songs = kept.songs
-        else:
-            where = Where(exclude=tuple(sorted(disliked))) if disliked else None
-            station = Station(self._recommender, track_id, where=where)
-            songs = (track_id, *(one.track.id for one in station.take(STATION_SONGS - 1)))
-            while len(self._stations) >= KEPT_STATIONS:
-                self._stations.pop(next(iter(self._stations)), None)
-            self._stations[key] = _KeptStation(songs, version, now)
+        songs = self._kept_songs(track_id, disliked)
+        if songs is None:
+            # One at a time: whoever asks for the same meanwhile waits for this one.
+            with self._making:
+                songs = self._kept_songs(track_id, disliked) or self._make(track_id, disliked)
         name = f"Station: {display_name(track)}"
         comment = "what sounds like this song, made anew as the library changes"
         return ListOfSongs(f"{STATION}{track_id}", name, songs, track.added_at, comment)
+
+    def _kept_songs(self, track_id: int, disliked: frozenset[int]) -> tuple[int, ...] | None:
+        """The songs of a station that need not be made anew."""
+        kept = self._stations.get(track_id)
+        if kept is None or not kept.suits(disliked):
+            return None
+        is_fresh = kept.version == self._recommender.version
+        return kept.songs if is_fresh or self._clock() < kept.made_at + KEEP_S else None
+
+    def _make(self, track_id: int, disliked: frozenset[int]) -> tuple[int, ...]:
+        version, now = self._recommender.version, self._clock()
+        where = Where(exclude=tuple(sorted(disliked))) if disliked else None
+        station = Station(self._recommender, track_id, where=where)
+        songs = (track_id, *(one.track.id for one in station.take(STATION_SONGS - 1)))
+        self._stations.pop(track_id, None)
+        while len(self._stations) >= KEPT_STATIONS:
+            del self._stations[next(iter(self._stations))]
+        self._stations[track_id] = _KeptStation(songs, disliked, version, now)
+        return songs
 
 
 def _with_songs(saved: SavedList, ids: dict[bytes, int]) -> ListOfSongs:

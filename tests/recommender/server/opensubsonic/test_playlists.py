@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from recommender.playlists.station import Station
 from recommender.server.opensubsonic import kept_playlists
 from tests.catalogs import Planted, plant
 from tests.recommender.server.opensubsonic.library import NS
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from recommender.engine import Recommender
+    from recommender.retrieval.where import Where
     from tests.recommender.server.opensubsonic.library import Rest
 
 
@@ -42,6 +46,10 @@ def rest(folder: Path) -> Iterator[Rest]:
 def playlists(rest: Rest) -> dict[str, dict[str, object]]:
     found = rest.ok("getPlaylists")["playlists"]["playlist"]
     return {one["name"]: one for one in found}
+
+
+def entries(rest: Rest, playlist: str) -> list[str]:
+    return [one["id"] for one in rest.ok("getPlaylist", id=playlist)["playlist"]["entry"]]
 
 
 def test_a_list_in_a_folder_is_a_playlist(rest: Rest) -> None:
@@ -75,6 +83,40 @@ def test_a_station_goes_on_from_a_song_with_a_star(rest: Rest) -> None:
     rest.ok("setRating", id=ids[1], rating=1)
     again = rest.ok("getPlaylist", id="st-42")["playlist"]["entry"]
     assert ids[1] not in [one["id"] for one in again]
+
+
+def test_a_station_is_made_once_until_its_songs_may_change(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def count(recommender: Recommender, track_id: int, *, where: Where | None) -> Station:
+        made.append(track_id)
+        return Station(recommender, track_id, where=where)
+
+    monkeypatch.setattr(kept_playlists, "Station", count)
+    with rest_of_catalog(folder / "catalog.db", allow_writes=True) as rest:
+        with ThreadPoolExecutor(8) as threads:
+            first, *others = threads.map(lambda _: playlists(rest), range(8))
+        assert all(one == first for one in others)
+        assert len(made) == kept_playlists.STATIONS
+        songs = {
+            str(one["id"]): entries(rest, str(one["id"]))
+            for name, one in first.items()
+            if name.startswith("Station: ")
+        }
+        station, played = next(iter(songs.items()))
+        # Made anew are those that play what is disliked, and again when that is taken back.
+        holding = [one for one, ids in songs.items() if played[-1] in ids[1:]]
+        made.clear()
+        rest.ok("setRating", id=played[-1], rating=1)
+        assert played[-1] not in entries(rest, station)
+        playlists(rest)
+        assert sorted(made) == sorted(int(one.removeprefix("st-")) for one in holding)
+        made.clear()
+        rest.ok("setRating", id=played[-1], rating=0)
+        playlists(rest)
+        assert len(made) == len(holding)
 
 
 def test_what_is_no_playlist(rest: Rest) -> None:
