@@ -9,22 +9,26 @@ from starlette.responses import Response
 
 from recommender.retrieval.lookup import require_present
 from recommender.server.caching import etag_fits
-from recommender.server.opensubsonic.library_tree import ALBUM, ARTIST
+from recommender.server.opensubsonic.kept_playlists import SAVED, STATION
+from recommender.server.opensubsonic.library_tree import ALBUM, ARTIST, SONG
 from recommender.server.opensubsonic.parameters import track_id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from indexer.catalog.file_queries import TrackFile
     from recommender.server.opensubsonic.parameters import Parameters
     from recommender.server.opensubsonic.server import RestServer
 
 CACHE_CONTROL = "private, max-age=86400"
 SONGS = 50
-"""Songs of an album or artist among which one with a picture is looked for."""
+"""Songs of an album, artist or playlist among which one with a picture is looked for."""
 MOST_SIZE = 10_000
+_TWICE = (SAVED + SAVED, SAVED + STATION)
 
 
 async def get_cover_art(server: RestServer, parameters: Parameters) -> Response:
-    """The cover of a song, or of an album or artist that of one of its songs."""
+    """The cover of a song, or of an album, artist or playlist that of one of its songs."""
     item_id = parameters.required("id")
     size = parameters.whole("size", 0, most=MOST_SIZE) or None
     track_id, file = await to_thread.run_sync(_find, server, item_id)
@@ -43,17 +47,32 @@ def _find(server: RestServer, item_id: str) -> tuple[int, TrackFile]:
 
 def _song(server: RestServer, item_id: str) -> int:
     """The song whose cover stands for an id: the first that has a picture in its file."""
+    ids = _songs(server, item_id)[:SONGS]
+    with_cover = (track.id for track in server.recommender.tracks(ids) if track.has_cover)
+    return next(with_cover, ids[0])
+
+
+def _songs(server: RestServer, item_id: str) -> Sequence[int]:
+    """Ids of the songs of an album, an artist or a playlist, or of one song; at least one.
+
+    Raises
+    ------
+    Refused, UnknownTrack
+    """
+    # Some players (DSub) put what they take for the kind before the id of a playlist.
+    item_id = item_id.removeprefix(SAVED) if item_id.startswith(_TWICE) else item_id
     tree = server.tree
     if item_id.startswith(ALBUM):
-        ids = tree.album_songs(tree.album(item_id))
-    elif item_id.startswith(ARTIST):
-        ids = tree.artist_songs(tree.artist(item_id))
-    else:
-        return require_present(server.recommender.track(track_id_of(item_id))).id
-    some = ids[:SONGS].tolist()
-    with_cover = (track.id for track in server.recommender.tracks(some) if track.has_cover)
-    found: int = next(with_cover, some[0])
-    return found
+        found: list[int] = tree.album_songs(tree.album(item_id)).tolist()
+        return found
+    if item_id.startswith(ARTIST):
+        found = tree.artist_songs(tree.artist(item_id)).tolist()
+        return found
+    if item_id.startswith(SAVED) and (saved := server.playlists.saved().get(item_id)) is not None:
+        return saved.track_ids
+    if item_id.startswith(STATION):
+        item_id = f"{SONG}{item_id.removeprefix(STATION)}"
+    return [require_present(server.recommender.track(track_id_of(item_id))).id]
 
 
 ENDPOINTS = {"getCoverArt": get_cover_art}

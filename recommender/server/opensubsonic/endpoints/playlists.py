@@ -9,7 +9,6 @@ from recommender.retrieval.lookup import is_id
 from recommender.server.opensubsonic.authentication import USER
 from recommender.server.opensubsonic.entries import songs, time_text
 from recommender.server.opensubsonic.kept_playlists import STATION
-from recommender.server.opensubsonic.library_tree import song_id
 from recommender.server.opensubsonic.refusals import NOT_ALLOWED, NOT_FOUND, Refused
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def _playlist(server: RestServer, found: ListOfSongs) -> dict[str, Any]:
         "duration": round(sum(track.duration_s for track in present)),
         "created": time_text(found.changed_at),
         "changed": time_text(found.changed_at),
-        "coverArt": song_id(found.track_ids[0]),
+        "coverArt": found.id,
     }
 
 

@@ -73,7 +73,10 @@ def covers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
         tracks.append(
             Planted(f"Song {number}", path=path, artist=f"Artist {number}", album=f"Album {number}")
         )
-    with rest_of_catalog(plant(folder, ["piano"], tracks)) as found:
+    catalog = plant(folder, ["piano"], tracks)
+    (folder / "music").mkdir(exist_ok=True)
+    (folder / "music" / "list.m3u").write_text("../1.mp3\n../5.mp3\n")
+    with rest_of_catalog(catalog) as found:
         yield found
 
 
@@ -122,6 +125,16 @@ def test_albums_and_artists_have_the_picture_of_a_song(covers: Rest) -> None:
         assert covers.error("getCoverArt", id=item) == 70
     assert covers.error("getCoverArt") == 10
     assert covers.error("getCoverArt", id="tr-1", size="huge") == 0
+
+
+def test_playlists_have_the_picture_of_a_song(covers: Rest) -> None:
+    found = {one["name"]: one for one in covers.ok("getPlaylists")["playlists"]["playlist"]}
+    for item in (found["list"]["id"], found["list"]["coverArt"], "st-1"):
+        # Some players put "pl-" before the id of every playlist.
+        for asked in (item, f"pl-{item}"):
+            assert cover(covers, asked)[0] == PICTURES["jpeg"][0], asked
+    for item in ("pl-", "pl-none", "pl-pl-none", "st-99", "pl-st-99", "st-", "pl-tr-1"):
+        assert covers.error("getCoverArt", id=item) == 70, item
 
 
 def test_a_picture_that_cannot_be_decoded_is_handed_on(covers: Rest) -> None:
