@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from indexer.audio.cover_art import Picture, read_cover
 from indexer.audio.encoders import make_encoder
 from indexer.audio.pcm_blocks import PcmBlocks
 from indexer.audio.picture_scaling import scale_down
-from indexer.errors import AnalysisError, WorkerDied
+from indexer.errors import WorkerDied
 from indexer.filesystem import FileVersion, display_path, file_version, version_of
 
 if TYPE_CHECKING:
@@ -161,11 +161,14 @@ def hash_sound(_worker: object, path: bytes) -> tuple[bytes, FileVersion]:
 def read_file_cover(_worker: object, path: bytes, *, size: int = 0) -> Picture | None:
     """The cover of a file, in its tags or beside it, at most so many pixels a side.
 
-    With the size 0, and where it cannot be decoded, it is as it is stored.
+    With the size 0 it is as it is stored, and not decoded.
+
+    Raises
+    ------
+    AnalysisError
+        It cannot be decoded; the stage is "cover".
     """
     picture = read_cover(path)
     if picture is None or not size:
         return picture
-    with suppress(AnalysisError):
-        return scale_down(picture, size, display_path(path))
-    return picture
+    return scale_down(picture, size, display_path(path))

@@ -82,7 +82,8 @@ class Covers:
     async def pixels(self, track_id: int, file: TrackFile, size: int | None) -> Cover:
         """The cover of a track for players that show no SVG, so many pixels a side at most.
 
-        Without a size a picture is as it is stored. Tiles are PNG.
+        Without a size a picture is as it is stored; with one, a tile takes the place of what cannot
+        be decoded. Tiles are PNG.
 
         Raises
         ------
@@ -96,7 +97,10 @@ class Covers:
         return await to_thread.run_sync(self._tile_png, track_id, size or TILE_SIZE)
 
     async def _stored(self, track_id: int, path: bytes, size: int) -> Cover | None:
-        """The picture of a file, read anew where it has changed; None where there is none."""
+        """The picture of a file, read anew where it has changed; None where there is none.
+
+        One that is broken is none, where a size is asked for.
+        """
         key = await to_thread.run_sync(_key, track_id, size, path)
         if key in self._kept:
             self._kept.move_to_end(key)

@@ -109,11 +109,13 @@ class PlaybackWorkers:
     async def cover(self, path: bytes, *, size: int = 0) -> Picture | None:
         """The cover of a file, at most so many pixels a side; None if it has none.
 
-        With the size 0, and where it cannot be decoded, it is as it is stored.
+        With the size 0 it is as it is stored, and not decoded.
 
         Raises
         ------
-        AnalysisError, WorkersFailed
+        AnalysisError
+            It cannot be decoded.
+        WorkersFailed
         """
         from indexer.analysis.playback import read_file_cover
 

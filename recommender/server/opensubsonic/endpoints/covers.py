@@ -16,6 +16,9 @@ from recommender.server.opensubsonic.parameters import track_id_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from indexer.catalog.file_queries import TrackFile
     from recommender.server.opensubsonic.parameters import Parameters
     from recommender.server.opensubsonic.server import RestServer
@@ -49,10 +52,10 @@ def _song(server: RestServer, item_id: str) -> int:
     """The song whose cover stands for an id: the first that has a picture in its file."""
     ids = _songs(server, item_id)[:SONGS]
     with_cover = (track.id for track in server.recommender.tracks(ids) if track.has_cover)
-    return next(with_cover, ids[0])
+    return next(with_cover, int(ids[0]))
 
 
-def _songs(server: RestServer, item_id: str) -> Sequence[int]:
+def _songs(server: RestServer, item_id: str) -> Sequence[int] | NDArray[np.int64]:
     """Ids of the songs of an album, an artist or a playlist, or of one song; at least one.
 
     Raises
@@ -63,11 +66,9 @@ def _songs(server: RestServer, item_id: str) -> Sequence[int]:
     item_id = item_id.removeprefix(SAVED) if item_id.startswith(_TWICE) else item_id
     tree = server.tree
     if item_id.startswith(ALBUM):
-        found: list[int] = tree.album_songs(tree.album(item_id)).tolist()
-        return found
+        return tree.album_songs(tree.album(item_id))
     if item_id.startswith(ARTIST):
-        found = tree.artist_songs(tree.artist(item_id)).tolist()
-        return found
+        return tree.artist_songs(tree.artist(item_id))
     if item_id.startswith(SAVED) and (saved := server.playlists.saved().get(item_id)) is not None:
         return saved.track_ids
     if item_id.startswith(STATION):
