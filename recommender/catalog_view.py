@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from recommender.retrieval.song_matching import SongDescription
     from recommender.retrieval.words.vocabulary import Vocabulary
 
+_ALL = 2**31
 _BLOCK = 5_000
 """Tracks read at once by `CatalogView.stream_tracks`."""
 
@@ -296,6 +297,18 @@ class CatalogView:
             return counts
 
         return self._library.facets.ask(count)
+
+    def artists(self, text: str) -> tuple[str, ...]:
+        """Artists, as tags write them, of all tracks that `browse` lists for a text."""
+        if len(self) == 0:
+            return ()
+
+        def names(columns: Columns) -> tuple[str, ...]:
+            fit = self._text_fits.fit(text, columns)
+            mask = np.ones(columns.size, np.bool_) if fit is None else fit >= 0
+            return tuple(one.value for one in count_values("artist", columns, mask, _ALL))
+
+        return self._library.facets.ask(names)
 
     def changes(self) -> CatalogChanges:
         """Numbers of the catalog's last changes; takes microseconds."""

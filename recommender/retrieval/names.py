@@ -49,6 +49,7 @@ bilinmeyen sanatci; трек; дорожка; аудиодорожка; без �
 
 _WORDS = re.compile(r"[^\W\d_]+")
 _FEATURING = re.compile(r"\s[(\[]?(?:feat|ft|featuring)\b.*", re.IGNORECASE)
+_CREDITED = re.compile(r" / | feat\.? | ft\.? |; ", re.IGNORECASE)
 _NOTHING = re.compile(r"[-_.?~/\s]*|0\d*")
 
 NO_GENRES = frozenset(
@@ -75,6 +76,15 @@ def artist_key(*artists: str | None) -> str | None:
     """
     known = (artist for artist in artists if artist and not is_placeholder(artist))
     return next((" ".join(fold(_FEATURING.sub("", artist)).split()) for artist in known), None)
+
+
+def credited_artists(credit: str) -> tuple[str, ...]:
+    """The artists that one text names, each once: "Anna feat. Bert" -> ("Anna", "Bert").
+
+    It is cut only where players cut it too; "Tyler, The Creator" and "AC/DC" stay whole.
+    """
+    names = (part.strip() for part in _CREDITED.split(credit))
+    return tuple(dict.fromkeys(name for name in names if name)) or (credit,)
 
 
 def artist_of(track: Track) -> str | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from indexer.catalog.identifier_queries import ids_of_isrc, ids_of_musicbrainz_track
 from indexer.text_folding import fold
-from recommender.retrieval.names import artist_key, is_placeholder
+from recommender.retrieval.names import artist_key, credited_artists, is_placeholder
 
 if TYPE_CHECKING:
     from indexer.catalog.reader import Catalog
@@ -123,9 +123,10 @@ def _by_names(catalog: Catalog, song: SongDescription) -> list[Track]:
 
 
 def artist_keys(track: Track) -> set[str]:
-    """What spellings of a track's artists share, those of its album among them."""
+    """What spellings of a track's artists share: credited guests and its album's among them."""
     names = (*track.artists, track.artist, *track.album_artists, track.album_artist)
-    return {key for name in names if (key := artist_key(name)) is not None}
+    single = (one for name in names if name for one in (name, *credited_artists(name)))
+    return {key for name in single if (key := artist_key(name)) is not None}
 
 
 def fits_duration(track: Track, song: SongDescription) -> bool:

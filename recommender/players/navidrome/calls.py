@@ -8,13 +8,12 @@ title, artists, album and duration.
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from recommender.players.paths import path_of_at_most
 from recommender.players.similarity import similarities
 from recommender.retrieval.lookup import display_title
-from recommender.retrieval.names import artist_key
+from recommender.retrieval.names import artist_key, credited_artists
 from recommender.retrieval.ranking import PLAIN, RADIO
 from recommender.retrieval.song_matching import SongDescription, artist_keys
 from recommender.retrieval.where import Where
@@ -30,10 +29,8 @@ Input: TypeAlias = "Mapping[str, Any]"
 
 MOST = 500
 """Songs of an answer."""
-_JOINED = re.compile(" • ")
+_JOINED = " • "
 """Between the artists of a tag with several values, where Navidrome shows them as one text."""
-_CREDITED = re.compile(r" / | feat\.? | ft\.? |; ", re.IGNORECASE)
-"""Where Navidrome cuts a tag of one value into artists."""
 MOST_SEEDS = 50
 """Tracks of an album or artist that a question starts from."""
 
@@ -87,7 +84,7 @@ def _similar_to_track(recommender: Recommender, given: Input) -> dict[str, Any]:
     # Navidrome says here neither album nor duration: of several recordings each is a seed.
     song = SongDescription(
         title=given["name"],
-        artists=_with_each(given["artist"], _JOINED),
+        artists=_shown_artists(given["artist"]),
         musicbrainz_track_id=given["mbid"],
     )
     return _songs(recommender, recommender.matching_tracks(song), given["count"])
@@ -95,8 +92,9 @@ def _similar_to_track(recommender: Recommender, given: Input) -> dict[str, Any]:
 
 def _similar_to_album(recommender: Recommender, given: Input) -> dict[str, Any]:
     tracks = _tracks_where(recommender, Where(album=(given["name"],)), given["name"])
-    exact = [one for one in tracks if given["mbid"] and one.musicbrainz_album_id == given["mbid"]]
-    artists = {artist_key(name) for name in _with_each(given["artist"], _JOINED)} - {None}
+    mbid = given["mbid"].lower()
+    exact = [one for one in tracks if mbid and one.musicbrainz_album_id == mbid]
+    artists = {artist_key(name) for name in _shown_artists(given["artist"])} - {None}
     # "Various Artists" is nobody's name: then no artist's own album of this name is meant.
     of_artist = [
         one
@@ -107,8 +105,26 @@ def _similar_to_album(recommender: Recommender, given: Input) -> dict[str, Any]:
 
 
 def _similar_to_artist(recommender: Recommender, given: Input) -> dict[str, Any]:
-    tracks = _tracks_where(recommender, Where(artist=(given["name"],)), given["name"])
-    return _songs(recommender, tracks, given["count"])
+    name, mbid = given["name"], given["mbid"].lower()
+    # Navidrome has a page for a guest too, whom the catalog knows only by a credit.
+    names = (name, *_credits(recommender, name))
+    tracks = _tracks_where(recommender, Where(artist=names), name)
+    exact = [one for one in tracks if mbid and mbid in _artist_ids(one)]
+    # Whoever has another id is a namesake; most libraries have tracks without ids.
+    others = [one for one in tracks if not mbid or _ids_by_key(one).get(artist_key(name)) is None]
+    return _songs(recommender, exact or others, given["count"])
+
+
+def _credits(recommender: Recommender, name: str) -> list[str]:
+    """Artists, as tags write them, who are several of whom one has a name."""
+    key = artist_key(name)
+    if key is None:
+        return []
+    return [
+        credit
+        for credit in recommender.artists(name)
+        if key in map(artist_key, credited_artists(credit))
+    ]
 
 
 def _tracks_where(recommender: Recommender, where: Where, name: str) -> list[Track]:
@@ -183,20 +199,42 @@ def _artists_json(track: Track) -> list[dict[str, str]]:
     Navidrome finds a song by any of them.
     """
     names = track.artists or ((track.artist,) if track.artist else ())
-    single = names
-    if len(names) == 1:
-        names = _with_each(names[0], _CREDITED)
-        single = names[1:] or names
-    ids = track.musicbrainz_artist_ids
-    # Which id is whose is known only where there are as many.
-    id_of = dict(zip(single, ids, strict=True)) if len(ids) == len(single) else {}
-    return [{"name": name, **({"mbid": id_of[name]} if name in id_of else {})} for name in names]
+    ids = _ids_by_name(names, track.musicbrainz_artist_ids)
+    single = _each(names)
+    shown = names if single == names else (*names, *single)
+    return [{"name": name, **({"mbid": ids[name]} if name in ids else {})} for name in shown]
 
 
-def _with_each(text: str, between: re.Pattern[str]) -> tuple[str, ...]:
-    """A text that may name several artists, then each of them if it does."""
-    parts = [part.strip() for part in between.split(text) if part.strip()]
-    return (text, *dict.fromkeys(parts)) if len(parts) > 1 else (text,)
+def _ids_by_key(track: Track) -> dict[str | None, str]:
+    """MusicBrainz's ids of a track's artists and its album's by `artist_key`, where it is known."""
+    artists = track.artists or ((track.artist,) if track.artist else ())
+    of_album = track.album_artists or ((track.album_artist,) if track.album_artist else ())
+    ids = {
+        **_ids_by_name(of_album, track.musicbrainz_album_artist_ids),
+        **_ids_by_name(artists, track.musicbrainz_artist_ids),
+    }
+    return {artist_key(name): mbid for name, mbid in ids.items()}
+
+
+def _artist_ids(track: Track) -> tuple[str, ...]:
+    return (*track.musicbrainz_artist_ids, *track.musicbrainz_album_artist_ids)
+
+
+def _ids_by_name(names: tuple[str, ...], ids: tuple[str, ...]) -> dict[str, str]:
+    """Ids of artists by name; none where there are not as many, and whose is whose is unknown."""
+    single = _each(names)
+    return dict(zip(single, ids, strict=True)) if len(ids) == len(single) else {}
+
+
+def _each(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Each artist of a tag: Navidrome cuts a tag of one value, and no other."""
+    return credited_artists(names[0]) if len(names) == 1 else names
+
+
+def _shown_artists(text: str) -> tuple[str, ...]:
+    """The text by which Navidrome shows artists, then each of them where they are several."""
+    parts = tuple(dict.fromkeys(part.strip() for part in text.split(_JOINED) if part.strip()))
+    return (text, *parts) if len(parts) > 1 else (text,)
 
 
 CALLS: dict[str, Callable[[Recommender, Input], dict[str, Any]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import random
 import socket
 import stat
@@ -289,6 +290,40 @@ def test_artists_that_navidrome_shows_as_one_text(navidrome: Navidrome) -> None:
     assert len(navidrome.call("nd_get_similar_songs_by_album", given)["songs"]) == 3
     given = {"name": "Album 4", "artist": "Guest • Nobody", "count": 3}
     assert navidrome.call("nd_get_similar_songs_by_album", given)["songs"] == []
+
+
+def test_songs_like_an_artist_who_comes_by_a_credit_and_not_like_a_namesake(
+    tmp_path: Path,
+) -> None:
+    def at(angle: float, artist: str, *ids: str, **more: Any) -> Planted:
+        vector = [math.cos(angle), math.sin(angle), *([0.0] * 6)]
+        tags = {"musicbrainz_artist_ids": ids}
+        return Planted(f"At {angle}", artist=artist, vector=vector, more_tags=tags, **more)
+
+    one, other = "1" * 36, "a" * 36
+    songs = [
+        at(0.0, "Anna feat. Bert"),
+        at(0.4, "X"),
+        at(1.5, "Cleo / Dora", "c" * 36, one),
+        at(1.9, "Y"),
+        at(3.0, "Dora", other),
+        at(3.4, "Z"),
+        at(4.5, "AC/DC"),
+        at(4.9, "Z"),
+    ]
+    with client_of(plant(tmp_path, ("calm",), songs)) as client:
+
+        def nearest(name: str, mbid: str = "") -> list[str]:
+            given = {"name": name, "mbid": mbid, "count": 1}
+            call = {"call": "nd_get_similar_songs_by_artist", "input": given}
+            return named(client.post("navidrome", json=call).json()["songs"])
+
+        assert nearest("bert") == nearest("Anna") == nearest("Anna feat. Bert") == ["At 0.4"]
+        assert nearest("Bert", other) == ["At 0.4"]
+        assert nearest("Dora", one) == ["At 1.9"]
+        assert nearest("Dora", other.upper()) == ["At 3.4"]
+        assert nearest("Dora", "b" * 36) == []
+        assert nearest("DC") == nearest("Ber") == nearest("\0") == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from indexer.library import Library
 from indexer.text_folding import fold
 from recommender.engine import Recommender
 from recommender.retrieval.lookup import find_track
-from recommender.retrieval.names import artist_key, is_placeholder, name_key
+from recommender.retrieval.names import artist_key, credited_artists, is_placeholder, name_key
 from recommender.retrieval.ranking import Ranking
 from tests.catalogs import Planted, plant
 
@@ -122,6 +122,20 @@ def test_keys_of_placeholders_are_none() -> None:
     assert name_key("Bj\u00f6rk ", "It\u2019s  Oh So Quiet") == ("bjork", "it's oh so quiet")
     assert name_key("Band", "Track 01") is name_key("Unknown Artist", "Song") is None
     assert name_key(None, "Song") is name_key("Band", None) is None
+
+
+@pytest.mark.parametrize(
+    ("credit", "artists"),
+    [
+        ("Anna feat. Bert", ("Anna", "Bert")),
+        ("Anna Ft Bert; Cid / Anna", ("Anna", "Bert", "Cid")),
+        ("Tyler, The Creator", ("Tyler, The Creator",)),
+        ("AC/DC", ("AC/DC",)),
+        (" ; ", (" ; ",)),
+    ],
+)
+def test_a_credit_is_cut_into_artists(credit: str, artists: tuple[str, ...]) -> None:
+    assert credited_artists(credit) == artists
 
 
 def test_what_is_typed_finds_tracks(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def recommender(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recommende
         ({"title": "Duet", "artists": ("Bob",), "duration_s": 297.0}, [5]),
         ({"title": "Duet", "artists": ("Ada & Bob",)}, [5]),
         ({"title": "Guest", "artists": ("Ada",), "duration_s": 90.0}, [8]),
+        ({"title": "Guest", "artists": ("Cid",), "duration_s": 90.0}, [8]),
         ({"title": "один – ДВА", "artists": ("елка",)}, [7]),
         # Among hundreds of one title.
         ({"title": "Theme", "artists": ("Band 599",), "duration_s": 50.0}, [608]),
