@@ -102,8 +102,13 @@ async def answer_whole(request: Request, sound: TranscodedSound, streams: Stream
             headers["Content-Length"] = str(sound.size)
         if request.method == "HEAD":
             sound.close()
-            return Response(headers=headers, media_type=sound.media_type)
+            head = Response(headers=headers, media_type=sound.media_type)
+            if sound.size is None:
+                # Starlette's own is that of an empty body.
+                del head.headers["Content-Length"]
+            return head
         streams.require_room()
+        sound.begin()
         pieces = sound.pieces()
         first = await anext(pieces, b"")
     except BaseException:

@@ -30,7 +30,7 @@ RETRY_S = 10
 
 
 class Transcodes:
-    """Begins transcodes, `MOST_TRANSCODES` at a time.
+    """Prepares transcodes, of which `MOST_TRANSCODES` are under way at a time.
 
     Used by the event loop's thread alone.
     """
@@ -45,7 +45,7 @@ class Transcodes:
         """How many are under way."""
         return len(self._running)
 
-    def begin(
+    def prepare(
         self,
         track: Track,
         file: TrackFile,
@@ -54,12 +54,23 @@ class Transcodes:
         offset_s: float = 0.0,
         is_sized: bool = False,
     ) -> TranscodedSound:
-        """The sound of a track from an offset in seconds on; to be closed.
+        """The sound of a track from an offset in seconds on, to be begun or not; to be closed.
 
         Parameters
         ----------
         is_sized : bool
             Whether its size is to be known before; the end is filled up with zeros.
+        """
+        layout = wav_layout(
+            duration_s=track.duration_s, sample_rate=track.sample_rate, channels=track.channels
+        )
+        last = max(0, layout.frames - round(_LEAST_S * layout.rate))
+        first = min(round(max(0.0, offset_s) * layout.rate), last)
+        transcode = Transcode(next(self._numbers), layout, first, encoding)
+        return TranscodedSound(track.id, file, transcode, self, is_sized=is_sized)
+
+    def add(self, sound: TranscodedSound) -> None:
+        """Give one a place.
 
         Raises
         ------
@@ -68,15 +79,7 @@ class Transcodes:
         """
         if len(self._running) >= MOST_TRANSCODES:
             self._end_idle()
-        layout = wav_layout(
-            duration_s=track.duration_s, sample_rate=track.sample_rate, channels=track.channels
-        )
-        last = max(0, layout.frames - round(_LEAST_S * layout.rate))
-        first = min(round(max(0.0, offset_s) * layout.rate), last)
-        transcode = Transcode(next(self._numbers), layout, first, encoding)
-        sound = TranscodedSound(track.id, file, transcode, self, is_sized=is_sized)
         self._running.add(sound)
-        return sound
 
     def _end_idle(self) -> None:
         """End the one whose client has read nothing for longest."""
@@ -124,7 +127,18 @@ class TranscodedSound:
         self._file = file
         self._transcode = transcode
         self._transcodes = transcodes
-        self._closed = False
+        self._is_begun = self._closed = False
+
+    def begin(self) -> None:
+        """Take a place among those under way.
+
+        Raises
+        ------
+        Problem
+            503: there are too many.
+        """
+        self._transcodes.add(self)
+        self._is_begun, self.read_at = True, time.monotonic()
 
     async def pieces(self) -> AsyncGenerator[bytes]:
         """The bytes, piece by piece.
@@ -163,9 +177,9 @@ class TranscodedSound:
 
     def close(self) -> None:
         """Make room for another one."""
-        if not self._closed:
-            self._closed = True
+        if self._is_begun and not self._closed:
             self._transcodes.forget(self)
             self._transcodes.workers.end_encoding(
                 self._track_id, self._file.path, self._transcode.number
             )
+        self._closed = True

@@ -32,7 +32,13 @@ def beginning(folder: Path, workers: PlaybackWorkers) -> Iterator[Callable[[], T
     with Recommender.open(plant(folder, ["piano"], [Planted("a", path=path)])) as recommender:
         track, file = recommender.track(1), recommender.track_file(1)
         several = Transcodes(workers)
-        yield lambda: several.begin(track, file, encoding)
+
+        def begin() -> TranscodedSound:
+            sound = several.prepare(track, file, encoding)
+            sound.begin()
+            return sound
+
+        yield begin
 
 
 def test_one_that_nobody_reads_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

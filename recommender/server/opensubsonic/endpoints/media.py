@@ -45,7 +45,7 @@ async def stream(server: RestServer, parameters: Parameters) -> Response:
         return await answer(
             parameters.request, VirtualWav(track, file, context.playback), context.streams
         )
-    sound = context.transcodes.begin(track, file, chosen, offset_s=offset_s, is_sized=is_sized)
+    sound = context.transcodes.prepare(track, file, chosen, offset_s=offset_s, is_sized=is_sized)
     return await answer_whole(parameters.request, sound, context.streams)
 
 

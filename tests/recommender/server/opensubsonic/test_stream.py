@@ -130,6 +130,19 @@ def test_an_estimated_length_is_kept(songs: Rest, codec: str, offset: int) -> No
     assert len(samples) / rate == pytest.approx(SECONDS - offset, abs=0.01)
 
 
+@pytest.mark.parametrize("is_sized", [False, True])
+def test_a_head_of_a_transcode_says_what_a_get_does(songs: Rest, *, is_sized: bool) -> None:
+    asked = {"id": "tr-3", "format": "mp3", "maxBitRate": 64, "estimateContentLength": is_sized}
+    url = "http://127.0.0.1/rest/stream"
+    head, whole = (
+        songs.client.request(method, url, params={**asked, "apiKey": songs.secret})
+        for method in ("HEAD", "GET")
+    )
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "content-length", "accept-ranges"):
+        assert head.headers.get(name) == whole.headers.get(name), name
+
+
 def test_what_a_player_asks_for_is_what_it_gets(songs: Rest) -> None:
     for number, parameters, kind in (
         # A limit that the file keeps, one that it does not.

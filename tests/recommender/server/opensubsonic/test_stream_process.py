@@ -118,6 +118,7 @@ def test_what_is_not_read_is_not_made_and_more_than_a_few_are_refused(
         assert refused.status_code == 503
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert "format=raw" in refused.json()["detail"]
+        assert httpx.head(f"{url}2").status_code == 200
         stored = httpx.get(f"{url}2".replace("format=mp3", "format=raw"))
         assert stored.status_code == 200
         # A client that leaves makes room.
