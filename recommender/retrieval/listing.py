@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -214,15 +214,13 @@ def _parts(columns: Columns, mask: NDArray[np.bool_]) -> Iterator[tuple[Part, ND
 
 
 def _genres(columns: Columns, mask: NDArray[np.bool_], _most: int) -> dict[str, int]:
-    by_key: dict[str, int] = {}
-    spelling: dict[str, str] = {}
+    spellings: dict[str, Counter[str]] = {}
     for part, there in _parts(columns, mask):
         numbers = _count_numbers(part.column("genre")[there], len(part.genres))
         for row in np.flatnonzero(numbers).tolist():
             for key, genre in genres_by_key(part.genres[row]).items():
-                spelling.setdefault(key, genre)
-                by_key[key] = by_key.get(key, 0) + int(numbers[row])
-    return {spelling[key]: count for key, count in by_key.items()}
+                spellings.setdefault(key, Counter())[genre] += int(numbers[row])
+    return {found.most_common(1)[0][0]: found.total() for found in spellings.values()}
 
 
 def _artists(columns: Columns, mask: NDArray[np.bool_], most: int) -> dict[str, int]:

@@ -138,15 +138,16 @@ def _mentions(albums: Sequence[Album], tracks: Sequence[_Row]) -> dict[str, _Men
 
 def _genres(tracks: Sequence[_Row], songs: NDArray[np.int64]) -> dict[str, Genre]:
     """Genres that tracks name, by name."""
-    spelling: dict[str, str] = {}
+    spellings: dict[str, Counter[str]] = {}
     rows: dict[str, list[int]] = {}
     for row, track in enumerate(tracks):
         for key, name in genres_by_key(track.genre).items():
-            spelling.setdefault(key, name)
+            spellings.setdefault(key, Counter())[name] += 1
             rows.setdefault(key, []).append(row)
+    names = {key: found.most_common(1)[0][0] for key, found in spellings.items()}
     return {
         key: Genre(name, songs[rows[key]], len({tracks[row].draft for row in rows[key]}))
-        for key, name in sorted(spelling.items(), key=lambda one: folded(one[1]))
+        for key, name in sorted(names.items(), key=lambda one: folded(one[1]))
     }
 
 
@@ -161,7 +162,7 @@ class _Draft:
         self.year: int | None = None
         self.duration_s = 0.0
         self.added_at = float("inf")
-        self._genres: Counter[str] = Counter()
+        self._genres: dict[str, Counter[str]] = {}
         self._shown: tuple[str, tuple[str, ...]] | None = None
         self._artists: set[tuple[str, ...]] = set()
 
@@ -172,7 +173,8 @@ class _Draft:
         self.added_at = min(self.added_at, row.added_at)
         if row.year is not None and (self.year is None or row.year < self.year):
             self.year = row.year
-        self._genres.update(genres_by_key(row.genre).values())
+        for key, name in genres_by_key(row.genre).items():
+            self._genres.setdefault(key, Counter())[name] += 1
         if self._shown is None and row.album_artist_names:
             names_shown = row.album_artist_names
             self._shown = row.album_artist or names_shown[0], names_shown
@@ -192,6 +194,7 @@ class _Draft:
         self, album_id: str, number: int, artist: str, artists: tuple[str, ...], songs: slice
     ) -> Album:
         """The album."""
+        genres = sorted(self._genres.values(), key=lambda found: -found.total())
         return Album(
             album_id,
             self.name,
@@ -199,7 +202,7 @@ class _Draft:
             artist,
             artists,
             self.year,
-            tuple(genre for genre, _ in self._genres.most_common()),
+            tuple(found.most_common(1)[0][0] for found in genres),
             self.duration_s,
             self.added_at,
             folded(artist) == folded(VARIOUS_ARTISTS),
