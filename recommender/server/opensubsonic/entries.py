@@ -1,4 +1,8 @@
-"""Songs, albums and artists as the objects of OpenSubsonic: Child, AlbumID3, ArtistID3."""
+"""Songs, albums and artists as the objects of OpenSubsonic: Child, AlbumID3, ArtistID3.
+
+What OpenSubsonic added to Subsonic and is not known is "", 0 or an empty list, by which clients see
+that the server has the field; what Subsonic had is left out.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +83,7 @@ def song_entries(server: RestServer, tracks: Sequence[Track]) -> list[dict[str, 
 def album_entries(server: RestServer, albums: Iterable[Album]) -> list[dict[str, Any]]:
     """Albums as AlbumID3."""
     marks = server.marks()
-    return [_album(album) | _marked(marks.get(album.id)) for album in albums]
+    return [_album(album) | _marked(marks.get(album.id), unrated=0) for album in albums]
 
 
 def album_folders(server: RestServer, albums: Iterable[Album]) -> list[dict[str, Any]]:
@@ -95,6 +99,7 @@ def album_folders(server: RestServer, albums: Iterable[Album]) -> list[dict[str,
             "title": entry["name"],
             "album": entry["name"],
             "mediaType": "album",
+            "userRating": entry["userRating"] or None,
         }
         for entry in album_entries(server, albums)
     ]
@@ -169,8 +174,8 @@ def _child(track: Track, album: Album | None, size: int | None) -> dict[str, Any
         "displayArtist": shown,
         "track": track.track_number,
         "discNumber": track.disc_number,
-        "musicBrainzId": track.musicbrainz_track_id,
-        "isrc": None if track.isrc is None else [track.isrc],
+        "musicBrainzId": track.musicbrainz_track_id or "",
+        "isrc": [] if track.isrc is None else [track.isrc],
         "year": track.year,
         "genre": track.genre,
         "genres": [{"name": name} for name in split_genres(track.genre)],
@@ -180,7 +185,7 @@ def _child(track: Track, album: Album | None, size: int | None) -> dict[str, Any
         "suffix": suffix,
         "duration": round(track.duration_s),
         "bitRate": None if track.bit_rate is None else round(track.bit_rate / 1000),
-        "bitDepth": track.bit_depth,
+        "bitDepth": track.bit_depth or 0,
         "samplingRate": track.sample_rate,
         "channelCount": track.channels,
         "path": _virtual_path(track, album, title, suffix),
@@ -188,7 +193,7 @@ def _child(track: Track, album: Album | None, size: int | None) -> dict[str, Any
         "type": "music",
         "mediaType": "song",
         "isVideo": False,
-        "bpm": None if track.tempo_bpm is None else round(track.tempo_bpm),
+        "bpm": round(track.tempo_bpm or 0),
     }
 
 
@@ -208,7 +213,7 @@ def _album(album: Album) -> dict[str, Any]:
         "genre": album.genres[0] if album.genres else None,
         "genres": [{"name": name} for name in album.genres],
         "isCompilation": album.is_compilation,
-        "musicBrainzId": album.musicbrainz_id,
+        "musicBrainzId": album.musicbrainz_id or "",
     }
 
 
@@ -219,16 +224,16 @@ def _artist(artist: Artist) -> dict[str, Any]:
         "coverArt": artist.id,
         "albumCount": len(artist.albums),
         "sortName": sort_name(artist.name),
-        "musicBrainzId": artist.musicbrainz_id,
+        "musicBrainzId": artist.musicbrainz_id or "",
         "roles": list(artist.roles),
     }
 
 
-def _marked(mark: Opinion | None) -> dict[str, Any]:
+def _marked(mark: Opinion | None, *, unrated: int | None = None) -> dict[str, Any]:
     if mark is None:
-        return {"starred": None, "userRating": None}
+        return {"starred": None, "userRating": unrated}
     starred = None if mark.starred_at is None else time_text(mark.starred_at)
-    return {"starred": starred, "userRating": mark.rating}
+    return {"starred": starred, "userRating": mark.rating or unrated}
 
 
 def _virtual_path(track: Track, album: Album | None, title: str, suffix: str) -> str:

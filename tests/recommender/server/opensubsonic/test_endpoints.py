@@ -103,6 +103,13 @@ TABLE: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "getVideos": ("videos:Videos!", [{}]),
 }
 """What the envelope of each endpoint's answer holds, and what is asked."""
+SUPPORTED = {
+    "song": "bitDepth samplingRate channelCount mediaType bpm musicBrainzId isrc genres artists "
+    "displayArtist albumArtists displayAlbumArtist",
+    "album": "userRating musicBrainzId genres artists displayArtist isCompilation",
+    "artist": "musicBrainzId sortName roles",
+}
+"""Fields of OpenSubsonic that this server has, so that they must be there when they are empty."""
 ELSEWHERE = (
     *("stream", "download", "getCoverArt", "star", "unstar", "setRating"),
     *("getPlaylist", "createPlaylist", "updatePlaylist", "deletePlaylist"),
@@ -152,6 +159,16 @@ def test_what_must_be_there_is_asked_for(rest: Rest) -> None:
     assert rest.error("getAlbumList2", type="mostLoved") == 0
     assert rest.error("getUser", username="root") == 50
     assert rest.error("getPodcasts", id="1") == 70
+
+
+def test_what_is_supported_is_there_when_it_is_empty(rest: Rest) -> None:
+    found = rest.ok("search3", query="", artistCount=500, albumCount=500, songCount=500)
+    for kind, names in SUPPORTED.items():
+        shown = found["searchResult3"][kind]
+        assert len(shown) > 5
+        assert all(one.keys() >= set(names.split()) for one in shown)
+    unknown = rest.ok("getSong", id="tr-15")["song"]
+    assert [unknown[name] for name in ("bpm", "musicBrainzId", "isrc", "genres")] == [0, "", [], []]
 
 
 def _filled(rest: Rest, value: Any) -> Any:
