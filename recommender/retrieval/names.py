@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 from indexer.text_folding import fold
 
@@ -101,9 +102,14 @@ def name_key(artist: str | None, title: str | None) -> tuple[str, str] | None:
 
 
 def genre_key(genre: str) -> str:
-    """Text that all spellings of a genre share: "Hip-Hop", "hip hop"; "R&B", "R'n'B", "rnb"."""
+    """Text that all spellings of a genre share: "Hip-Hop", "hip hop"; "R&B", "R'n'B", "rnb".
+
+    Pictures count where there are no letters; of punctuation alone it is empty.
+    """
     words = _AND.sub("n", fold(genre))
-    return "".join(letter for letter in words if letter.isalnum())
+    return "".join(letter for letter in words if letter.isalnum()) or "".join(
+        letter for letter in words if category(letter) == "So"
+    )
 
 
 @lru_cache(maxsize=20_000)

@@ -153,6 +153,7 @@ def _child(track: Track, album: Album | None, size: int | None) -> dict[str, Any
     shown = track.artist or ", ".join(artists)
     suffix = suffix_of(track)
     title = display_title(track)
+    genres = split_genres(track.genre)
     of_album: dict[str, Any] = {}
     if album is not None:
         of_album = {
@@ -177,8 +178,8 @@ def _child(track: Track, album: Album | None, size: int | None) -> dict[str, Any
         "musicBrainzId": track.musicbrainz_track_id or "",
         "isrc": [] if track.isrc is None else [track.isrc],
         "year": track.year,
-        "genre": track.genre,
-        "genres": [{"name": name} for name in split_genres(track.genre)],
+        "genre": genres[0] if genres else None,
+        "genres": [{"name": name} for name in genres],
         "coverArt": album.id if album is not None and has_own_album else song_id(track.id),
         "size": size,
         "contentType": media_type(suffix),

@@ -20,6 +20,8 @@ import numpy as np
 
 from indexer.errors import UnknownTrack
 from indexer.text_folding import fold
+from recommender.retrieval.names import genres_by_key
+from recommender.server.opensubsonic.rendering import writable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,7 +110,7 @@ class Album:
 
 @dataclass(frozen=True, eq=False)
 class Genre:
-    """A genre: a spelling of it, ids of its songs, album after album, and of how many."""
+    """A genre: its most frequent spelling, ids of its songs, album after album, and of how many."""
 
     name: str
     songs: NDArray[np.int64]
@@ -145,6 +147,10 @@ class LibraryTree:
         ends = np.array([album.songs.stop for album in self.albums], np.int64)
         by_id = {one.id: one.number for one in self.albums}
         by_id.update({one.id: one.number for one in self.artists})
+        for one in self.artists:
+            # Clients ask by the name that they saw.
+            if (seen := writable(one.name)) != one.name:
+                by_id.setdefault(artist_id(seen), one.number)
         object.__setattr__(self, "_by_id", by_id)
         object.__setattr__(self, "_album_ends", ends)
         object.__setattr__(self, "_sorted", (self.songs[order], order))
@@ -196,6 +202,19 @@ class LibraryTree:
         if len(own):
             return own
         return np.concatenate([self.album_songs(album) for album in self.artist_albums(artist)])
+
+    def genre_songs(self, text: str) -> NDArray[np.int64]:
+        """Ids of the songs of a genre, however it is spelt, album after album.
+
+        Of a text that names several genres, "Rock/Pop", the songs that have all of them.
+        """
+        found = [
+            self.genres[key].songs if key in self.genres else self.songs[:0]
+            for key in genres_by_key(text)
+        ]
+        if not found:
+            return self.songs[:0]
+        return found[0][np.logical_and.reduce([np.isin(found[0], other) for other in found])]
 
     def albums_of_songs(self, track_ids: Sequence[int]) -> dict[int, Album]:
         """The albums of tracks by the tracks' ids; of tracks that came just now, none."""

@@ -85,10 +85,15 @@ def _server_version() -> str:
     return version("soundalike")
 
 
+def writable(text: str) -> str:
+    """A text as clients see it: what cannot be written in XML is U+FFFD."""
+    return _ILLEGAL.sub("\ufffd", text)
+
+
 def _cleaned(value: Any) -> Any:
     """A value without None and without characters that cannot be written."""
     if isinstance(value, str):
-        return _ILLEGAL.sub("\ufffd", value)
+        return writable(value)
     if isinstance(value, dict):
         return {name: _cleaned(one) for name, one in value.items() if one is not None}
     if isinstance(value, list | tuple):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.text_folding import fold
-from recommender.retrieval.names import genre_key
 from recommender.retrieval.where import Where
 from recommender.server.opensubsonic.entries import album_entries, album_folders, songs
 from recommender.server.opensubsonic.refusals import GENERIC, Refused
@@ -15,7 +14,7 @@ from recommender.server.opensubsonic.refusals import GENERIC, Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from recommender.server.opensubsonic.library_tree import Album, Genre
+    from recommender.server.opensubsonic.library_tree import Album
     from recommender.server.opensubsonic.parameters import Parameters
     from recommender.server.opensubsonic.server import RestServer
 
@@ -48,11 +47,10 @@ def get_genres(server: RestServer, _parameters: Parameters) -> dict[str, Any]:
 
 def get_songs_by_genre(server: RestServer, parameters: Parameters) -> dict[str, Any]:
     """A page of the songs of a genre, album after album."""
-    genre = _genre(server, parameters)
+    found = server.tree.genre_songs(parameters.required("genre"))
     count = parameters.whole("count", 10, most=MOST)
     offset = parameters.whole("offset", 0)
-    found = [] if genre is None else songs(server, genre.songs[offset : offset + count])
-    return {"songsByGenre": {"song": found}}
+    return {"songsByGenre": {"song": songs(server, found[offset : offset + count])}}
 
 
 def get_random_songs(server: RestServer, parameters: Parameters) -> dict[str, Any]:
@@ -65,8 +63,9 @@ def get_random_songs(server: RestServer, parameters: Parameters) -> dict[str, An
     if first is not None and last is not None and first > last:
         first, last = last, first
     years = None if first is last is None else (first, last)
-    where = Where(genre=(genre,) if genre else (), year=years)
-    ids = server.recommender.ids(where)
+    ids = server.recommender.ids(Where(year=years))
+    if genre:
+        ids = np.intersect1d(ids, server.tree.genre_songs(genre))
     size = min(parameters.whole("size", 10, most=MOST), len(ids))
     drawn = np.random.default_rng().choice(ids, size, replace=False)
     return {"randomSongs": {"song": songs(server, drawn)}}
@@ -141,16 +140,9 @@ def _by_year(server: RestServer, parameters: Parameters) -> Sequence[Album]:
 
 def _by_genre(server: RestServer, parameters: Parameters) -> Sequence[Album]:
     """Albums with a song of a genre."""
-    genre = _genre(server, parameters)
-    if genre is None:
-        return ()
     tree = server.tree
-    return [tree.albums[number] for number in np.unique(tree.album_numbers(genre.songs)).tolist()]
-
-
-def _genre(server: RestServer, parameters: Parameters) -> Genre | None:
-    """The genre that a request names, however it is spelt; None: no song has it."""
-    return server.tree.genres.get(genre_key(parameters.required("genre")))
+    numbers = tree.album_numbers(tree.genre_songs(parameters.required("genre")))
+    return [tree.albums[number] for number in np.unique(numbers).tolist()]
 
 
 _LISTINGS: dict[str, Callable[[RestServer, Parameters], Sequence[Album]]] = {

@@ -171,6 +171,18 @@ def test_what_is_supported_is_there_when_it_is_empty(rest: Rest) -> None:
     assert [unknown[name] for name in ("bpm", "musicBrainzId", "isrc", "genres")] == [0, "", [], []]
 
 
+def test_the_genre_of_a_song_finds_it_again(rest: Rest) -> None:
+    hit = rest.ok("getSong", id="tr-6")["song"]
+    assert [hit["genre"], *hit["genres"]] == ["Pop", {"name": "Pop"}, {"name": "Rock"}]
+    for genre, count in (("Pop", 4), ("rock", 7), ("Rock/Pop", 4), ("Pop; Jazz", 0)):
+        by_genre = rest.ok("getSongsByGenre", genre=genre, count=500)["songsByGenre"]["song"]
+        drawn = rest.ok("getRandomSongs", genre=genre, size=500)["randomSongs"]["song"]
+        albums = rest.ok("getAlbumList2", type="byGenre", genre=genre, size=500)["albumList2"]
+        assert len(by_genre) == len(drawn) == count
+        assert {one["id"] for one in drawn} == {one["id"] for one in by_genre}
+        assert {one["id"] for one in albums["album"]} == {one["albumId"] for one in by_genre}
+
+
 def _filled(rest: Rest, value: Any) -> Any:
     """A value, ids of albums put in."""
     if value not in ("{album}", "{odd album}"):
