@@ -45,7 +45,7 @@ def add_problem_handlers(app: FastAPI) -> None:
         if isinstance(error, errors.AnalysisError):
             members |= {"stage": error.stage, "reason": error.reason}
         folders = private_folders(context)
-        members = json.loads(without_paths(json.dumps(members), folders))
+        members = json.loads(without_paths(json.dumps(members, ensure_ascii=False), folders))
         return problem_response(
             status_of(error),
             without_paths(str(error), folders),

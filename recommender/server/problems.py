@@ -36,6 +36,12 @@ STATUS_OF: dict[type[Exception], int] = {
 _PATH = re.compile(r"(?<![\w./~-])/(?:[^\s/'\"`;,:()]+/)*(?=[^\s/'\"`;,:()])")
 
 
+_BELOW_QUOTED = r"(?:(?:\\.|(?!\1)[^\\])*/)?"
+"""Folders of a path as `repr` writes it, whose opening quote is the first group."""
+_BELOW = r"(?:(?:(?!: |['\"](?:[\s.,:;)]|$))[^/\n])+/)*"
+"""Folders of a path that is not quoted, up to where it can no longer go on."""
+
+
 def status_of(error: errors.SoundalikeError) -> int:
     """The status that says why a question failed."""
     return next(STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF)
@@ -89,9 +95,13 @@ def without_paths(text: str, folders: Iterable[bytes] = ()) -> str:
     Parameters
     ----------
     folders : paths
-        Folders that are known; of others what looks like a path is cut.
+        Folders that are known, which are cut with those below them; of others what looks like a
+        path is cut.
     """
     for folder in sorted(folders, key=len, reverse=True):
-        text = text.replace(display_path(folder_prefix(folder)), "")
+        prefix = display_path(folder_prefix(folder))
+        for begin in {prefix, repr(prefix)[1:-1]}:
+            text = re.sub(rf"(['\"]){re.escape(begin)}{_BELOW_QUOTED}", r"\1", text)
+            text = re.sub(f"{re.escape(begin)}{_BELOW}", "", text)
         text = text.replace(display_path(folder), display_path(os.path.basename(folder)))
     return _PATH.sub("", text)

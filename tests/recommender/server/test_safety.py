@@ -177,8 +177,15 @@ def test_names_of_hosts() -> None:
     assert host_name("a:b:c") is None
 
 
-def test_folders_of_this_machine_are_cut_from_sentences() -> None:
-    assert without_paths("/home/me/my music/a b/c.mp3 is silent", [b"/home/me/my music"]) == (
-        "a b/c.mp3 is silent"
-    )
+@pytest.mark.parametrize("below", ["", "a b/", "B: c/it's/", 'it\'s "so"/e\\f/\n/', "ü/"])
+def test_folders_of_this_machine_are_cut_from_sentences(below: str) -> None:
+    folders = ["/home/me/my müsic".encode(), b"/home/me"]
+    path = f"/home/me/my müsic/{below}i j.mp3"
+    found = without_paths(f"{path!r} is damaged (1/2), not like {path!r}", folders)
+    assert found.replace('"', "'") == "'i j.mp3' is damaged (1/2), not like 'i j.mp3'"
+    if ": " not in below and "\n" not in below:
+        assert without_paths(f"{path} is silent: 3/4", folders) == "i j.mp3 is silent: 3/4"
+
+
+def test_what_looks_like_a_folder_is_cut_from_sentences() -> None:
     assert without_paths("see /var/lib/x/catalog.db: 3/4 of it") == ("see catalog.db: 3/4 of it")
