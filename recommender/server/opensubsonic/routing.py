@@ -85,9 +85,10 @@ async def _answer(
     except HTTPException:
         raise
     except Problem as problem:
-        if problem.status != HTTPStatus.NOT_FOUND:
+        if problem.headers:  # What HTTP itself tells a client: to come again, which ranges are.
             raise
-        return render_error(NOT_FOUND, problem.detail, fmt)
+        is_gone = problem.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+        return render_error(NOT_FOUND if is_gone else GENERIC, problem.detail, fmt)
     except Exception as error:
         code = refusal_code(error)
         if code is None:
