@@ -1,13 +1,14 @@
-"""Names of tracks, artists and genres for comparing; None where a name says nothing."""
+"""Names of tracks, artists, albums and genres for comparing; None where one says nothing."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from unicodedata import category
 
+from indexer.filesystem import display_path
 from indexer.text_folding import fold
 
 if TYPE_CHECKING:
@@ -59,8 +60,38 @@ NO_GENRES = frozenset(
 )
 """What taggers write where no genre is known, as `genre_key` returns it."""
 
+_DISC_FOLDER = re.compile(r"(.*)/(?:cd|dis[ck])[ ._-]?\d{1,2}\b[^/]*", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[;/,|\0]")
 _AND = re.compile(r"&|\+|\band\b|\b'?n'?\b")
+
+
+class OnAlbum(Protocol):
+    """What says of which album a track is; None where the file does not."""
+
+    @property
+    def key(self) -> str:
+        """The caller's own name for it, or the file's path below the indexed folder."""
+
+    @property
+    def path(self) -> bytes:
+        """Of its file."""
+
+    @property
+    def album(self) -> str | None:
+        """The album's name."""
+
+    @property
+    def album_artist(self) -> str | None:
+        """As shown to people."""
+
+    @property
+    def musicbrainz_album_id(self) -> str | None:
+        """Of the edition."""
+
+
+def folded(text: str) -> str:
+    """A name as it is compared: without case, accents and spare spaces."""
+    return " ".join(fold(text).split())
 
 
 def is_placeholder(name: str | None) -> bool:
@@ -76,7 +107,7 @@ def artist_key(*artists: str | None) -> str | None:
     Of several artists the first that is known counts; None where none is.
     """
     known = (artist for artist in artists if artist and not is_placeholder(artist))
-    return next((" ".join(fold(_FEATURING.sub("", artist)).split()) for artist in known), None)
+    return next((folded(_FEATURING.sub("", artist)) for artist in known), None)
 
 
 def credited_artists(credit: str) -> tuple[str, ...]:
@@ -98,7 +129,25 @@ def name_key(artist: str | None, title: str | None) -> tuple[str, str] | None:
     known = artist_key(artist)
     if known is None or title is None or is_placeholder(title):
         return None
-    return known, " ".join(fold(title).split())
+    return known, folded(title)
+
+
+def album_key(track: OnAlbum) -> tuple[str, str]:
+    """What all tracks of an album share, of a track that names one.
+
+    It is the album's MusicBrainz id; else its name and album artist, as many are called "Greatest
+    Hits"; else its name and folder, folders of single discs being taken together.
+    """
+    if track.musicbrainz_album_id:
+        return "", track.musicbrainz_album_id
+    name = folded(track.album or "")
+    if track.album_artist:
+        return name, folded(track.album_artist)
+    # Of a key that follows the path, which stays when the whole library moves.
+    path = display_path(track.path)
+    folder = "/" + (track.key if path.endswith(f"/{track.key}") else path).rpartition("/")[0]
+    disc = _DISC_FOLDER.fullmatch(folder)
+    return name, f"/{disc[1] if disc else folder}"
 
 
 def genre_key(genre: str) -> str:

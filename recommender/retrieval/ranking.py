@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.errors import InvalidOption
-from indexer.text_folding import fold
 from recommender.retrieval.lookup import whole_number
-from recommender.retrieval.names import artist_key, artist_of, is_placeholder
+from recommender.retrieval.names import album_key, artist_of, is_placeholder
 from recommender.retrieval.near_duplicates import TrackFacts, group_heads, have_others_near
 
 if TYPE_CHECKING:
@@ -309,7 +307,4 @@ def _count_left_out(result: Ranked, rule: str, count: int) -> None:
 
 
 def _album(track: Track) -> Hashable | None:
-    if is_placeholder(track.album):
-        return None
-    # Many albums are called "Greatest Hits"; compilations often name no artist of their own.
-    return fold(track.album or ""), artist_key(track.album_artist) or os.path.dirname(track.path)
+    return None if is_placeholder(track.album) else album_key(track)

@@ -3,10 +3,9 @@
 Made once for each state of the catalog and kept in columns: a hundred thousand songs take a second
 to read and a few megabytes.
 
-An album is known by its MusicBrainz id; without one by its name and its album artist; where the
-files name none, by its name and its folder, folders of single discs being taken together. Songs
-without an album are one album of their artist. Ids are digests of these, so that they stay the same
-from one start of the server to another and as an album grows.
+An album is known by its `recommender.retrieval.names.album_key`. Songs without an album are one
+album of their artist. Ids are digests of these, so that they stay the same from one start of the
+server to another and as an album grows.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import numpy as np
 
 from indexer.errors import UnknownTrack
 from indexer.text_folding import fold
-from recommender.retrieval.names import genres_by_key
+from recommender.retrieval.names import folded, genres_by_key
 from recommender.server.opensubsonic.rendering import writable
 
 if TYPE_CHECKING:
@@ -254,11 +253,6 @@ def index_letter(sorted_by: str) -> str:
     """The letter under which an index lists what is sorted by a text; "#" for all that is none."""
     first = sorted_by[:1].upper()
     return first if first.isalpha() else "#"
-
-
-def folded(text: str) -> str:
-    """A name as it is compared: without case, accents and spare spaces."""
-    return " ".join(fold(text).split())
 
 
 def digest(text: str) -> str:

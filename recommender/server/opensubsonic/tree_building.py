@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from indexer.filesystem import display_path
 from indexer.text_folding import fold
-from recommender.retrieval.names import genres_by_key
+from recommender.retrieval.names import album_key, folded, genres_by_key
 from recommender.server.opensubsonic.library_tree import (
     ALBUM,
     ARTIST,
@@ -22,7 +20,6 @@ from recommender.server.opensubsonic.library_tree import (
     Genre,
     LibraryTree,
     digest,
-    folded,
     sort_name,
 )
 
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.catalog.album_queries import AlbumRow
-
-_DISC_FOLDER = re.compile(r"(.*)/(?:cd|dis[ck])[ ._-]?\d{1,2}\b[^/]*", re.IGNORECASE)
 
 
 def build_tree(rows: Iterable[AlbumRow]) -> LibraryTree:
@@ -214,14 +209,6 @@ class _Draft:
 
 def _album_key(row: AlbumRow, names: tuple[str, ...]) -> tuple[str, str]:
     """What all songs of an album share."""
-    if not row.album:
-        return "", folded((row.album_artist_names or names)[0])
-    if row.musicbrainz_album_id:
-        return "", row.musicbrainz_album_id
-    if row.album_artist:
-        return folded(row.album), folded(row.album_artist)
-    # Of a key that follows the path, which stays when the whole library moves.
-    path = display_path(row.path)
-    folder = "/" + (row.key if path.endswith(f"/{row.key}") else path).rpartition("/")[0]
-    disc = _DISC_FOLDER.fullmatch(folder)
-    return folded(row.album), f"/{disc[1] if disc else folder}"
+    if row.album:
+        return album_key(row)
+    return "", folded((row.album_artist_names or names)[0])

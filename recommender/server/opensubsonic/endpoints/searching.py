@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from recommender.retrieval.names import folded
 from recommender.server.opensubsonic.entries import (
     album_entries,
     album_folders,
@@ -11,7 +12,6 @@ from recommender.server.opensubsonic.entries import (
     artist_folders,
     songs,
 )
-from recommender.server.opensubsonic.library_tree import folded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,6 +17,7 @@ from tests.recommender.server.opensubsonic.library import Rest, secret_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 STEPS = 12
 """Directions in a half circle, each with the songs of one artist."""
@@ -128,6 +129,27 @@ def test_similar_artists_are_those_next_to_one(circle: Rest) -> None:
     assert names == {"Artist 4", "Artist 5", "Artist 7", "Artist 8"}
     folders = circle.ok("getArtistInfo", id=artist_id("Artist 6"), count=4)["artistInfo"]
     assert {one["name"] for one in folders["similarArtist"]} == names
+
+
+def test_the_discs_of_a_box_are_one_album(tmp_path: Path) -> None:
+    box = [
+        Planted(
+            f"{disc}.{n}",
+            artist=f"Guest {disc}.{n}",
+            album="Box",
+            path=tmp_path / f"music/Box/CD{disc}/{n}.mp3",
+            key=f"Box/CD{disc}/{n}.mp3",
+            duration_s=100.0,
+        )
+        for disc in (1, 2)
+        for n in range(4)
+    ]
+    others = [Planted(f"Other {n}", artist=f"Other {n}") for n in range(20)]
+    with client_of(plant(tmp_path, ["calm"], [*box, *others])) as client:
+        rest = Rest(client, secret_of(tmp_path / "catalog.db"))
+        found = rest.ok("getSimilarSongs", id="tr-9", count=30)["similarSongs"]["song"]
+        albums = Counter(one["albumId"] for one in found if one["album"] == "Box")
+        assert list(albums.values()) == [RADIO.per_album]
 
 
 def test_many_songs_of_an_artist_are_seeds_by_a_part_of_them(tmp_path: Any) -> None:
