@@ -7,7 +7,6 @@ trigrams lies over it where the server has the extension pg_trgm; else all names
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +36,8 @@ from indexer.catalog.track_names import (
     listed_title,
     possible_names,
     searchable_name,
+    signs_to_find,
+    spaced_words,
     words_to_find,
 )
 
@@ -56,7 +57,6 @@ _NAMES = Table(
     *(Column(name, Text, nullable=False) for name in _FIELDS),
     *(Column(f"{name}_words", Text, nullable=False) for name in _FIELDS),
 )
-_WORD = re.compile(r"[^\W_]+")
 
 
 def create_names(connection: Connection) -> None:
@@ -108,13 +108,13 @@ def name_faults(connection: Connection) -> list[str]:
 def search_titles(connection: Connection, text: str) -> TitleMatches:
     """The tracks that fit a text, which is not blank."""
     words = words_to_find(text)
-    whole = _tokens(" ".join(words))
+    whole = spaced_words(" ".join(words))
     begins = _any(("title", "artist"), lambda name: _words(name).startswith(whole, autoescape=True))
     begun = _ids(connection, [_begins(word, _LISTED) for word in words])
+    signs = signs_to_find(text)
+    held = [_holds(signs, _LISTED)] if signs else [_fits(word, _LISTED) for word in words]
     return TitleMatches(
-        _ids(connection, [begins] if whole.strip() else []),
-        begun,
-        _ids(connection, [_fits(word, _LISTED) for word in words]),
+        _ids(connection, [begins] if whole.strip() else []), begun, _ids(connection, held)
     )
 
 
@@ -149,12 +149,8 @@ def _names(row: Row[int, str | None, str | None, str | None, str]) -> dict[str, 
     )
     found: dict[str, object] = {"id": row.id, **dict(zip(_FIELDS, names, strict=True))}
     return found | {
-        f"{name}_words": _tokens(value) for name, value in zip(_FIELDS, names, strict=True)
+        f"{name}_words": spaced_words(value) for name, value in zip(_FIELDS, names, strict=True)
     }
-
-
-def _tokens(name: str) -> str:
-    return "".join(f" {word}" for word in _WORD.findall(name))
 
 
 def _words(name: str) -> Column[str]:
@@ -169,7 +165,7 @@ def _any(
 
 def _begins(word: str, fields: Sequence[str]) -> ColumnElement[bool]:
     """Whether a word of a field begins with one."""
-    tokens = _tokens(word)
+    tokens = spaced_words(word)
     if not tokens:
         return _NAMES.c.id < 0  # no word has only signs
     return _any(fields, lambda name: _words(name).contains(tokens, autoescape=True))
@@ -179,7 +175,11 @@ def _fits(word: str, fields: Sequence[str]) -> ColumnElement[bool]:
     """Whether a field holds a word, or for a short one, a word of it begins with it."""
     if len(word) < PART:
         return _begins(word, fields)
-    return _any(fields, lambda name: _NAMES.c[name].contains(word, autoescape=True))
+    return _holds(word, fields)
+
+
+def _holds(text: str, fields: Sequence[str]) -> ColumnElement[bool]:
+    return _any(fields, lambda name: _NAMES.c[name].contains(text, autoescape=True))
 
 
 def _ids(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from indexer.catalog.database import TitleMatches
 from indexer.catalog.status import TrackStatus
-from indexer.catalog.track_names import PART, possible_names, words_to_find
+from indexer.catalog.track_names import PART, possible_names, signs_to_find, words_to_find
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,9 @@ _NAMED = "{title artist file} : "
 def search_titles(connection: Connection, text: str) -> TitleMatches:
     """The tracks that fit a text, which is not blank."""
     words = words_to_find(text)
+    if signs := signs_to_find(text):
+        held = _ids_with_signs(connection, signs)
+        return TitleMatches(held[:0], held[:0], held)
     starts = _ids(connection, "title_words", "{title artist} : ^ ", [" ".join(words)])
     begun = _ids(connection, "title_words", _LISTED, words)
     parts = [word for word in words if len(word) >= PART]
@@ -84,6 +87,13 @@ def _ids(
     ids = np.fromstring(found, np.int64, sep=",") if found else np.empty(0, np.int64)
     ids.sort()
     return ids
+
+
+def _ids_with_signs(connection: Connection, signs: str) -> NDArray[np.int64]:
+    """Ids of the tracks whose names hold what the indexes of words leave out."""
+    columns = " OR ".join(f"instr({name}, ?)" for name in ("title", "artist", "album"))
+    query = f"SELECT id FROM track_names WHERE {columns} ORDER BY id"  # noqa: S608 - own names
+    return np.fromiter(connection.exec_driver_sql(query, (signs,) * 3).scalars(), np.int64)
 
 
 def _present(

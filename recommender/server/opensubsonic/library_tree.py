@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexer.catalog.track_names import spaced_words
 from indexer.errors import UnknownTrack
-from indexer.text_folding import fold
+from indexer.text_folding import fold, searchable
 from recommender.retrieval.names import folded, genres_by_key
 from recommender.server.opensubsonic.rendering import writable
 
@@ -51,7 +52,7 @@ class Artist:
     roles : tuple of str
         "albumartist", "artist" or both.
     search_text : str
-        The name, folded, with a space before each word.
+        The name, by `search_text`.
     """
 
     id: str
@@ -82,7 +83,7 @@ class Album:
     added_at : float
         When its first song came into the catalog.
     search_text : str
-        Name and artist, folded, with a space before each word.
+        Name and artist, by `search_text`.
     songs : slice
         Its songs in `LibraryTree.songs`, by disc, number and path.
     """
@@ -247,6 +248,13 @@ def artist_id(name: str) -> str:
 def sort_name(name: str) -> str:
     """What a name is sorted by: folded, without an article before it."""
     return _ARTICLE.sub("", folded(name), count=1)
+
+
+def search_text(*names: str) -> str:
+    """Names as they are searched: their words, each after a space; then all of them as they are."""
+    whole = searchable(" ".join(names))
+    words = spaced_words(whole)
+    return words if words == f" {whole}" else f"{words}\n{whole}"
 
 
 def index_letter(sorted_by: str) -> str:

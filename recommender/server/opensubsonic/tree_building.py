@@ -20,6 +20,7 @@ from recommender.server.opensubsonic.library_tree import (
     Genre,
     LibraryTree,
     digest,
+    search_text,
     sort_name,
 )
 
@@ -88,7 +89,7 @@ def _tree(
             tuple(mentions[key].albums),
             tuple(sorted(mentions[key].roles)),
             musicbrainz.get(key),
-            f" {key}",
+            search_text(mentions[key].name),
         )
         for number, key in enumerate(order)
     )
@@ -202,7 +203,7 @@ class _Draft:
             self.added_at,
             folded(artist) == folded(VARIOUS_ARTISTS),
             self.musicbrainz_id,
-            f" {folded(self.name)} {folded(artist)}",
+            search_text(self.name, artist),
             songs,
         )
 

@@ -98,6 +98,12 @@ def test_beginnings_words_and_parts_are_told_apart(catalog: Catalog) -> None:
     assert catalog.database.search_titles("mi wha").parts.tolist() == [1]
 
 
+def test_signs_are_found_where_a_text_has_no_words(catalog: Catalog) -> None:
+    for text, ids in (("!", [9]), ("(", [9]), ("- ", [10]), ("%", []), ("\u00ad", [])):
+        assert catalog.database.search_titles(text).parts.tolist() == ids, text
+    assert catalog.database.search_titles("! blue").parts.tolist() == [1, 3, 10]
+
+
 WORDS = ("blue", "Bluebird", "bl", "the", "ü", "Über", "a-ha", "so", "What", "1999", "夜に", "x")
 
 

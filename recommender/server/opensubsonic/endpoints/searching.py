@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from recommender.retrieval.names import folded
+from indexer.catalog.track_names import PART, signs_to_find, spaced_words, words_to_find
+from indexer.text_folding import searchable
 from recommender.server.opensubsonic.entries import (
     album_entries,
     album_folders,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST = 5_000
 """Artists, albums or songs of one answer: clients that copy a library ask for long pages."""
-EVERYTHING = ("", '""', "''", "*")
+EVERYTHING = ('""', "''")
 """What clients send for a query without words."""
 LONGEST = 500
 """Letters of a query that are looked at."""
@@ -36,7 +37,7 @@ class Named(Protocol):
 
     @property
     def search_text(self) -> str:
-        """Its names, folded, with a space before each word."""
+        """Its names, as `library_tree.search_text` has them."""
 
 
 One = TypeVar("One", bound=Named)
@@ -72,7 +73,9 @@ def _search(
     """The pages of artists, albums and songs that a request asks for."""
     query = parameters.text("query").strip()[:LONGEST]
     # Some clients mark the beginning of a word as Lucene does.
-    query = "" if query in EVERYTHING else " ".join(query.replace("*", " ").split())
+    query = " ".join(query.replace("*", " ").split())
+    if query in EVERYTHING or not searchable(query):
+        query = ""
     tree = server.tree
     songs_page = _slice(parameters, "song")
     if songs_page.start == songs_page.stop:
@@ -87,22 +90,25 @@ def _search(
 
 
 def fitting(named: Sequence[One], query: str) -> Sequence[One]:
-    """Those whose names hold all words of a query.
+    """Those whose names hold all words of a query, which are read as those of a title are.
 
     Those that begin with it come first, then those in which each word begins a word.
     """
-    words = folded(query).split()
-    if not words:
+    if not query:
         return named
-    start, begins = f" {' '.join(words)}", [f" {word}" for word in words]
+    words = words_to_find(query)
+    start, begins = spaced_words(" ".join(words)), [spaced_words(word) for word in words]
+    held = [
+        word if len(word) >= PART else begin for word, begin in zip(words, begins, strict=True)
+    ] or [signs_to_find(query)]
     found: tuple[list[One], list[One], list[One]] = [], [], []
     for one in named:
         text = one.search_text
-        if text.startswith(start):
+        if start and text.startswith(start):
             found[0].append(one)
-        elif all(word in text for word in begins):
+        elif start and all(word in text for word in begins):
             found[1].append(one)
-        elif all(word in text for word in words):
+        elif all(word in text for word in held):
             found[2].append(one)
     return [*found[0], *found[1], *found[2]]
 
