@@ -111,10 +111,7 @@ def station(
             artist_gap=artist_gap,
             random_seed=random_state,
         )
-        for query in like:
-            playing.like(query)
-        for query in dislike:
-            playing.dislike(query)
+        playing.lean(like, dislike)
         found = playing.take(count)
     _print(found, **output)
 

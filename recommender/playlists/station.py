@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from recommender.playlists.playlist import (
 from recommender.playlists.sampling import sample_from_best
 from recommender.retrieval.lookup import (
     count_noun,
+    display_name,
     require_present,
     result_count,
     whole_number,
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from recommender.engine import Recommender
     from recommender.retrieval.seeds import SeedLike
     from recommender.retrieval.words.steering import Texts
+
+    TrackLike: TypeAlias = Track | SupportsIndex | str | bytes
 
 POOL = 48
 """Candidates that a step draws from."""
@@ -65,6 +68,19 @@ SKIP = 0.25
 """What a skip counts, of a dislike."""
 _REMEMBERED = 40  # tracks that the drift is computed from: older ones weigh less than 1e-5
 _FORMAT = 1
+
+
+def refuse_both(liked: Iterable[Track], disliked: Iterable[Track]) -> None:
+    """Say so where a track is liked and disliked at once.
+
+    Raises
+    ------
+    InvalidOption
+    """
+    likes = {track.id for track in liked}
+    for track in disliked:
+        if track.id in likes:
+            raise InvalidOption(f"{display_name(track)} is both liked and disliked: choose one")
 
 
 class Station(Iterator[Entry]):
@@ -150,17 +166,32 @@ class Station(Iterator[Entry]):
         self._more, self._less = as_texts(more), as_texts(less)
         self._words = self._recommender.steering(self._more, self._less)
 
-    def like(self, track: Track | SupportsIndex | str | bytes) -> None:
+    def lean(self, liked: Iterable[TrackLike] = (), disliked: Iterable[TrackLike] = ()) -> None:
+        """Draw the station towards tracks and push it away from others, as said in one breath.
+
+        Raises
+        ------
+        InvalidOption
+            A track is both.
+        """
+        toward, away = [self._find(track) for track in liked], [self._find(t) for t in disliked]
+        refuse_both(toward, away)
+        for track in toward:
+            self.like(track)
+        for track in away:
+            self.dislike(track)
+
+    def like(self, track: TrackLike) -> None:
         """Draw the station towards a track, which is no longer disliked if it was."""
         found = self._find(track)
         self._disliked.pop(found.id, None)
         self._liked[found.id] = self._recommender.vectors([found.id])[0]
 
-    def dislike(self, track: Track | SupportsIndex | str | bytes) -> None:
+    def dislike(self, track: TrackLike) -> None:
         """Push the station away from a track, which is never played."""
         self._push_away(self._find(track), 1.0)
 
-    def skip(self, track: Track | SupportsIndex | str | bytes) -> None:
+    def skip(self, track: TrackLike) -> None:
         """Push the station a little away from a track; a dislike stays a dislike."""
         found = self._find(track)
         if self._disliked.get(found.id, (0.0, None))[0] < SKIP:
@@ -300,7 +331,7 @@ class Station(Iterator[Entry]):
             if track_id in present:
                 self._push_away(self._find(track_id), weight)
 
-    def _find(self, track: Track | SupportsIndex | str | bytes) -> Track:
+    def _find(self, track: TrackLike) -> Track:
         found = track if isinstance(track, Track) else self._recommender.track(track)
         return require_present(found)
 

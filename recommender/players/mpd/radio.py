@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from indexer.errors import AnalysisError, ModelError, ModelMismatch, QueryError, UnknownTrack
 from indexer.filesystem import display_path
-from recommender.playlists.station import Station
+from recommender.playlists.station import Station, refuse_both
 from recommender.retrieval.lookup import require_present
 from recommender.retrieval.seeds import AnalysedFile
 
@@ -54,11 +54,17 @@ class Radio:
     options : StationOptions
     say : function of str
         Given a sentence whenever there is something that the listener should know.
+
+    Raises
+    ------
+    InvalidOption
+        The options both like and dislike a track.
     """
 
     def __init__(
         self, recommender: Recommender, options: StationOptions, say: Callable[[str], object]
     ) -> None:
+        refuse_both(*map(recommender.tracks, (options.liked, options.disliked)))
         self._recommender, self._options, self._say = recommender, options, say
         self._station: Station | None = None
         self._seed: int | AnalysedFile | None = None

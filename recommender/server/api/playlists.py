@@ -220,10 +220,7 @@ def station(server: Server, request: StationRequest) -> Response:
     The server keeps nothing: the state goes to the client and comes back with the next step.
     """
     playing = _station(server, request)
-    for track in server.recommender.tracks(request.like):
-        playing.like(track)
-    for track in server.recommender.tracks(request.dislike):
-        playing.dislike(track)
+    playing.lean(*map(server.recommender.tracks, (request.like, request.dislike)))
     for track in server.recommender.tracks(request.skip):
         playing.skip(track)
     playing.pass_over(request.played)

@@ -131,6 +131,15 @@ def test_a_dislike_moves_it_away_and_a_skip_a_little(plant: Plant) -> None:
     assert nearness("dislike") < nearness("skip") < nearness(None) < nearness("like")
 
 
+def test_a_track_is_not_liked_and_disliked_in_one_breath(plant: Plant) -> None:
+    station = Station(plant(clusters(60, 3)), 1)
+    with pytest.raises(InvalidOption, match="both liked and disliked"):
+        station.lean([2, 3], [4, 3])
+    station.lean([2, 3])
+    station.lean([], [3])
+    assert (station.to_json()["liked"], list(station.to_json()["disliked"])) == ([2], ["3"])
+
+
 def test_a_disliked_track_and_its_like_stay_away(plant: Plant) -> None:
     recommender = plant(ring(200))
     station = Station(recommender, 1)

@@ -120,6 +120,8 @@ def test_a_station_goes_on_from_the_state_it_gave(client: TestClient) -> None:
     first = client.post("station", json={"seed": 1, "n": 1, "variety": 0}).json()
     assert [one["id"] for one in first["entries"]] == [2]
     later = client.post("station", json={"state": first["state"], "n": 5, "dislike": [4]}).json()
+    both = client.post("station", json={"seed": 1, "n": 1, "like": [3, 4], "dislike": [4]})
+    assert both.status_code == 422
     assert [one["id"] for one in later["entries"]] == [3]
     assert "nothing is left" in later["note"]
     other = client.post("station", json={"seed": "1", "played": [2], "n": 1}).json()
