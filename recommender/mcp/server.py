@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
+from pydantic import create_model
 
 from indexer.errors import AmbiguousTrack, SoundalikeError
 from recommender.mcp.tools import Tools
@@ -35,24 +37,32 @@ TITLES = {
 
 def make_server(recommender: Recommender) -> MCPServer[Any]:
     """The server whose tools ask a recommender, which stays the caller's to close."""
-    server: MCPServer[Any] = MCPServer(
+    tools = Tools(recommender)
+    return MCPServer(
         "soundalike",
         title="soundalike",
         instructions=INSTRUCTIONS,
         version=version("soundalike"),
         log_level="ERROR",
         subscriptions=False,
+        tools=[_tool(getattr(tools, name), title) for name, title in TITLES.items()],
     )
-    tools = Tools(recommender)
-    for name, title in TITLES.items():
-        server.add_tool(
-            _with_our_sentences(getattr(tools, name)),
-            title=title,
-            annotations=ToolAnnotations(
-                read_only_hint=True, idempotent_hint=True, open_world_hint=False
-            ),
-        )
-    return server
+
+
+def _tool(function: Callable[..., Any], title: str) -> Tool:
+    """A tool that refuses arguments which it does not have, as an answer would be another one."""
+    tool = Tool.from_function(
+        _with_our_sentences(function),
+        title=title,
+        annotations=ToolAnnotations(
+            read_only_hint=True, idempotent_hint=True, open_world_hint=False
+        ),
+    )
+    known = tool.fn_metadata.arg_model
+    strict = create_model(known.__name__, __base__=known, __cls_kwargs__={"extra": "forbid"})
+    tool.fn_metadata.arg_model = strict
+    tool.parameters = strict.model_json_schema(by_alias=True)
+    return tool
 
 
 def _with_our_sentences(tool: Callable[..., Any]) -> Callable[..., Any]:

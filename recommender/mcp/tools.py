@@ -6,21 +6,27 @@ the catalog does not hold are not looked at, whoever asks.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from indexer.catalog.status import TrackStatus
+from indexer.errors import UnknownTrack
 from recommender.engine import Recommender
 from recommender.playlists.path import path_between
 from recommender.playlists.station import Station
 from recommender.retrieval.details import track_details
-from recommender.retrieval.lookup import require_present
+from recommender.retrieval.lookup import display_name
 from recommender.retrieval.ranking import Ranking
 from recommender.retrieval.where import Where
 from recommender.text.search import find
 
+if TYPE_CHECKING:
+    from indexer.catalog.records import Track
+
 LONGEST_TEXT = 500
 MOST_NAMES = 100
+_REMEDY = "`search` lists those there are, with their ids"
 
 Name = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Query = Annotated[
@@ -161,10 +167,7 @@ class Tools:
             less=less,
             random_seed=random_state,
         )
-        for query in liked:
-            playing.like(self._id(query))
-        for query in disliked:
-            playing.dislike(self._id(query))
+        playing.lean(map(self._id, liked), map(self._id, disliked))
         return playing.take(n).to_json()
 
     def path(
@@ -195,11 +198,30 @@ class Tools:
 
     def show(self, track: Query) -> dict[str, Any]:
         """Show all that the catalog knows of a track, and its strongest tags."""
-        found = self._recommender.track(track)
+        found = self._track(track)
         return track_details(found, self._recommender.tags(found.id))
 
     def _id(self, query: int | str) -> int:
-        return require_present(self._recommender.track(query)).id
+        """The id of a present track.
+
+        Raises
+        ------
+        UnknownTrack, AmbiguousTrack
+        """
+        found = self._track(query)
+        if found.status != TrackStatus.PRESENT:
+            raise UnknownTrack(
+                f"track {found.id} ({display_name(found)}) is {found.status} and no longer part of "
+                f"the library: {_REMEDY}"
+            )
+        return found.id
+
+    def _track(self, query: int | str) -> Track:
+        # What a person at a terminal would do about it is nothing that an assistant can.
+        try:
+            return self._recommender.track(query)
+        except UnknownTrack as error:
+            raise UnknownTrack(f"no track of the catalog is {query!r}: {_REMEDY}") from error
 
 
 def _where(

@@ -151,8 +151,16 @@ def test_tracks_are_listed_by_name_page_by_page(recommender: Recommender) -> Non
 
 def test_errors_are_our_sentences(recommender: Recommender, tmp_path: Path) -> None:
     server = make_server(recommender)
-    assert "no track has the id 999" in refusal(server, "show", track=999)
-    assert "no track fits 'nobody'" in refusal(server, "similar", liked=["nobody"])
+    unknown: list[tuple[str, dict[str, Any]]] = [
+        ("show", {"track": 999}),
+        ("similar", {"liked": ["nobody"]}),
+    ]
+    for name, arguments in unknown:
+        said = refusal(server, name, **arguments)
+        assert "no track of the catalog is" in said
+        # What a tool can do about it, not what a command does.
+        assert "`search`" in said
+        assert "soundalike" not in said
     several = refusal(server, "station", seed="song")
     assert "30 tracks fit 'song'" in several
     assert "Band 1 - Song 1" in several
@@ -165,7 +173,40 @@ def test_errors_are_our_sentences(recommender: Recommender, tmp_path: Path) -> N
     secret.write_bytes(b"RIFF")
     for path in (secret, Path("/etc/passwd"), tmp_path / "not there"):
         said = refusal(server, "similar", liked=[str(path)])
-        assert f"no track fits {str(path)!r}" in said
+        assert f"no track of the catalog is {str(path)!r}" in said
+
+
+def test_arguments_that_a_tool_does_not_have_are_refused(recommender: Recommender) -> None:
+    from mcp import Client
+
+    async def listed() -> Any:
+        async with Client(make_server(recommender)) as client:
+            return (await client.list_tools()).tools
+
+    for tool in anyio.run(listed):
+        assert tool.input_schema["additionalProperties"] is False
+    said = refusal(make_server(recommender), "similar", liked=[7], limit=2)
+    assert "limit" in said
+    assert "not permitted" in said
+
+
+def test_a_track_is_not_liked_and_disliked(recommender: Recommender) -> None:
+    server = make_server(recommender)
+    for said in (
+        refusal(server, "similar", liked=[3, 4], disliked=[4]),
+        refusal(server, "station", seed=5, liked=[3, 4], disliked=[4]),
+    ):
+        assert "Band 3 - Song 3 is both liked and disliked" in said
+
+
+def test_a_track_that_has_gone_is_named_as_such(run: Run, tmp_path: Path) -> None:
+    catalog = plant(tmp_path, ["calm"], [Planted("One"), Planted("Two"), Planted("Three")])
+    assert run("remove", "2", "--catalog", catalog)[0] == 0
+    with Recommender.open(catalog) as opened:
+        said = refusal(make_server(opened), "station", seed=2)
+    assert "track 2 (Band - Two) is removed" in said
+    assert "`search`" in said
+    assert "soundalike add" not in said
 
 
 def test_a_client_is_answered_over_stdio(catalog: Path) -> None:
