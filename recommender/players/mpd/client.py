@@ -22,6 +22,9 @@ __all__ = ["CONNECTION_LOST", "Client", "CommandError", "add", "connect", "music
 CONNECTION_LOST = (mpd.ConnectionError, mpd.ProtocolError, OSError)
 ANSWER_S = 20.0
 """Seconds in which a daemon that is alive answers a command; one that scans a slow drive too."""
+NEEDED = frozenset(("status", "addid"))
+"""Commands without which no queue can be filled."""
+_PASSWORD = "write it before an @, --host PASSWORD@HOST"  # noqa: S105 - how to give one
 _PROBE_AFTER_S, _PROBE_EVERY_S, _PROBES = 60, 15, 4
 """A host that has gone without a word, as one that sleeps, is noticed after two minutes."""
 
@@ -80,7 +83,7 @@ def connect(address: Address) -> Client:
     Unreachable
         None answers there.
     SoundalikeError
-        It refuses the password.
+        It refuses the password, or wants one.
     """
     client = Client()
     client.timeout = ANSWER_S
@@ -89,11 +92,11 @@ def connect(address: Address) -> Client:
         _probe_silent_host(client)
         if address.password is not None:
             client.password(address.password)
+        may = NEEDED.issubset(client.commands())
     except CommandError as error:
         client.disconnect()
         raise SoundalikeError(
-            f"the MPD at {address} refuses the password ({error.msg}): write it before an @, "
-            "--host PASSWORD@HOST"
+            f"the MPD at {address} refuses the password ({error.msg}): {_PASSWORD}"
         ) from error
     except CONNECTION_LOST as error:
         client.disconnect()
@@ -101,6 +104,12 @@ def connect(address: Address) -> Client:
             f"no MPD answers at {address} ({_reason(error)}): start it, or name its --host and "
             "--port"
         ) from error
+    if not may:
+        client.disconnect()
+        wants = "wants a password" if address.password is None else "wants another password"
+        raise SoundalikeError(
+            f"the MPD at {address} {wants} before it shows its queue and takes songs: {_PASSWORD}"
+        )
     return client
 
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ import pytest
 
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
+from recommender.players.mpd.client import connect
 from tests import sounds
 from tests.catalogs import Planted, plant
 from tests.mpd_daemon import Daemon, connected, queue, running_mpd, update_database, wait_until
@@ -198,11 +200,37 @@ def test_what_is_wrong_with_the_address_is_said(
     status, _, said = run("mpd", *there, daemon.address.host, "--like", "nobody")
     assert status == 1
     assert "no track fits 'nobody'" in said
+    status, _, said = run("mpd", *there, daemon.address.host, "--like", "3", "--dislike", "3")
+    assert status == 1
+    assert "Song 2 is both liked and disliked" in said
     other = tmp_path / "other"
     other.mkdir()
     status, _, said = run("mpd", *there, daemon.address.host, "--music-directory", other)
     assert status == 1
     assert re.search(r"nothing of the catalog is below MPD's music directory /\S+/other: ", said)
+
+
+@pytest.mark.parametrize("without", ["", "read"])
+def test_a_missing_password_is_said_to_be_missing(run: Run, library: Path, without: str) -> None:
+    guarded = f'''
+password "secret@read,add,control,admin"
+password "look@read"
+local_permissions "{without}"
+default_permissions "{without}"
+'''
+    there = ("mpd", "--catalog", library / "catalog.db", "--host")
+    with running_mpd(library / "songs", guarded) as daemon:
+        host = daemon.address.host
+        # Naming the folder does not help.
+        for more in ((), ("--music-directory", library / "songs")):
+            status, _, said = run(*there, host, *more)
+            assert status == 1
+            assert f"the MPD at {host} wants a password" in said
+            assert "--host PASSWORD@HOST" in said
+        status, _, said = run(*there, f"look@{host}")
+        assert status == 1
+        assert "wants another password" in said
+        connect(replace(daemon.address, password="secret")).disconnect()  # noqa: S106
 
 
 def test_over_tcp_the_music_directory_has_to_be_named(
