@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from indexer.errors import InvalidOption
 from indexer.filesystem import begins_with, replace_file
+from recommender.players.addresses import check_address
 
 ENDING = ".ndp"
 """Navidrome loads files of this ending, and calls a plugin by the rest of the name."""
@@ -133,18 +134,8 @@ def plugin_manifest(url: str) -> dict[str, Any]:
 def _checked_url(url: str) -> str:
     """An address as the plugin sends it: the host as `_host` has it, no slash at the end."""
     remedy = "give the address of the server, as http://192.168.1.2:7707"
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise InvalidOption(f"{url!r} is no address ({error}): {remedy}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidOption(f"{url!r} is no address of HTTP: {remedy}")
-    if parts.username is not None or set(url) & set("?#"):
-        raise InvalidOption(f"{url!r} has more than host, port and path: {remedy}")
-    if not (url.isascii() and url.isprintable()) or set(url) & set(' "\\<>'):
-        raise InvalidOption(f"{url!r} has characters that no address has: {remedy}")
-    if not _HOST.fullmatch(parts.hostname):
+    parts = check_address(url, remedy)
+    if not _HOST.fullmatch(parts.hostname or ""):
         raise InvalidOption(f"{parts.hostname!r} is no name of one host: {remedy}")
     return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 

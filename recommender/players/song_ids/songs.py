@@ -29,7 +29,7 @@ def song_text(value: object) -> str:
 
 def song_number(value: object) -> float:
     """A number of JSON from 0 to `LARGEST`; 0 where it is none."""
-    if not isinstance(value, int | float) or not 0 <= value < LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LARGEST:
         return 0.0
     return float(value)
 

@@ -6,13 +6,15 @@ import hashlib
 import http.client
 import json
 import secrets
+import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from indexer.errors import InvalidOption, PlayerUnreachable
+from indexer.errors import PlayerUnreachable
+from recommender.players.addresses import check_address
 from recommender.players.song_ids.songs import KnownSong, song_number, song_text, song_texts
 
 if TYPE_CHECKING:
@@ -46,11 +48,7 @@ class SubsonicServer:
     password: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidOption(
-                f"{self.url!r} is no address of HTTP: give one such as http://192.168.1.2:4533"
-            )
+        check_address(self.url, "give one such as http://192.168.1.2:4533")
 
 
 def subsonic_songs(server: SubsonicServer) -> Iterator[KnownSong]:
@@ -98,8 +96,9 @@ def known_song(song: dict[str, Any]) -> KnownSong:
 
 
 def _id(entry: dict[str, Any]) -> str:
+    """A text, or a whole number as some servers have it; empty where it is something else."""
     found = entry.get("id")
-    return str(found) if isinstance(found, str | int) else ""
+    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
 
 
 def _asking(server: SubsonicServer) -> Callable[..., dict[str, Any]]:
@@ -159,11 +158,22 @@ def _fetch(url: str, shown: str) -> bytes:
         # Some servers answer errors of Subsonic with a status of HTTP.
         with error:
             body = error.read(MOST_BYTES)
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise PlayerUnreachable(
+                f"the certificate of {shown} is not trusted ({error.reason.verify_message}): name "
+                "a file that holds it, or its authority's, by the variable SSL_CERT_FILE"
+            ) from error
+        raise PlayerUnreachable(_silent(shown, error)) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise PlayerUnreachable(f"{shown} does not answer ({error}): is it running?") from error
+        raise PlayerUnreachable(_silent(shown, error)) from error
     if len(body) > MOST_BYTES:
         raise PlayerUnreachable(f"{shown} gives an answer without an end: check the address")
     return body
+
+
+def _silent(shown: str, error: Exception) -> str:
+    return f"{shown} does not answer ({getattr(error, 'reason', error)}): is it running?"
 
 
 def _list(answer: dict[str, Any], outer: str, inner: str) -> list[dict[str, Any]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -192,6 +194,9 @@ def test_a_second_import_gives_the_same_file(
         (("--user", "somebody"), "refuses somebody"),
         (("--subsonic", "http://127.0.0.1:{closed}"), "does not answer"),
         (("--subsonic", "ftp://127.0.0.1"), "no address of HTTP"),
+        (("--subsonic", "http://user:x@127.0.0.1"), "more than host, port and path"),
+        (("--subsonic", "http://127.0.0.1:port"), "no address"),
+        (("--subsonic", "http://127.0.0.1/?u=x"), "more than host, port and path"),
         (("--subsonic", "{url}/nothing"), "no server of Subsonic"),
     ],
 )
@@ -240,7 +245,9 @@ def test_ids_of_a_server_that_takes_salted_tokens(
 
 
 @contextmanager
-def answering(answer: Callable[[str, dict[str, str]], bytes]) -> Iterator[SubsonicServer]:
+def answering(
+    answer: Callable[[str, dict[str, str]], bytes], context: ssl.SSLContext | None = None
+) -> Iterator[SubsonicServer]:
     """A server that is asked for a method with parameters, by the address it has."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -257,6 +264,8 @@ def answering(answer: Callable[[str, dict[str, str]], bytes]) -> Iterator[Subson
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -314,6 +323,38 @@ def test_what_is_no_answer_of_subsonic_is_said(body: bytes) -> None:
         list(subsonic_songs(server))
 
 
+def test_a_certificate_that_is_not_trusted_is_said_and_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with answering(listing(lambda offset: {"album": ALBUMS[offset:]}), context) as plain:
+        server = replace(plain, url=f"https://localhost:{urlsplit(plain.url).port}")
+        with pytest.raises(PlayerUnreachable) as refused:
+            list(subsonic_songs(server))
+        said = str(refused.value)
+        assert "certificate" in said
+        assert "is not trusted (self-signed certificate)" in said
+        assert "SSL_CERT_FILE" in said
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert len(list(subsonic_songs(server))) == 6
+
+
+@pytest.mark.parametrize("odd", [True, False, None, 1.5, [], {}])
+def test_an_id_is_a_text_or_a_whole_number(tmp_path: Path, odd: object) -> None:
+    path = tmp_path / "songs.json"
+    path.write_text(json.dumps([{"id": odd, "title": "x"}, {"id": 7}, {"id": "8"}]))
+    assert [song.id for song in listed_songs(path)] == ["7", "8"]
+
+
 def test_a_server_without_songs_is_said(without_ids: Path, run: Run, password_file: Path) -> None:
     with answering(listing(lambda _: {})) as server:
         code, _, err = run(
@@ -330,6 +371,7 @@ def test_a_server_without_songs_is_said(without_ids: Path, run: Run, password_fi
         {"artists": 3, "duration": "12", "isrc": {"a": 1}, "musicBrainzId": 3, "title": None},
         {"artists": [None, 3, {"name": None}, {"name": 4}], "duration": -3, "isrc": []},
         {"artists": {"id": "x"}, "duration": float("inf"), "path": ["x"], "album": {}},
+        {"duration": True, "title": False},
         {"duration": float("nan"), "artist": [], "displayArtist": 3},
     ],
 )
