@@ -11,7 +11,8 @@ the one before it left out. In order of precedence, by the container's own kind 
 ID3v2 and APEv2 have readers here (several values, unsynchronised and compressed frames, sizes by
 iTunes), which FFmpeg and tinytag both read in part.
 
-A value with replacement or control characters is suspect: the next reader is asked for that field.
+A value with replacement or control characters is suspect: the next reader is asked for that field,
+and believed unless it has only what stands before such a character, as FFmpeg does that ends there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import os
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tinytag import TinyTag, TinyTagException
@@ -305,6 +307,7 @@ def _first(readings: Iterable[Reading], *fields: str) -> list[tuple[str, ...]]:
         reading
         for reading in found
         if not any(_is_suspect(text) for field in fields for text in reading.get(field, ()))
+        and not any(_is_cut_short(reading, found[0], field) for field in fields)
     )
     best = next(trusted, found[0] if found else {})
     return [
@@ -320,6 +323,14 @@ def _is_suspect(text: str) -> bool:
         or (unicodedata.category(letter) in ("Cc", "Cs") and not letter.isspace())
         for letter in text
     )
+
+
+def _is_cut_short(reading: Reading, other: Reading, field: str) -> bool:
+    """Whether one reader has of a field only what another has before a suspect character."""
+    whole = other.get(field, ())
+    before = ["".join(takewhile(lambda one: not _is_suspect(one), text)) for text in whole]
+    found = [_clean(text) for text in reading.get(field, ())]
+    return before != list(whole) and found == [one for text in before if (one := _clean(text))]
 
 
 def _clean(text: str) -> str:

@@ -484,6 +484,20 @@ def test_info_of_wav_in_cp1252(tmp_path: Path) -> None:
     assert (tags.title, tags.artist, tags.track_number) == ("Café", "Björk", 3)
 
 
+@pytest.mark.parametrize(
+    ("stored", "title"),
+    [
+        ("bad \ud800 sur", "bad \ufffd sur"),
+        ("x\udc00y", "x\ufffdy"),
+        ("end \ud800", "end \ufffd"),
+        ("\ud800 begin", "\ufffd begin"),
+    ],
+)
+def test_half_of_a_utf_16_pair_is_replaced(tmp_path: Path, stored: str, title: str) -> None:
+    content = b"\x01\xff\xfe" + stored.encode("utf-16-le", "surrogatepass")
+    assert read_tags(raw_mp3(tmp_path, TIT2=content)).title == title
+
+
 def test_a_suspect_value_gives_way_to_another_reader(mp3: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     broken = frame("TIT2", b"\0\x03\x04") + frame("TPE1", b"\x01\xff\xfe\x00\xd8a\0")
