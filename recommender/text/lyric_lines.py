@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 MOST_LINES = 2_000
 _STAMP = re.compile(r"\[(?:(\d{1,2}):(?=[^\]]*\.))?(\d{1,3}):(\d{1,2})(?:[.:](\d{1,3}))?\]")
 _IN_WORDS = re.compile(r"<\d{1,3}:\d{1,2}(?:[.:]\d{1,3})?>")
-_HEADING = re.compile(r"\[([A-Za-z#]{1,12}):([^\]]*)\]")
+_HEADING = re.compile(
+    r"\[(#|al|ar|au|by|id|la|length|lr|offset|re|ti|tool|ve):([^\]]*)\]", re.IGNORECASE
+)
+"""A heading of an LRC file; other names in brackets, "[Intro: Ann]", are lines of the lyrics."""
 _LATEST_MS = 360_000_000
 
 

@@ -108,6 +108,11 @@ def test_lyrics_by_name(lyrics: Rest) -> None:
         ("", []),
         ("\n \n", []),
         ("[ti:only headings]\n[length: 3:00]", []),
+        (
+            "[AR: Ann]\n[Intro: Bob]\nla\n[Chorus: Ann & Bob]",
+            [("[Intro: Bob]", None), ("la", None), ("[Chorus: Ann & Bob]", None)],
+        ),
+        ("[Intro: Bob]\n[00:01]la", [("la", 1000)]),
         ("[99:99.99]x", [("x", 6_039_990)]),
         ("[0:1]x", [("x", 1000)]),
         ("[00:02]b\n[00:01]a", [("a", 1000), ("b", 2000)]),
