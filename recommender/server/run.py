@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 """Connections that wait to be taken."""
 GRACE_S = 20
-"""Seconds that answers under way get at shutdown."""
+"""Seconds that answers under way get at shutdown, until their connections are cut."""
+LAST_S = 5
+"""Seconds after which those are cancelled that still go on then."""
 
 
 class _Server(uvicorn.Server):
@@ -43,7 +46,17 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish the answers under way and end."""
         self._context.closing.set()
+        asyncio.get_running_loop().call_later(GRACE_S, self._cut)
         await super().shutdown(sockets)
+
+    def _cut(self) -> None:
+        """Cut the connections that are left, as of a client that does not read its answer.
+
+        Their answers then end as when a client leaves; one that uvicorn has to cancel leaves a
+        traceback.
+        """
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 def serve(
@@ -76,7 +89,7 @@ def serve(
             server_header=False,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
-            timeout_graceful_shutdown=GRACE_S,
+            timeout_graceful_shutdown=GRACE_S + LAST_S,
             log_config=None,
             h11_max_incomplete_event_size=HEAD_BYTES,
         )

@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from recommender.server import run
+from tests import sounds
+from tests.catalogs import Planted, plant
+from tests.recommender.server.sockets import get, open_and_send, port_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -67,6 +72,23 @@ def test_no_catalog_is_said_and_one_is_made_for_a_folder(tmp_path: Path, server:
         answer = httpx.get(f"{running.api}similar?like=1")
         assert answer.status_code in (404, 422)
         assert str(tmp_path) not in answer.text
+
+
+@pytest.mark.slow
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(
+    tmp_path: Path, server: Start
+) -> None:
+    song = sounds.write_audio(tmp_path / "long.wav", sounds.music(120))
+    catalog = plant(tmp_path, ["calm"], [Planted("Long", path=song)])
+    with server(catalog) as running:
+        port = port_of(running)
+        request = get("/api/v1/tracks/1/audio", port=port)
+        with open_and_send(port, request) as stalled:
+            assert stalled.recv(1)
+            running.process.send_signal(signal.SIGTERM)
+            assert running.process.wait(run.GRACE_S + 10) == 0
+        assert running.process.stderr is not None
+        assert "Traceback" not in running.process.stderr.read()
 
 
 @pytest.mark.slow
