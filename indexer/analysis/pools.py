@@ -21,7 +21,7 @@ from indexer.analysis.track_analysis import (
     analyse_unless_known,
 )
 from indexer.analysis.window_embeddings import WindowEmbeddings, embed_windows
-from indexer.audio.tags import Tags, read_lyrics, read_tags
+from indexer.audio.tags import TaggedLyrics, Tags, read_lyrics, read_tags
 from indexer.errors import AnalysisError, ModelMismatch
 from indexer.features.alignment import file_fingerprint
 from indexer.models.registry import load_model, model_info
@@ -129,9 +129,9 @@ def read_file_tags(_worker: object, path: bytes) -> Tags:
     return read_tags(path)
 
 
-def read_file_lyrics(_worker: object, path: bytes) -> str:
-    """Lyrics in the tags of a file; empty where it has none that can be read."""
-    return read_lyrics(path) or ""
+def read_file_lyrics(_worker: object, path: bytes) -> TaggedLyrics | None:
+    """Lyrics in the tags of a file; None where it has none that can be read."""
+    return read_lyrics(path)
 
 
 def _load_worker(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from indexer.audio.text_encoding import decode_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 GENRES = """
 Blues; Classic Rock; Country; Dance; Disco; Funk; Grunge; Hip-Hop; Jazz; Metal; New Age; Oldies;
@@ -56,6 +56,7 @@ _FRAMES = {
 _GENRE_FRAMES = _FRAMES["genre"]
 _USER_FRAMES = ("TXXX", "TXX")
 _ID_FRAMES = ("UFID", "UFI")
+_LYRICS_FRAMES = ("USLT", "ULT")
 _READ_FRAMES = frozenset(
     (*_USER_FRAMES, *_ID_FRAMES, *(name for names in _FRAMES.values() for name in names))
 )
@@ -66,6 +67,7 @@ _MAX_TAG_BYTES = 32 << 20
 _MAX_FRAME_BYTES = 1 << 20
 _MAX_CHUNKS = 1000
 _MAX_TAGS = 8
+_LANGUAGE = re.compile("[a-z]{3}")
 _GENRE_NUMBERS = re.compile(r"\((\d{1,3}|RX|CR)\)")
 
 
@@ -95,20 +97,37 @@ def read_id3v2(file: BinaryIO) -> dict[str, list[str]]:
     return values
 
 
+def read_lyrics_language(file: BinaryIO) -> str | None:
+    """The language that the lyrics of a file's ID3v2 tag name: three letters, as in ISO 639-2."""
+    file.seek(_tag_offset(file))
+    header = file.read(10)
+    if not _is_header(header):
+        return None
+    body = file.read(min(_synchsafe(header[6:]), _MAX_TAG_BYTES))
+    frames = _tag_frames(header, body, frozenset(_LYRICS_FRAMES))
+    named = (content[1:4].decode("latin-1").lower() for _, content in frames)
+    return next((one for one in named if _LANGUAGE.fullmatch(one) and one != "xxx"), None)
+
+
 def _is_header(header: bytes) -> bool:
     return len(header) == 10 and header.startswith(b"ID3") and header[3] in (2, 3, 4)
 
 
-def _read_tag(header: bytes, body: bytes) -> dict[str, list[str]]:
+def _tag_frames(header: bytes, body: bytes, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Identifiers and contents of the frames of a tag that are wanted."""
     version, flags = header[3], header[5]
     if flags & 0x80 and version < 4:
         body = _resynchronise(body)
     if flags & 0x40 and version > 2 and len(body) > 4:
         # The size of the extended header: in 2.3 without itself.
         body = body[_synchsafe(body[:4]) if version == 4 else 4 + _big_endian(body[:4]) :]
+    yield from _frames(body, version, wanted, is_unsynchronised=bool(flags & 0x80))
+
+
+def _read_tag(header: bytes, body: bytes) -> dict[str, list[str]]:
     by_frame: dict[str, list[str]] = {}
     of_user: dict[str, list[str]] = {}
-    for name, content in _frames(body, version, is_unsynchronised=bool(flags & 0x80)):
+    for name, content in _tag_frames(header, body, _READ_FRAMES):
         if name in _ID_FRAMES:
             owner, _, given = content.partition(b"\0")
             if owner == _MUSICBRAINZ:
@@ -172,8 +191,9 @@ def _chunk_offset(file: BinaryIO, position: int, size_format: str) -> int:
     return 0
 
 
-def _frames(body: bytes, version: int, *, is_unsynchronised: bool) -> Iterator[tuple[str, bytes]]:
-    """Identifiers and contents of the frames that are read here."""
+def _frames(
+    body: bytes, version: int, wanted: Collection[str], *, is_unsynchronised: bool
+) -> Iterator[tuple[str, bytes]]:
     length = 6 if version == 2 else 10
     position = 0
     while (frame := _frame_id(body, position, version)) is not None:
@@ -181,7 +201,7 @@ def _frames(body: bytes, version: int, *, is_unsynchronised: bool) -> Iterator[t
         content = body[position + length : position + length + size]
         flags = body[position + 9] if version > 2 else 0
         position += length + size
-        if size and frame in _READ_FRAMES:
+        if size and frame in wanted:
             content = content[:_MAX_FRAME_BYTES]
             unsynchronised = version == 4 and (is_unsynchronised or bool(flags & 2))
             if decoded := _decode_frame(content, version, flags, unsynchronised=unsynchronised):

@@ -28,7 +28,7 @@ from tinytag import TinyTag, TinyTagException
 
 from indexer.audio.apev2 import read_apev2
 from indexer.audio.container import read_metadata
-from indexer.audio.id3v2 import read_id3v2, tag_end
+from indexer.audio.id3v2 import read_id3v2, read_lyrics_language, tag_end
 from indexer.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -121,6 +121,21 @@ class Tags:
     genres: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class TaggedLyrics:
+    """Lyrics in a file's tags, as stored, perhaps with LRC's times in them.
+
+    Attributes
+    ----------
+    text : str
+    language : str or None
+        Three letters, as in ISO 639-2; None where the tags name none.
+    """
+
+    text: str
+    language: str | None
+
+
 def read_tags(path: AnyPath) -> Tags:
     """Tags of a file.
 
@@ -153,24 +168,26 @@ def read_tags(path: AnyPath) -> Tags:
     return replace(_merge(readings), has_cover=has_cover)
 
 
-def read_lyrics(path: AnyPath) -> str | None:
-    """Lyrics in a file's tags, as stored, perhaps with LRC's times in them.
+def read_lyrics(path: AnyPath) -> TaggedLyrics | None:
+    """Lyrics in a file's tags.
 
     Only tinytag reads here, which is Python and takes no more memory than the file is long: FFmpeg
-    would have to run in a worker. It knows the lyrics of MP3, MP4, FLAC, Ogg, Opus and WMA.
+    would have to run in a worker. It knows the lyrics of MP3, MP4, FLAC, Ogg, Opus and WMA, and
+    does not tell their language.
 
     Returns
     -------
-    str or None
+    TaggedLyrics or None
         None where there are none, or where the file cannot be read; nothing is raised for it.
     """
     try:
         with open(os.fsencode(path), "rb", opener=_open_without_waiting) as file:
             found = TinyTag.get(file_obj=file, duration=False)
+            language = read_lyrics_language(file)
     except (TinyTagException, OSError, ValueError, MemoryError):
         return None
     texts = (str(text) for field in _LYRICS for text in found.other.get(field, []))
-    return next((text for text in texts if text.strip()), None)
+    return next((TaggedLyrics(text, language) for text in texts if text.strip()), None)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -284,7 +284,8 @@ def lyrics_of(path: bytes, beside: Sequence[bytes], pool: Sandbox[None]) -> str 
             return text
     with suppress(AnalysisError):
         # Of a file on a server all would be fetched.
-        if not is_url(path) and (text := plain_lyrics(pool.run(read_file_lyrics, path))):
+        tagged = None if is_url(path) else pool.run(read_file_lyrics, path)
+        if tagged is not None and (text := plain_lyrics(tagged.text)):
             return text
     for file in beside:
         if file not in timed and (text := plain_lyrics(file_text(file))):

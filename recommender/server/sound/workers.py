@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from indexer.analysis.sandbox import Sandbox
     from indexer.audio.cover_art import Picture
     from indexer.audio.encoding import Transcode
+    from indexer.audio.tags import TaggedLyrics
     from indexer.audio.wav_layout import WavLayout
     from indexer.filesystem import FileVersion
 
@@ -121,8 +122,8 @@ class PlaybackWorkers:
 
         return await self._run(partial(read_file_cover, size=size), path, lane=self._count)
 
-    async def lyrics(self, path: bytes) -> str:
-        """Lyrics in the tags of a file; empty where it has none that can be read.
+    async def lyrics(self, path: bytes) -> TaggedLyrics | None:
+        """Lyrics in the tags of a file; None where it has none that can be read.
 
         Raises
         ------

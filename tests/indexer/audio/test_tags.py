@@ -12,7 +12,7 @@ from mediafile import Image, ImageType, MediaFile
 
 from indexer.audio.apev2 import read_apev2
 from indexer.audio.id3v2 import read_id3v2
-from indexer.audio.tags import Tags, read_lyrics, read_tags
+from indexer.audio.tags import TaggedLyrics, Tags, read_lyrics, read_tags
 from tests import sounds
 
 if TYPE_CHECKING:
@@ -528,17 +528,19 @@ def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
 def test_lyrics_of_every_container(tmp_path: Path, suffix: str) -> None:
     words = "[00:01.00]Erste Zeile \u266b\nzweite"
     path = sounds.write_audio(tmp_path / f"a{suffix}", sounds.music(1), tags={"lyrics": words})
-    assert read_lyrics(path) == words
+    assert read_lyrics(path) == TaggedLyrics(words, None)
 
 
 def test_lyrics_of_mp3_players(tmp_path: Path) -> None:
     text = "caf\u00e9\nsecond"
-    for content in (
-        b"\x03eng\0" + text.encode(),
-        b"\x00engtitle\0" + text.encode("latin-1"),
-        b"\x01eng\xff\xfe\0\0" + text.encode("utf-16"),
+    for language, content in (
+        ("eng", b"\x03eng\0" + text.encode()),
+        ("deu", b"\x00DEUtitle\0" + text.encode("latin-1")),
+        (None, b"\x01XXX\xff\xfe\0\0" + text.encode("utf-16")),
+        (None, b"\x03\0\0\0\0" + text.encode()),
     ):
-        assert read_lyrics(raw_mp3(tmp_path, USLT=content)) == text
+        found = read_lyrics(raw_mp3(tmp_path, USLT=content))
+        assert found == TaggedLyrics(text, language)
 
 
 def test_no_lyrics_and_nothing_raised(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from indexer.text_folding import fold
 from recommender.text.lyric_lines import find_lyrics
 
 if TYPE_CHECKING:
+    from indexer.audio.tags import TaggedLyrics
     from indexer.catalog.records import Track
     from recommender.server.opensubsonic.parameters import Parameters
     from recommender.server.opensubsonic.server import RestServer
@@ -41,7 +42,7 @@ def get_lyrics(server: RestServer, parameters: Parameters) -> dict[str, Any]:
 def _lyrics(server: RestServer, track: Track) -> Lyrics | None:
     path = server.recommender.track_file(track.id).path
 
-    def read_tags(path: bytes) -> str | None:
+    def read_tags(path: bytes) -> TaggedLyrics | None:
         try:
             return anyio.from_thread.run(server.context.playback.lyrics, path)
         except AnalysisError:
@@ -54,7 +55,7 @@ def _structured(track: Track, lyrics: Lyrics) -> dict[str, Any]:
     return {
         "displayArtist": track.artist,
         "displayTitle": track.title,
-        "lang": UNKNOWN_LANGUAGE,
+        "lang": lyrics.language or UNKNOWN_LANGUAGE,
         "synced": lyrics.is_timed,
         "offset": lyrics.offset_ms,
         "line": [_line(line) for line in lyrics.lines],

@@ -39,7 +39,7 @@ def lyrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
     (folder / "1.lrc").write_text(LRC)
     (folder / "3.txt").write_bytes("\ufeff[Chorus]\nÜber alles hinweg\n".encode())
     paths[4].write_bytes(
-        sounds.id3v2({"USLT": b"\0eng\0[00:01.00]In a tag"}) + paths[4].read_bytes()
+        sounds.id3v2({"USLT": b"\0deu\0[00:01.00]In a tag"}) + paths[4].read_bytes()
     )
     tracks = [
         Planted(f"Song {n}", artist="Band", path=path) for n, path in enumerate(paths, start=1)
@@ -86,6 +86,7 @@ def test_lyrics_without_times(lyrics: Rest) -> None:
     ]  # fmt: skip
     timed = structured(lyrics, 5)
     assert (timed["synced"], timed["line"]) == (True, [{"start": 1000, "value": "In a tag"}])
+    assert (tagged["lang"], timed["lang"]) == ("und", "deu")
 
 
 def test_no_lyrics_and_no_song(lyrics: Rest) -> None:
@@ -123,3 +124,10 @@ def test_lyrics_by_name(lyrics: Rest) -> None:
 )
 def test_odd_texts(text: str, lines: list[tuple[str, int | None]]) -> None:
     assert [(one.text, one.start_ms) for one in parse_lyrics(text).lines] == lines
+
+
+@pytest.mark.parametrize(
+    ("named", "language"), [("de", "de"), (" EN-gb", "en"), ("", None), ("German", None)]
+)
+def test_an_lrc_file_can_name_its_language(named: str, language: str | None) -> None:
+    assert parse_lyrics(f"[la:{named}]\n[00:01]x").language == language
