@@ -30,6 +30,9 @@ TRACK_NAMES = ("like", "start", "end", "seed", "id", "first", "second")
 FAULTS = ("not_a_server_error", "positive_data_acceptance")
 """Checks that are left out. 503 is documented where a model, a folder or room is missing, and other
 5xx are asserted against here; that a text names no track, key or word no schema can say."""
+SEVERAL = ("/navidrome",)
+"""Whose body is one of several, told apart by a field: what is made up to break one of the schemas
+may keep another, and is accepted rightly (`test_navidrome.py` breaks them all)."""
 
 
 def operations() -> list[Any]:
@@ -79,7 +82,8 @@ def name_tracks_that_are_there(case: Any) -> Any:
 
 def ask(operation: Any, mode: GenerationMode, url: str, *, examples: int) -> list[int]:
     statuses: list[int] = []
-    left_out = check_names.CHECKS.get_by_names(list(FAULTS))
+    broken = ["negative_data_rejection"] if operation.path.endswith(SEVERAL) else []
+    left_out = check_names.CHECKS.get_by_names([*FAULTS, *broken])
 
     @seed(1)
     @settings(
