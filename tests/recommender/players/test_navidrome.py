@@ -365,6 +365,21 @@ def test_of_several_recordings_the_one_that_lasts_as_long(navidrome: Navidrome) 
     assert path_to(album="live") == ["Live"]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"call": "nd_other", "input": {}},
+        {"call": "nd_find_sonic_path", "input": {"song": {}}},
+        {"call": "nd_get_similar_songs_by_album", "input": {"count": "many"}},
+        {"call": "nd_get_similar_songs_by_artist", "input": {"name": ["B"]}},
+    ],
+)
+def test_what_is_no_call_of_navidrome_is_refused(catalog: Path, asked: dict[str, Any]) -> None:
+    with client_of(catalog) as client:
+        assert client.post("navidrome", json=asked).status_code == 422
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_libraries_of_a_few_songs(tmp_path: Path, count: int) -> None:
     songs = [Planted(f"Song {n}", artist=f"Band {n}", duration_s=60.0 + n) for n in range(count)]

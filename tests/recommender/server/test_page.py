@@ -303,7 +303,11 @@ def test_a_station_goes_on_from_what_plays_without_restarting_it(page: Page) -> 
     first = queued.all_inner_texts()
     assert first[0] == "Song 10"
     assert len(set(first)) == 4
-    player(page).get_by_role("button", name="Less like what plays").click()
+    # The last word counts where there was no time to send the one before.
+    page.evaluate(
+        """() => ["More", "Less"].forEach((word) =>
+            document.querySelector(`.player [aria-label="${word} like what plays"]`).click())"""
+    )
     expect(queued).to_have_count(4)
     player(page).get_by_role("button", name="Next").click()
     expect(player(page)).not_to_contain_text("Song 10")

@@ -40,7 +40,10 @@ export class Station extends EventTarget {
   /** Draw the station towards a track (liked) or push it away; what comes is chosen again. */
   steer(track, { liked }) {
     if (!this.on) return;
-    (liked ? this.like : this.dislike).push(track.id);
+    const [meant, other] = liked ? ["like", "dislike"] : ["dislike", "like"];
+    this[meant].push(track.id);
+    // What was said of it before and is not sent yet no longer counts.
+    this[other] = this[other].filter((id) => id !== track.id);
     this.#request?.abort();
     this.#request = null;
     this.ended = null;
