@@ -274,7 +274,7 @@ def test_files_lost_with_their_machines_are_left_and_a_lost_scheduler_ends_the_r
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     own = Cluster(tmp_path / "own", analysis)
     try:
-        own.add("one", environment={SECONDS: "0.4"})
+        own.add("one", environment={SECONDS: "0.2"})
         first = run(library, music, own, after=(4, lambda: own.kill_worker("one")))
         assert first.failed == 0
         assert 0 < first.waiting < FILES
