@@ -229,12 +229,12 @@ class CatalogView:
         InvalidOption
         """
         n = result_count(n)
-        place = parse_cursor(after)
+        begin = parse_cursor(after)
         model = self.model
 
         def page(columns: Columns) -> tuple[NDArray[np.int64], tuple[int, int] | None, int, int]:
             mask, fit, kept = self._matching(columns, text, where or EVERYTHING, model)
-            ids, end = page_of(columns, mask, fit, n, place)
+            ids, end = page_of(columns, mask, fit, n, begin)
             return ids, end, int(np.count_nonzero(mask)), kept
 
         ids, end, total, kept = self._library.facets.ask(page)

@@ -70,7 +70,7 @@ class Transcodes:
         return TranscodedSound(track.id, file, transcode, self, is_sized=is_sized)
 
     def add(self, sound: TranscodedSound) -> None:
-        """Give one a place.
+        """Count one among those under way.
 
         Raises
         ------
@@ -130,7 +130,7 @@ class TranscodedSound:
         self._is_begun = self._closed = False
 
     def begin(self) -> None:
-        """Take a place among those under way.
+        """Be counted among those under way.
 
         Raises
         ------
