@@ -27,6 +27,8 @@ _FIRST_RANK = 10
 _RANK_STEP = 4
 _HIGHEST_RANK = 10 * 4**6
 _FEWEST_QUERIES = 16
+_ENOUGH_ANSWERS = 40_960
+"""Of so many, a recall is certain enough: a 16th missed lists that some filters need."""
 _PROBES_STEP = 1.25
 _MOST_READ = 0.5
 """Where more of the lists than this would be read, comparing every vector takes no longer."""
@@ -89,8 +91,8 @@ def _highest_rank(number: int) -> int:
 
 
 def _query_count(rank: int) -> int:
-    """How many queries are asked for vectors up to a rank: some 2,560 answers are enough."""
-    return max(_FEWEST_QUERIES, 256 * _FIRST_RANK // rank)
+    """How many queries are asked for vectors up to a rank: fewer for more of them."""
+    return max(_FEWEST_QUERIES, _ENOUGH_ANSWERS // rank)
 
 
 def _recall(

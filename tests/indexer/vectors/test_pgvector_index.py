@@ -139,9 +139,10 @@ class TestInLists(VectorIndexContract):
 
 @pytest.fixture(scope="module")
 def library(server):
-    """12,000 vectors in lists."""
+    """12,000 vectors in lists, which k-means makes at random: PostgreSQL gives it no seed."""
     vectors, labels = clustered(12_000)
-    policy = IndexPolicy(exact_up_to=2_000, read_all_up_to=40)
+    # So many queries that a recall below what is asked is not measured as enough by luck.
+    policy = IndexPolicy(exact_up_to=2_000, read_all_up_to=40, queries=1_024)
     index, _ = open_index(server, new_catalog(), dim=DIM_OF_MUSIC, policy=policy)
     index.add(np.arange(12_000), vectors)
     assert index.is_makeshift
@@ -152,7 +153,7 @@ def library(server):
 
 def test_recall_holds_for_queries_that_are_not_in_the_library(library):
     index, vectors, _ = library
-    queries, _ = clustered(200, seed=5)
+    queries, _ = clustered(400, seed=5)
     found, _ = index.search(queries, 10)
     facts = index.facts()
     assert (facts.kind, facts.lists) == ("lists", round(12_000**0.5))
@@ -164,11 +165,11 @@ def test_recall_holds_for_queries_that_are_not_in_the_library(library):
 @pytest.mark.parametrize("part", [0.5, 0.1, 0.01, 0.001])
 def test_recall_holds_under_a_random_filter(library, part):
     index, vectors, _ = library
-    queries, _ = clustered(100, seed=6)
+    queries, _ = clustered(400, seed=6)
     allowed = np.sort(np.random.default_rng(7).permutation(12_000)[: int(12_000 * part)])
     subset = index.subset(allowed)
     found, scores = index.search(queries, 10, among=subset)
-    assert found.shape == (100, 10)
+    assert found.shape == (400, 10)
     assert recall(found, vectors, queries, allowed) >= 0.99
     # What is scored is scored exactly, also by an approximate search.
     wide = vectors.astype(np.float64)
@@ -179,7 +180,7 @@ def test_recall_holds_under_a_random_filter(library, part):
 def test_recall_holds_under_a_filter_that_follows_clusters(library, clusters):
     # Queries from other clusters: the lists nearest to them hold nothing that may be answered.
     index, vectors, labels = library
-    queries, query_labels = clustered(150, seed=8)
+    queries, query_labels = clustered(400, seed=8)
     queries = queries[query_labels >= clusters]
     allowed = np.flatnonzero(labels < clusters)
     found, _ = index.search(queries, 10, among=index.subset(allowed))
@@ -188,15 +189,13 @@ def test_recall_holds_under_a_filter_that_follows_clusters(library, clusters):
     assert recall(found, vectors, queries, allowed) >= 0.99
 
 
-@pytest.mark.parametrize("k", [50, 12_000])
-def test_never_fewer_than_k_and_recall_holds_for_large_k(library, k):
+@pytest.mark.parametrize(("k", "queries"), [(50, 200), (12_000, 5)])
+def test_never_fewer_than_k_and_recall_holds_for_large_k(library, k, queries):
     index, vectors, _ = library
-    queries, _ = clustered(5, seed=9)
-    found, _ = index.search(queries, k)
-    best = np.argsort(-(queries @ vectors.T), axis=1)[:, :k]
-    for row, expected in zip(found, best, strict=True):
-        assert np.unique(row).size == k
-        assert np.intersect1d(row, expected).size >= 0.98 * k
+    asked, _ = clustered(queries, seed=9)
+    found, _ = index.search(asked, k)
+    assert all(np.unique(row).size == k for row in found)
+    assert recall(found, vectors, asked, np.arange(len(vectors))) >= 0.99
 
 
 def test_thousands_of_copies(server):

@@ -37,10 +37,11 @@ def clustered(count, *, clusters=60, seed=0, dim=DIM_OF_MUSIC):
 
 
 def recall(found, vectors, queries, allowed):
-    """Mean part of the 10 nearest of `allowed` (ids are row numbers) that was found."""
-    best = np.argsort(-(queries @ vectors[allowed].T), axis=1, kind="stable")[:, :10]
+    """Mean part of the k nearest of `allowed` (ids are row numbers) in what was found (q, k)."""
+    k = found.shape[1]
+    best = np.argsort(-(queries @ vectors[allowed].T), axis=1, kind="stable")[:, :k]
     return np.mean(
-        [len(np.intersect1d(row, allowed[top])) / 10 for row, top in zip(found, best, strict=True)]
+        [len(np.intersect1d(row, allowed[top])) / k for row, top in zip(found, best, strict=True)]
     )
 
 
