@@ -49,3 +49,7 @@ def hang(_worker: object, _path: bytes) -> None:
     """Never come back."""
     while True:
         time.sleep(60)
+
+
+def echo(_worker: object, path: bytes) -> bytes:
+    return path

@@ -8,6 +8,7 @@ submitted with it.
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import os
 import resource
@@ -105,11 +106,23 @@ def worker_count(wanted: int, files: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Job(Generic[State, Result]):
-    """A file given to a sandbox, and the function that is applied to it there."""
+    """A file given to a sandbox, and the function that is applied to it there.
+
+    Attributes
+    ----------
+    pool : ProcessPool or None
+        Which has it; None while it is fetched by its URL.
+    """
 
     work: Callable[[State, bytes], Result]
     path: bytes
     future: Future[Result | AnalysisError]
+    pool: ProcessPool | None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its pool has broken and left it: pebble ends the tasks that it has begun with."""
+        return not (self.pool is None or self.pool.active or self.future.done())
 
 
 class Sandbox(Generic[State]):
@@ -152,13 +165,6 @@ class Sandbox(Generic[State]):
             initargs=(self._prepare, self._limits),
         )
 
-    def _live_pool(self) -> ProcessPool:
-        """The pool; a new one where it has broken."""
-        with self._lock:
-            if not (self._closed or self._pool.active):
-                self._pool = self._start()
-            return self._pool
-
     def __enter__(self) -> Self:
         return self
 
@@ -171,13 +177,30 @@ class Sandbox(Generic[State]):
         self.close(at_once=True)
 
     def submit(self, work: Callable[[State, bytes], Result], path: bytes) -> Job[State, Result]:
-        """Queue a file, by path or by URL, and return its job, for `result`."""
+        """Queue a file, by path or by URL, and return its job, for `result`.
+
+        Raises
+        ------
+        CancelledError
+            The sandbox is closed.
+        WorkersFailed
+            No worker starts.
+        """
         if is_url(path):
-            return Job(work, path, self._fetching().submit(partial(self._work_on, work), path))
-        future = self._live_pool().schedule(
-            _run_task, args=[work, self._limits.cpu_s, path], timeout=self._limits.wall_s
-        )
-        return Job(work, path, future)
+            fetched = self._fetching().submit(partial(self._work_on, work), path)
+            return Job(work, path, fetched, None)
+        arguments = [work, self._limits.cpu_s, path]
+        with self._lock:
+            for _ in range(TRIES):
+                if self._closed:
+                    raise CancelledError
+                try:
+                    future = self._pool.schedule(_run_task, arguments, timeout=self._limits.wall_s)
+                except RuntimeError:  # It has broken, or no process of it starts.
+                    self._pool = self._start()
+                else:
+                    return Job(work, path, future, self._pool)
+        raise self._no_worker_starts()
 
     def _fetching(self) -> Fetcher:
         """What fetches files by URL for the workers."""
@@ -194,7 +217,7 @@ class Sandbox(Generic[State]):
     ) -> Result | AnalysisError:
         """The outcome of a file that was fetched."""
         job = self.submit(work, path)
-        while not wait([job.future], _POLL_S).done:
+        while not (wait([job.future], _POLL_S).done or job.is_lost):
             if self._fetcher is not None and self._fetcher.stopped:
                 job.future.cancel()
                 raise CancelledError
@@ -210,7 +233,7 @@ class Sandbox(Generic[State]):
         """
         for _ in range(TRIES):
             try:
-                outcome: Result | AnalysisError = job.future.result()
+                outcome = _outcome(job)
             except BrokenProcessPool:
                 # A worker was killed between two files, or while it started: pebble gives up the
                 # pool and every task in it, none of which is to blame.
@@ -232,8 +255,11 @@ class Sandbox(Generic[State]):
             if isinstance(outcome, Unforeseen):
                 log.debug("%s", outcome, exc_info=outcome)
             return outcome
+        raise self._no_worker_starts()
+
+    def _no_worker_starts(self) -> WorkersFailed:
         least = " (`--workers 1` takes least)" if self.workers > 1 else ""
-        raise WorkersFailed(f"no worker process starts: is there enough memory for them?{least}")
+        return WorkersFailed(f"no worker process starts: is there enough memory for them?{least}")
 
     def run(self, work: Callable[[State, bytes], Result], path: bytes) -> Result:
         """Apply a task to one file and wait for what it returns.
@@ -284,6 +310,14 @@ class Sandbox(Generic[State]):
         self._pool.join()
 
 
+def _outcome(job: Job[Any, Result]) -> Result | AnalysisError:
+    """What became of a job, waited for."""
+    while not wait([job.future], _POLL_S).done:
+        if job.is_lost:
+            raise BrokenProcessPool
+    return job.future.result()
+
+
 _state: list[Any] = []
 """In a worker process: what `prepare` returned, alone in the list."""
 
@@ -300,7 +334,7 @@ def _run_task(
     work: Callable[[Any, bytes], Result], cpu_s: int, path: bytes
 ) -> Result | AnalysisError:
     spent = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = int(spent.ru_utime + spent.ru_stime) + cpu_s
+    cpu = math.ceil(spent.ru_utime + spent.ru_stime) + cpu_s
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, resource.RLIM_INFINITY))
     try:
         return work(_state[0], path)

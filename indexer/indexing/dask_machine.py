@@ -214,7 +214,7 @@ class Machine(WorkerPlugin):
         ]
         outcomes: list[Result | AnalysisError | Left] = []
         for job in jobs:
-            while not (self._stopped or job.future.done()):
+            while not (self._stopped or job.future.done() or job.is_lost):
                 wait([job.future], _POLL_S)
             if self._stopped and not (job.future.running() or job.future.done()):
                 job.future.cancel()

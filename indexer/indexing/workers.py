@@ -73,8 +73,10 @@ class LocalWorkers(Generic[Result]):
         left, self._left = self._left, []
         finished: list[Finished[Result]] = [(file, None) for file in left]
         done = wait(self._jobs, timeout_s, return_when=FIRST_COMPLETED).done
-        for future in [future for future in self._jobs if future in done]:
-            file, job = self._jobs.pop(future)
+        for future, (file, job) in list(self._jobs.items()):
+            if not (future in done or job.is_lost):
+                continue
+            del self._jobs[future]
             outcome = self._sandbox.result(job)
             finished.append((file, outcome))
         return finished
