@@ -23,7 +23,7 @@ from tests import sounds
 from tests.postgres import PostgresServer, binaries_or_skip, running_server
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     Report = pytest.CollectReport | pytest.TestReport
 
@@ -69,23 +69,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -slow[item.path])
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that the first process of a run to ask for it makes for all; not to be changed."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            made = factory.mktemp(name)
+            make(made)
+            made.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `library`, two pieces of each style, `upload.mp3` and `truth.csv`.
-
-    Not to be changed: the first process of a run that asks for it composes it for all.
-    """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "demo"
-    folder.mkdir(exist_ok=True)
+    """A folder with `library`, two pieces of each style, `upload.mp3` and `truth.csv`."""
     script = Path(__file__).parents[1] / "scripts" / "make_demo_library.py"
-    command = [sys.executable, script, folder / "library", "--pieces-per-style", "2", "--jobs", "2"]
-    command += ["--upload", folder / "upload.mp3", "--truth", folder / "truth.csv"]
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, script, folder / "library", "--jobs", "2"]
+        command += ["--pieces-per-style", "2", "--upload", folder / "upload.mp3"]
+        command += ["--truth", folder / "truth.csv"]
         done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    return folder
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+    return made_once(tmp_path_factory, "demo", make)
 
 
 @pytest.fixture(scope="session")
@@ -118,17 +127,19 @@ def original_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     They sound much alike, so that only their lengths, 4 s and then 1.1 s more each, keep them from
     being taken for one recording.
     """
-    folder = tmp_path_factory.mktemp("songs")
     suffixes = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
-    for number in range(12):
-        place = folder / f"album {number // 6}"
-        place.mkdir(exist_ok=True)
-        sounds.write_audio(
-            place / f"{number:02}{suffixes[number % 6]}",
-            sounds.music(4 + 1.1 * number, seed=number),
-            tags={"title": f"Song {number}", "artist": f"Band {number // 4}"},
-        )
-    return folder
+
+    def make(folder: Path) -> None:
+        for number in range(12):
+            place = folder / f"album {number // 6}"
+            place.mkdir(exist_ok=True)
+            sounds.write_audio(
+                place / f"{number:02}{suffixes[number % 6]}",
+                sounds.music(4 + 1.1 * number, seed=number),
+                tags={"title": f"Song {number}", "artist": f"Band {number // 4}"},
+            )
+
+    return made_once(tmp_path_factory, "songs", make)
 
 
 @pytest.fixture(scope="session")
@@ -136,11 +147,16 @@ def original_catalog(
     tmp_path_factory: pytest.TempPathFactory, original_songs: Path, pool: AnalysisPool
 ) -> Path:
     """The catalog of the twelve songs; not to be changed."""
-    place = tmp_path_factory.mktemp("catalog") / "catalog.db"
-    with closing(Library.open_for_writing(place, create=True)) as library:
-        summary = index_paths(library, [original_songs], pool=pool)
-    assert summary.stored[Stored.NEW] == 12
-    return place
+
+    def make(folder: Path) -> None:
+        with closing(Library.open_for_writing(folder / "catalog.db", create=True)) as library:
+            summary = index_paths(library, [original_songs], pool=pool)
+        assert summary.stored[Stored.NEW] == 12
+
+    made = made_once(tmp_path_factory, "catalog", make)
+    # SQLite makes files beside a catalog that is read: each process has them for itself.
+    own = tmp_path_factory.mktemp("catalog")
+    return shutil.copytree(made, own, dirs_exist_ok=True) / "catalog.db"
 
 
 @pytest.fixture(scope="session")
