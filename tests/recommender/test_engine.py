@@ -305,14 +305,16 @@ def test_threads_may_ask_while_a_writer_writes(catalog_path: Path) -> None:
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        with closing(Library.open_for_writing(catalog_path)) as library:
-            for round_number in range(30):
-                status = (TrackStatus.MISSING, TrackStatus.PRESENT)[round_number % 2]
-                with library.catalog.writing() as connection:
-                    writer.set_status(connection, [8, 9, 10, 11, 12], status)
-        done.set()
-        for thread in threads:
-            thread.join()
+        try:
+            with closing(Library.open_for_writing(catalog_path)) as library:
+                for round_number in range(30):
+                    status = (TrackStatus.MISSING, TrackStatus.PRESENT)[round_number % 2]
+                    with library.catalog.writing() as connection:
+                        writer.set_status(connection, [8, 9, 10, 11, 12], status)
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
         assert wrong == []
         assert len(recommender) == 12
 

@@ -317,9 +317,11 @@ def test_questions_while_another_thread_adds(world: World) -> None:
     done = threading.Event()
 
     def add() -> None:
-        for number in range(WARM, WARM + 300):
-            made.add_items([number], world.embeddings[:1])
-        done.set()
+        try:
+            for number in range(WARM, WARM + 300):
+                made.add_items([number], world.embeddings[:1])
+        finally:
+            done.set()
 
     adding = threading.Thread(target=add)
     interval = sys.getswitchinterval()
