@@ -282,7 +282,7 @@ def test_similar_takes_likes_dislikes_filters_and_a_ranking(
     assert found("1", "--year", "1990-") == found("1", "--tempo", "1-2") == []
     assert 0 < len(found("1", "--tag", "rock")) < 10
     assert found("1", "--added-since", "2999-01-01") == []
-    assert len(found("1", "--added-since", "1h")) == 10
+    assert len(found("1", "--added-since", "1d")) == 10
     assert len(found("1", "--tag", "rock>0", "--exclude", "2", "-n", 20)) == 10
     assert 2 not in found("1", "--exclude", "album 0/01.flac", "-n", 20)
     assert len(found("1", "--per-artist", 1)) == 3

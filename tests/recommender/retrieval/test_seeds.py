@@ -323,7 +323,7 @@ def test_a_file_beyond_the_limits_costs_only_its_windows(
             for track, path in ((5, huge), (6, text)):
                 row = update(TrackRow).where(TrackRow.id == track)
                 connection.execute(row.values(path=bytes(path)))
-    with Recommender.open(catalog_path, limits=Limits(cpu_s=2)) as recommender:
+    with Recommender.open(catalog_path, limits=Limits(cpu_s=5)) as recommender:
         few = Where(among=(4, 5, 6, 7))
         answer = recommender.similar_to_track(12, where=few, ranking=EACH, why="windows")
         windows = {one.id: one.why and one.why.windows for one in answer}
