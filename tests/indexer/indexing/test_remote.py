@@ -7,6 +7,7 @@ import shutil
 import time
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -84,8 +85,15 @@ def failures(catalog: Path) -> list[Any]:
 
 def memfds() -> int:
     """Files in memory that this process has open."""
-    links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))
-    return sum("memfd:soundalike" in os.readlink(link) for link in links if link.is_symlink())
+    return sum("memfd:soundalike" in _target(name) for name in os.listdir("/proc/self/fd"))
+
+
+def _target(descriptor: str) -> str:
+    """What a descriptor is open on; empty once another thread has closed it."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except FileNotFoundError:
+        return ""
 
 
 def test_a_folder_on_a_web_server_is_indexed_as_one_of_this_machine(
@@ -262,20 +270,19 @@ def test_bytes_held_at_once_are_bounded_and_given_back(server: RemoteFolder, son
         (songs / f"{number}.mp3").write_bytes(bytes(300_000))
     (songs / "large.mp3").write_bytes(bytes(1_000_001))
     fetcher = Fetcher(threads=12, timeout_s=20, most_bytes=1_000_000)
-    held: list[int] = []
+    held: list[tuple[int, int]] = []
+    # While three files wait for each other there is room for no more.
+    three = Barrier(3, lambda: held.append((fetcher.held_bytes, memfds())), timeout=30)
 
     def work(path: bytes) -> int:
-        time.sleep(0.05)
-        held.append(fetcher.held_bytes)
-        assert os.stat(path).st_size == 300_000
-        return memfds()
+        three.wait()
+        return os.stat(path).st_size
 
     names = [*(f"{number}.mp3" for number in range(12)), "large.mp3", "none.mp3"]
     futures = [fetcher.submit(work, (server.url + name).encode()) for name in names]
-    *opened, large, absent = [future.result(30) for future in futures]
-    assert max(held) == 900_000
-    # To list what is open takes time, in which one is closed and another one opened.
-    assert 3 <= max(opened) < 6
+    *sizes, large, absent = [future.result(60) for future in futures]
+    assert sizes == [300_000] * 12
+    assert held == [(900_000, 3)] * 4
     assert isinstance(large, FetchFailed)
     assert "larger than 0 MiB" in str(large)
     assert isinstance(absent, FetchFailed)
