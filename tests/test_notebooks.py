@@ -20,13 +20,23 @@ PIECES = 5
 """Of each: the fewest that a genre is learned from."""
 
 
-@pytest.fixture
-def demo(tmp_path: Path, demo_library: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A part of the demo library, with its upload."""
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    from make_demo_library import fill, order_library
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, demo_library: Path) -> Path:
+    """A part of the demo library, indexed, in a folder laid out as the repository.
 
-    folder = tmp_path / "made"
+    So nothing that a notebook writes lands in the repository.
+    """
+    folder = tmp_path_factory.mktemp("repository")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    (folder / "scripts").symlink_to(ROOT / "scripts")
+    return run_notebooks.prepare(folder, _part_of(demo_library, folder / "made"))
+
+
+def _part_of(demo_library: Path, folder: Path) -> Path:
+    """A folder with some styles of the demo library, and its upload."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "scripts")
+        from make_demo_library import fill, order_library
     orders = [
         order
         for order in order_library(folder / "library", seed=0, pieces_per_style=PIECES)
@@ -45,19 +55,17 @@ def demo(tmp_path: Path, demo_library: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.slow
-def test_every_notebook_runs_on_the_demo_library(tmp_path: Path, demo: Path) -> None:
-    # Laid out as in the repository, so that nothing a notebook writes lands there.
-    copies = shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
-    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
-    prepared = run_notebooks.prepare(tmp_path, demo)
+@pytest.mark.timeout(1800)  # longer than a cell may take, with what is composed before the first
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_on_the_demo_library(path: Path, prepared: Path) -> None:
+    copies = prepared.parent / "notebooks"
     before = sorted(copies.iterdir())
-    for path in NOTEBOOKS:
-        ran = run_notebooks.run(copies / path.name, prepared)
-        assert run_notebooks.faults(ran) == [], path.name
-        kept = nbformat.read(path, as_version=4)
-        assert [cell.id for cell in ran.cells] == [cell.id for cell in kept.cells]
-        kinds, stored = ([_kinds(cell) for cell in one.cells] for one in (ran, kept))
-        assert kinds == stored, f"{path.name} has other kinds of output than the stored copy"
+    ran = run_notebooks.run(copies / path.name, prepared)
+    assert run_notebooks.faults(ran) == []
+    kept = nbformat.read(path, as_version=4)
+    assert [cell.id for cell in ran.cells] == [cell.id for cell in kept.cells]
+    kinds, stored = ([_kinds(cell) for cell in one.cells] for one in (ran, kept))
+    assert kinds == stored, "it has other kinds of output than the stored copy"
     assert sorted(copies.iterdir()) == before
 
 
