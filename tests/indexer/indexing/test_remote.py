@@ -7,6 +7,7 @@ import shutil
 import time
 from contextlib import closing
 from pathlib import Path
+from socket import SO_REUSEADDR, SOL_SOCKET, socket
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
@@ -153,14 +154,18 @@ def test_a_server_that_cannot_be_reached_leaves_tracks_as_they_are(
         )
         server.faults = {"/": 404}
         assert run(catalog, pool=pool).notes()[0].endswith("its 11 tracks are left as they are")
-    summary = run(catalog, pool=pool)
-    assert (summary.missing, summary.unchanged) == (0, 0)
-    assert "cannot be reached (Connect call failed" in summary.notes()[0]
-    assert len(vectors(catalog)) == 11
-    with closing(Library.open(catalog)) as library:
-        assert library.catalog.roots() == [server.url.encode()]
-    with pytest.raises(LibraryUnreachable, match="cannot be reached"):
-        run(tmp_path / "new.db", server.url, pool=pool)
+    with socket() as closed:
+        # Bound, so that no other server gets the port, and without anybody who listens there.
+        closed.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        closed.bind(server.server_address)
+        summary = run(catalog, pool=pool)
+        assert (summary.missing, summary.unchanged) == (0, 0)
+        assert "cannot be reached (Connect call failed" in summary.notes()[0]
+        assert len(vectors(catalog)) == 11
+        with closing(Library.open(catalog)) as library:
+            assert library.catalog.roots() == [server.url.encode()]
+        with pytest.raises(LibraryUnreachable, match="cannot be reached"):
+            run(tmp_path / "new.db", server.url, pool=pool)
 
 
 @pytest.mark.slow
