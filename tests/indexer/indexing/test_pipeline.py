@@ -17,7 +17,7 @@ from indexer.analysis.pools import AnalysisPool, analyse_file
 from indexer.analysis.sandbox import Limits
 from indexer.catalog.storing import Stored
 from indexer.errors import InvalidOption, LibraryUnreachable, ModelMismatch
-from indexer.indexing.executor import Progress
+from indexer.indexing.executor import Batching, Progress
 from indexer.indexing.pipeline import Options, Summary, index_paths
 from indexer.library import Library
 from indexer.models import checkpoint
@@ -282,9 +282,11 @@ def test_a_run_can_be_stopped_and_goes_on(
 
 
 def test_a_failure_of_a_limit_says_how_to_try_again_with_more(tmp_path: Path) -> None:
-    song = new_sound(tmp_path / "song.wav", seed=3)
+    endless = tmp_path / "hang.wav"
+    endless.write_bytes(b"sound")
     catalog = tmp_path / "own.db"
-    run(catalog, song, pool=None, workers=1, limits=Limits(wall_s=0.01))
+    with ReplayPool(save_analyses(tmp_path / "none", {}), limits=Limits(wall_s=0.3)) as hanging:
+        run(catalog, endless, pool=hanging)
     with closing(Library.open(catalog)) as library:
         (failure,) = library.catalog.failures()
     assert failure.reason == "timed out"
@@ -328,7 +330,13 @@ def test_a_file_that_hangs_holds_up_no_other(tmp_path: Path, pool: AnalysisPool)
         closing(Library.open_for_writing(catalog, create=True)) as library,
         ReplayPool(analyses, workers=2, limits=Limits(wall_s=4)) as hanging,
     ):
-        summary = index_paths(library, [tmp_path / "music"], pool=hanging, on_progress=seen.append)
+        summary = index_paths(
+            library,
+            [tmp_path / "music"],
+            pool=hanging,
+            options=Options(batching=Batching(8, 0.2)),
+            on_progress=seen.append,
+        )
     assert (summary.stored[Stored.NEW], summary.failed) == (100, 1)
     assert Progress(total=101, done=100) in seen
     with closing(Library.open(catalog)) as library:
