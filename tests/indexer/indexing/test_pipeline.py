@@ -448,7 +448,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_reported(
     command = [sys.executable, "-c", code, str(catalog), str(original_songs), str(analyses)]
     rng = np.random.default_rng(7)
     stored_before = 0
-    for _ in range(12):
+    for _ in range(8):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "begun\n"
