@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from distributed import Worker
     from numpy.typing import NDArray
 
-    from indexer.analysis.sandbox import Limits
+    from indexer.analysis.sandbox import Job, Limits
     from indexer.catalog.file_queries import SeenFile
     from indexer.errors import AnalysisError
     from indexer.indexing.workers import Result, Task
@@ -122,6 +122,7 @@ class Machine(WorkerPlugin):
         self._sandbox: AnalysisPool | None = None
         self._lock = threading.Lock()
         self._batches = 0
+        self._jobs: set[Job[Any, Any]] = set()
         self._used = time.monotonic()
         self._stopped = False
         self._address = worker.address
@@ -129,7 +130,7 @@ class Machine(WorkerPlugin):
 
     async def teardown(self, worker: Worker) -> None:
         """End the processes."""
-        self._stopped = True
+        self.stop()
         self._watching.cancel()
         worker.metrics.pop(self.name, None)
         if self._sandbox is not None:
@@ -212,21 +213,32 @@ class Machine(WorkerPlugin):
             )
             for file in files
         ]
+        with self._lock:
+            self._jobs.update(jobs)
+        if self._stopped:  # before it knew of these
+            self.stop()
         outcomes: list[Result | AnalysisError | Left] = []
-        for job in jobs:
-            while not (self._stopped or job.future.done() or job.is_lost):
-                wait([job.future], _POLL_S)
-            if self._stopped and not (job.future.running() or job.future.done()):
-                job.future.cancel()
-                outcomes.append(Left.NOT_STARTED)
-            else:
-                outcome = sandbox.result(job)
-                outcomes.append(outcome)
-        return outcomes
+        try:
+            for job in jobs:
+                while not (job.future.done() or job.is_lost):
+                    wait([job.future], _POLL_S)
+                if job.future.cancelled():
+                    outcomes.append(Left.NOT_STARTED)
+                else:
+                    outcome = sandbox.result(job)
+                    outcomes.append(outcome)
+            return outcomes
+        finally:
+            with self._lock:
+                self._jobs.difference_update(jobs)
 
     def stop(self) -> None:
         """Start no more files."""
         self._stopped = True
+        with self._lock:
+            for job in self._jobs:
+                if not job.future.running():
+                    job.future.cancel()
 
 
 def analyse_batch(run: str, work: Task[Any], files: Sequence[SeenFile]) -> Returned:
