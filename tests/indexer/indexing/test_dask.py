@@ -3,53 +3,44 @@
 from __future__ import annotations
 
 import os
-import pickle
 import subprocess
 import sys
-import time
-from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from importlib import import_module
+from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from indexer.analysis.pools import AnalysisPool, analyse_file
-from indexer.analysis.sandbox import Limits
-from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
 from indexer.catalog.storing import Stored
-from indexer.errors import ClusterFailed, InvalidOption
+from indexer.errors import ClusterFailed
 from indexer.indexing import dask_workers, executor
-from indexer.indexing.executor import Batching
-from indexer.indexing.pipeline import Options, Summary, index_paths
 from indexer.library import Library
 from indexer.models import checkpoint
 from indexer.models.registry import load_model
-from tests import sounds
 from tests.catalogs import present_names
-from tests.dask_cluster import START_S, Cluster
-from tests.dask_preload import SECONDS, VERSION
+from tests.dask_cluster import Cluster
+from tests.dask_preload import VERSION
+from tests.dask_runs import (
+    FILES,
+    hold,
+    let_go,
+    machines,
+    run,
+    wait_for_machines,
+    wait_until,
+    wait_until_held,
+    wait_until_told,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from indexer.indexing.executor import Progress
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-
-FILES = 40
-
-
-@pytest.fixture(scope="module")
-def analysis(tmp_path_factory: pytest.TempPathFactory, pool: AnalysisPool) -> Path:
-    folder = tmp_path_factory.mktemp("analysis")
-    song = sounds.write_audio(folder / "song.wav", sounds.music(4))
-    path = folder / "analysis"
-    path.write_bytes(pickle.dumps(pool.run(analyse_file, os.fsencode(song))))
-    return path
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -59,58 +50,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, analysis: Path) -> Iterato
     try:
         for name in ("one", "two"):
             running.add(name)
+        wait_for_machines(running, {"one", "two"})
         yield running
     finally:
         running.close()
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    with closing(Library.open_for_writing(tmp_path / "catalog.db", create=True)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def music(tmp_path: Path) -> Path:
-    """Files that only the machines of tests take for music."""
-    folder = tmp_path / "music"
-    folder.mkdir()
-    for number in range(FILES):
-        (folder / f"{number:02}.wav").write_bytes(b"sound")
-    return folder
-
-
-def run(
-    library: Library,
-    folder: Path,
-    cluster: Cluster,
-    *,
-    after: tuple[int, Callable[[], None]] | None = None,
-    **options: object,
-) -> Summary:
-    """Index a folder; once some files are stored, something is done to the cluster."""
-    waiting = [after] if after else []
-
-    def on_progress(progress: Progress) -> None:
-        if waiting and progress.total and progress.done >= waiting[0][0]:
-            waiting.pop()[1]()
-
-    settings = {"limits": Limits(wall_s=5.0, memory_bytes=256 << 20), **options}
-    summary = index_paths(
-        library,
-        [folder],
-        options=Options(dask=cluster.address, batching=Batching(8, 0.2), **settings),
-        on_progress=on_progress,
-    )
-    assert not waiting, "the run was over before anything was done to the cluster"
-    return summary
-
-
-def machines(library: Library, *, files: int) -> Counter[str]:
-    """How many files each machine has analysed, each of which is stored once."""
-    names = present_names(library.catalog)
-    assert len(names) == len({key for _, key, *_ in names}) == files
-    return Counter(title for *_, title in names)
 
 
 def test_files_that_exit_crash_hang_and_eat_memory_cost_only_themselves(
@@ -151,6 +94,7 @@ def test_a_machine_that_is_lost_costs_no_file_and_a_late_one_takes_its_share(
         cluster.kill("doomed")
         cluster.add("late", nanny=False)
         wait_for_machines(cluster, {"one", "two", "late"})
+        wait_until_told(cluster)
 
     summary = run(library, music, cluster, after=(8, exchange))
     assert (summary.failed, summary.waiting) == (0, 0)
@@ -159,23 +103,28 @@ def test_a_machine_that_is_lost_costs_no_file_and_a_late_one_takes_its_share(
 
 
 def test_a_run_that_is_stopped_finishes_what_is_in_work_and_another_goes_on(
-    library: Library, music: Path, cluster: Cluster
+    library: Library, music: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopped: list[float] = []
-    began = time.monotonic()
-    first = index_paths(
-        library,
-        [music],
-        options=Options(dask=cluster.address, batching=Batching(2, 0.0)),
-        on_progress=lambda progress: stopped.append(time.monotonic()) if progress.done else None,
-        interrupted=lambda: bool(stopped),
-    )
-    assert time.monotonic() - stopped[0] < 3.0, time.monotonic() - began
-    assert 0 < first.stored[Stored.NEW] < FILES
-    assert first.waiting == FILES - first.stored[Stored.NEW]
-    machines(library, files=FILES - first.waiting)
+    stopped = Event()
+    stop = dask_workers.DaskWorkers.stop
+
+    def stop_and_let_go(workers: dask_workers.DaskWorkers[object]) -> None:
+        stop(workers)
+        let_go(music)
+
+    monkeypatch.setattr(dask_workers.DaskWorkers, "stop", stop_and_let_go)
+    # A task of two machines has five files: after the first task, each is in another one.
+    hold(music, after=5)
+
+    def stop_in_work() -> None:
+        wait_until_held(music, files=2)
+        stopped.set()
+
+    first = run(library, music, cluster, after=(5, stop_in_work), interrupted=stopped.is_set)
+    assert (first.stored[Stored.NEW], first.waiting) == (7, FILES - 7)
+    machines(library, files=7)
     second = run(library, music, cluster)
-    assert (second.stored[Stored.NEW], second.waiting) == (first.waiting, 0)
+    assert (second.stored[Stored.NEW], second.waiting) == (FILES - 7, 0)
     machines(library, files=FILES)
 
 
@@ -184,6 +133,8 @@ def test_machines_end_the_processes_of_a_run_that_was_killed_and_another_goes_on
 ) -> None:
     command = [sys.executable, "-m", "recommender", "index", str(music)]
     command += ["--dask", cluster.address, "--catalog", str(tmp_path / "catalog.db")]
+    # Those of the run before may still be ending.
+    wait_until(lambda: cluster.count_processes("one") == cluster.count_processes("two") == 0)
     with subprocess.Popen(command) as process:
         try:
             wait_until(lambda: cluster.count_processes("one") == 1)
@@ -262,48 +213,6 @@ def test_machines_with_another_model_or_version_or_that_may_start_no_processes_a
         cluster.kill(name)
 
 
-def test_files_lost_with_their_machines_are_left_and_a_lost_scheduler_ends_the_run(
-    tmp_path: Path,
-    analysis: Path,
-    library: Library,
-    music: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """The next run goes on, each time."""
-    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
-    own = Cluster(tmp_path / "own", analysis)
-    try:
-        own.add("one", environment={SECONDS: "0.2"})
-        first = run(library, music, own, after=(4, lambda: own.kill_worker("one")))
-        assert first.failed == 0
-        assert 0 < first.waiting < FILES
-        assert "left for the next run, because their machines were lost" in caplog.text
-        for number in range(FILES, FILES + 20):
-            (music / f"{number:02}.wav").write_bytes(b"sound")
-        done: list[int] = []
-        with pytest.raises(ClusterFailed, match="is lost: what has come in is stored"):
-            index_paths(
-                library,
-                [music],
-                options=Options(dask=own.address, batching=Batching(4, 0.0)),
-                on_progress=lambda progress: (
-                    (done.append(progress.done), own.kill("scheduler"))
-                    if progress.done and not done
-                    else None
-                ),
-            )
-        stored = len(present_names(library.catalog))
-        assert FILES - first.waiting + done[0] <= stored < FILES + 20
-        own.start_scheduler(own.address.rpartition(":")[2])
-        own.add("again", nanny=False)
-        summary = run(library, music, own)
-        assert summary.stored[Stored.NEW] == FILES + 20 - stored
-        machines(library, files=FILES + 20)
-    finally:
-        own.close()
-
-
 def test_machines_that_cannot_load_a_task_end_the_run_with_a_sentence(
     tmp_path: Path,
     library: Library,
@@ -317,78 +226,3 @@ def test_machines_that_cannot_load_a_task_end_the_run_with_a_sentence(
     with pytest.raises(ClusterFailed, match=r"can do no task .* that of the scheduler too"):
         run(library, music, cluster)
     assert present_names(library.catalog) == []
-
-
-def test_a_cluster_that_cannot_be_reached_ends_the_run_with_a_sentence(
-    tmp_path: Path, library: Library, music: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dask_workers, "_CONNECT_S", 0.5)
-    monkeypatch.setattr(dask_workers, "PATIENCE_S", 1.0)
-    own = Cluster(tmp_path / "own")
-    try:
-        with pytest.raises(ClusterFailed, match=f"no machine of {own.address} takes files"):
-            run(library, music, own)
-    finally:
-        own.close()
-    with pytest.raises(ClusterFailed, match=f"{own.address} does not answer"):
-        run(library, music, own)
-    with pytest.raises(InvalidOption, match=r"scheduler\.yaml is neither the address"):
-        index_paths(library, [music], options=Options(dask="scheduler.yaml"))
-    assert present_names(library.catalog) == []
-
-
-def test_machines_give_the_vectors_that_processes_here_give(
-    tmp_path: Path,
-    songs: Path,
-    original_catalog: Path,
-    library: Library,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """And do not embed a recording again that is in the catalog."""
-    outcomes: list[object] = []
-    result = dask_workers.DaskWorkers.result
-
-    def noted(workers: dask_workers.DaskWorkers[object], timeout_s: float) -> object:
-        finished = result(workers, timeout_s)
-        outcomes.extend(outcome for _, outcome in finished)
-        return finished
-
-    monkeypatch.setattr(dask_workers.DaskWorkers, "result", noted)
-    own = Cluster(tmp_path / "own")
-    try:
-        own.add("one")
-        own.add("two", nanny=False)
-        options = Options(dask=str(own.scheduler_file))
-        assert index_paths(library, [songs], options=options).stored[Stored.NEW] == 12
-        copy = songs.parent / "copy.wav"
-        copy.write_bytes((songs / "album 0" / "00.wav").read_bytes())
-        assert index_paths(library, [copy], options=options).stored[Stored.NEW] == 1
-        kinds = [type(outcome) for outcome in outcomes]
-        assert kinds == [*[TrackAnalysis] * 12, KnownRecording]
-    finally:
-        own.close()
-    assert library.index is not None
-    found = library.index.reconstruct(library.index.ids())
-    with closing(Library.open(original_catalog)) as here:
-        assert here.index is not None
-        expected = here.index.reconstruct(here.index.ids())
-    assert (found[:12] == expected).all()
-    assert (found[12] == expected[0]).all()
-
-
-def wait_for_machines(cluster: Cluster, names: set[str]) -> None:
-    """Wait until the scheduler knows these machines."""
-    with closing(dask_workers.Client(cluster.address, set_as_default=False)) as client:
-        wait_until(
-            lambda: (
-                names
-                <= {one["name"] for one in client.scheduler_info(n_workers=-1)["workers"].values()}
-            )
-        )
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_S
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
