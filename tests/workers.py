@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import time
 from functools import partial
@@ -53,3 +54,10 @@ def hang(_worker: object, _path: bytes) -> None:
 
 def echo(_worker: object, path: bytes) -> bytes:
     return path
+
+
+def spin(_worker: object, path: bytes) -> None:
+    """Take CPU for ever, once the file has the number of this process."""
+    Path(os.fsdecode(path)).write_text(str(os.getpid()))
+    while True:
+        pass
