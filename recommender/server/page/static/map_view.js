@@ -227,14 +227,17 @@ class MapView {
 
   async #sayCentre() {
     const row = this.#centreRow();
+    const timer = this.#timers.centre;
     const name = row >= 0 && (await this.#name(this.data.ids[row]));
-    if (name && row === this.#centreRow()) fill(this.said, foreign(`At the centre: ${name}`));
+    if (name && timer === this.#timers.centre && row === this.#centreRow()) fill(this.said, foreign(`At the centre: ${name}`));
   }
 
   async #play(row) {
     if (row < 0) return;
     const id = this.data.ids[row];
     this.onPlay(id);
+    // What was at the centre before must not be said over what plays.
+    this.#drop("centre");
     const name = await this.#name(id);
     if (name) fill(this.said, foreign(`Plays: ${name}`));
   }
@@ -264,8 +267,13 @@ class MapView {
   }
 
   #later(name, wait, run) {
-    clearTimeout(this.#timers[name]);
+    this.#drop(name);
     this.#timers[name] = setTimeout(run, wait);
+  }
+
+  #drop(name) {
+    clearTimeout(this.#timers[name]);
+    delete this.#timers[name];
   }
 }
 

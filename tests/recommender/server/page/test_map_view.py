@@ -20,7 +20,7 @@ from tests.catalogs import DIM, Planted, plant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from tests.recommender.server.conftest import Start
 
@@ -175,6 +175,34 @@ def test_all_of_it_by_keyboard(page: Page) -> None:
     page.keyboard.press("Home")
     page.mouse.click(*position(24))
     assert page.evaluate("played") == [1, 24]
+
+
+def test_what_plays_is_said_last(page: Page) -> None:
+    said = page.locator("#tested [role=status]")
+    asked: list[Route] = []
+
+    def keep(route: Route) -> None:
+        asked.append(route)
+
+    page.route("**/api/v1/tracks/*", keep)
+    page.clock.install()
+    page.get_by_role("application").press("ArrowLeft")
+    page.clock.run_for(1000)
+    page.keyboard.press("Enter")
+    while len(asked) < 2:
+        page.wait_for_timeout(25)
+    # The name of what was at the centre comes after it plays, be it late...
+    asked[1].continue_()
+    expect(said).to_contain_text("Plays: ")
+    with page.expect_response("**/api/v1/tracks/*"):
+        asked[0].continue_()
+    page.clock.run_for(1000)
+    expect(said).to_contain_text("Plays: ")
+    # ... or because Enter was quicker than the wait for more keys.
+    page.keyboard.press("+")
+    page.keyboard.press("Enter")
+    page.clock.run_for(1000)
+    expect(said).to_contain_text("Plays: ")
 
 
 def test_what_is_searched_lights_up(page: Page) -> None:
