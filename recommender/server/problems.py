@@ -81,7 +81,8 @@ def problem_response(
         "type": kind,
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        # What a client sent may be quoted in it, with line breaks.
+        "detail": " ".join(detail.split()),
         **members,
     }
     # Lone surrogates of odd tags and names are no UTF-8.

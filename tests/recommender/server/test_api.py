@@ -213,6 +213,7 @@ def test_facets_count_what_would_remain(client: TestClient) -> None:
         ("path?start=1&end=2&steps=0", 422),
         ("playlist?seed=1&total_s=0", 422),
         ("playlist?seed=1&total_s=nan", 422),
+        ("playlist?seed=1&total_s=9&genre=a%0Ab", 422),
         ("words?q=", 422),
         ("words?q=xyzzy", 422),
         ("tracks/1/picture.png", 503),
