@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from indexer.analysis.pools import AnalysisPool
 from indexer.catalog.storing import Stored
@@ -27,6 +29,20 @@ if TYPE_CHECKING:
 
     Report = pytest.CollectReport | pytest.TestReport
 
+
+# What hypothesis makes up is the same in every run and on every machine, however slow.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
+if hasattr(providers, "_get_local_constants"):
+    # It mixes in constants of all modules that happen to be loaded, by whichever tests ran before
+    # in the same process; nothing public switches that off.
+    providers._get_local_constants = providers.Constants
 
 OPENMP = "libgomp.so.1"
 """The library that the wheels of implicit and Cornac link and do not bring."""

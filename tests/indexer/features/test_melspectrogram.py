@@ -48,7 +48,7 @@ def assert_like_librosa(samples: np.ndarray, front_end: FrontEnd | None = None) 
     np.testing.assert_allclose(ours, reference(samples, front_end), rtol=0, atol=1e-4)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     samples=st.integers(512, 60_000),
@@ -59,7 +59,7 @@ def test_noise_is_as_librosa_has_it(seed: int, samples: int, level: float) -> No
     assert_like_librosa(noise.astype(np.float32))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(frequency=st.floats(20.0, 8000.0), level=st.floats(1e-3, 1.0))
 def test_tones_are_as_librosa_has_them(frequency: float, level: float) -> None:
     time = np.arange(16_000) / 16_000

@@ -303,7 +303,6 @@ class VectorIndexContract:
 
     @settings(
         max_examples=40,
-        deadline=None,
         # Each kind of index runs it from its own class.
         suppress_health_check=[HealthCheck.differing_executors],
     )

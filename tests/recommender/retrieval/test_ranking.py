@@ -42,7 +42,7 @@ def naive_mmr(
     return chosen
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.integers(1, 40),
     n=st.integers(0, 50),

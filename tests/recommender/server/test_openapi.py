@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import schemathesis
 import schemathesis.checks as check_names
-from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from schemathesis import GenerationMode
 
 from recommender.server.app import REFUSALS, create_app
@@ -85,11 +85,8 @@ def ask(operation: Any, mode: GenerationMode, url: str, *, examples: int) -> lis
     broken = ["negative_data_rejection"] if operation.path.endswith(SEVERAL) else []
     left_out = check_names.CHECKS.get_by_names([*FAULTS, *broken])
 
-    @seed(1)
     @settings(
         max_examples=examples,
-        deadline=None,
-        database=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
