@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests import sounds
+from tests.waiting import LIMIT_S, wait_for_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,19 +67,17 @@ def test_an_interrupted_analysis_leaves_a_file_of_what_was_done(
     tmp_path: Path, original_songs: Path
 ) -> None:
     command = [sys.executable, "-m", "recommender", "analyse", str(original_songs), "--thorough"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--out", "analyses.parquet", "--workers", "1"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
-    )
-    deadline = time.monotonic() + 30
-    while not list(tmp_path.glob(".analyses*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    ) as process:
+        wait_for_file(process, tmp_path, ".analyses*")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     rows = pq.read_metadata(tmp_path / "analyses.parquet").num_rows

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +17,7 @@ from recommender.retrieval.ranking import Ranking
 from tests import sounds
 from tests.catalogs import Planted, plant
 from tests.parts import write_part
+from tests.waiting import LIMIT_S, wait_for_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -389,20 +389,17 @@ def test_an_interrupted_run_ends_cleanly_and_prints_how_to_go_on(
     tmp_path: Path, original_songs: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "recommender", "index", str(original_songs), "--thorough"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
-    )
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "catalog.db-wal").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    ) as process:
+        wait_for_file(process, tmp_path, "catalog.db-wal")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 128 + number, err
     assert "run the same command to go on" in err
     assert "Traceback" not in err
