@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +14,11 @@ import pytest
 
 from recommender.players.mpd.address import Address
 from recommender.players.mpd.client import Client, connect
+from tests.waiting import LIMIT_S, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-LIMIT_S = 30.0
 _CONFIGURATION = """
 music_directory "{music}"
 playlist_directory "{folder}/playlists"
@@ -99,13 +98,6 @@ def update_database(client: Client) -> None:
     """Let the daemon look at its folder, and wait until it has."""
     client.update()
     wait_until(lambda: "updating_db" not in client.status())
-
-
-def wait_until(condition: Callable[[], object], limit_s: float = LIMIT_S) -> None:
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.005)
 
 
 def queue(client: Client) -> list[str]:

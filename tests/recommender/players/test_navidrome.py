@@ -6,7 +6,6 @@ import base64
 import json
 import math
 import random
-import socket
 import stat
 import threading
 import time
@@ -27,6 +26,7 @@ from recommender.players.navidrome.calls import CALLS, song_json
 from recommender.players.navidrome.package import plugin_bytes, plugin_manifest
 from scripts.assemble_navidrome_plugin import ROOM, assemble
 from tests.catalogs import Planted, plant
+from tests.ports import closed_port
 from tests.recommender.players.navidrome_host import Navidrome, allows, host_of, open_package
 from tests.recommender.server.conftest import client_of, start_server
 
@@ -491,12 +491,11 @@ def test_the_configuration_names_another_port_but_no_other_host(
 
 
 def test_a_server_that_is_not_there_is_an_error_at_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    plugin = Navidrome(plugin_bytes(url=f"http://127.0.0.1:{port}"))
-    for _ in range(3):
-        with pytest.raises(extism.Error, match=r"soundalike cannot be reached: .*refused"):
-            plugin.call("nd_get_similar_songs_by_artist", {"name": "Band 1"})
+    with closed_port() as port:
+        plugin = Navidrome(plugin_bytes(url=f"http://127.0.0.1:{port}"))
+        for _ in range(3):
+            with pytest.raises(extism.Error, match=r"soundalike cannot be reached: .*refused"):
+                plugin.call("nd_get_similar_songs_by_artist", {"name": "Band 1"})
 
 
 def test_a_server_that_is_too_slow_is_given_up() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from recommender.players.song_ids.songs import KnownSong
 from recommender.players.song_ids.subsonic import SubsonicServer, known_song, subsonic_songs
 from tests import sounds
 from tests.catalogs import Planted, plant
+from tests.ports import closed_port
 from tests.recommender.server.conftest import client_of, start_server
 
 if TYPE_CHECKING:
@@ -208,14 +208,13 @@ def test_a_server_that_cannot_be_read_is_one_sentence(
     options: tuple[str, str],
     said: str,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        closed = taken.getsockname()[1]
     given = {"--subsonic": subsonic, "--user": "listener", options[0]: options[1]}
-    given["--subsonic"] = given["--subsonic"].format(closed=closed, url=subsonic)
-    words = [word for pair in given.items() for word in pair]
-    code, out, err = run(
-        *("import-ids", *words, "--password-file", password_file, "--catalog", without_ids)
-    )
+    with closed_port() as closed:
+        given["--subsonic"] = given["--subsonic"].format(closed=closed, url=subsonic)
+        words = [word for pair in given.items() for word in pair]
+        code, out, err = run(
+            *("import-ids", *words, "--password-file", password_file, "--catalog", without_ids)
+        )
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert said in err
     assert not id_map_path(without_ids).exists()

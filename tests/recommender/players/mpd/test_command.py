@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,7 +23,9 @@ from indexer.library import Library
 from recommender.players.mpd.client import connect
 from tests import sounds
 from tests.catalogs import Planted, plant
-from tests.mpd_daemon import Daemon, connected, queue, running_mpd, update_database, wait_until
+from tests.mpd_daemon import Daemon, connected, queue, running_mpd, update_database
+from tests.ports import closed_port
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,12 +99,6 @@ def process(
             running.kill()
             running.wait(30)
             reader.join(30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def refill_ms(client: Client) -> float:
@@ -236,8 +231,10 @@ default_permissions "{without}"
 def test_over_tcp_the_music_directory_has_to_be_named(
     run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
-    with running_mpd(library / "songs", f'bind_to_address "127.0.0.1"\nport "{port}"'):
+    with (
+        closed_port() as port,
+        running_mpd(library / "songs", f'bind_to_address "127.0.0.1"\nport "{port}"'),
+    ):
         monkeypatch.setenv("MPD_HOST", "127.0.0.1")
         monkeypatch.setenv("MPD_PORT", str(port))
         status, _, said = run("mpd", "--catalog", library / "catalog.db")
