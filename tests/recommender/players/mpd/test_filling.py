@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +16,13 @@ import pytest
 
 from recommender import Recommender
 from recommender.players.mpd.client import CONNECTION_LOST, Client, connect
-from recommender.players.mpd.filling import FillOptions, QueueFiller
+from recommender.players.mpd.filling import QUIET_S, FillOptions, QueueFiller
 from recommender.players.mpd.names import MusicDirectory
 from recommender.players.mpd.radio import Radio, StationOptions
 from tests import sounds
 from tests.catalogs import Planted, plant
-from tests.mpd_daemon import Daemon, connected, queue, running_mpd, update_database, wait_until
+from tests.mpd_daemon import Daemon, connected, queue, running_mpd, update_database
+from tests.waiting import LIMIT_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,45 +96,67 @@ def new_filler(
     return QueueFiller(radio, folder, FillOptions(**options), said.append)  # type: ignore[arg-type]
 
 
+class Filling:
+    """A filler at work in a thread of its own, what it says, and when it has nothing to do."""
+
+    def __init__(self, filler: QueueFiller, said: list[str], client: Client) -> None:
+        self.filler, self.said = filler, said
+        self._client = client
+        self._told = self._done = 0
+        client.idle = self._idle
+
+    def follow(self) -> None:
+        with suppress(*CONNECTION_LOST):
+            self.filler.follow(self._client)
+
+    def settled(self, listener: Client) -> list[str]:
+        """The queue once the filler has answered whatever was done to it before."""
+        before = self._done
+        listener.crossfade(0)  # It was that already, and whoever waits is told.
+        wait_until(lambda: self._done > before)
+        return queue(listener)
+
+    def _idle(self, *events: str) -> list[str]:
+        self._done = self._told
+        happened: list[str] = Client.idle(self._client, *events)
+        self._told += "options" in happened
+        return happened
+
+
 @contextmanager
 def filling(
     daemon: Daemon, recommender: Recommender, library: Path, **options: float
-) -> Iterator[list[str]]:
-    """Fill the daemon's queue meanwhile; gives what is said."""
+) -> Iterator[Filling]:
+    """Fill the daemon's queue meanwhile."""
     said: list[str] = []
-    filler = new_filler(recommender, library, said, **options)
     client = connect(daemon.address)
     number = os.dup(client.fileno())
-
-    def follow() -> None:
-        with suppress(*CONNECTION_LOST):
-            filler.follow(client)
-
-    thread = threading.Thread(target=follow)
+    filled = Filling(new_filler(recommender, library, said, **options), said, client)
+    thread = threading.Thread(target=filled.follow)
     thread.start()
     try:
-        yield said
+        yield filled
     finally:
         with socket.socket(fileno=number) as connection:
             connection.shutdown(socket.SHUT_RDWR)
-        thread.join(30)
+        thread.join(LIMIT_S)
         assert not thread.is_alive()
         client.disconnect()
 
 
-def settled(client: Client) -> list[str]:
-    """The queue once whoever fills it had ample time to."""
-    time.sleep(1.0)
-    return queue(client)
+def play(client: Client, place: int = 0) -> None:
+    """Let a song of the queue play, and wait until it does."""
+    client.play(place)
+    wait_until(lambda: client.status()["state"] == "play")
 
 
 def test_what_plays_is_followed_by_songs_of_any_name_and_none_comes_twice(
     mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
 ) -> None:
-    with filling(daemon, recommender, library) as said:
+    with filling(daemon, recommender, library) as filled:
         assert queue(mpd) == []
         mpd.add("00.flac")
-        assert settled(mpd) == ["00.flac"]  # nothing plays yet
+        assert filled.settled(mpd) == ["00.flac"]  # nothing plays yet
         mpd.play()
         # Everything that MPD knows is played once: the odd names, too.
         expected = COUNT + len(ODD)
@@ -141,7 +165,7 @@ def test_what_plays_is_followed_by_songs_of_any_name_and_none_comes_twice(
             mpd.next()
     names = [os.fsencode(name) for name in queue(mpd)[:expected]]
     assert sorted(names) == sorted([*(f"{n:02}.flac".encode() for n in range(COUNT)), *ODD])
-    assert [line for line in said if not line.startswith("added ")] == [
+    assert [line for line in filled.said if not line.startswith("added ")] == [
         f"2 tracks of the catalog not below {library}/songs: passed over"
     ]
 
@@ -168,30 +192,43 @@ def test_a_queue_filled_by_hand_stays_as_it_is(
     library: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Long enough for a pause between two additions on a busy machine.
-    monkeypatch.setattr("recommender.players.mpd.filling.QUIET_S", 1.5)
-    with filling(daemon, recommender, library):
+    pauses: list[float] = []
+    still = threading.Event()
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        assert still.wait(LIMIT_S)
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=pause)
+    monkeypatch.setattr("recommender.players.mpd.filling.time", clock)
+    with filling(daemon, recommender, library) as filled:
         for number in range(6):
             mpd.add(f"{number:02}.flac")
-        mpd.play(0)
-        assert len(settled(mpd)) == 6
+        play(mpd)
+        still.set()
+        assert len(filled.settled(mpd)) == 6
         # Whoever puts a song after another does so without one of ours between them.
+        still.clear()
+        pauses.clear()
         mpd.clear()
         mpd.add("10.flac")
-        mpd.play()
+        play(mpd)
+        wait_until(lambda: pauses)
         for number in range(11, 14):
             mpd.add(f"{number}.flac")
-            time.sleep(0.1)
-        assert settled(mpd) == [f"{number}.flac" for number in range(10, 14)]
+        still.set()
+        assert filled.settled(mpd) == [f"{number}.flac" for number in range(10, 14)]
+        # Once more each time that something was added meanwhile.
+        assert pauses[:2] == [QUIET_S, QUIET_S]
         mpd.play(1)
         wait_until(lambda: len(queue(mpd)) == 5)
         # What is taken out stays out until the next song.
         mpd.delete((2, 5))
-        assert settled(mpd) == ["10.flac", "11.flac"]
+        assert filled.settled(mpd) == ["10.flac", "11.flac"]
         mpd.play(0)
         wait_until(lambda: len(queue(mpd)) == 4)
         mpd.clear()
-        assert settled(mpd) == []
+        assert filled.settled(mpd) == []
 
 
 def test_it_goes_on_from_the_song_that_was_chosen_by_hand(
@@ -214,10 +251,10 @@ def test_modes_that_never_reach_the_end_of_the_queue_are_waited_out(
     mpd: Client, daemon: Daemon, recommender: Recommender, library: Path, mode: str
 ) -> None:
     getattr(mpd, mode)(1)
-    with filling(daemon, recommender, library):
+    with filling(daemon, recommender, library) as filled:
         mpd.add("00.flac")
-        mpd.play()
-        assert settled(mpd) == ["00.flac"]
+        play(mpd)
+        assert filled.settled(mpd) == ["00.flac"]
         getattr(mpd, mode)(0)
         wait_until(lambda: len(queue(mpd)) == 4)
 
@@ -252,7 +289,7 @@ def test_a_song_that_is_skipped_early_is_disliked_if_asked(
 ) -> None:
     for within in (None, 30.0):
         mpd.clear()
-        with filling(daemon, recommender, library, skip_within_s=within) as said:
+        with filling(daemon, recommender, library, skip_within_s=within) as filled:
             mpd.add("00.flac")
             mpd.play()
             for length in (4, 5, 6):
@@ -261,10 +298,10 @@ def test_a_song_that_is_skipped_early_is_disliked_if_asked(
             wait_until(lambda: len(queue(mpd)) == 7)
             # Late in a song: no skip.
             mpd.seekcur(100)
-            time.sleep(1.0)
+            filled.settled(mpd)
             mpd.next()
             wait_until(lambda: len(queue(mpd)) == 8)
-        titles = [line.split(": ")[1] for line in said if line.startswith("disliked")]
+        titles = [line.split(": ")[1] for line in filled.said if line.startswith("disliked")]
         skipped = [str(song["file"]) for song in mpd.playlistinfo()[1:3]]
         found = [recommender.track(os.fsencode(library / "songs" / name)) for name in skipped]
         expected = [f"{track.artist} - {track.title}" for track in found]
@@ -274,12 +311,12 @@ def test_a_song_that_is_skipped_early_is_disliked_if_asked(
 def test_what_cannot_be_analysed_is_waited_out_with_one_line(
     mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
 ) -> None:
-    with filling(daemon, recommender, library) as said:
+    with filling(daemon, recommender, library) as filled:
         mpd.add("stranger.flac")
         mpd.play()
-        wait_until(lambda: said)
-        assert settled(mpd) == ["stranger.flac"]
-        (line,) = said
+        wait_until(lambda: filled.said)
+        assert filled.settled(mpd) == ["stranger.flac"]
+        (line,) = filled.said
         assert line.startswith("stranger.flac is not in the catalog (")
         assert line.endswith("waiting for the next song")
         mpd.add("00.flac")
