@@ -80,7 +80,6 @@ def get_music_directory(server: RestServer, parameters: Parameters) -> dict[str,
         children = [
             {
                 "id": one.pop("id"),
-                "parent": wanted,
                 "isDir": True,
                 "title": one.pop("name"),
                 "mediaType": "artist",
@@ -92,13 +91,14 @@ def get_music_directory(server: RestServer, parameters: Parameters) -> dict[str,
     if wanted.startswith(ARTIST):
         artist = tree.artist(wanted)
         (folder,) = artist_folders(server, [artist])
-        folder["parent"] = str(MUSIC_FOLDER["id"])
         children = album_folders(server, tree.artist_albums(artist))
     else:
         album = tree.album(wanted)
         (folder,) = album_folders(server, [album])
         children = songs(server, tree.album_songs(album))
-    kept = {name: folder[name] for name in ("id", "name", "parent", "starred", "userRating")}
+    # An artist has no parent: players climb from one to the next until there is none, and take what
+    # they come to for an entry of getIndexes, which no music folder is.
+    kept = {name: folder.get(name) for name in ("id", "name", "parent", "starred", "userRating")}
     return {"directory": {**kept, "child": children}}
 
 

@@ -171,6 +171,18 @@ def test_what_is_supported_is_there_when_it_is_empty(rest: Rest) -> None:
     assert [unknown[name] for name in ("bpm", "musicBrainzId", "isrc", "genres")] == [0, "", [], []]
 
 
+def test_directories_lead_from_a_song_up_to_its_artist(rest: Rest) -> None:
+    song = rest.ok("getSong", id="tr-1")["song"]
+    album = rest.ok("getMusicDirectory", id=song["parent"])["directory"]
+    assert song["id"] in {child["id"] for child in album["child"]}
+    artist = rest.ok("getMusicDirectory", id=album["parent"])["directory"]
+    assert album["id"] in {child["id"] for child in artist["child"]}
+    # Sublime Music climbs until there is no parent, and looks for what it has come to there.
+    assert "parent" not in artist
+    indexes = rest.ok("getIndexes")["indexes"]["index"]
+    assert artist["id"] in {one["id"] for index in indexes for one in index["artist"]}
+
+
 def test_the_genre_of_a_song_finds_it_again(rest: Rest) -> None:
     hit = rest.ok("getSong", id="tr-6")["song"]
     assert [hit["genre"], *hit["genres"]] == ["Pop", {"name": "Pop"}, {"name": "Rock"}]
