@@ -38,13 +38,18 @@ AS_ELEMENTS = frozenset(
 )
 """Scalars that are elements in XML, each with the name of its object."""
 
+ADDED_LISTS = frozenset({"albumArtists", "artists", "genres", "isrc", "roles"})
+"""Lists in what Subsonic itself knows, that OpenSubsonic has added to it."""
+
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to write: control characters, lone surrogates, U+FFFE and U+FFFF."""
 _IN_ATTRIBUTES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 _IN_TEXT = {"\r": "&#13;"}
 
 
-def render(payload: Mapping[str, Any], fmt: str, *, status: str = "ok") -> Response:
+def render(
+    payload: Mapping[str, Any], fmt: str, *, status: str = "ok", client_version: str = API_VERSION
+) -> Response:
     """An answer in a format of `FORMATS`.
 
     Parameters
@@ -53,6 +58,9 @@ def render(payload: Mapping[str, Any], fmt: str, *, status: str = "ok") -> Respo
         What the envelope holds, None left out: scalars, mappings and lists of them. Characters that
         cannot be written in XML are replaced by U+FFFD in both formats.
     status : {"ok", "failed"}
+    client_version : str
+        Which Subsonic a client speaks. OpenSubsonic adds to 1.16; players of before it, such as
+        Clementine, stop at an XML element that they do not know, so they get none of its lists.
     """
     envelope = {
         "status": status,
@@ -62,6 +70,8 @@ def render(payload: Mapping[str, Any], fmt: str, *, status: str = "ok") -> Respo
         "openSubsonic": True,
         **_cleaned(payload),
     }
+    if fmt == "xml" and _is_before_opensubsonic(client_version):
+        envelope = _without_added_lists(envelope)
     if fmt == "json":
         text = json.dumps(
             {"subsonic-response": envelope},
@@ -78,6 +88,21 @@ def render(payload: Mapping[str, Any], fmt: str, *, status: str = "ok") -> Respo
 def render_error(code: int, message: str, fmt: str) -> Response:
     """Why a request is refused."""
     return render({"error": {"code": code, "message": message}}, fmt, status="failed")
+
+
+def _is_before_opensubsonic(client_version: str) -> bool:
+    numbers = re.match(r"([0-9]{1,4})\.([0-9]{1,4})", client_version)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) < (1, 16)
+
+
+def _without_added_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _without_added_lists(one)
+            for name, one in value.items()
+            if not (name in ADDED_LISTS and isinstance(one, list))
+        }
+    return [_without_added_lists(one) for one in value] if isinstance(value, list) else value
 
 
 @cache

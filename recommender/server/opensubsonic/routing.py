@@ -95,7 +95,9 @@ async def _answer(
             log.exception("%s %s failed", request.method, request.url.path)
             return render_error(GENERIC, "the server failed; its log says why", fmt)
         return render_error(code, without_paths(str(error), private_folders(context)), fmt)
-    return found if isinstance(found, Response) else render(found, fmt)
+    if isinstance(found, Response):
+        return found
+    return render(found, fmt, client_version=parameters.text("v"))
 
 
 async def _found(

@@ -9,7 +9,7 @@ import pytest
 
 from recommender.server.opensubsonic.endpoints import ENDPOINTS
 from recommender.server.opensubsonic.library_tree import artist_id
-from tests.recommender.server.opensubsonic.library import TRACKS, Rest
+from tests.recommender.server.opensubsonic.library import NS, TRACKS, Rest
 from tests.recommender.server.opensubsonic.schemas import (
     ENVELOPE,
     check_object,
@@ -169,6 +169,25 @@ def test_what_is_supported_is_there_when_it_is_empty(rest: Rest) -> None:
         assert all(one.keys() >= set(names.split()) for one in shown)
     unknown = rest.ok("getSong", id="tr-15")["song"]
     assert [unknown[name] for name in ("bpm", "musicBrainzId", "isrc", "genres")] == [0, "", [], []]
+
+
+@pytest.mark.parametrize("version", ["1.8.0", "1.15.9"])
+def test_players_of_before_opensubsonic_get_the_xml_of_then(rest: Rest, version: str) -> None:
+    """Debian's Clementine, which speaks 1.8, gives up at an album that holds more than songs."""
+    album = _filled(rest, "{album}")
+    (shown,) = rest.xml("getAlbum", id=album, v=version)
+    assert {one.tag for one in shown} == {f"{NS}song"}
+    assert [list(song) for song in shown] == [[]] * len(shown)
+    (genres,) = rest.xml("getGenres", v=version)
+    assert len(genres) > 2
+    assert rest.ok("getAlbum", id=album, v=version) == rest.ok("getAlbum", id=album)
+
+
+@pytest.mark.parametrize("version", ["1.16.0", "1.16.1", "2.0", "", "new"])
+def test_other_players_get_what_opensubsonic_adds(rest: Rest, version: str) -> None:
+    (shown,) = rest.xml("getAlbum", id=_filled(rest, "{album}"), v=version)
+    assert shown.find(f"{NS}artists") is not None
+    assert shown.find(f"{NS}song/{NS}genres") is not None
 
 
 def test_directories_lead_from_a_song_up_to_its_artist(rest: Rest) -> None:
