@@ -18,7 +18,7 @@ import pytest
 
 from recommender.server.safety.connections import HEADERS_S
 from tests import sounds
-from tests.recommender.server.processes import children
+from tests.recommender.server.processes import workers
 from tests.recommender.server.sockets import (
     exchange,
     get,
@@ -231,18 +231,14 @@ def test_no_file_of_some_kilobytes_costs_more_than_a_refusal(
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_one_answer(running: Running, song: bytes) -> None:
     assert ask_about(running, song, name="a.mp3").status_code == 200
-    workers = [
-        pid
-        for pid in children(running.process.pid)
-        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    assert workers
-    for pid in workers:
+    pids = workers(running.process.pid)
+    assert pids
+    for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as thread:
         asked = thread.submit(ask_about, running, song, name="a.mp3")
         time.sleep(1)
-        for pid in workers:
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
         answer = asked.result()
     assert answer.status_code in (200, 422, 503), answer.text
