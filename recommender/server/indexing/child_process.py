@@ -1,7 +1,8 @@
 """Processes beside the server that are given a request as JSON and tell what they do in lines.
 
-A process is ended by closing its stdin. The system closes it when the server is gone, however it
-went: so no process outlives it.
+A byte in its stdin stops a process when it has done what it is at, however long that takes. Where
+stdin is closed it has a few seconds: the system closes it when the server is gone, however it went,
+so no process outlives the server.
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ class Child:
         """Wait for its end; returns its exit status, or minus the signal that ended it."""
         return await self._process.wait()
 
+    def stop(self) -> None:
+        """Let it end when it has done what it is at."""
+        if not self._pipe.is_closing():
+            self._pipe.write(b"\n")
+
     def end(self) -> None:
         """Let it end, and kill it if that takes longer than `GRACE_S`."""
         if not self._pipe.is_closing():
@@ -98,14 +104,16 @@ class Parent:
     request : dict
         What it asks for.
     wants_end : Event
-        Set once this process is to end, or the server is gone.
+        Set once this process is to stop or end, or the server is gone.
     """
 
     def __init__(self) -> None:
         # Nothing else that this process or one of its own prints may come between the lines.
         self._out = os.fdopen(os.dup(1), "w", encoding="ascii")
         os.dup2(2, 1)
-        self.request: dict[str, Any] = json.loads(sys.stdin.readline())
+        # Without a buffer, which would keep what comes behind the line from `_wait_for_end`.
+        with open(0, "rb", buffering=0, closefd=False) as stdin:
+            self.request: dict[str, Any] = json.loads(stdin.readline())
         self.wants_end = threading.Event()
         threading.Thread(target=self._wait_for_end, daemon=True).start()
 
@@ -118,7 +126,7 @@ class Parent:
 
     def _wait_for_end(self) -> None:
         while os.read(0, 1):
-            pass
+            self.wants_end.set()
         self.wants_end.set()
         threading.Event().wait(GRACE_S)
         os._exit(1)

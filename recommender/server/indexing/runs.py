@@ -75,7 +75,7 @@ class Run:
         """Let it end when the files in hand are written."""
         self.is_stopping = True
         if self.child is not None:
-            self.child.end()
+            self.child.stop()
 
     def update(self, progress: dict[str, int]) -> None:
         """Take what it tells of how far it is."""
@@ -231,6 +231,8 @@ class IndexRuns:
         """Begin no more runs and end the one under way."""
         self._closing = True
         self.stop()
+        if self._run is not None and self._run.child is not None:
+            self._run.child.end()
 
     def state(self) -> dict[str, Any]:
         """What goes on, as plain values; `last.message` may name whole paths."""
@@ -281,8 +283,10 @@ class IndexRuns:
         except OSError as error:
             self._end(run, {"error": f"no process can be started ({error.strerror})"})
             return
-        if run.is_stopping:
+        if self._closing:
             child.end()
+        elif run.is_stopping:
+            child.stop()
         self.changed.ring()
         async for message in child.messages():
             if "progress" in message:
@@ -290,7 +294,8 @@ class IndexRuns:
                 self.changed.ring()
             else:
                 said = message
-        self._end(run, said or {"error": _died(await child.wait())})
+        status = await child.wait()
+        self._end(run, said or {"error": _died(status)})
 
     def _end(self, run: Run, said: dict[str, Any]) -> None:
         """Note what came of a run, and let wait again what it did not do."""

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,7 +20,7 @@ from indexer.catalog.reader import Catalog
 from indexer.catalog.sqlite.lock import WriterLock
 from indexer.library import Library
 from recommender.server.context import open_context
-from recommender.server.indexing import events, runs, watch_process
+from recommender.server.indexing import child_process, events, runs, watch_process
 from recommender.server.indexing.runs import IndexRuns
 from recommender.server.indexing.watch_process import changed_folders
 from recommender.server.indexing.watching import watch_folders
@@ -172,6 +173,46 @@ def test_what_was_asked_for_is_not_tried_again(empty: Catalog, tmp_path: Path) -
     state = index_runs.state()
     assert (state["last"]["outcome"], state["queued"]) == ("failed", 0)
     assert "cannot be reached" in state["last"]["message"]
+
+
+SLOW_RUN = """
+import time
+from recommender.server.indexing import child_process
+child_process.GRACE_S = 0.2
+parent = child_process.Parent()
+parent.say(progress={"scanned": 2, "total": 2, "done": 0, "failed": 0})
+parent.wants_end.wait()
+time.sleep(parent.request["file_takes_s"])
+parent.say(ended={"counts": {"new": 1, "waiting": 1}, "notes": []})
+"""
+"""An index run with a file in hand that takes longer than the grace of a process that is to end."""
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_only_the_end_of_the_server_cuts_off_the_files_in_hand(
+    empty: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    (tmp_path / "slow_run.py").write_text(SLOW_RUN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(child_process, "GRACE_S", 0.2)
+    request = {"file_takes_s": 3600 if is_closed else 2}
+    slow = SimpleNamespace(__name__="slow_run", run_request=lambda *_, **__: request)
+    monkeypatch.setattr(runs, "run_process", slow)
+    index_runs = IndexRuns(empty, lambda: [bytes(tmp_path)])
+
+    async def run() -> None:
+        with working(index_runs, index_runs.work()) as work:
+            index_runs.ask(index_runs.folders, retry_failed=False)
+            await eventually(lambda: index_runs.state()["state"] == "running")
+            if not is_closed:
+                index_runs.stop()
+                await eventually(lambda: index_runs.state()["last"])
+        await work
+
+    asyncio.run(run())
+    last = index_runs.state()["last"]
+    assert last["outcome"] == "stopped"
+    assert last["counts"] == ({} if is_closed else {"new": 1, "waiting": 1})
 
 
 def test_a_run_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
