@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,10 +25,25 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Protocol
 
+    from playwright.sync_api import Browser
+
     class Start(Protocol):
         """Starts `soundalike serve` over a catalog."""
 
         def __call__(self, catalog: Path, *options: str) -> AbstractContextManager[Running]: ...
+
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None
+)
+NEEDS_CHROMIUM = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no chromium (Debian: apt-get install chromium)"
+)
+SOFTWARE_GL = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+WAIT_MS = 30_000
+"""Longest wait for anything in a page, on a machine that is busy with other things."""
+RUN_MS = 300_000
+"""Longest wait for what a process beside the server makes or has to start for: it bounds a hang."""
 
 
 class Running:
@@ -103,3 +119,16 @@ def _url(process: subprocess.Popen[str]) -> str:
 def server() -> Start:
     """Starts `soundalike serve`."""
     return start_server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser that draws in software; playwright's loop must not outlive the module's tests."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    api.expect.set_options(timeout=WAIT_MS)
+    with api.sync_playwright() as running:
+        found = running.chromium.launch(
+            executable_path=CHROMIUM, args=SOFTWARE_GL, timeout=4 * WAIT_MS
+        )
+        yield found
+        found.close()

@@ -15,20 +15,17 @@ from indexer.catalog.storing import Stored
 from indexer.indexing.pipeline import index_paths
 from indexer.library import Library
 from tests import sounds
-from tests.recommender.server.conftest import start_server
+from tests.recommender.server.conftest import NEEDS_CHROMIUM, RUN_MS, WAIT_MS, start_server
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402 - after the check
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Locator, Page, Route, expect  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from indexer.analysis.pools import AnalysisPool
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None
-)
 MARKUP = "<img src=x onerror=\"document.title='bad'\"><b>bold</b>"
 LONG = "Long " * 400
 TURNED = "\u202egnos sdrawkcab\u202c"
@@ -42,17 +39,8 @@ VIEWS = (
 VIEWS += ("#/path", "#/map", "#/queue", "#/upload", "#/indexing", "#/?q=calm&by=sound")
 PHONE = {"width": 360, "height": 740}
 BUDGET_BYTES = 100_000
-WAIT_MS = 30_000
-"""Longest wait for anything, on a machine that is busy with other things."""
-RUN_MS = 120_000
-"""Longest wait for an index run or a map: each is made by a process beside the server."""
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="there is no chromium (Debian: apt-get install chromium)"
-    ),
-]
+pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +87,6 @@ def write_odd_songs(folder: Path) -> None:
         folder / "again.ogg", music, tags={"title": "Song 3 again", "artist": "Band 0"}
     )
     sounds.random_bytes(folder / "noise.mp3", size=5000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=WAIT_MS)
-    with sync_playwright() as running:
-        found = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @contextmanager
