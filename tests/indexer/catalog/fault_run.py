@@ -1,20 +1,24 @@
 """Operations on a catalog with a fault at each point; prints one line of JSON.
 
-Run by `test_faults.py` in a process that the library of `tests.faults` is loaded into.
+`count_points` runs it in a process that the library of `tests.faults` is loaded into.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+import subprocess
 import sys
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from indexer.analysis.track_analysis import TrackAnalysis
 from indexer.audio.container import AudioFacts
@@ -26,6 +30,7 @@ from indexer.catalog.status import TrackStatus
 from indexer.errors import CatalogMissing, TooShort
 from indexer.features.descriptors import Descriptors
 from indexer.library import Library
+from tests import faults
 from tests.catalogs import Planted, group_vectors_from, plant
 from tests.faults import CRASHED, walk
 
@@ -152,23 +157,45 @@ def walk_change(
     return points
 
 
+WALKS = {
+    "create": walk_creation,
+    "remove": partial(walk_change, change=remove),
+    "fail": partial(walk_change, change=fail),
+    "add": partial(walk_change, change=add),
+    "rebuild": partial(walk_change, change=rebuild),
+    # Vectors that are grouped into lists, written from the catalog and from the lists before.
+    "base": partial(walk_change, change=rebuild, tracks=GROUPED, step=19),
+    "next base": partial(walk_change, change=remove_many, tracks=GROUPED, step=19),
+}
+
+
+def count_points(*names: str, folder: Path) -> dict[str, int]:
+    """Run some walks, each of which asserts what is there after a fault; returns their points."""
+    library = faults.compile_library(folder)
+    if library is None:
+        pytest.skip("there is no C compiler to build the fault injection with")
+    # A disk in memory, where there is one: each of some hundred changes is forced to disk.
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else folder) as place:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.indexer.catalog.fault_run", place, *names],
+            env=os.environ | {"LD_PRELOAD": str(library), faults.LIBRARY: str(library)},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    points: dict[str, int] = json.loads(done.stdout)
+    return points
+
+
 def main() -> None:
     logging.disable(logging.WARNING)
     folder = Path(sys.argv[1])
     points = {}
     group_vectors_from(GROUPED // 2)
-    for name, run in (
-        ("create", walk_creation),
-        ("remove", partial(walk_change, change=remove)),
-        ("fail", partial(walk_change, change=fail)),
-        ("add", partial(walk_change, change=add)),
-        ("rebuild", partial(walk_change, change=rebuild)),
-        # Vectors that are grouped into lists, written from the catalog and from the lists before.
-        ("base", partial(walk_change, change=rebuild, tracks=GROUPED, step=19)),
-        ("next base", partial(walk_change, change=remove_many, tracks=GROUPED, step=19)),
-    ):
+    for name in sys.argv[2:]:
         (folder / name).mkdir()
-        points[name] = run(folder / name)
+        points[name] = WALKS[name](folder / name)
     sys.stdout.write(json.dumps(points))
 
 
