@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,6 +33,7 @@ from recommender.server.api.parameters import (
     tracks_of,
     where_from,
 )
+from recommender.server.attachment import attachment
 from recommender.server.context import Server
 
 router = APIRouter(tags=["playlists"])
@@ -278,10 +278,9 @@ def m3u8(
             f"{base}tracks/{track.id}/audio" if links else name_in_a_line(track.key)
         ),
     )
-    name = quote(f"{title or 'soundalike'}.m3u8".encode(errors="replace"), safe="")
     return Response(
         text.encode(errors="replace"),
-        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"},
+        headers={"Content-Disposition": attachment(f"{title or 'soundalike'}.m3u8")},
         media_type="application/vnd.apple.mpegurl",
     )
 

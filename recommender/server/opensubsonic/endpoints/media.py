@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from anyio import to_thread
 
 from recommender.retrieval.lookup import display_name
+from recommender.server.attachment import attachment
 from recommender.server.opensubsonic.entries import media_type, suffix_of
 from recommender.server.opensubsonic.stream_formats import choose_format
 from recommender.server.sound.ranged_answers import answer, answer_whole
@@ -53,8 +53,8 @@ async def download(server: RestServer, parameters: Parameters) -> Response:
     """The file of a song as it is stored, to be kept."""
     track, file = await to_thread.run_sync(_find, server, parameters)
     response = await _stored(server, parameters, track, file)
-    name = quote(f"{display_name(track)}.{suffix_of(track)}", safe="", errors="replace")
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    name = f"{display_name(track)}.{suffix_of(track)}"
+    response.headers["Content-Disposition"] = attachment(name)
     return response
 
 
