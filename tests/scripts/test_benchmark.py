@@ -3,70 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import (
-    analysis,
-    decoding,
-    machine,
-    million,
-    mpd_queue,
-    peers,
-    pgvector,
-    sizes,
-    sounds,
-    stages,
-)
-from benchmarks.setting import Setting, Sizes
+from benchmarks import analysis, decoding, machine, mpd_queue, sounds, stages
+from benchmarks.setting import Setting
 from benchmarks.table import Table, plain_text
 
 from indexer.audio.container import open_file
 from indexer.audio.reading import read_facts
-from tests.postgres import embedded_or_skip
-
-TINY = Sizes(
-    clip_s=4,
-    track_s=6,
-    composed_s=2,
-    runs=1,
-    worker_files=3,
-    worker_rounds=1,
-    ordinary_s=8,
-    long_s=20,
-    long_formats=("mp3",),
-    memory_runs=1,
-    index_counts=(300,),
-    catalog_counts=(300,),
-    million_counts=(300, 600),
-    pgvector_count=600,
-    sized_tracks=300,
-    rescans=1,
-    queries=10,
-    start_runs=1,
-)
-
-
-@pytest.fixture(scope="module")
-def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
-    made = Setting(TINY, 0, tmp_path_factory.mktemp("benchmark"))
-    sounds.compose(made.music, 8, composed=TINY.composed_s, seed=0)
-    return made
-
-
-@pytest.fixture
-def empty_temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
+from tests.scripts.tiny_benchmark import TINY
 
 
 def test_a_report_is_complete_fit_for_json_and_leaves_no_files(empty_temp: Path) -> None:
@@ -105,75 +55,6 @@ def test_windows_of_every_format_and_length_are_measured(setting: Setting) -> No
         dear, all_of_it = row[3:5]
         assert row[2] > 0
         assert row[5] == pytest.approx(dear / all_of_it)
-
-
-@pytest.mark.slow
-def test_tables_that_start_processes_are_measured_in_the_order_of_all_tables(
-    empty_temp: Path,
-) -> None:
-    report = benchmark.measure(
-        ["start", "memory", "rescans", "workers"], sizes=TINY, seed=0, say=lambda _text: None
-    )
-    assert list(report["tables"]) == ["workers", "memory", "rescans", "start"]
-    (workers,) = report["tables"]["workers"]
-    assert all(cell > 0 for row in workers["rows"] for cell in row[1:])
-    (memory,) = report["tables"]["memory"]
-    assert len(memory["rows"]) == 3 * len(TINY.long_formats)
-    peak = memory["columns"].index("peak MB")
-    assert all(10 < row[peak] < 2_000 for row in memory["rows"])
-    rescans, peaks = report["tables"]["rescans"]
-    assert all(cell > 0 for row in rescans["rows"] for cell in row[2:5])
-    assert all(20 < row[1] <= row[2] <= row[3] < 500 for row in peaks["rows"])
-    (starts,) = report["tables"]["start"]
-    assert [row[0] for row in starts["rows"]][1:] == ["import recommender", "soundalike --help"]
-    assert all(row[1] > 0 for row in starts["rows"])
-    assert list(empty_temp.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_two_sizes_of_catalog_stand_beside_each_other(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(million, "READERS", 1)
-    monkeypatch.setattr(peers, "NAMES", ())
-    asked, opened, memory, added, rescanned = million.measure(setting)
-    rows = [dict(zip(asked.columns, row, strict=True)) for row in asked.rows]
-    labels = {str(row["question"]) for row in rows}
-    assert len(labels) == 13
-    assert [row["tracks"] for row in rows] == len(labels) * [300, 600]
-    assert all(row["recall"] == 1.0 for row in rows if "filter" in str(row["question"]))
-    assert all(row["p50"] * row["growth"] > 0 for row in rows[1::2])
-    assert [row[:2] for row in opened.rows] == [("this code", 300), ("this code", 600)]
-    private = memory.columns.index("private")
-    assert all(10 < row[private] < 500 for row in memory.rows)
-    assert all(row[added.columns.index("seen in ms")] > 0 for row in added.rows)
-    assert [row[:2] for row in rescanned.rows[2:]] == [("this code", 300), ("this code", 600)]
-
-
-@pytest.mark.slow
-def test_a_file_and_a_server_are_asked_the_same(setting: Setting) -> None:
-    embedded_or_skip()
-    built, asked = pgvector.measure(setting)
-    assert [row[0] for row in built.rows] == ["a file", "a server"]
-    rows = [dict(zip(asked.columns, row, strict=True)) for row in asked.rows]
-    assert len(rows) == 2 + 4 * 6
-    assert all(row["recall@10"] >= 0.9 for row in rows if str(row["by"]).startswith("a "))
-    alone = [row["recall@10"] for row in rows if row["of"] == "style" and "alone" in row["by"]]
-    assert min(alone) < 1.0
-
-
-@pytest.mark.slow
-def test_bytes_are_counted_in_files_and_on_a_server(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    embedded_or_skip()
-    monkeypatch.setenv("SOUNDALIKE_CACHE", str(setting.folder))  # put back afterwards
-    (table,) = sizes.measure(setting)
-    kept = dict(table.rows)
-    assert kept["SQLite: embeddings"] > 2 * (192 + 200)
-    assert kept["PostgreSQL: embeddings"] > 2 * (192 + 200)
-    assert kept["PostgreSQL: vectors with pgvector's lists"] > 2 * 192
-    assert kept["file of vectors (codes and float16)"] > 2 * 192
 
 
 def test_the_queue_of_a_player_is_filled_without_repeats(setting: Setting) -> None:
@@ -231,24 +112,3 @@ def test_an_unknown_table_and_a_missing_model_are_said(
     assert benchmark.main(["start", "--quick"]) == 1
     assert "the model soundalike is not on this machine" in capsys.readouterr().err
     signal.signal(signal.SIGTERM, before)
-
-
-@pytest.mark.slow
-def test_a_run_that_is_told_to_end_leaves_no_files(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, benchmark.__file__, "rescans", "--quick"],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        until = time.monotonic() + 60
-        while not list(tmp_path.glob("*/rescans*/music")):
-            assert running.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        running.terminate()
-        _, said = running.communicate(timeout=30)
-    assert running.returncode == 130
-    assert said == "benchmark: interrupted\n"
-    assert list(tmp_path.iterdir()) == []
