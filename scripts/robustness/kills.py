@@ -216,8 +216,7 @@ def kill_writers(
         reader.ask("load")
         reader.ask("open")
         scene.state_of[reader.ask("change")["change"]] = True
-        writer_s = max(scene.finish() for _ in range(2))
-        background_s = max(scene.finish_background() for _ in range(2))
+        writer_s, background_s = scene.finish(), scene.finish_background()
         say(f"left alone, a writer closes in {writer_s:.1f} s, the process in {background_s:.1f} s")
         # A fifth longer, because the machine may be slower than it was.
         parts = np.random.default_rng(seed).permutation(np.linspace(0.0, 1.2, kills))
