@@ -270,10 +270,15 @@ class _Trial:
         self.asked = np.sort(rng.permutation(people)[:ASKED])
         self.cold = confidence_matrix(plays[:, test].tocsr(), settings.confidence)
         self.rng = rng
+        self._scales: dict[float, Scales] = {}  # by weight: they take longer than what asks them
 
     def scales(self, weight: float) -> Scales:
         """Scales of content with this weight."""
-        return Scales.of(self.users, self.items, self.content_users, self.old, self.known, weight)
+        if weight not in self._scales:
+            self._scales[weight] = Scales.of(
+                self.users, self.items, self.content_users, self.old, self.known, weight
+            )
+        return self._scales[weight]
 
     def old_scores(self, weight: float, k: float) -> Array:
         """Scores of old items for the users asked; minus infinity for what they have played."""
