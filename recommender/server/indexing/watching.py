@@ -93,6 +93,11 @@ async def _follow(
                 due[number] = loop.call_later(settle_s, rescan, folders[number])
     except OSError as error:
         why = error.strerror or str(error)
+    except asyncio.CancelledError:
+        # The sweep that cuts off a process which is slow to begin is a sweep all the same.
+        if not began:
+            _rescan_all(folders, rescan)
+        raise
     finally:
         for timer in due.values():
             timer.cancel()

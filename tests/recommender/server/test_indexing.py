@@ -20,7 +20,8 @@ from indexer.catalog.reader import Catalog
 from indexer.catalog.sqlite.lock import WriterLock
 from indexer.library import Library
 from recommender.server.context import open_context
-from recommender.server.indexing import child_process, events, runs, watch_process
+from recommender.server.indexing import child_process, events, runs, watch_process, watching
+from recommender.server.indexing.child_process import Child
 from recommender.server.indexing.runs import IndexRuns
 from recommender.server.indexing.watch_process import changed_folders
 from recommender.server.indexing.watching import watch_folders
@@ -29,7 +30,7 @@ from tests import sounds
 from tests.recommender.server.conftest import client_of, start_server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from tests.recommender.server.conftest import Running
 
@@ -243,23 +244,125 @@ def test_a_run_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         assert library.verify().sound
 
 
-class Watched:
-    """Folders that are watched in this process, and what was to be looked at again."""
+class Told(Child):
+    """A process that watches folders, of which the test says what it tells."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def messages(self) -> AsyncIterator[dict[str, Any]]:
+        while True:
+            yield await self.said.get()
+
+    async def finish(self) -> None:
+        pass
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """A loop whose time goes on when the test says so."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    async def wait(self, seconds: float) -> None:
+        """Do all that is due, let time go on, and do all that is due by then."""
+        for step in (0.0, seconds):
+            self.now += step
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+
+def watch_by_the_clock(
+    steps: Callable[[Clock, Told, list[bytes]], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Watch two folders, settled after 2 s, swept after 60 s; steps are given what is looked at."""
+    told, rescans = Told(), list[bytes]()
+
+    async def start(*_: object) -> Told:
+        return told
+
+    monkeypatch.setattr(Told, "start", start)
+    monkeypatch.setattr(watching, "Child", Told)
+
+    async def run() -> None:
+        clock = asyncio.get_running_loop()
+        assert isinstance(clock, Clock)
+        work = asyncio.create_task(
+            watch_folders(
+                lambda: [b"/a", b"/b"],
+                rescans.append,
+                catalog=Path("/catalog.db"),
+                settle_s=2.0,
+                sweep_s=60.0,
+            )
+        )
+        await clock.wait(0)
+        await steps(clock, told, rescans)
+        work.cancel()
+
+    with asyncio.Runner(loop_factory=Clock) as runner:
+        runner.run(run())
+
+
+def test_a_folder_is_looked_at_when_it_has_been_still_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def steps(clock: Clock, told: Told, rescans: list[bytes]) -> None:
+        told.said.put_nowait({"began": True})
+        await clock.wait(0)
+        assert rescans == [b"/a", b"/b"]
+        rescans.clear()
+        # A file that is being written is left alone.
+        for _ in range(8):
+            told.said.put_nowait({"changed": [1]})
+            await clock.wait(1.9)
+            assert rescans == []
+        await clock.wait(0.2)
+        assert rescans == [b"/b"]
+        await clock.wait(50)
+        assert rescans == [b"/b"]
+
+    watch_by_the_clock(steps, monkeypatch)
+
+
+def test_the_sweep_looks_at_folders_although_watching_has_not_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def steps(clock: Clock, _told: Told, rescans: list[bytes]) -> None:
+        await clock.wait(59)
+        assert rescans == []
+        await clock.wait(2)
+        assert rescans == [b"/a", b"/b"]
+
+    watch_by_the_clock(steps, monkeypatch)
+
+
+class Watched:
+    """Two folders that are watched in this process, and what was to be looked at again.
+
+    Attributes
+    ----------
+    folder : Path
+        The one that changes.
+    """
+
+    def __init__(self, folder: Path, beside: Path) -> None:
         self.folder = folder
         self.rescans: list[bytes] = []
         self.why: str | None = None
+        self._beside = beside
 
     async def run(
-        self, steps: Callable[[], Awaitable[None]], *, settle_s: float = 0.5, sweep_s: float = 600.0
+        self, steps: Callable[[], Awaitable[None]], *, settle_s: float = 0.2, sweep_s: float = 600.0
     ) -> None:
         def note(why: str | None) -> None:
             self.why = why
 
         watching = asyncio.create_task(
             watch_folders(
-                lambda: [bytes(self.folder)],
+                lambda: [bytes(self.folder), bytes(self._beside)],
                 self.rescans.append,
                 catalog=self.folder / "catalog.db",
                 settle_s=settle_s,
@@ -269,66 +372,64 @@ class Watched:
         )
         try:
             # The first look, once changes are noticed.
-            await self.more(1)
+            await eventually(lambda: self.rescans)
+            self.rescans.clear()
             await steps()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
-    async def more(self, count: int) -> None:
-        """Wait for so many looks, and make sure that no other follows."""
-        await eventually(lambda: len(self.rescans) >= count)
-        await asyncio.sleep(0.2)
-        assert self.rescans == [bytes(self.folder)] * count
+    async def looks(self) -> int:
+        """How often the folder was looked at for what has changed up to now.
+
+        Changes are told in their order: when that of the other folder is told, all before it were.
+        """
+        (self._beside / str(len(list(self._beside.iterdir())))).mkdir()
+        await eventually(lambda: bytes(self._beside) in self.rescans)
+        found = self.rescans.count(bytes(self.folder))
         self.rescans.clear()
+        return found
 
 
-def test_a_folder_is_looked_at_once_it_is_still_after_a_change(tmp_path: Path) -> None:
-    music = tmp_path / "music"
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    (tmp_path / "beside").mkdir()
+    return Watched(tmp_path / "music", tmp_path / "beside")
+
+
+def test_a_folder_is_looked_at_after_every_change_of_music(
+    watched: Watched, tmp_path: Path
+) -> None:
+    music = watched.folder
     music.mkdir()
-    watched = Watched(music)
     song = tmp_path / "song.mp3"
     song.write_bytes(b"x")
 
     async def steps() -> None:
         (music / "album").mkdir()
         shutil.copy(song, music / "album" / "1.mp3")
-        await watched.more(1)
+        assert await watched.looks()
+        with (music / "album" / "1.mp3").open("ab") as file:
+            file.write(b"x")
+        assert await watched.looks()
         (music / "album" / "1.mp3").rename(music / "2.mp3")
-        await watched.more(1)
+        assert await watched.looks()
         (music / "2.mp3").unlink()
-        await watched.more(1)
+        assert await watched.looks()
         (music / "album").rename(tmp_path / "elsewhere")
-        await watched.more(1)
+        assert await watched.looks()
         for name in ("catalog.db-wal", "catalog.vectors"):
             (music / name).write_bytes(b"x")
             (music / name).unlink()
         (music / "cover.jpg").write_bytes(b"x")
-        await asyncio.sleep(3)
-        assert watched.rescans == []
+        assert not await watched.looks()
 
     asyncio.run(watched.run(steps))
     assert watched.why is None
 
 
-def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
-    watched = Watched(tmp_path)
-
-    async def steps() -> None:
-        with (tmp_path / "slow.flac").open("wb") as file:
-            for _ in range(8):
-                file.write(b"x" * 1000)
-                file.flush()
-                await asyncio.sleep(0.5)
-                assert watched.rescans == []
-        await watched.more(1)
-
-    # Longer than changes are gathered for.
-    asyncio.run(watched.run(steps, settle_s=2.0))
-
-
-def test_where_nothing_tells_of_changes_the_sweep_goes_on(tmp_path: Path) -> None:
-    watched = Watched(tmp_path)
+def test_where_nothing_tells_of_changes_the_sweep_goes_on(watched: Watched) -> None:
+    watched.folder.mkdir()
 
     async def steps() -> None:
         os.kill(child_of(os.getpid(), "watch_process"), signal.SIGKILL)
@@ -338,7 +439,7 @@ def test_where_nothing_tells_of_changes_the_sweep_goes_on(tmp_path: Path) -> Non
         await eventually(lambda: watched.why is None)
         await eventually(lambda: watched.rescans)
 
-    asyncio.run(watched.run(steps, sweep_s=4.0))
+    asyncio.run(watched.run(steps, sweep_s=10.0))
 
 
 @pytest.mark.parametrize(
@@ -367,16 +468,15 @@ def test_a_system_without_watches_is_said(tmp_path: Path, limit: str, remedy: st
     assert remedy in json.loads(done.stdout)["blind"]
 
 
-def test_a_folder_that_comes_later_is_watched_from_the_next_sweep_on(tmp_path: Path) -> None:
-    watched = Watched(tmp_path / "not there yet")
-
+def test_a_folder_that_comes_later_is_watched_from_the_next_sweep_on(watched: Watched) -> None:
     async def steps() -> None:
         watched.folder.mkdir()
         await eventually(lambda: watched.rescans)
+        watched.rescans.clear()
         (watched.folder / "song.mp3").write_bytes(b"x")
-        await eventually(lambda: len(watched.rescans) >= 2)
+        assert await watched.looks()
 
-    asyncio.run(watched.run(steps, sweep_s=4.0))
+    asyncio.run(watched.run(steps, sweep_s=10.0))
 
 
 def test_without_watchfiles_the_remedy_is_said(
