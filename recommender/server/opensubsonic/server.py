@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from recommender.server.opensubsonic.marks import Marks
 
 SLOW_S = 0.5
-"""A tree that took longer to make is kept for a while although the catalog has changed ..."""
+"""A tree that costs more of a processor is kept for a while although the catalog has changed ..."""
 SHARE = 0.05
 """... so that no more than this part of the time is spent on it while tracks come in."""
 
@@ -28,10 +28,14 @@ class KeptTree:
     """The tree of a catalog, made again when the catalog has changed. Threads may share one."""
 
     def __init__(
-        self, recommender: Recommender, *, clock: Callable[[], float] = time.monotonic
+        self,
+        recommender: Recommender,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._recommender = recommender
-        self._clock = clock
+        self._clock, self._cpu_clock = clock, cpu_clock
         self._lock = threading.Lock()
         self._tree: LibraryTree | None = None
         self._change = -1
@@ -52,11 +56,11 @@ class KeptTree:
             change = self._recommender.changes().facets
             if self._tree is not None and change == self._change:
                 return self._tree
-            began = self._clock()
+            began, spent_before = self._clock(), self._cpu_clock()
             self._tree = build_tree(self._recommender.album_rows())
             self._change = change
             self._changed_at_ms = int(1000 * time.time())
-            spent = self._clock() - began
+            spent = self._cpu_clock() - spent_before
             self._keep_until = began + spent / SHARE if spent > SLOW_S else 0.0
             return self._tree
 

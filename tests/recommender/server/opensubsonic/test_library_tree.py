@@ -212,7 +212,8 @@ def test_a_tree_that_is_slow_to_make_is_kept_while_tracks_come_in() -> None:
         """A recommender whose catalog changes with every look at it."""
 
         def __init__(self) -> None:
-            self.change, self.made, self.now, self.takes = 0, 0, 100.0, 0.0
+            self.change, self.made, self.now, self.spent = 0, 0, 100.0, 0.0
+            self.takes, self.waits = 0.0, 0.0
 
         def changes(self) -> Source:
             return self
@@ -223,16 +224,23 @@ def test_a_tree_that_is_slow_to_make_is_kept_while_tracks_come_in() -> None:
 
         def album_rows(self) -> list[AlbumRow]:
             self.made += 1
-            self.now += self.takes
+            self.spent += self.takes
+            self.now += self.takes + self.waits
             return [_ROW]
 
     source = Source()
-    kept = KeptTree(source, clock=lambda: source.now)  # type: ignore[arg-type]
+    kept = KeptTree(
+        source,  # type: ignore[arg-type]
+        clock=lambda: source.now,
+        cpu_clock=lambda: source.spent,
+    )
     assert kept.tree() is kept.tree()
+    # That it was held up by other work says nothing of what it costs.
+    source.waits = 2.0
     for source.change in range(1, 4):
         kept.tree()
     assert source.made == 4
-    source.takes, source.change = 2.0, 5
+    source.takes, source.waits, source.change = 2.0, 0.0, 5
     kept.tree()
     for source.change in range(6, 20):
         source.now += 1.0
