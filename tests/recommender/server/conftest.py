@@ -44,6 +44,8 @@ WAIT_MS = 30_000
 """Longest wait for anything in a page, on a machine that is busy with other things."""
 RUN_MS = 300_000
 """Longest wait for what a process beside the server makes or has to start for: it bounds a hang."""
+TIMEOUT_S = 60.0
+"""Seconds after which an answer is none any more: on a busy machine some take long."""
 
 
 class Running:
@@ -90,14 +92,14 @@ def start_server(catalog: Path, *options: str) -> Iterator[Running]:
     )
     try:
         url = _url(process)
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
             assert client.get("api/v1/health").status_code == 200
         yield Running(url, process)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(30)
+                process.wait(TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

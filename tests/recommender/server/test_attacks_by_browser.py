@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.catalogs import Planted, plant
+from tests.recommender.server.conftest import TIMEOUT_S
 from tests.recommender.server.sockets import port_of
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def another_site() -> Iterator[str]:
 
 def answered(api: str) -> float:
     """How many requests were answered with success, by the server's own count."""
-    lines = httpx.get(f"{api}metrics").text.splitlines()
+    lines = httpx.get(f"{api}metrics", timeout=TIMEOUT_S).text.splitlines()
     counts = [line for line in lines if line.startswith("soundalike_requests_total")]
     return sum(float(line.split()[-1]) for line in counts if 'status="2' in line)
 

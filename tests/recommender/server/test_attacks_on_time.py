@@ -18,10 +18,9 @@ import pytest
 
 from recommender.server.safety.connections import HEADERS_S
 from tests import sounds
+from tests.recommender.server.conftest import TIMEOUT_S
 from tests.recommender.server.processes import workers
 from tests.recommender.server.sockets import (
-    exchange,
-    get,
     latencies,
     open_and_send,
     port_of,
@@ -265,25 +264,38 @@ def test_twenty_clients_with_files_leave_others_their_answers(
     assert int(memory.read_text().split()[1]) - used < (100 << 20) / 4096
 
 
+def is_refused(port: int) -> bool:
+    """Whether nobody listens at a port."""
+    try:
+        open_and_send(port, b"").close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 @pytest.mark.slow
 def test_a_shutdown_waits_for_an_upload_that_is_coming(
     tmp_path: Path, catalog_path: Path, server: Start, song: bytes
 ) -> None:
     with server(catalog_path) as running:
+        # Its worker has started: what is left of the time is for the upload.
+        assert ask_about(running, song, name="a.mp3").status_code == 200
         port = port_of(running)
         length = f"Content-Length: {len(song)}"
         half = len(song) // 2
         begin = post("/api/v1/similar?name=a.mp3", song[:half], OCTETS, length, port=port)
         with closing(open_and_send(port, begin)) as client:
-            time.sleep(0.5)
+            # Whoever comes after it is answered: it was taken.
+            assert latencies(running, 1)
             running.process.send_signal(signal.SIGTERM)
-            time.sleep(0.5)
-            with pytest.raises(ConnectionRefusedError):
-                exchange(port, get("/", port=port), wait_s=2)
+            end = time.monotonic() + 15
+            while not is_refused(port):
+                assert time.monotonic() < end
+                time.sleep(0.05)
             client.sendall(song[half:])
             client.settimeout(60)
             received = b""
             while piece := client.recv(1 << 16):
                 received += piece
         assert statuses(received) == [200]
-        assert running.process.wait(30) == 0
+        assert running.process.wait(TIMEOUT_S) == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +14,10 @@ import httpx
 import pytest
 
 from recommender.server import run
+from recommender.server.settings import Settings
 from tests import sounds
 from tests.catalogs import Planted, plant
+from tests.recommender.server.conftest import TIMEOUT_S
 from tests.recommender.server.sockets import get, open_and_send, port_of
 
 if TYPE_CHECKING:
@@ -36,14 +40,14 @@ def test_a_server_answers_and_ends_cleanly_at_a_signal(
 ) -> None:
     with server(original_catalog) as running:
         port = running.url.rstrip("/").rpartition(":")[2]
-        assert httpx.get(f"{running.api}similar?like=1").status_code == 200
+        assert httpx.get(f"{running.api}similar?like=1", timeout=TIMEOUT_S).status_code == 200
         checked = soundalike("serve", "--check", "--port", port)
         assert (checked.returncode, checked.stdout) == (0, "alive\n")
         maps = f"/proc/{running.process.pid}/maps"
         with open(maps) as file:
             assert "libtorch" not in file.read(), "the serving process has loaded torch"
         running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(20) == 0
+        assert running.process.wait(TIMEOUT_S) == 0
         assert soundalike("serve", "--check", "--port", port).returncode == 1
 
 
@@ -67,9 +71,10 @@ def test_no_catalog_is_said_and_one_is_made_for_a_folder(tmp_path: Path, server:
     assert "there is no catalog" in done.stderr
     (tmp_path / "music").mkdir()
     with server(tmp_path / "new.db", "--folder", str(tmp_path / "music")) as running:
-        assert httpx.get(f"{running.api}ready").status_code == 503
-        assert httpx.get(f"{running.api}status").json()["present"] == 0
-        answer = httpx.get(f"{running.api}similar?like=1")
+        with httpx.Client(base_url=running.api, timeout=TIMEOUT_S) as client:
+            assert client.get("ready").status_code == 503
+            assert client.get("status").json()["present"] == 0
+            answer = client.get("similar?like=1")
         assert answer.status_code in (404, 422)
         assert str(tmp_path) not in answer.text
 
@@ -84,33 +89,41 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(
         port = port_of(running)
         request = get("/api/v1/tracks/1/audio", port=port)
         with open_and_send(port, request) as stalled:
+            stalled.settimeout(TIMEOUT_S)
             assert stalled.recv(1)
             running.process.send_signal(signal.SIGTERM)
-            assert running.process.wait(run.GRACE_S + 10) == 0
+            assert running.process.wait(run.GRACE_S + TIMEOUT_S) == 0
         assert running.process.stderr is not None
         assert "Traceback" not in running.process.stderr.read()
 
 
 @pytest.mark.slow
 def test_a_connection_that_says_nothing_is_closed(original_catalog: Path, server: Start) -> None:
-    import socket
-
     with server(original_catalog) as running:
         port = int(running.url.rstrip("/").rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as silent:
-            silent.settimeout(20)
+            silent.settimeout(TIMEOUT_S)
             began = time.monotonic()
             assert silent.recv(1) == b""
-            assert 5 < time.monotonic() - began < 18
+            assert time.monotonic() - began > 5
 
 
-def test_small_answers_are_not_held_back(original_catalog: Path, server: Start) -> None:
-    with server(original_catalog) as running, httpx.Client(base_url=running.api) as client:
-        client.get("similar?like=1")
-        took = []
-        for _ in range(30):
-            began = time.perf_counter()
-            client.get("similar?like=1")
-            took.append(time.perf_counter() - began)
-    # A client's delayed acknowledgement takes 40 ms.
-    assert sorted(took)[5] < 0.03
+def test_small_answers_are_not_held_back(tmp_path: Path) -> None:
+    async def sends_at_once(listening: socket.socket) -> int:
+        taken = asyncio.get_running_loop().create_future()
+
+        def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            taken.set_result(writer)
+
+        async with await asyncio.start_server(take, sock=listening):
+            with socket.create_connection(listening.getsockname()):
+                writer: asyncio.StreamWriter = await taken
+                accepted: socket.socket = writer.get_extra_info("socket")
+                found = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                writer.close()
+                await writer.wait_closed()
+                return found
+
+    # Without it they wait for a client's delayed acknowledgement, 40 ms.
+    with run._listen(Settings(catalog=tmp_path, port=0)) as listening:
+        assert asyncio.run(sends_at_once(listening))
