@@ -422,6 +422,32 @@ def test_the_map_lights_up_what_is_searched_for(browser: Browser, site: str) -> 
         expect(player(page).get_by_role("button", name="Pause")).to_be_visible()
 
 
+def test_a_map_shows_what_changes_while_it_opens(page: Page) -> None:
+    play(page, "Song 11")
+    waiting: list[Route] = []
+
+    def keep(route: Route) -> None:
+        waiting.append(route)
+
+    answers = re.compile(r"api/v1/(map|similar)(\?|$)")
+    page.route(answers, keep)
+    go_to(page, "#/map")
+    while not waiting:
+        page.wait_for_timeout(25)
+    player(page).get_by_role("button", name="Next").click()
+    page.get_by_role("searchbox").fill("song 7")
+    expect(page.get_by_text("1 track lit up")).to_be_visible()
+    page.route(answers, lambda route: route.continue_())
+    for route in waiting:
+        route.continue_()
+    expect(page.get_by_role("application", name=re.compile("^Map of"))).to_be_visible()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    lit = page.locator(".canvas").screenshot()
+    page.get_by_role("searchbox").fill("")
+    expect(page.get_by_text("Click a track to play it")).to_be_visible()
+    assert page.locator(".canvas").screenshot() != lit
+
+
 def test_the_m3u8_holds_exactly_what_is_shown(browser: Browser, site: str) -> None:
     with opened(browser, site, "#/similar?like=5&n=10") as page:
         expect(rows(page).first).to_be_visible()

@@ -31,9 +31,11 @@ export function open(main, app, signal) {
       drawLegend(groups);
       const { openMap } = await import("./map_view.js");
       if (signal.aborted) return;
-      const { ids, near: of } = await around();
-      view = await openMap(canvas, { api: app.api, onPlay: play, highlightIds: lit, playingId: ids, neighbours: of });
-      if (signal.aborted) view.destroy();
+      view = await openMap(canvas, { api: app.api, onPlay: play });
+      if (signal.aborted) return view.destroy();
+      // What was searched for and what began to play while it opened counts as well.
+      view.highlight(lit);
+      drawPlaying();
     } catch (error) {
       if (!isAbort(error)) fill(canvas, problem(error, start));
     }
@@ -55,14 +57,19 @@ export function open(main, app, signal) {
     return { ids: track.id, near: neighbours.map((one) => one.id) };
   }
 
-  async function showPlaying() {
+  async function drawPlaying() {
     try {
       const { ids, near: of } = await around();
       view?.setPlaying(ids, of);
-      if (ids && !lit.length) fill(said, foreign(plain(nameOf(app.player.track), 80)));
     } catch (error) {
       app.notices.fail(error);
     }
+  }
+
+  function showPlaying() {
+    const { track } = app.player;
+    if (track && !lit.length) fill(said, foreign(plain(nameOf(track), 80)));
+    drawPlaying();
   }
 
   /** Ids of what a text finds, page after page, up to a bound; null without a text. */

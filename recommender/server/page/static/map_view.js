@@ -18,12 +18,11 @@ const [ASK_MS, LONGEST_MS] = [2000, 30000];
 
 /**
  * Show the map in an element. `api`: `get(path, params, {signal})` and `bytes(path, {signal})`;
- * `onPlay(id)` on a click or Enter, `onHover(id or null, name)`; ids to begin with as for
- * `highlight` and `setPlaying`. Resolves when it is drawn: `highlight(ids)` lights tracks up, none
- * for all alike; `setPlaying(id or null, neighbourIds)` draws lines from the track that plays;
- * `destroy()` ends it.
+ * `onPlay(id)` on a click or Enter, `onHover(id or null, name)`. Resolves when it is drawn:
+ * `highlight(ids)` lights tracks up, none for all alike; `setPlaying(id or null, neighbourIds)`
+ * draws lines from the track that plays; `destroy()` ends it.
  */
-export async function openMap(container, { api, onPlay, onHover = () => {}, highlightIds = [], playingId = null, neighbours = [] }) {
+export async function openMap(container, { api, onPlay, onHover = () => {} }) {
   await style("map.css");
   const points = h("canvas");
   const renderer = makeRenderer(points);
@@ -33,8 +32,6 @@ export async function openMap(container, { api, onPlay, onHover = () => {}, high
   }
   const view = new MapView(container, points, renderer, { api, onPlay, onHover });
   await view.load();
-  view.highlight(highlightIds);
-  view.setPlaying(playingId, neighbours);
   return view;
 }
 
