@@ -109,13 +109,15 @@ def _free_keys(
 
 
 def _throttled(parent: Parent) -> Callable[[Progress], None]:
-    said_at = 0.0
+    """Tells of progress now and then, and at once of how many files there are and of the end."""
+    said_at, total = 0.0, 0
 
     def say(progress: Progress) -> None:
-        nonlocal said_at
+        nonlocal said_at, total
         now = time.monotonic()
-        if now - said_at >= SAY_S or progress.done == progress.total > 0:
-            said_at = now
+        is_news = progress.total != total or progress.done == progress.total > 0
+        if now - said_at >= SAY_S or is_news:
+            said_at, total = now, progress.total
             parent.say(progress=asdict(progress))
 
     return say

@@ -18,9 +18,17 @@ import pytest
 
 from indexer.catalog.reader import Catalog
 from indexer.catalog.sqlite.lock import WriterLock
+from indexer.indexing.executor import Progress
 from indexer.library import Library
 from recommender.server.context import open_context
-from recommender.server.indexing import child_process, events, runs, watch_process, watching
+from recommender.server.indexing import (
+    child_process,
+    events,
+    run_process,
+    runs,
+    watch_process,
+    watching,
+)
 from recommender.server.indexing.child_process import Child
 from recommender.server.indexing.runs import IndexRuns
 from recommender.server.indexing.watch_process import changed_folders
@@ -395,6 +403,23 @@ class Watched:
 def watched(tmp_path: Path) -> Watched:
     (tmp_path / "beside").mkdir()
     return Watched(tmp_path / "music", tmp_path / "beside")
+
+
+def test_the_number_of_files_is_told_as_soon_as_it_is_known() -> None:
+    told: list[dict[str, int]] = []
+
+    def note(*, progress: dict[str, int]) -> None:
+        told.append(progress)
+
+    say = run_process._throttled(SimpleNamespace(say=note))
+    for numbers in ({"scanned": 1}, {"scanned": 9}, {"total": 3}, {"total": 3, "done": 1}):
+        say(Progress(**numbers))
+    say(Progress(total=3, done=3))
+    assert [(one["scanned"], one["total"], one["done"]) for one in told] == [
+        (1, 0, 0),
+        (0, 3, 0),
+        (0, 3, 3),
+    ]
 
 
 def test_a_folder_is_looked_at_after_every_change_of_music(
