@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
@@ -120,16 +121,21 @@ def file_version(path: bytes) -> FileVersion | None:
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str], *, draft: Path | None = None) -> Iterator[BinaryIO]:
+def atomic_write(
+    path: str | os.PathLike[str], *, draft: Path | None = None, mode: int | None = None
+) -> Iterator[BinaryIO]:
     """A file to write into that replaces `path` when all of it is on disk, and is else deleted.
 
-    Whoever reads `path` meanwhile sees the old file or the new one. The new file has the
-    permissions of the one it replaces; of a link, the file it leads to is replaced.
+    Whoever reads `path` meanwhile sees the old file or the new one. Of a link, the file it leads to
+    is replaced.
 
     Parameters
     ----------
     draft : Path, optional
         Where it is written, in the same folder; by default under a name of this process.
+    mode : int, optional
+        Permissions of the new file, from its first byte on; by default those of the one that it
+        replaces.
 
     Raises
     ------
@@ -139,11 +145,12 @@ def atomic_write(path: str | os.PathLike[str], *, draft: Path | None = None) -> 
     target = Path(os.path.realpath(path))
     draft = draft or target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with draft.open("wb") as file:
+        opener = partial(os.open, mode=0o666 if mode is None else mode)
+        with open(draft, "wb", opener=opener) as file:
             yield file
             fsync_file(file)
         with suppress(FileNotFoundError):
-            draft.chmod(target.stat().st_mode & 0o777)
+            draft.chmod(target.stat().st_mode & 0o777 if mode is None else mode)
         draft.replace(target)
     finally:
         with suppress(OSError):
@@ -162,6 +169,7 @@ def replace_file(
     kind: str,
     is_kind: Callable[[Path], bool],
     remedy: str = "name another file",
+    mode: int | None = None,
 ) -> None:
     """Write a file atomically; an existing one only where it is empty or of the same kind.
 
@@ -173,6 +181,8 @@ def replace_file(
         Whether an existing file is of the kind.
     remedy : str
         What a person can do about a file of another kind.
+    mode : int, optional
+        As in `atomic_write`.
 
     Raises
     ------
@@ -186,7 +196,7 @@ def replace_file(
                 raise InvalidOption(f"{path} is not a file: name a {kind}")
             if target.stat().st_size and not is_kind(target):
                 raise InvalidOption(f"{path} exists and is no {kind}: {remedy}")
-        with atomic_write(target) as file:
+        with atomic_write(target, mode=mode) as file:
             file.write(content)
     except OSError as error:
         raise InvalidOption(

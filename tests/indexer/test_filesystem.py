@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,3 +52,13 @@ def test_through_a_link_the_file_it_leads_to_is_replaced(tmp_path: Path) -> None
         file.write(b"new")
     assert link.is_symlink()
     assert path.read_bytes() == b"new"
+
+
+def test_a_file_with_permissions_of_its_own_has_them_from_the_first_byte_on(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"known to all")
+    path.chmod(0o644)
+    with atomic_write(path, mode=0o600) as file:
+        assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == 0o600
+        file.write(b"known to one")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"known to one", 0o600)

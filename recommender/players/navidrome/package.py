@@ -45,25 +45,13 @@ def write_plugin(out: Path, *, url: str, token: str | None = None) -> None:
     if out.suffix != ENDING or not out.stem.rstrip(". "):
         raise InvalidOption(f"{out} would not be loaded: Navidrome's plugins end in {ENDING}")
     content = plugin_bytes(url=url, token=token)
-    if token is not None:
-        _make_private(out)
     replace_file(
         out,
         content,
         kind="plugin of Navidrome",
         is_kind=lambda path: begins_with(path, b"pk\x03\x04"),
+        mode=None if token is None else 0o600,
     )
-
-
-def _make_private(out: Path) -> None:
-    """Have the file that is replaced readable by its owner only: the new one takes that over."""
-    try:
-        out.touch(mode=0o600)
-        out.chmod(0o600)
-    except OSError as error:
-        raise InvalidOption(
-            f"{out} cannot be written ({error.strerror or error}): name another file"
-        ) from error
 
 
 def plugin_bytes(*, url: str, token: str | None = None) -> bytes:

@@ -23,7 +23,7 @@ import wasmtime
 from indexer.catalog.reader import Catalog
 from indexer.errors import InvalidOption
 from recommender.players.navidrome.calls import CALLS, song_json
-from recommender.players.navidrome.package import plugin_bytes, plugin_manifest
+from recommender.players.navidrome.package import plugin_bytes, plugin_manifest, write_plugin
 from scripts.assemble_navidrome_plugin import ROOM, assemble
 from tests.catalogs import Planted, plant
 from tests.ports import closed_port
@@ -450,6 +450,17 @@ def test_what_navidrome_would_not_send_is_refused(navidrome: Navidrome) -> None:
             navidrome.call("nd_get_sonic_similar_tracks", given)
     with pytest.raises(extism.Error, match="status 422"):
         navidrome.call("nd_find_sonic_path", b"no json")
+
+
+def test_a_file_that_is_no_plugin_stays_as_it_is(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.write_text("mine")
+    notes.chmod(0o644)
+    link = tmp_path / "notes.ndp"
+    link.symlink_to(notes)
+    with pytest.raises(InvalidOption, match="exists and is no plugin of Navidrome"):
+        write_plugin(link, url="http://localhost:7707", token=TOKEN)
+    assert (notes.read_text(), stat.S_IMODE(notes.stat().st_mode)) == ("mine", 0o644)
 
 
 def test_a_token_comes_from_the_file_or_from_navidromes_page(
