@@ -30,10 +30,10 @@ _REMEDY = "`search` lists those there are, with their ids"
 
 Name = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Query = Annotated[
-    int | Name,
+    Annotated[int, Field(strict=True)] | Name,
     Field(description='A track: its id, its key, or a part of "artist - title".'),
 ]
-Count = Annotated[int, Field(ge=1, le=100, description="How many tracks.")]
+Count = Annotated[int, Field(strict=True, ge=1, le=100, description="How many tracks.")]
 Words = Annotated[
     tuple[Name, ...],
     Field(max_length=20, description='Words such as "calm", "piano", "faster", "90s".'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
     Run = Callable[..., tuple[int, str, str]]
 
 COUNT = 30
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +178,8 @@ def test_errors_are_our_sentences(recommender: Recommender, tmp_path: Path) -> N
     assert "nonsense" in refusal(server, "similar", liked=[1], more=["nonsense"])
     for wrong in ({"liked": []}, {"liked": [1], "n": 0}, {"liked": [1], "n": 2**31}, {}):
         assert "validation error" in refusal(server, "similar", **wrong)
+    for wrong in ({"liked": [True]}, {"liked": [1], "n": True}, {"liked": [1.5]}):
+        assert "validation error" in refusal(server, "similar", **wrong)
     assert "validation error" in refusal(server, "words", text="x" * 501)
     # A file that the catalog does not hold is not looked at.
     secret = tmp_path / "secret.wav"
@@ -225,17 +238,14 @@ def test_a_client_is_answered_over_stdio(catalog: Path) -> None:
 
 def test_stdout_carries_the_protocol_only_and_it_ends_with_stdin(catalog: Path) -> None:
     messages = [
+        INITIALIZE,
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
         {
-            "id": 1,
-            "method": "initialize",
-            "params": {
-                "protocolVersion": "2025-06-18",
-                "capabilities": {},
-                "clientInfo": {"name": "test", "version": "1"},
-            },
+            "jsonrpc": "2.0",
+            "id": 2,
+            "method": "tools/call",
+            "params": {"name": "show", "arguments": {"track": 3}},
         },
-        {"method": "notifications/initialized"},
-        {"id": 2, "method": "tools/call", "params": {"name": "show", "arguments": {"track": 3}}},
     ]
     command = [sys.executable, "-m", "recommender", "mcp", "--catalog", str(catalog)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -243,7 +253,7 @@ def test_stdout_carries_the_protocol_only_and_it_ends_with_stdin(catalog: Path) 
         assert process.stdout is not None
         lines = []
         for message in messages:
-            process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+            process.stdin.write(json.dumps(message).encode() + b"\n")
             process.stdin.flush()
             if "id" in message:
                 lines.append(json.loads(process.stdout.readline()))
@@ -252,6 +262,22 @@ def test_stdout_carries_the_protocol_only_and_it_ends_with_stdin(catalog: Path) 
         assert process.wait(30) == 0
     assert [(line["jsonrpc"], line["id"]) for line in lines] == [("2.0", 1), ("2.0", 2)]
     assert lines[1]["result"]["structuredContent"]["id"] == 3
+
+
+def test_ctrl_c_ends_it_while_it_waits_for_stdin(catalog: Path) -> None:
+    command = [sys.executable, "-m", "recommender", "mcp", "--catalog", str(catalog)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(INITIALIZE).encode() + b"\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
 
 
 def test_without_a_catalog_or_the_package_the_command_says_so(
