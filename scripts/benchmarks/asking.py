@@ -19,6 +19,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.own_memory import memory_mb
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -249,32 +251,6 @@ class Reader:
             found = self.opened.nearest(query, K)[0][0].tolist()
             if self.opened.stamp.change == before:
                 return [seed, before, *found, *[-1] * (K - len(found))]
-
-
-def memory_mb() -> dict[str, float]:
-    """Memory of this process in MB: `rss`, `pss`, and of `rss` what is `private` and `shared`."""
-    found = dict.fromkeys(("rss", "pss", "private", "shared"), 0.0)
-    for line in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
-        name, value = line.split()[:2]
-        for start, key in (
-            ("Rss:", "rss"),
-            ("Pss:", "pss"),
-            ("Private_", "private"),
-            ("Shared_", "shared"),
-        ):
-            if name.startswith(start) and "huge" not in name:
-                found[key] += int(value) / 1e3 * 1.024
-    return found
-
-
-def peak_mb() -> float:
-    """The most resident memory that this process has had, in MB."""
-    for line in (
-        Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    ):
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1.024 / 1e3
-    return 0.0
 
 
 def _where(given: dict[str, Any] | None) -> Any:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks.own_memory import peak_mb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,21 +73,10 @@ def _main(paths: Sequence[str]) -> None:
     cost = {
         "cpu_s": time.process_time() - cpu,
         "wall_s": time.perf_counter() - wall,
-        "peak_mb": _peak_bytes() / 1e6,
+        "peak_mb": peak_mb(),
         "windows": windows,
     }
     print(json.dumps(cost))
-
-
-def _peak_bytes() -> int:
-    status = Path("/proc/self/status")
-    if status.exists():
-        # `ru_maxrss` also counts what the parent held before it started us.
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

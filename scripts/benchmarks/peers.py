@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.asking import K, memory_mb, timed
+from benchmarks.asking import K, timed
+from benchmarks.own_memory import memory_mb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

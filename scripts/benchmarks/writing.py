@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.asking import memory_mb, peak_mb
+from benchmarks.own_memory import memory_mb, peak_mb
 from indexer.analysis.track_analysis import TrackAnalysis
 from indexer.audio.container import AudioFacts
 from indexer.audio.tags import Tags
