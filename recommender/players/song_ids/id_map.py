@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from indexer.filesystem import FileVersion
 
 FORMAT = 1
+_GUID = re.compile("[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\\1){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +36,11 @@ class IdMap:
 
     Attributes
     ----------
-    tracks : mapping of str to int
+    tracks : dict of str to int
         Our ids by the other server's. Several of its songs can be one track.
     """
 
-    tracks: Mapping[str, int]
+    tracks: dict[str, int]
 
     @cached_property
     def songs(self) -> dict[int, str]:
@@ -53,9 +55,18 @@ class IdMap:
         """A filter that keeps the tracks which the other server has."""
         return Where(among=tuple(sorted(self.songs)))
 
+    @cached_property
+    def _guids(self) -> dict[str, str]:
+        """Ids that are GUIDs, as they were imported, by their normal form."""
+        return {normal: song for song in reversed(self.tracks) if (normal := _normal_guid(song))}
+
+    def as_imported(self, song: str) -> str:
+        """An id in the form that was imported; servers take a GUID in whatever form."""
+        return song if song in self.tracks else self._guids.get(_normal_guid(song), song)
+
     def track_id(self, song: str) -> int | None:
         """Our id of a song of the other server; None where it has none."""
-        return self.tracks.get(song)
+        return self.tracks.get(self.as_imported(song))
 
     def song_id(self, track: int) -> str | None:
         """The other server's id of a track; None where it has none."""
@@ -80,6 +91,11 @@ class OwnIds(IdMap):
     def song_id(self, track: int) -> str:
         """The id as text."""
         return str(track)
+
+
+def _normal_guid(song: str) -> str:
+    """A GUID in lower case without dashes; empty for any other id."""
+    return song.replace("-", "").lower() if _GUID.fullmatch(song) else ""
 
 
 def id_map_path(catalog: Path) -> Path:

@@ -168,7 +168,8 @@ def _track(context: Context, query: Mapping[str, str]) -> Any:
     item_id = query.get("item_id")
     if not item_id:
         raise _Refused(400, "name an item_id")
-    return track_row(_track_of(context, item_id, context.song_ids.present()), item_id)
+    ids = context.song_ids.present()
+    return track_row(_track_of(context, item_id, ids), ids.as_imported(item_id))
 
 
 def _track_of(context: Context, item_id: str, ids: IdMap) -> Track:

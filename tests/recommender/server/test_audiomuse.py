@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -209,6 +210,31 @@ def test_without_an_import_ids_are_our_own(own: TestClient) -> None:
     assert get(own, "track", item_id="3")["title"] == "Song 3"
     for item_id in ("0", "-1", "9", "9" * 18, "9" * 30, "٣", "1.0", " 1"):
         assert own.get(f"{API}track", params={"item_id": item_id}).status_code == 404
+
+
+def test_a_guid_is_known_however_it_is_written_and_answered_as_it_was_imported(
+    tmp_path: Path,
+) -> None:
+    songs = [Planted(f"Song {n}", artist=f"Band {n}", duration_s=100.0 + n) for n in range(1, 9)]
+    catalog = plant(tmp_path, ("calm",), songs)
+    plain, dashed = "ab" * 16, "CD000000-0000-0000-0000-00000000000D"
+    with closing(Catalog.open_for_reading(catalog)) as opened:
+        ids = {plain: 1, dashed: 2, "AB-CD": 3, "so-4": 4}
+        write_id_map(id_map_path(catalog), ids, catalog_uuid=opened.uuid)
+    spellings = {
+        plain: (plain, plain.upper(), "abababab-abab-abab-abab-ABABABABABAB"),
+        dashed: (dashed, dashed.lower(), "cd00000000000000000000000000000d"),
+    }
+    with client_of(catalog) as client:
+        for known, written in spellings.items():
+            for item_id in written:
+                assert get(client, "track", item_id=item_id)["item_id"] == known
+        assert get(client, "similar_tracks", item_id=plain.upper(), n=5)
+        ends = {"start_song_id": plain.upper(), "end_song_id": dashed.lower()}
+        path = get(client, "find_path", **ends, max_steps=3)["path"]
+        assert (path[0]["item_id"], path[-1]["item_id"]) == (plain, dashed)
+        for other in ("ab-cd", "ABCD", "SO-4", f"{plain[:31]}-b", f"{plain[:4]}-{plain[4:]}"):
+            assert client.get(f"{API}track", params={"item_id": other}).status_code == 404
 
 
 def test_a_track_that_was_removed_is_not_known(
