@@ -283,4 +283,4 @@ class PlayerUnreachable(SoundalikeError):
 
 
 class IdMapError(SoundalikeError):
-    """The file with the ids of another server is damaged, or of another catalog."""
+    """The file with another server's ids is damaged, of another catalog, or cannot be written."""

@@ -62,20 +62,21 @@ def import_ids(
 
     Raises
     ------
-    OSError
+    IdMapError
         The file cannot be written.
     """
-    ids: dict[str, int] = {}
+    copies: dict[str, list[int]] = {}
     unmatched: list[str] = []
     count = 0
     for song in songs:
         count += 1
-        track = _the_track(matching_tracks(catalog, song))
-        if track is not None:
-            ids[song.id] = track.id
+        found = _copies(matching_tracks(catalog, song))
+        if found:
+            copies[song.id] = found
         elif len(unmatched) < EXAMPLES:
             unmatched.append(f"{', '.join(song.artists[:1])} - {song.title} ({song.id})")
         on_song(count)
+    ids = _assigned(copies)
     path = id_map_path(catalog.path)
     if ids:
         write_id_map(path, ids, catalog_uuid=catalog.uuid)
@@ -84,10 +85,33 @@ def import_ids(
     return IdImport(path, count, len(ids), known, present - known, unmatched)
 
 
-def _the_track(found: list[Track]) -> Track | None:
-    """The best track; None where tracks fit that last so differently that each is a guess."""
+def _copies(found: list[Track]) -> list[int]:
+    """The best track, then those that its album has of the same song; none where each is a guess.
+
+    It is one where tracks fit that last very differently.
+    """
     if not found:
-        return None
-    durations = [track.duration_s for track in found]
-    is_guess = max(durations) - min(durations) > 2 * TOLERANCE_S + 0.04 * min(durations)
-    return None if is_guess else found[0]
+        return []
+    best, durations = found[0], [track.duration_s for track in found]
+    if max(durations) - min(durations) > 2 * TOLERANCE_S + 0.04 * min(durations):
+        return []
+    return [
+        track.id
+        for track in found
+        if track.album == best.album and abs(track.duration_s - best.duration_s) <= TOLERANCE_S
+    ]
+
+
+def _assigned(copies: dict[str, list[int]]) -> dict[str, int]:
+    """The best track of each song; of songs that share one, the others get copies without a song.
+
+    Copies have the same tags, and servers round durations, so one track is the best for all.
+    """
+    taken: set[int] = set()
+    best = {found[0] for found in copies.values()}
+    ids: dict[str, int] = {}
+    for song, found in copies.items():
+        free = (track for track in found if track not in best and track not in taken)
+        ids[song] = next(free, found[0]) if found[0] in taken else found[0]
+        taken.add(ids[song])
+    return ids

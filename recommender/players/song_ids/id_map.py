@@ -110,12 +110,19 @@ def write_id_map(path: Path, ids: Mapping[str, int], *, catalog_uuid: str) -> No
 
     Raises
     ------
-    OSError
+    IdMapError
+        The file cannot be written.
     """
     body = json.dumps(dict(ids), separators=(",", ":")).encode()
     header = {"format": FORMAT, "catalog": catalog_uuid, "blake2b": _digest(body)}
-    with atomic_write(path) as file:
-        file.write(json.dumps(header).encode() + b"\n" + body + b"\n")
+    try:
+        with atomic_write(path) as file:
+            file.write(json.dumps(header).encode() + b"\n" + body + b"\n")
+    except OSError as error:
+        raise IdMapError(
+            f"{path} cannot be written ({error.strerror}): the ids lie beside the catalog, "
+            "so make its folder writable and free some space"
+        ) from error
 
 
 def read_id_map(path: Path, *, catalog_uuid: str) -> IdMap:

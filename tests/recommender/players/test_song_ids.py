@@ -437,6 +437,48 @@ def test_ids_of_jellyfin_come_from_a_file(without_ids: Path, run: Run, tmp_path:
         assert answer["album"] == "Live"
 
 
+def test_copies_with_the_same_tags_are_a_track_each(tmp_path: Path, run: Run) -> None:
+    """Durations are whole seconds on the server, so one copy is the nearest to all its songs."""
+    tags = {"artist": "Ann", "album": "One"}
+    durations = {"Plain": (20.04, 20.0, 20.3), "Long": (50.0, 51.0), "Once": (90.0, 91.0)}
+    songs = [
+        Planted(title, duration_s=seconds, **tags)
+        for title, each in durations.items()
+        for seconds in each
+    ]
+    songs.append(Planted("Plain", artist="Ann", album="Best of", duration_s=20.0))
+    songs.append(Planted("Plain", artist="Ann", album="One", duration_s=24.0))
+    catalog = plant(tmp_path, ("calm",), songs)
+    listing = tmp_path / "songs.json"
+    asked = [("a", "Plain", 20), ("b", "Plain", 20), ("c", "Plain", 20), ("d", "Plain", 20)]
+    # The second is one too many for its second, the third is what fits the other copy best.
+    asked += [("e", "Long", 50), ("f", "Long", 50), ("g", "Long", 51), ("h", "Once", 91)]
+    listing.write_text(
+        json.dumps([{"id": i, "title": t, "duration": s, **tags} for i, t, s in asked])
+    )
+    assert run("import-ids", "--file", listing, "--catalog", catalog)[0] == 0
+    with _opened(catalog) as opened:
+        kept = read_id_map(id_map_path(catalog), catalog_uuid=opened.uuid)
+    assert kept.tracks == {"a": 2, "b": 1, "c": 3, "d": 2, "e": 4, "f": 4, "g": 5, "h": 7}
+
+
+def test_a_folder_that_cannot_be_written_is_said_with_what_to_do(
+    without_ids: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> Any:
+        raise PermissionError(13, "Permission denied", "/folder/.catalog.ids.24903")
+
+    monkeypatch.setattr("recommender.players.song_ids.id_map.atomic_write", refuse)
+    listing = tmp_path / "songs.json"
+    song = {"id": "1", "title": "Song 2", "artist": "Band 0", "album": "Album 0"}
+    listing.write_text(json.dumps([song]))
+    code, out, err = run("import-ids", "--file", listing, "--catalog", without_ids)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert f"{id_map_path(without_ids)} cannot be written (Permission denied)" in err
+    assert ".catalog.ids.24903" not in err
+    assert "make its folder writable" in err
+
+
 @pytest.mark.parametrize("content", ["", "{", "{}", '{"Items": 3}', "3", "[" * 100_000])
 def test_a_file_without_songs_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "songs.json"
