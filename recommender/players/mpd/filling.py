@@ -176,8 +176,7 @@ class QueueFiller:
                 return
             # To analyse what plays takes seconds, in which everything may have changed.
             self._update(client)
-            if self._held or not self._missing():
-                self._radio.put_back(track)
+            if self._held or not self._missing() or not self._radio.is_at_hand(track):
                 continue
             name = self._folder.name_of(track.path)
             if name is None:
@@ -186,6 +185,7 @@ class QueueFiller:
                 unknown += 1
                 self._radio.pass_over([track])
             else:
+                self._radio.add_played([track])
                 self._say(f"added {display_name(track)}")
         if unknown == UNKNOWN_IN_A_ROW:
             self._say(

@@ -69,9 +69,10 @@ class Radio:
         self._station: Station | None = None
         self._seed: int | AnalysedFile | None = None
         self._wanted: bytes | None = None  # a seed to be
-        self._at_hand: Track | None = None  # drawn, but not given yet
+        self._at_hand: Track | None = None  # drawn, but not played yet
         self._has_ended = False
         self._played: deque[int] = deque(maxlen=REMEMBERED)
+        self._since_seed = 0  # so many of them, the last ones, are part of the drift
         self._passed: set[int] = set()
         self._disliked = set(options.disliked)
 
@@ -93,25 +94,27 @@ class Radio:
         played = set(self._played)
         ids = [track.id for track in tracks if track.id not in played]
         self._played.extend(ids)
-        if self._station is not None:
-            self._station.add_played(ids)
-        if self._at_hand is not None and any(t.id == self._at_hand.id for t in tracks):
+        self._since_seed += len(ids)
+        at_hand = self._at_hand
+        if at_hand is not None and at_hand.id in ids:
             self._at_hand = None
+        if self._station is not None:
+            self._station.add_played([i for i in ids if at_hand is None or i != at_hand.id])
 
     def dislike(self, track: Track) -> None:
         """Push what comes away from a track, which never comes again."""
         self._disliked.add(track.id)
-        if self._station is not None:
+        if self._at_hand is not None:
+            self._drop_at_hand()  # it may be like the track
+        elif self._station is not None:
             self._station.dislike(track)
-        # What is at hand may be like it.
-        if self._at_hand is not None and self._at_hand.id in self._played:
-            self._played.remove(self._at_hand.id)
-        self._at_hand = None
 
     def pass_over(self, tracks: Iterable[Track]) -> None:
         """Never give tracks that the player does not know."""
         ids = [track.id for track in tracks]
         self._passed.update(ids)
+        if self._at_hand is not None and self._at_hand.id in self._passed:
+            self._at_hand = None
         if self._station is not None:
             self._station.pass_over(ids)
 
@@ -122,14 +125,15 @@ class Radio:
         self.pass_over(found)
         return len(found)
 
-    def put_back(self, track: Track) -> None:
-        """Give a track once more, as the next one, unless the listener chooses something else."""
-        self._at_hand = track
-
     def prepare(self) -> None:
         """Draw the next track now, so that it is at hand when it is asked for."""
-        if self._station is not None and self._wanted is None and self._at_hand is None:
-            self._at_hand = self.next_track()
+        if self._station is not None and self._wanted is None:
+            self.next_track()
+
+    def is_at_hand(self, track: Track) -> bool:
+        """Whether a track still is the next one, and was not put into the queue meanwhile."""
+        at_hand = self._at_hand
+        return self._wanted is None and at_hand is not None and at_hand.id == track.id
 
     def retry_passed(self) -> None:
         """Try tracks again that were passed over."""
@@ -140,20 +144,36 @@ class Radio:
     def next_track(self) -> Track | None:
         """The track to play next; None while there is none, after a sentence on why.
 
-        When nothing else is left, what was played longest ago comes again.
+        It stays the next one until it is played or passed over, something is disliked, or the
+        listener chooses another song. When nothing else is left, what was played longest ago comes
+        again.
         """
         try:
             if self._wanted is not None:
                 self._seed = self._seed_at(self._wanted) or self._seed
-                self._wanted = self._station = self._at_hand = None
+                self._wanted, self._since_seed = None, 0
+                self._drop_at_hand()
             if self._seed is None:
                 return None
-            at_hand, self._at_hand = self._at_hand, None
-            return at_hand or self._draw(self._seed)
+            if self._at_hand is not None:
+                self._refresh_at_hand(self._at_hand)
+            if self._at_hand is None:
+                self._at_hand = self._draw(self._seed)
         except QueryError as error:
             self._say(f"{error}")
-            self._station = self._seed = None
-            return None
+            self._at_hand = self._station = self._seed = None
+        return self._at_hand
+
+    def _refresh_at_hand(self, track: Track) -> None:
+        """Take it as the catalog has it by now: moved or removed, perhaps."""
+        try:
+            self._at_hand = require_present(self._recommender.track(track.id))
+        except UnknownTrack:
+            self._drop_at_hand()
+
+    def _drop_at_hand(self) -> None:
+        # A station never gives again what it drew: one that begins anew does.
+        self._at_hand = self._station = None
 
     def _draw(self, seed: int | AnalysedFile) -> Track | None:
         while True:
@@ -161,7 +181,6 @@ class Radio:
                 self._station = self._begin(seed)
             entry = next(self._station, None)
             if entry is not None:
-                self._played.append(entry.track.id)
                 self._has_ended = False
                 return entry.track
             if not self._played:
@@ -169,7 +188,7 @@ class Radio:
                     self._say(f"no song can follow: {self._station.ended}")
                 self._has_ended = True
                 return None
-            for _ in range(-(-len(self._played) // 2)):
+            for _ in range(max(1, len(self._played) // 2)):
                 self._played.popleft()
             self._station = None
 
@@ -186,8 +205,10 @@ class Radio:
             artist_gap=options.artist_gap,
             random_seed=options.random_seed + len(self._played),
         )
-        # What was played before belongs to another mood, perhaps.
-        station.add_played([i for i in self._played if i != seed], drift=False)
+        # What was played before the seed was chosen belongs to another mood, perhaps.
+        played, before = list(self._played), max(0, len(self._played) - self._since_seed)
+        station.add_played([i for i in played[:before] if i != seed], drift=False)
+        station.add_played([i for i in played[before:] if i != seed])
         station.pass_over(self._passed)
         present = set(self._recommender.ids().tolist()) - {seed}
         for track in present & set(options.liked):

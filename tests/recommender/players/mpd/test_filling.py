@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from indexer.catalog import writer
+from indexer.catalog.status import TrackStatus
+from indexer.library import Library
 from recommender import Recommender
 from recommender.players.mpd.client import CONNECTION_LOST, Client, connect
 from recommender.players.mpd.filling import QUIET_S, FillOptions, QueueFiller
@@ -306,6 +309,76 @@ def test_a_song_that_is_skipped_early_is_disliked_if_asked(
         found = [recommender.track(os.fsencode(library / "songs" / name)) for name in skipped]
         expected = [f"{track.artist} - {track.title}" for track in found]
         assert titles == (expected if within else [])
+
+
+def test_skips_keep_no_song_from_coming_and_let_none_come_twice(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    everything = COUNT + len(ODD)
+    with filling(daemon, recommender, library, skip_within_s=30.0) as filled:
+        mpd.add("00.flac")
+        mpd.play()
+        for length in range(4, everything + 1):
+            wait_until(lambda length=length: len(queue(mpd)) == length)  # type: ignore[misc]
+            mpd.next()
+    assert len(set(queue(mpd)[:everything])) == everything
+    assert sum(line.startswith("disliked") for line in filled.said) > everything // 2
+
+
+def test_what_is_at_hand_may_come_again_if_the_listener_chooses_another_song(
+    recommender: Recommender,
+) -> None:
+    radio = Radio(recommender, StationOptions(), print)
+    radio.follow(recommender.track(1).path)
+    at_hand = radio.next_track()
+    assert at_hand is not None
+    assert radio.next_track() == at_hand
+    radio.follow(recommender.track(2).path)
+    given = []
+    while (track := radio.next_track()) is not None and track.id not in given:
+        given.append(track.id)
+        radio.add_played([track])
+    assert at_hand.id in given
+    assert len(given) == len(recommender.ids()) - 1
+
+
+def test_a_song_that_left_the_catalog_while_it_was_at_hand_is_not_added(
+    mpd: Client, daemon: Daemon, library: Path, tmp_path: Path
+) -> None:
+    songs = [library / "songs" / f"{number:02}.flac" for number in range(6)]
+    planted = [
+        Planted(one.name, artist=one.name, path=one, duration_s=200.0 + 20 * row)
+        for row, one in enumerate(songs)
+    ]
+    catalog = plant(tmp_path, ["calm"], planted)
+    with Recommender.open(catalog) as few, filling(daemon, few, library, ahead=1) as filled:
+        mpd.add("00.flac")
+        play(mpd)
+        filled.settled(mpd)
+        at_hand = filled.filler._radio._at_hand
+        assert at_hand is not None
+        with closing(Library.open_for_writing(catalog)) as opened:
+            with opened.catalog.writing() as connection:
+                writer.set_status(connection, [at_hand.id], TrackStatus.REMOVED)
+            opened.refresh()
+        for length in range(3, 6):
+            mpd.next()
+            wait_until(lambda length=length: len(queue(mpd)) == length)  # type: ignore[misc]
+        assert len({*queue(mpd), at_hand.title}) == 6
+
+
+def test_a_song_that_mpd_did_not_know_comes_once_it_does(
+    recommender: Recommender,
+) -> None:
+    radio = Radio(recommender, StationOptions(), print)
+    radio.follow(recommender.track(1).path)
+    unknown = radio.next_track()
+    assert unknown is not None
+    radio.pass_over([unknown])
+    assert radio.next_track() != unknown
+    radio.retry_passed()
+    radio.follow(recommender.track(1).path)
+    assert radio.next_track() == unknown
 
 
 def test_what_cannot_be_analysed_is_waited_out_with_one_line(
