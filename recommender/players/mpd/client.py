@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from mpd import CommandError, FailureResponseCode
 from indexer.errors import SoundalikeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from recommender.players.mpd.address import Address
 
 __all__ = ["CONNECTION_LOST", "Client", "CommandError", "add", "connect", "music_directory"]
@@ -36,6 +39,16 @@ class Client(mpd.MPDClient):  # type: ignore[misc] # python-mpd2 has no types
         """Connect to a daemon."""
         super().connect(host, port)
         self._wfile.reconfigure(errors="surrogateescape")
+
+    def idle(self, *events: str, within_s: float | None = None) -> Sequence[str]:
+        """What of some kinds of events happened, once it did; nothing after so many seconds."""
+        if within_s is None:
+            return super().idle(*events)  # type: ignore[no-any-return]
+        self._write_command("idle", events)
+        happened, _, _ = select.select([self._sock], [], [], within_s)
+        if not happened:
+            self._write_command("noidle")  # nothing to a daemon that answers at this very moment
+        return list(self._parse_list(self._read_lines()))
 
     def _connect_unix(self, path: str) -> socket.socket:
         # python-mpd2 leaves a socket open that it could not connect.

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 QUIET_S = 0.5
 """A queue that somebody else changes is left alone until it has been still for so long."""
+RELENT_S = 15.0
+"""So long before the end of a song behind which nothing was left, songs come again."""
 WAITS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Between tries to reach a daemon that went away; the last one again and again."""
 UNKNOWN_IN_A_ROW = 50
@@ -93,7 +95,7 @@ class QueueFiller:
         while True:
             self._fill(client)
             self._radio.prepare()
-            events = client.idle(*_EVENTS)
+            events = client.idle(*_EVENTS, within_s=self._relents_in())
             if "database" in events:
                 self._radio.retry_passed()
             before = self._state
@@ -169,6 +171,8 @@ class QueueFiller:
 
     def _fill(self, client: Client) -> None:
         """Append the songs that are missing, one by one; each time the queue is looked at anew."""
+        if self._relents_in() == 0.0:
+            self._held = False
         unknown = 0
         while not self._held and self._missing() and unknown < UNKNOWN_IN_A_ROW:
             track = self._radio.next_track()
@@ -210,6 +214,17 @@ class QueueFiller:
         if self._state is None:
             return 0
         return self._state.missing(self._options.ahead, self._begun)
+
+    def _relents_in(self) -> float | None:
+        """Seconds until songs that were taken out are replaced after all, as the music would end.
+
+        None while something is left to come, or nothing plays. Where MPD does not know how long the
+        song is, at once.
+        """
+        state = self._state
+        if not self._held or state is None or not state.playing or state.to_come(self._begun):
+            return None
+        return max(0.0, state.duration_s - state.elapsed_at(time.monotonic()) - RELENT_S)
 
     def _pass_over_outside(self) -> None:
         outside = self._radio.pass_over_where(lambda t: self._folder.name_of(t.path) is None)

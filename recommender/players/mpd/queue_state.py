@@ -63,6 +63,10 @@ class QueueState:
         """The song that plays or is paused."""
         return None if self.position is None else self.songs[self.position]
 
+    def elapsed_at(self, at_s: float) -> float:
+        """Seconds of that song that were played at a later time, if nothing else happened."""
+        return self.elapsed_s + (at_s - self.at_s if self.playing else 0.0)
+
     def to_come(self, begun: Collection[int]) -> Sequence[Song]:
         """Songs that are still to be played.
 
@@ -137,7 +141,7 @@ def is_skip(before: QueueState, now: QueueState, within_s: float) -> bool:
         return False
     if now.error is not None and now.error != before.error:
         return False
-    elapsed = before.elapsed_s + (now.at_s - before.at_s if before.playing else 0.0)
+    elapsed = before.elapsed_at(now.at_s)
     ended = bool(before.duration_s) and elapsed >= before.duration_s - END_S
     return elapsed < within_s and not ended
 

@@ -19,7 +19,7 @@ from indexer.catalog.status import TrackStatus
 from indexer.library import Library
 from recommender import Recommender
 from recommender.players.mpd.client import CONNECTION_LOST, Client, connect
-from recommender.players.mpd.filling import QUIET_S, FillOptions, QueueFiller
+from recommender.players.mpd.filling import QUIET_S, RELENT_S, FillOptions, QueueFiller
 from recommender.players.mpd.names import MusicDirectory
 from recommender.players.mpd.radio import Radio, StationOptions
 from tests import sounds
@@ -28,7 +28,7 @@ from tests.mpd_daemon import Daemon, connected, queue, running_mpd, update_datab
 from tests.waiting import LIMIT_S, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 COUNT = 40
 ODD = [b"not utf-8 \xff\xe9.flac", "\u00fc \u266b.flac".encode(), b'quotes" \\ back.flac']
@@ -119,9 +119,9 @@ class Filling:
         wait_until(lambda: self._done > before)
         return queue(listener)
 
-    def _idle(self, *events: str) -> list[str]:
+    def _idle(self, *events: str, within_s: float | None) -> Sequence[str]:
         self._done = self._told
-        happened: list[str] = Client.idle(self._client, *events)
+        happened = Client.idle(self._client, *events, within_s=within_s)
         self._told += "options" in happened
         return happened
 
@@ -232,6 +232,32 @@ def test_a_queue_filled_by_hand_stays_as_it_is(
         wait_until(lambda: len(queue(mpd)) == 4)
         mpd.clear()
         assert filled.settled(mpd) == []
+
+
+def test_the_music_goes_on_when_nothing_is_left_behind_the_song_that_plays(
+    mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
+) -> None:
+    with filling(daemon, recommender, library) as filled:
+        mpd.add("00.flac")
+        play(mpd)
+        wait_until(lambda: len(queue(mpd)) == 4)
+        filled.settled(mpd)
+        mpd.delete((1, 4))
+        assert filled.settled(mpd) == ["00.flac"]
+        # Nobody does anything any more: time alone brings the next ones.
+        mpd.seekcur(float(mpd.status()["duration"]) - RELENT_S - 0.5)
+        wait_until(lambda: len(queue(mpd)) == 4)
+
+
+def test_waiting_for_the_daemon_ends_after_a_time_and_the_connection_goes_on(
+    mpd: Client, daemon: Daemon
+) -> None:
+    with connected(daemon) as other:
+        other.idle("player", within_s=0.0)  # what happened before
+        assert other.idle("player", "options", within_s=0.01) == []
+        mpd.crossfade(0)
+        assert other.idle("player", "options", within_s=LIMIT_S) == ["options"]
+        assert other.status()["state"] == "stop"
 
 
 def test_it_goes_on_from_the_song_that_was_chosen_by_hand(
