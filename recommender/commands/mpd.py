@@ -122,9 +122,10 @@ def mpd(
             )
         music = MusicDirectory(folder)
         if not _has_tracks(recommender, music):
+            _ = recommender.model  # a catalog without any tracks has a sentence of its own
             raise InvalidOption(
                 f"nothing of the catalog is below MPD's music directory {display_path(folder)}: "
-                "name it with --music-directory as this machine sees it"
+                "index that folder, or name it with --music-directory as this machine sees it"
             )
         options = StationOptions(
             liked=tuple(recommender.track(query).id for query in like),

@@ -228,8 +228,10 @@ class QueueFiller:
 
     def _pass_over_outside(self) -> None:
         outside = self._radio.pass_over_where(lambda t: self._folder.name_of(t.path) is None)
-        folder = display_path(self._folder.path)
-        self._say(f"{count_noun(outside, 'track')} of the catalog not below {folder}: passed over")
+        self._say(
+            f"{count_noun(outside, 'track')} of the catalog passed over: not below "
+            f"{display_path(self._folder.path)}, or with a line break in the name"
+        )
 
     def _read(self, client: Client) -> QueueState:
         """Ask for the queue's present state."""

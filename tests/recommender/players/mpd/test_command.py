@@ -202,7 +202,17 @@ def test_what_is_wrong_with_the_address_is_said(
     other.mkdir()
     status, _, said = run("mpd", *there, daemon.address.host, "--music-directory", other)
     assert status == 1
-    assert re.search(r"nothing of the catalog is below MPD's music directory /\S+/other: ", said)
+    assert re.search(
+        r"nothing of the catalog is below MPD's music directory /\S+/other: index that folder", said
+    )
+    there = ("--catalog", plant(other, ["calm"], []), "--host")
+    (other / "elsewhere").mkdir()
+    folder = ("--music-directory", other / "elsewhere")
+    status, _, said = run("mpd", *there, daemon.address.host, *folder)
+    assert (status, said) == (
+        1,
+        f"soundalike: {other}/catalog.db holds no tracks yet: run `soundalike index FOLDER`\n",
+    )
 
 
 @pytest.mark.parametrize("without", ["", "read"])

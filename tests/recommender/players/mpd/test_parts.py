@@ -90,6 +90,23 @@ def test_names_and_paths_are_each_others_way_back(tmp_path: Path) -> None:
     assert not music.meets(b"https://host/")
 
 
+def test_links_to_folders_right_in_the_music_directory_are_followed(tmp_path: Path) -> None:
+    for folder in ("music/own", "real/below", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "music" / "mine").symlink_to(tmp_path / "real")
+    (tmp_path / "music" / "loop").symlink_to("loop")
+    (tmp_path / "way").symlink_to(tmp_path / "real")
+    music = MusicDirectory(bytes(tmp_path / "music"))
+    assert music.name_of(bytes(tmp_path / "real" / "below" / "a.mp3")) == "mine/below/a.mp3"
+    assert music.name_of(bytes(tmp_path / "way" / "a.mp3")) == "mine/a.mp3"
+    assert music.name_of(bytes(tmp_path / "music" / "own" / "a.mp3")) == "own/a.mp3"
+    assert music.name_of(bytes(tmp_path / "music" / "mine" / "a.mp3")) == "mine/a.mp3"
+    assert music.name_of(bytes(tmp_path / "other" / "a.mp3")) is None
+    assert music.meets(bytes(tmp_path / "real"))
+    assert music.meets(bytes(tmp_path / "way" / "below"))
+    assert not music.meets(bytes(tmp_path / "other"))
+
+
 def test_songs_are_missing_only_where_the_end_of_the_queue_is_to_be_reached() -> None:
     assert PLAYING.missing(3, ()) == 0
     assert PLAYING.missing(6, ()) == 2
