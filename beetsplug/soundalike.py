@@ -16,7 +16,7 @@ from beets.plugins import BeetsPlugin
 from beets.ui import Subcommand, print_
 
 from indexer.errors import SoundalikeError
-from indexer.filesystem import resolve_path
+from indexer.filesystem import spellings
 from recommender.commands.terminal.progress import progress_bar
 from recommender.players.beets.changes import Changes
 from recommender.retrieval.lookup import count_noun
@@ -229,7 +229,11 @@ def _one_sentence_errors() -> Iterator[None]:
 
 def _items_by_track(recommender: Recommender, items: Iterable[Item]) -> dict[int, Item]:
     """Those of the items whose files are tracks of the catalog, by the tracks' ids."""
-    # The catalog follows links on the way to a file, beets does not.
-    by_path = {resolve_path(item.path): item for item in items}
-    found = recommender.ids_of_paths(list(by_path))
-    return {track: by_path[path] for path, track in found.items()}
+    # The catalog follows some of the links on the way to a file, beets none.
+    spelled = [(item, spellings(item.path)) for item in items]
+    found = recommender.ids_of_paths([path for _, paths in spelled for path in paths])
+    known = (
+        (item, next((found[path] for path in paths if path in found), None))
+        for item, paths in spelled
+    )
+    return {track: item for item, track in known if track is not None}

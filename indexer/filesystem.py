@@ -66,6 +66,30 @@ def _checked_url(scheme: bytes, rest: bytes) -> bytes:
     return scheme + b"://" + host + slash + path
 
 
+def spellings(path: str | bytes | os.PathLike[str]) -> list[bytes]:
+    """The absolute paths of a file or folder: with no link on the way followed, up to all of them.
+
+    A walk that begins at one of the folders on the way reaches it by one of these. A URL has one.
+
+    Raises
+    ------
+    InvalidOption
+        A URL that cannot be stored.
+    """
+    whole = absolute_path(path)
+    found = [whole]
+    if is_url(whole):
+        return found
+    reached, rest = b"/", whole.lstrip(b"/").split(b"/")
+    # A file that is a link stays one.
+    while len(rest) > 1 or (rest and os.path.isdir(whole)):
+        reached = os.path.join(reached, rest.pop(0))
+        if os.path.islink(reached):
+            reached = os.path.realpath(reached)
+            found.append(os.path.join(reached, *rest))
+    return found
+
+
 def resolve_path(path: str | bytes | os.PathLike[str]) -> bytes:
     """The absolute path of a file or folder named by a person, links on the way to it resolved.
 
@@ -76,13 +100,7 @@ def resolve_path(path: str | bytes | os.PathLike[str]) -> bytes:
     InvalidOption
         A URL that cannot be stored.
     """
-    whole = absolute_path(path)
-    if is_url(whole):
-        return whole
-    if os.path.isdir(whole):
-        return os.path.realpath(whole)
-    folder, name = os.path.split(whole)
-    return os.path.join(os.path.realpath(folder), name)
+    return spellings(path)[-1]
 
 
 def is_there(path: bytes) -> bool:

@@ -25,10 +25,11 @@ from indexer.errors import (
     LibraryUnreachable,
     ModelMismatch,
 )
-from indexer.filesystem import display_path, folder_prefix, is_there, resolve_path
+from indexer.filesystem import display_path, folder_prefix, is_there
 from indexer.indexing.executor import Batching, Progress, Tally, analyse_files, reread_tags
 from indexer.indexing.plan import Plan, paths_to_compare, plan, unchanged_files
-from indexer.indexing.scan import as_scanned, scan
+from indexer.indexing.scan import scan
+from indexer.indexing.spelling import as_kept
 from indexer.indexing.workers import LocalWorkers
 from indexer.models.registry import DEFAULT_MODEL, ensure_model, model_info
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from indexer.analysis.track_analysis import KnownRecording, TrackAnalysis
+    from indexer.catalog.reader import Catalog
     from indexer.catalog.records import StoredModel
     from indexer.indexing.workers import Workers
     from indexer.library import Library
@@ -201,8 +203,8 @@ def index_paths(
     info, windows = _choose_model(library, options)
     active = catalog.active_model()
     switching = active is not None and active.fingerprint != info.fingerprint
-    named = [as_scanned(path) for path in paths]
-    keys_by_path = _keys_by_path(keys or {})
+    named = as_kept(catalog, paths)
+    keys_by_path = _keys_by_path(catalog, keys or {})
     folders = named if named and not switching else [*named, *catalog.roots()]
     found = scan(
         folders,
@@ -275,10 +277,10 @@ def index_paths(
     )
 
 
-def _keys_by_path(keys: Mapping[Any, str]) -> dict[bytes, str]:
+def _keys_by_path(catalog: Catalog, keys: Mapping[Any, str]) -> dict[bytes, str]:
     if len(set(keys.values())) < len(keys):
         raise InvalidOption("two files are to have the same key: a key names one track")
-    return {resolve_path(path): key for path, key in keys.items()}
+    return dict(zip(as_kept(catalog, list(keys)), keys.values(), strict=True))
 
 
 def _choose_model(library: Library, options: Options) -> tuple[ModelInfo, int]:

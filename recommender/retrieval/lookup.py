@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, SupportsIndex, TypeAlias
 
 from indexer.catalog.status import TrackStatus
 from indexer.errors import AmbiguousTrack, InvalidOption, UnknownTrack
-from indexer.filesystem import absolute_path, display_path, is_url, resolve_path
+from indexer.filesystem import absolute_path, display_path, is_url, spellings
 
 if TYPE_CHECKING:
     from indexer.catalog.reader import Catalog
@@ -125,7 +125,7 @@ def find_by_path(catalog: Catalog, path: bytes) -> Track | None:
         The file failed to be indexed.
     """
     found: Track | None = None
-    for candidate in dict.fromkeys((absolute_path(path), resolve_path(path))):
+    for candidate in spellings(path):
         found = found or catalog.track_by_path(candidate)
         failure = catalog.failure_of(candidate)
         if failure is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from indexer.filesystem import atomic_write
+from indexer.filesystem import atomic_write, spellings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,23 @@ def test_through_a_link_the_file_it_leads_to_is_replaced(tmp_path: Path) -> None
         file.write(b"new")
     assert link.is_symlink()
     assert path.read_bytes() == b"new"
+
+
+def test_a_file_has_a_spelling_for_each_link_on_the_way_and_stays_a_link_itself(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "real" / "album").mkdir(parents=True)
+    (tmp_path / "music").symlink_to("real")
+    (tmp_path / "real" / "more").symlink_to("album")
+    (tmp_path / "real" / "album" / "1.mp3").symlink_to("2.mp3")
+    ways = ["music/more", "real/more", "real/album"]
+    folders = [os.fsencode(tmp_path / way) for way in ways]
+    named = tmp_path / "music" / "more"
+    assert spellings(named / "1.mp3") == [folder + b"/1.mp3" for folder in folders]
+    assert spellings(named / "none" / "1.mp3")[-1] == folders[-1] + b"/none/1.mp3"
+    assert spellings(named) == folders
+    assert spellings("/") == [b"/"]
+    assert spellings("HTTPS://host/folder/1.mp3") == [b"https://host/folder/1.mp3"]
 
 
 def test_a_file_with_permissions_of_its_own_has_them_from_the_first_byte_on(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from indexer.catalog import writer
 from indexer.catalog.status import TrackStatus
-from indexer.filesystem import resolve_path
+from indexer.filesystem import spellings
 from indexer.indexing.pipeline import Options, index_paths
 from indexer.library_on_server import open_library_for_writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from indexer.catalog.records import Track
     from indexer.indexing.executor import Progress
     from indexer.indexing.pipeline import Summary
     from indexer.library import Library
@@ -49,15 +50,17 @@ def follow(
     """
     library = open_library_for_writing(catalog, create=True)
     try:
-        files = {resolve_path(path) for path in changes.present}
+        files = set(changes.present)
         for path, before in {
             **{path: path for path in changes.rewritten},
             **changes.origins,
             **changes.copies,
         }.items():
-            if library.catalog.track_by_path(resolve_path(before)) is not None:
-                files.add(resolve_path(path))
-        _take_out(library, {resolve_path(path) for path in changes.gone} - files)
+            if _tracks(library, [before]):
+                files.add(path)
+        kept = {path for file in files for path in spellings(file)}
+        gone = [track for track in _tracks(library, changes.gone) if track.path not in kept]
+        _take_out(library, gone)
         there = sorted(path for path in files if os.path.isfile(path))
         if not there:
             return None
@@ -68,10 +71,15 @@ def follow(
         library.close()
 
 
-def _take_out(library: Library, paths: set[bytes]) -> None:
-    """Take the tracks of files out of the catalog; those without a file are missing."""
-    found = [library.catalog.track_by_path(path) for path in sorted(paths)]
-    tracks = [track for track in found if track is not None]
+def _tracks(library: Library, files: Iterable[bytes]) -> list[Track]:
+    """The tracks of files, whichever links on the way to them the catalog follows."""
+    paths = sorted({path for file in files for path in spellings(file)})
+    found = [library.catalog.track_by_path(path) for path in paths]
+    return [track for track in found if track is not None]
+
+
+def _take_out(library: Library, tracks: list[Track]) -> None:
+    """Take tracks out of the catalog; those without a file are missing."""
     if not tracks:
         return
     with library.catalog.alone(), library.catalog.writing() as connection:

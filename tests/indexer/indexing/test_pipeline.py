@@ -314,6 +314,34 @@ def test_tags_are_read_again_when_a_tagger_kept_size_and_time(
     assert all((vectors(catalog_path)[key] == before[key]).all() for key in before)
 
 
+def test_what_was_indexed_through_a_link_is_known_by_whichever_path_names_it(
+    tmp_path: Path, pool: AnalysisPool
+) -> None:
+    root, disk = tmp_path / "music", tmp_path / "disk"
+    root.mkdir()
+    disk.mkdir()
+    (root / "linked").symlink_to(disk)
+    (tmp_path / "library").symlink_to(root)
+    # A walk comes to the link in the folder before the folder it leads to.
+    (root / "real").mkdir()
+    (root / "album").symlink_to(root / "real")
+    catalog = tmp_path / "catalog.db"
+    new_sound(disk / "1.wav", seed=1)
+    new_sound(root / "real" / "2.wav", seed=2)
+    assert run(catalog, root, pool=pool).stored == {Stored.NEW: 2}
+    with closing(Library.open(catalog)) as library:
+        before = present_names(library.catalog)
+    assert run(catalog, root / "linked", tmp_path / "library", pool=pool).unchanged == 2
+    for folder in (root, tmp_path / "library"):
+        named = folder / "linked" / "1.wav", folder / "album" / "2.wav"
+        assert run(catalog, *named, pool=pool).unchanged == 2
+    with closing(Library.open(catalog)) as library:
+        assert present_names(library.catalog) == before
+    new_sound(disk / "3.wav", seed=3)
+    assert run(catalog, root / "linked" / "3.wav", pool=pool).stored == {Stored.NEW: 1}
+    assert run(catalog, root, pool=pool).unchanged == 3
+
+
 @pytest.mark.slow
 def test_a_file_that_hangs_holds_up_no_other(tmp_path: Path, pool: AnalysisPool) -> None:
     (tmp_path / "music").mkdir()

@@ -121,6 +121,30 @@ def test_files_that_beets_does_not_have_take_no_answer_from_it(
     assert beet(*asked, catalog="other.db") == expected
 
 
+def test_a_folder_that_was_indexed_through_a_link_in_it_is_known_and_not_indexed_again(
+    beet: Beet, imported: Path, folder: Path
+) -> None:
+    """As where folders of other disks are linked into the library."""
+    disk = (folder / "library" / "Band 1").rename(folder / "disk")
+    (folder / "library" / "Band 1").symlink_to(disk)
+    catalog = folder / "linked.db"
+    try:
+        command = [sys.executable, "-m", "recommender", "index", "--catalog", str(catalog)]
+        subprocess.run([*command, str(folder / "library")], check=True, cwd=ROOT)
+        before = tracks(catalog)
+        said = beet("similar", "-n", "9", "-f", "$title", "title::^Song.5$", catalog=catalog.name)
+        assert "Song 4" in said
+        assert beet("soundalike-index", catalog=catalog.name) == "6 unchanged\n"
+        beet("modify", "-y", "title::^Song.4$", "comments=x", catalog=catalog.name)
+        assert tracks(catalog) == before
+        with closing(Library.open(catalog)) as library:
+            assert library.catalog.counts()["present"] == 6
+            assert library.catalog.counts()["missing"] == 0
+    finally:
+        (folder / "library" / "Band 1").unlink()
+        disk.rename(folder / "library" / "Band 1")
+
+
 def test_items_that_are_moved_retagged_or_removed_are_followed(imported: Path, beet: Beet) -> None:
     before = tracks(imported)
     beet("modify", "-y", "title::^Song.3$", "title=New name", "artist=Other band")
