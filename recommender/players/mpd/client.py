@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from recommender.players.mpd.address import Address
 
-__all__ = ["CONNECTION_LOST", "Client", "CommandError", "add", "connect", "music_directory"]
+__all__ = [
+    "CONNECTION_LOST",
+    "Client",
+    "CommandError",
+    "QueueFull",
+    "add",
+    "connect",
+    "music_directory",
+]
 
 CONNECTION_LOST = (mpd.ConnectionError, mpd.ProtocolError, OSError)
 ANSWER_S = 20.0
@@ -88,6 +96,10 @@ class Unreachable(SoundalikeError):
     """No daemon answers at the address."""
 
 
+class QueueFull(SoundalikeError):
+    """The queue holds as many songs as the daemon allows."""
+
+
 def connect(address: Address) -> Client:
     """A connection to the daemon at an address.
 
@@ -143,14 +155,17 @@ def add(client: Client, name: str) -> int | None:
 
     Raises
     ------
+    QueueFull
     CommandError
-        The queue is full, or this client may not add.
+        This client may not add.
     """
     try:
         return int(client.addid(name))
     except CommandError as error:
         if error.errno in (FailureResponseCode.NO_EXIST, FailureResponseCode.ARG):
             return None
+        if error.errno == FailureResponseCode.PLAYLIST_MAX:
+            raise QueueFull from error
         raise
 
 

@@ -13,6 +13,7 @@ from indexer.filesystem import display_path
 from recommender.players.mpd.client import (
     CONNECTION_LOST,
     CommandError,
+    QueueFull,
     Unreachable,
     add,
     connect,
@@ -82,6 +83,7 @@ class QueueFiller:
         self._state: QueueState | None = None
         self._own: dict[int, str] = {}  # what this process added, by MPD's ids
         self._begun: set[int] = set()
+        self._is_full = False  # the queue, before all the songs that were missing were added
         self._held = False  # songs were taken out of the queue while one plays
 
     def follow(self, client: Client) -> None:
@@ -93,7 +95,11 @@ class QueueFiller:
         """
         self._reconnected(client)
         while True:
-            self._fill(client)
+            try:
+                self._fill(client)
+            except QueueFull:
+                self._say_full()
+            self._is_full &= self._missing() > 0
             self._radio.prepare()
             events = client.idle(*_EVENTS, within_s=self._relents_in())
             if "database" in events:
@@ -210,6 +216,14 @@ class QueueFiller:
                 client.deleteid(number)
         return True
 
+    def _say_full(self) -> None:
+        if not self._is_full:
+            self._say(
+                "MPD's queue is full: take songs out of it, let it `consume` what was played, or "
+                "raise its `max_playlist_length`"
+            )
+        self._is_full = True
+
     def _missing(self) -> int:
         if self._state is None:
             return 0
@@ -277,7 +291,7 @@ def keep_filled(
         except CommandError as error:
             raise SoundalikeError(
                 f"the MPD at {address} refuses to {error.command or 'answer'} ({error.msg}): "
-                "see its `permissions` and `max_playlist_length`"
+                "see its `permissions`"
             ) from error
         except CONNECTION_LOST:
             say(f"the MPD at {address} went away: trying until it is back")

@@ -427,6 +427,27 @@ def test_music_behind_a_link_in_the_folder_of_mpd_is_played(
         assert all(name.startswith("mine/") for name in names)
 
 
+def test_a_full_queue_is_said_once_and_filled_on_when_it_has_room(
+    recommender: Recommender, library: Path
+) -> None:
+    with (
+        running_mpd(library / "songs", 'max_playlist_length "3"') as small,
+        connected(small) as client,
+    ):
+        update_database(client)
+        with filling(small, recommender, library) as filled:
+            client.add("00.flac")
+            play(client)
+            wait_until(lambda: any("MPD's queue is full" in line for line in filled.said))
+            client.next()
+            before = filled.settled(client)
+            assert len(before) == 3
+            client.delete(0)
+            wait_until(lambda: len(queue(client)) == 3 and queue(client)[:2] == before[1:])
+            filled.settled(client)
+            assert sum(not line.startswith("added ") for line in filled.said) == 1
+
+
 def test_what_cannot_be_analysed_is_waited_out_with_one_line(
     mpd: Client, daemon: Daemon, recommender: Recommender, library: Path
 ) -> None:
