@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import beets
+from beets.dbcore.query import PathQuery
 from beets.exceptions import UserError
 from beets.plugins import BeetsPlugin
 from beets.ui import Subcommand, print_
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 CATALOG = "soundalike.db"
 """File of the catalog, beside beets' configuration, unless that names another one."""
-LATER = "`beet soundalike-index` indexes it later"
 
 
 class SoundalikePlugin(BeetsPlugin):
@@ -122,17 +122,18 @@ class SoundalikePlugin(BeetsPlugin):
         with self._lock:
             self._changes.rewritten.add(path)
 
-    def _follow(self, **_others: Any) -> None:
+    def _follow(self, lib: Library, **_others: Any) -> None:
         """Bring the catalog up to date with what was collected."""
         with self._lock:
             changes, self._changes = self._changes, Changes()
         try:
+            changes.drop_exports(lambda path: lib.items(PathQuery("path", path)).get() is not None)
             summary = self._apply(changes) if changes else None
         except KeyboardInterrupt:
-            self._log.error("interrupted ({})", LATER)
+            self._log.error("interrupted ({})", changes.remedy())
             raise
         except Exception as error:  # noqa: BLE001 - an import that succeeded stays one
-            self._log.error("{} ({})", error, LATER)
+            self._log.error("{} ({})", error, changes.remedy())
             self._log.debug("traceback", exc_info=True)
             return
         if summary is not None and summary.failed:
@@ -147,6 +148,7 @@ class SoundalikePlugin(BeetsPlugin):
                 self.catalog,
                 changes,
                 workers=self.config["workers"].get(int),
+                on_wait=lambda error: self._log.warning("{} (waiting)", error),
                 on_progress=lambda now: show("indexing", now.done, now.total),
             )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 @dataclass
@@ -37,6 +37,15 @@ class Changes:
         """Whether anything happened."""
         return bool(self.present or self.origins or self.copies or self.rewritten or self.gone)
 
+    def remedy(self) -> str:
+        """What a person can do about changes that the catalog could not follow."""
+        remedies = []
+        if self.present or self.origins or self.copies or self.rewritten:
+            remedies.append("`beet soundalike-index` indexes it later")
+        if self.gone:
+            remedies.append("`soundalike remove` takes out what was removed")
+        return "; ".join(remedies)
+
     def imported(self, paths: Iterable[bytes]) -> None:
         """Files were imported, or imported again in the stead of items that were removed."""
         self.present.update(paths)
@@ -53,8 +62,12 @@ class Changes:
             self.present.add(destination)
 
     def copied(self, source: bytes, destination: bytes) -> None:
-        """A file was copied or linked; beets has the new one from then on."""
+        """A file was copied or linked; beets has the new one from then on, or exported it."""
         self.copies[destination] = source
+
+    def drop_exports(self, is_item: Callable[[bytes], bool]) -> None:
+        """Forget the copies that are no item's file."""
+        self.copies = {path: before for path, before in self.copies.items() if is_item(path)}
 
     def removed(self, path: bytes) -> None:
         """An item was removed, with its file or without."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 from indexer.catalog import writer
 from indexer.catalog.status import TrackStatus
+from indexer.errors import CatalogLocked
 from indexer.filesystem import spellings
 from indexer.indexing.pipeline import Options, index_paths
 from indexer.library_on_server import open_library_for_writing
@@ -21,11 +23,17 @@ if TYPE_CHECKING:
     from recommender.players.beets.changes import Changes
 
 
+WAIT_S = 10.0
+"""Seconds that another writer is waited for: long enough for a few files."""
+LOOK_S = 0.1
+
+
 def follow(
     catalog: str,
     changes: Changes,
     *,
     workers: int = 0,
+    on_wait: Callable[[CatalogLocked], None] = lambda _error: None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
 ) -> Summary | None:
     """Index what was imported and take out what was removed; a catalog is made if there is none.
@@ -37,6 +45,8 @@ def follow(
     ----------
     workers : int
         Worker processes; 0 means one for each processor.
+    on_wait : function
+        Called once if another process writes to the catalog, which is waited for.
 
     Returns
     -------
@@ -48,7 +58,7 @@ def follow(
     SoundalikeError
         The catalog cannot be written, or no worker can be started.
     """
-    library = open_library_for_writing(catalog, create=True)
+    library = _open_when_free(catalog, on_wait)
     try:
         files = set(changes.present)
         for path, before in {
@@ -69,6 +79,20 @@ def follow(
         return index_paths(library, there, options=options, on_progress=on_progress)
     finally:
         library.close()
+
+
+def _open_when_free(catalog: str, on_wait: Callable[[CatalogLocked], None]) -> Library:
+    until: float | None = None
+    while True:
+        try:
+            return open_library_for_writing(catalog, create=True)
+        except CatalogLocked as error:
+            if until is None:
+                until = time.monotonic() + WAIT_S
+                on_wait(error)
+            if time.monotonic() >= until:
+                raise
+        time.sleep(LOOK_S)
 
 
 def _tracks(library: Library, files: Iterable[bytes]) -> list[Track]:

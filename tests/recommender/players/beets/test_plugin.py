@@ -6,13 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from indexer.errors import CatalogLocked
 from indexer.library import Library
 from recommender import Recommender
+from recommender.players.beets import following
+from recommender.players.beets.changes import Changes
+from tests.waiting import wait_until
 
 pytest.importorskip("beets")
 pytestmark = pytest.mark.slow
@@ -48,23 +53,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def beet(folder: Path) -> Beet:
-    """Run `beet` with these arguments; returns what it prints, on stderr too."""
+    """Run `beet` with these arguments; returns what it prints, on stderr too.
 
-    def run(*arguments: object, status: int = 0, **options: object) -> str:
+    What it has `said` so far can be seen from other threads.
+    """
+
+    def run(
+        *arguments: object, status: int = 0, said: list[str] | None = None, **options: object
+    ) -> str:
         settings = {"auto": "yes", "workers": 2, "catalog": "sounds.db", **options}
         text = CONFIGURATION.format(folder=folder, **settings)
         (folder / "config.yaml").write_text(text, encoding="utf-8")
-        done = subprocess.run(
+        lines = [] if said is None else said
+        with subprocess.Popen(
             [sys.executable, "-m", "beets", *map(str, arguments)],
             env={**os.environ, "BEETSDIR": str(folder), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
-        )
-        assert done.returncode == status, done.stdout
-        return done.stdout
+        ) as process:
+            assert process.stdout is not None
+            while line := process.stdout.readline():
+                lines.append(line)
+        assert process.returncode == status, lines
+        return "".join(lines)
 
     return run
 
@@ -166,6 +179,41 @@ def test_items_that_are_moved_retagged_or_removed_are_followed(imported: Path, b
     with closing(Library.open(imported)) as library:
         found = library.catalog.tracks(left)
     assert [str(found[number].status) for number in left] == ["removed", "missing"]
+
+
+def test_a_removal_waits_for_whoever_writes_to_the_catalog(beet: Beet, imported: Path) -> None:
+    before = tracks(imported)
+    writer = Library.open_for_writing(imported)
+    with ThreadPoolExecutor(1) as aside:
+        said: list[str] = []
+        removing = aside.submit(beet, "remove", "-f", "format::^WAV", said=said)
+        try:
+            wait_until(lambda: removing.done() or any("(waiting)" in line for line in said))
+            assert not removing.done(), said
+        finally:
+            writer.close()
+        removing.result()
+    assert before.keys() - tracks(imported).keys() == {"Band 0 - Song 0"}
+
+
+def test_a_removal_that_waits_in_vain_says_what_takes_it_out(
+    imported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "WAIT_S", 0.0)
+    changes, waits = Changes(), []
+    changes.removed(b"/library/1.mp3")
+    with closing(Library.open_for_writing(imported)), pytest.raises(CatalogLocked):
+        following.follow(str(imported), changes, on_wait=waits.append)
+    assert len(waits) == 1
+
+
+def test_what_is_exported_does_not_come_in(beet: Beet, imported: Path, tmp_path: Path) -> None:
+    with Recommender.open(imported) as recommender:
+        before = list(recommender.ids())
+    beet("move", "-e", "-d", tmp_path, "title::^Song.1$")
+    assert len(list(tmp_path.rglob("*.flac"))) == 1
+    with Recommender.open(imported) as recommender:
+        assert list(recommender.ids()) == before
 
 
 def test_items_that_are_copied_are_followed(beet: Beet, imported: Path, tmp_path: Path) -> None:
