@@ -68,9 +68,9 @@ def check_header(path: Path) -> None:
     except sqlite3.DatabaseError:
         is_whole = False
     if not is_whole:
-        raise NotACatalog(f"{path} is not a database: name a catalog with --catalog")
+        raise NotACatalog(f"{path} is not a database: name another catalog")
     if application != APPLICATION_ID:
-        raise NotACatalog(f"{path} is a database of another program: name a catalog with --catalog")
+        raise NotACatalog(f"{path} is a database of another program: name another catalog")
 
 
 def connect(path: Path, *, read_only: bool) -> Engine:
@@ -140,7 +140,7 @@ def create_file(path: Path) -> None:
     except OSError as error:
         raise CatalogFull(
             f"{path} cannot be written ({error.strerror}): free some space, or choose another "
-            "path with --catalog"
+            "path for the catalog"
         ) from error
 
 

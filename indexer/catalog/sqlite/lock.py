@@ -38,7 +38,7 @@ class WriterLock:
         except OSError as error:
             raise CatalogFull(
                 f"the folder of {catalog} cannot be written ({error.strerror}): "
-                "choose another path with --catalog"
+                "choose another path for the catalog"
             ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -245,7 +245,9 @@ def test_an_import_stays_one_when_it_cannot_be_indexed(
     assert "sounds.db" in said
     assert "beet soundalike-index" in said
     assert "Band 1" in beet("ls", "title::^Song.4$")
-    assert "sounds.db" in beet("similar", "title::^Song.5$", status=1)
+    refused = beet("similar", "title::^Song.5$", status=1)
+    assert "sounds.db is not a database: name another catalog" in refused
+    assert "--catalog" not in said + refused
     aside.replace(whole)
     assert beet("soundalike-index", "title::^Song.4$") == "1 new\n"
     assert "Band 1 - Song 4" in tracks(whole)
