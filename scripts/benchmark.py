@@ -28,6 +28,9 @@ from benchmarks.table import plain_text
 from indexer.errors import SoundalikeError
 from indexer.models.registry import model_info
 
+# Servers of PostgreSQL are started as in the tests.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection

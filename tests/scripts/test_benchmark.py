@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import benchmark
@@ -33,6 +35,17 @@ def test_a_report_is_complete_fit_for_json_and_leaves_no_files(empty_temp: Path)
     assert [row[0] for row in options["rows"]] == [300] * 7
     assert [row[0] for row in asked["rows"]] == [300]
     assert list(empty_temp.iterdir()) == []
+
+
+def test_every_table_is_found_wherever_the_command_is_called(tmp_path: Path) -> None:
+    script = Path(benchmark.__file__)
+    code = (
+        "import sys; from importlib import import_module; sys.path[0] = sys.argv[1]; "
+        "import benchmark; [import_module('benchmarks.' + name) for name in benchmark.TABLES]"
+    )
+    command = [sys.executable, "-c", code, script.parent]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_format_is_analysed_and_its_stages_make_up_the_total(setting: Setting) -> None:
