@@ -51,7 +51,7 @@ class Client(mpd.MPDClient):  # type: ignore[misc] # python-mpd2 has no types
     def idle(self, *events: str, within_s: float | None = None) -> Sequence[str]:
         """What of some kinds of events happened, once it did; nothing after so many seconds."""
         if within_s is None:
-            return super().idle(*events)  # type: ignore[no-any-return]
+            return super().idle(*events)  # type: ignore[no-any-return] # no types
         self._write_command("idle", events)
         happened, _, _ = select.select([self._sock], [], [], within_s)
         if not happened:
